@@ -1,0 +1,1 @@
+"""A labelled demo archive by speech synthesis."""

@@ -1,0 +1,1 @@
+"""Networks and their front end; the only package that defines torch modules."""

@@ -1,0 +1,1 @@
+"""What people open: result JSON, speaker folders, plots."""

@@ -1,0 +1,1 @@
+"""Results measured against a truth."""

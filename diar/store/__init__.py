@@ -1,0 +1,1 @@
+"""The Parquet contract between the stages; free of torch."""
