@@ -1,0 +1,145 @@
+"""The `diar` command: one door to everything; each sub-command imports only what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import diar
+from diar.errors import report_errors
+
+_COMMANDS = """\
+commands:
+  extract            stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)
+  detect             stage 2: embeddings to speaker folders (detect_boundaries.py)
+  status             how far an extraction is, and what failed
+  score boundaries   a stage 2 result against a truth
+  models             list, fetch or show named weights
+  demo               make a labelled archive by speech synthesis
+
+`diar COMMAND --help` explains each."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "extract": _extract,
+        "detect": _detect,
+        "status": _status,
+        "score": _score,
+        "models": _models,
+        "demo": _demo,
+    }
+    parser = argparse.ArgumentParser(
+        prog="diar",
+        description="Who spoke, in an archive too large to listen to.",
+        epilog=_COMMANDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"diar {diar.__version__}")
+    parser.add_argument("command", choices=commands, metavar="COMMAND")
+    chosen = parser.parse_args(arguments[:1] or ["--help"]).command
+    try:
+        return commands[chosen](arguments[1:])
+    except BrokenPipeError:  # `diar status E | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _extract(arguments: list[str]) -> int:
+    from diar.extract.command import main as extract
+
+    return extract(arguments)
+
+
+def _detect(arguments: list[str]) -> int:
+    from diar.detect.command import main as detect
+
+    return detect(arguments)
+
+
+@report_errors
+def _status(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="diar status",
+        description="How far an extraction is: while it runs, after a crash or at its end.",
+    )
+    parser.add_argument("output_dir", help="the output_dir of stage 1")
+    parser.add_argument("--failures", action="store_true", help="list every recording that failed, and why")
+    options = parser.parse_args(arguments)
+    from diar.extract.status import print_status
+
+    return print_status(options.output_dir, list_failures=options.failures)
+
+
+@report_errors
+def _score(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="diar score", description="Measure a result against a truth.")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    boundaries = kinds.add_parser(
+        "boundaries",
+        help="boundaries between files: precision, recall, F1, odd files, purity",
+        description="Precision, recall and F1 of the boundaries at tolerances of 0, 1 and 5 files, of the odd "
+        "files, and how pure the speakers are.",
+    )
+    boundaries.add_argument(
+        "--truth", required=True, type=Path, metavar="CSV", help="columns path,speaker[,block][,odd]"
+    )
+    boundaries.add_argument(
+        "--result", required=True, type=Path, metavar="JSON", help="speaker_boundary_detection_result.json"
+    )
+    boundaries.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args(arguments)
+    from diar.score.boundary_score import score_boundaries
+
+    score = score_boundaries(options.truth, options.result)
+    print(score.to_json() if options.json else score.to_text())
+    return 0
+
+
+@report_errors
+def _models(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="diar models", description="Named weights: what there is, and the cache."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="names, licences and whether each is in the cache")
+    for action, text in (
+        ("fetch", "bring weights into the cache"),
+        ("show", "everything known about weights"),
+    ):
+        actions.add_parser(action, help=text).add_argument("name", help="a name of `diar models list`")
+    options = parser.parse_args(arguments)
+    from diar.models import hub
+
+    if options.action == "list":
+        print(hub.format_list())
+    elif options.action == "fetch":
+        print(hub.fetch(options.name))
+    else:
+        print(hub.format_description(options.name))
+    return 0
+
+
+@report_errors
+def _demo(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="diar demo",
+        description="Make a labelled archive by speech synthesis: OUT/audio and OUT/truth.csv.",
+    )
+    parser.add_argument("out", type=Path, help="folder to write to")
+    parser.add_argument("--speakers", type=int, default=6, help="different voices [6]")
+    parser.add_argument("--files", type=int, default=20, help="files in a block, about [20]")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another archive [0]")
+    options = parser.parse_args(arguments)
+    from diar.demo.archive import synthesise_archive
+
+    summary = synthesise_archive(
+        options.out, speakers=options.speakers, files_per_speaker=options.files, seed=options.seed
+    )
+    print(summary)
+    return 0

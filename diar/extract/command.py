@@ -1,0 +1,48 @@
+"""The stage 1 command: arguments → ExtractConfig → ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diar.config import ExtractConfig, parse_arguments
+from diar.errors import report_errors
+
+DESCRIPTION = """\
+Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
+
+Started plainly, it starts one worker on each GPU (on the CPU: --workers, default 2). Started by torchrun, it
+joins as one of its ranks. Interrupted in any way, the same command goes on where it was."""
+
+EPILOG = """\
+examples:
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings --gpus 0,1,2,3 --model_dir my_model
+  extract_embeddings_multigpu.py --input_dir wav.scp --output_dir embeddings --dry_run
+  torchrun --nproc-per-node 4 extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings
+
+Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
+DIAR_EXTRACT_CHANNEL=0; a flag wins over the environment, the environment over the file.
+
+exit codes: 0 all done; 3 done, some recordings failed (listed with their reason); other: not finished.
+Ranks of torchrun end with 0 in place of 3, or it would stop the others; `diar status OUTPUT_DIR` tells.
+`diar status OUTPUT_DIR` also shows how far a run is, from any terminal."""
+
+
+@report_errors
+def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
+    """Run stage 1 and return the exit code."""
+    config = parse_arguments(ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    if config.dry_run:
+        from diar.extract.dry_run import print_dry_run
+
+        print_dry_run(config)
+        return 0
+    # torch takes seconds to import, which --help and a wrong flag should not cost
+    from diar.extract import launch
+    from diar.extract.run import open_configured_model, run_rank
+
+    if launch.started_by_torchrun():
+        code = run_rank(config)
+        return launch.EXIT_OK if code == launch.EXIT_FAILURES else code
+    open_configured_model(config)  # fetches it once, and tells what is wrong before workers start
+    return launch.launch(config, run_rank)

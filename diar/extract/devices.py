@@ -1,0 +1,89 @@
+"""Which device a rank computes on; verified, not believed (DESIGN §4.8)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+
+from diar.errors import DiarError
+
+ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
+DEFAULT_CPU_WORKERS = 2
+
+
+class DeviceError(DiarError):
+    """The device that was asked for is not there, or a module did not get onto it."""
+
+
+def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
+    """`cuda` or `cpu` from `--device` and `--gpus`; `cuda` never silently becomes `cpu`.
+
+    Raises:
+        DeviceError: a GPU was asked for and there is none, or a number that does not exist.
+    """
+    if requested == "auto" and gpus is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if requested == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count()
+    if not torch.cuda.is_available() or not count:
+        build = (
+            "this PyTorch is a CPU build" if torch.version.cuda is None else "no usable NVIDIA GPU or driver"
+        )
+        raise DeviceError(f"a GPU was asked for, but {build}; use --device cpu, or check nvidia-smi")
+    missing = [gpu for gpu in gpus or () if gpu >= count or gpu < 0]
+    if missing:
+        raise DeviceError(f"--gpus names GPU {missing[0]}, but this machine has {count}: 0 to {count - 1}")
+    return "cuda"
+
+
+def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
+    """Processes to start on this machine: one a GPU, or `--workers` on the CPU.
+
+    Raises:
+        DeviceError: more workers than GPUs.
+    """
+    if kind == "cpu":
+        return workers or min(DEFAULT_CPU_WORKERS, os.cpu_count() or 1)
+    available = len(gpus) if gpus is not None else torch.cuda.device_count()
+    if workers is not None and workers > available:
+        raise DeviceError(f"--workers {workers}: each needs a GPU of its own, and there are {available}")
+    return workers or available
+
+
+def rank_device(kind: str, gpus: Sequence[int] | None, local_rank: int) -> torch.device:
+    """The device of one rank on its machine.
+
+    Raises:
+        DeviceError: torchrun started more processes than there are GPUs.
+    """
+    if kind == "cpu":
+        return torch.device("cpu")
+    available = list(gpus) if gpus is not None else list(range(torch.cuda.device_count()))
+    if local_rank >= len(available):
+        raise DeviceError(f"process {local_rank + 1} of this machine has no GPU: {len(available)} to share")
+    return torch.device("cuda", available[local_rank])
+
+
+def place(module: ModuleT, device: torch.device) -> ModuleT:
+    """Move a module and check that every parameter and buffer really is where it should be.
+
+    Raises:
+        DeviceError: one is not.
+    """
+    module = module.to(device).eval()
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    for name, tensor in tensors:
+        if tensor.device != device:
+            raise DeviceError(f"{type(module).__name__}.{name} is on {tensor.device}, not on {device}")
+    return module
+
+
+def describe(device: torch.device) -> str:
+    """For the statistics: `cuda:0 NVIDIA H200` or `cpu x86_64 (2 threads)`."""
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return f"cpu {os.uname().machine} ({torch.get_num_threads()} threads)"

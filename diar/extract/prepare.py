@@ -1,0 +1,182 @@
+"""What happens once before the ranks start working: identity of the extraction, listing, plan, lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import diar
+from diar.archive import storage
+from diar.archive.listing import Listing, list_recordings
+from diar.config import ExtractConfig
+from diar.errors import DiarError
+from diar.extract.plan import ShardLimits, failed_ids, make_plan, save_plan
+from diar.extract.progress import Totals
+from diar.models.wespeaker import SpeakerModel
+from diar.store.layout import Layout
+from diar.store.reader import done_shards, read_config, read_plan
+from diar.store.schema import SCHEMA_VERSION
+
+_LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
+
+
+class ExtractError(DiarError):
+    """An extraction that cannot start as asked."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What affects the numbers written; two extractions agree if their fingerprints do."""
+
+    settings: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, config: ExtractConfig, model: SpeakerModel) -> Identity:
+        """Identity of a run with these options and this model."""
+        settings = {
+            "schema_version": SCHEMA_VERSION,
+            "architecture": model.architecture,
+            "model_sha256": model.sha256,
+            "fbank": asdict(model.fbank),
+            **{name: getattr(config, name) for name in config.result_fields()},
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return cls(settings, digest[:16])
+
+    def metadata(self, model: SpeakerModel) -> dict[str, str]:
+        """Footer metadata of every Parquet file."""
+        return {
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "architecture": model.architecture,
+            "embedding_dim": str(model.encoder.embedding_dim),
+            "settings": json.dumps(self.settings, sort_keys=True),
+            "fingerprint": self.fingerprint,
+        }
+
+
+def settle_plan(
+    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+) -> tuple[pa.Table, Listing]:
+    """List the archive, check the output belongs to it, and publish the plan.
+
+    Raises:
+        ExtractError: nothing to do, or the output belongs to another model, setting or archive.
+    """
+    if config.overwrite:
+        remove_extraction(layout)
+    check_same_extraction(config, layout, identity)
+    listing = list_archive(config)
+    previous = read_plan(layout) if storage.exists(layout.plan) else None
+    redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
+    plan = make_plan(listing.recordings, shard_limits(config, listing), previous, redo)
+    if previous is None or not plan.equals(previous):
+        save_plan(layout, plan)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": identity.fingerprint,
+        "input_dir": config.input_dir,
+        "settings": identity.settings,
+        "metadata": metadata,
+        "diar_version": diar.__version__,
+    }
+    storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
+    return plan, listing
+
+
+def list_archive(config: ExtractConfig) -> Listing:
+    """The archive's recordings, without what lies in the output directory.
+
+    Raises:
+        ExtractError: there is none.
+    """
+    listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
+    if not listing.recordings:
+        ignored = f" ({listing.ignored} files there have no audio suffix)" if listing.ignored else ""
+        raise ExtractError(f"--input_dir {config.input_dir}: no audio files found{ignored}")
+    return listing
+
+
+def shard_limits(config: ExtractConfig, listing: Listing) -> ShardLimits:
+    """Limits of new shards from the options and the archive's size."""
+    max_bytes = round(config.shard_megabytes * 1e6)
+    return ShardLimits.for_archive(listing.recordings, config.shard_files, max_bytes)
+
+
+def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Identity) -> None:
+    """Refuse an output directory that belongs to another model, setting or archive.
+
+    Raises:
+        ExtractError: with the difference spelled out.
+    """
+    if not storage.exists(layout.config):
+        return
+    earlier = read_config(layout)
+    old, new = earlier["settings"], json.loads(json.dumps(identity.settings))
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    differences = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing]
+    if earlier["input_dir"] != config.input_dir:
+        differences.append(f"input_dir: {earlier['input_dir']!r} there, {config.input_dir!r} now")
+    if differences:
+        raise ExtractError(
+            f"--output_dir {layout.root} holds another extraction:\n  "
+            + "\n  ".join(differences)
+            + "\nChoose another --output_dir, give the same options, or start again with --overwrite"
+        )
+
+
+def remove_extraction(layout: Layout) -> None:
+    """Delete an earlier extraction's files, and nothing else."""
+    if not storage.exists(layout.plan):
+        return
+    for recording_id in read_plan(layout, columns=["recording_id"])["recording_id"].to_pylist():
+        storage.remove(layout.tracks(recording_id))
+    for folder in (layout.shards, storage.join(layout.private, "progress")):
+        for name in storage.list_names(folder):
+            storage.remove(storage.join(folder, name))
+    for url in (layout.statistics, layout.config, layout.plan):
+        storage.remove(url)
+
+
+def job_totals(layout: Layout, plan: pa.Table) -> Totals:
+    """Size of the whole job, and how much of it finished shards hold."""
+    done = plan.filter(pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32())))
+    size = plan["size"].to_numpy()
+    return Totals(len(plan), int(size.sum()), len(done), int(done["size"].to_numpy().sum()))
+
+
+@contextmanager
+def exclusive(layout: Layout) -> Iterator[None]:
+    """Keep a second run out of a local output directory while this one works.
+
+    Raises:
+        ExtractError: another run holds it.
+    """
+    path = storage.local_path(layout.lock)
+    if path is None:  # object stores have no locks
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        deadline = time.monotonic() + _LOCK_WAIT
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ExtractError(
+                        f"another run is writing to {layout.root}; wait for it or stop it"
+                    ) from None
+                time.sleep(0.2)
+        yield

@@ -1,0 +1,193 @@
+"""How far a run is: each rank writes its counters to a small file, rank 0 and `diar status` add them up."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from diar.archive import storage
+from diar.store.layout import Layout
+
+T = TypeVar("T")
+
+_LOCAL_INTERVAL, _REMOTE_INTERVAL = 1.0, 15.0  # seconds between writes; a remote store bills each
+_PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
+
+
+@dataclass
+class Counters:
+    """What one rank has done in this run; seconds of wall clock unless it says audio."""
+
+    files: int = 0
+    failed: int = 0
+    skipped: int = 0  # of `files`, published by an interrupted run
+    bytes: int = 0
+    audio_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    decode_wait_seconds: float = 0.0
+    write_wait_seconds: float = 0.0
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the counter `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + time.perf_counter() - start)
+
+    def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Pass `items` on, adding the time spent waiting for them to the counter `name`."""
+        iterator = iter(items)
+        while True:
+            with self.timing(name):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counters)))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The whole job, as it was when this run started."""
+
+    files: int
+    bytes: int
+    files_before: int  # in shards that were finished already
+    bytes_before: int
+
+
+class ProgressReporter:
+    """Writes this rank's counters about once a second; on rank 0 also shows the sum of all ranks.
+
+    Args:
+        layout: of the output.
+        run_id: tells this run's files from an earlier one's.
+        rank: of this process.
+        world_size: number of ranks.
+        totals: of the job.
+        counters: of this rank, changed elsewhere.
+    """
+
+    def __init__(
+        self, layout: Layout, run_id: str, rank: int, world_size: int, totals: Totals, counters: Counters
+    ) -> None:
+        self._layout, self._rank, self._world_size = layout, rank, world_size
+        self._totals, self._counters = totals, counters
+        self._identity = {
+            "run_id": run_id,
+            "rank": rank,
+            "world_size": world_size,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": time.time(),
+            "totals": asdict(totals),
+        }
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._display = Display(totals) if rank == 0 else None
+
+    def __enter__(self) -> ProgressReporter:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._tick()
+        if self._display:
+            self._display.close()
+
+    def _run(self) -> None:
+        local = storage.local_path(self._layout.root) is not None
+        while not self._stop.wait(_LOCAL_INTERVAL if local else _REMOTE_INTERVAL):
+            self._tick()
+
+    def _tick(self) -> None:
+        record = {**self._identity, "updated": time.time(), "counters": asdict(self._counters)}
+        storage.write_bytes_atomic(self._layout.progress(self._rank), json.dumps(record).encode())
+        if self._display:
+            self._display.show(sum_counters(read_ranks(self._layout)))
+
+
+def read_ranks(layout: Layout) -> list[dict[str, Any]]:
+    """The records of the newest run's ranks, by rank; empty before the first."""
+    folder = storage.join(layout.private, "progress")
+    names = sorted(name for name in storage.list_names(folder) if name.endswith(".json"))
+    records = [json.loads(storage.read_bytes(storage.join(folder, name))) for name in names]
+    if not records:
+        return []
+    newest = max(records, key=lambda record: record["started"])
+    return [record for record in records if record["run_id"] == newest["run_id"]]
+
+
+def sum_counters(records: list[dict[str, Any]]) -> Counters:
+    """Counters of all ranks together."""
+    return sum((Counters(**record["counters"]) for record in records), Counters())
+
+
+class Display:
+    """One line about the whole job: a bar on a terminal, else a plain line now and then."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+        self._start = self._last_line = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            layout = "{percentage:3.0f}%|{bar:20}| {desc}"
+            self._bar = tqdm(total=totals.bytes or 1, initial=totals.bytes_before, bar_format=layout)
+
+    def show(self, done: Counters) -> None:
+        """Update the bar, or print a line if the last one is old enough."""
+        if self._bar is not None:
+            self._bar.n = min(self._totals.bytes_before + done.bytes, self._bar.total)
+            self._bar.set_description_str(self.describe(done))
+        elif time.monotonic() - self._last_line >= _PLAIN_INTERVAL:
+            self._last_line = time.monotonic()
+            print(self.describe(done), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the last state of the bar on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def describe(self, done: Counters) -> str:
+        """`1 234/20 000 files · 12.3 h audio · 85 × real time · ETA 0:03:12 · 2 failed`."""
+        return describe(self._totals, done, time.monotonic() - self._start)
+
+
+def describe(totals: Totals, done: Counters, elapsed: float) -> str:
+    """A sentence about a running job; `elapsed` in seconds."""
+    parts = [
+        f"{totals.files_before + done.files:,}/{totals.files:,} files",
+        f"{done.audio_seconds / 3600:.2f} h audio",
+        f"{done.audio_seconds / max(elapsed, 1e-9):.0f} × real time",
+        f"ETA {_eta(totals, done, elapsed)}",
+        f"{done.failed} failed",
+    ]
+    return " · ".join(parts)
+
+
+def _eta(totals: Totals, done: Counters, elapsed: float) -> str:
+    if not done.bytes:
+        return "?"
+    remaining = max(0, totals.bytes - totals.bytes_before - done.bytes)
+    seconds = round(remaining * elapsed / done.bytes)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

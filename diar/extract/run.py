@@ -1,0 +1,194 @@
+"""One rank from start to end: meet, check, claim shards until none is left, add up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import torch
+import torch.distributed as dist
+
+from diar.archive import storage
+from diar.config import ExtractConfig
+from diar.errors import DiarError
+from diar.extract import devices, launch
+from diar.extract.chunks import ChunkSettings
+from diar.extract.plan import claim_order, shard_recordings
+from diar.extract.prepare import Identity, exclusive, job_totals, settle_plan
+from diar.extract.progress import Counters, ProgressReporter, Totals
+from diar.extract.statistics import print_summary, write_statistics
+from diar.extract.tracks import TrackEmbedder
+from diar.extract.worker import ShardWorker
+from diar.models import hub
+from diar.models.wespeaker import SpeakerModel, open_model_dir
+from diar.store.layout import Layout
+from diar.store.writer import Writer
+
+T = TypeVar("T")
+
+DEFAULT_MODEL = "campplus-zh-en"
+# A rank may wait for another one's last shard, which can be a day of audio
+_TIMEOUT = timedelta(days=7)
+
+
+def run_rank(config: ExtractConfig) -> int:
+    """Do this rank's part of the job; the exit code is the same on all ranks.
+
+    Errors that a user can mend are printed once and returned as exit code 2, so that torchrun does not start
+    the workers again for them.
+    """
+    launch.end_with_parent()
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    store, rank, world_size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))
+    store.set_timeout(_TIMEOUT)
+    dist.init_process_group(
+        "gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=world_size, timeout=_TIMEOUT
+    )
+    try:
+        return Rank(config, store, rank, world_size).run()
+    except AgreedError as error:
+        if rank == 0:
+            print(f"error: {error}", file=sys.stderr)
+        return launch.EXIT_ERROR
+    finally:
+        dist.destroy_process_group()
+
+
+class AgreedError(DiarError):
+    """An error of one rank that all ranks know of, so that all stop."""
+
+
+class Rank:
+    """State of one rank while it runs."""
+
+    def __init__(self, config: ExtractConfig, store: dist.Store, rank: int, world_size: int) -> None:
+        self.config = config
+        self.store = store
+        self.rank = rank
+        self.world_size = world_size
+        self.local_rank = int(os.environ["LOCAL_RANK"])
+        self.layout = Layout(config.output_dir)
+        self.counters = Counters()
+
+    def run(self) -> int:
+        """Start-up checks, the loop over shards, final statistics."""
+        start = time.time()
+        with ExitStack() as stack:
+            device, model = self._agree(self._open_model)
+            identity = Identity.of(self.config, model)
+            metadata = identity.metadata(model)
+            run_id, order, totals = self._broadcast(lambda: self._plan(stack, identity, metadata))
+            settings = ChunkSettings.from_seconds(
+                model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
+            )
+            writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
+            embedder = self._agree(lambda: TrackEmbedder(model, settings, device))
+            worker = ShardWorker(self.config, settings, embedder, writer, self.counters)
+            reporter = ProgressReporter(
+                self.layout, run_id, self.rank, self.world_size, totals, self.counters
+            )
+            with reporter:
+                self._agree(lambda: self._work(worker, order))
+                ranks = self._gather(self._report(device, time.time() - start))
+            return self._broadcast(lambda: self._finish(ranks, metadata))
+
+    def _open_model(self) -> tuple[torch.device, SpeakerModel]:
+        kind = devices.device_kind(self.config.device, self.config.gpus)
+        device = devices.rank_device(kind, self.config.gpus, self.local_rank)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        else:
+            local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            torch.set_num_threads(self.config.threads or max(1, cores // local_world_size))
+        return device, open_configured_model(self.config)
+
+    def _plan(
+        self, stack: ExitStack, identity: Identity, metadata: dict[str, str]
+    ) -> tuple[str, list[int], Totals]:
+        """On rank 0: settle the plan; returns what the other ranks need of it."""
+        stack.enter_context(exclusive(self.layout))
+        plan, listing = settle_plan(self.config, self.layout, identity, metadata)
+        for warning in listing.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        return uuid.uuid4().hex, claim_order(plan).tolist(), job_totals(self.layout, plan)
+
+    def _work(self, worker: ShardWorker, order: list[int]) -> None:
+        for shard in self._claims(order):
+            worker.run(shard, shard_recordings(self.layout, shard))
+
+    def _claims(self, order: list[int]) -> Iterator[int]:
+        """Shards for this rank, from a counter that all ranks share; finished ones are passed over."""
+        counter = dist.PrefixStore("claims", self.store)
+        while (claim := counter.add("next", 1) - 1) < len(order):
+            if not storage.exists(self.layout.shard(order[claim])):
+                yield order[claim]
+
+    def _report(self, device: torch.device, seconds: float) -> dict[str, Any]:
+        report = {
+            "rank": self.rank,
+            "device": devices.describe(device),
+            "seconds": seconds,
+            "busy_share": self.counters.compute_seconds / max(seconds, 1e-9),
+            **asdict(self.counters),
+        }
+        if device.type == "cuda":
+            report["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(device)
+        return report
+
+    def _finish(self, ranks: list[dict[str, Any]], metadata: dict[str, str]) -> int:
+        """On rank 0: write the statistics, tell the user, return the exit code."""
+        statistics = write_statistics(self.layout, metadata, ranks)
+        print_summary(self.layout, statistics)
+        return launch.EXIT_FAILURES if statistics["recordings"]["failed"] else launch.EXIT_OK
+
+    def _agree(self, action: Callable[[], T]) -> T:
+        """Run `action` on every rank; if it failed on any, all raise AgreedError."""
+        outcome, error = _attempt(action)
+        errors = self._gather(error)
+        failed = [message for message in errors if message is not None]
+        if failed:
+            raise AgreedError(failed[0])
+        return outcome
+
+    def _broadcast(self, action: Callable[[], T]) -> T:
+        """Run `action` on rank 0 and give its result to all; if it failed, all raise AgreedError."""
+        message = [_attempt(action) if self.rank == 0 else None]
+        dist.broadcast_object_list(message)
+        outcome, error = message[0]  # type: ignore[misc]
+        if error is not None:
+            raise AgreedError(error)
+        return outcome
+
+    def _gather(self, value: Any) -> list[Any]:
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+
+def _attempt(action: Callable[[], T]) -> tuple[T | None, str | None]:
+    try:
+        return action(), None
+    except (DiarError, OSError, pa.ArrowException) as error:
+        return None, str(error)
+
+
+def open_configured_model(config: ExtractConfig) -> SpeakerModel:
+    """The encoder that `--model` or `--model_dir` names.
+
+    Raises:
+        DiarError: it cannot be found, fetched or opened.
+    """
+    if config.model_dir is not None:
+        return open_model_dir(storage.require_local(config.model_dir))
+    name = config.model or DEFAULT_MODEL
+    return open_model_dir(hub.resolve(name), name)

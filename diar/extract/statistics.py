@@ -1,0 +1,90 @@
+"""The end of a run in figures: `extraction_stats.json` and a few lines on the terminal."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow
+import torch
+
+import diar
+from diar.archive import storage
+from diar.store.layout import Layout
+from diar.store.reader import count_planned, failures, finished_rows
+from diar.store.schema import OK
+
+_LISTED_FAILURES = 10
+
+
+def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add up the finished shards and this run's ranks, publish and return the result."""
+    columns = [
+        "recording_id",
+        "status",
+        "error",
+        "duration",
+        "speech_seconds",
+        "overlap_seconds",
+        "tracks",
+        "gaps",
+    ]
+    rows = finished_rows(layout, columns)
+    status = rows["status"].to_pylist()
+    failed = {kind: count for kind, count in Counter(status).most_common() if kind != OK}
+    seconds = max(rank["seconds"] for rank in ranks)
+    audio = sum(rank["audio_seconds"] for rank in ranks)
+    statistics = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "recordings": {
+            "planned": count_planned(layout),
+            "ok": status.count(OK),
+            "failed": sum(failed.values()),
+            "failed_by_kind": failed,
+            "with_gaps": sum(bool(gaps) for gaps in rows["gaps"].to_pylist()),
+        },
+        "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
+        "tracks": int(np.sum(rows["tracks"].to_numpy())),
+        "this_run": {
+            "seconds": seconds,
+            "recordings": sum(rank["files"] for rank in ranks),
+            "already_published": sum(rank["skipped"] for rank in ranks),
+            "audio_seconds": audio,
+            "times_real_time": audio / max(seconds, 1e-9),
+            "ranks": ranks,
+        },
+        "model": {key: metadata[key] for key in ("model", "model_sha256", "architecture", "fingerprint")},
+        "versions": {
+            "diar": diar.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "pyarrow": pyarrow.__version__,
+        },
+    }
+    storage.write_bytes_atomic(layout.statistics, json.dumps(statistics, indent=2).encode())
+    return statistics
+
+
+def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
+    """Say what was done, and name the first failures."""
+    recordings, run = statistics["recordings"], statistics["this_run"]
+    print(
+        f"{recordings['ok']:,} recordings embedded, {recordings['failed']:,} failed; "
+        f"{statistics['audio_hours']:.2f} h of audio, {statistics['tracks']:,} tracks -> {layout.root}\n"
+        f"this run: {run['recordings']:,} recordings in {run['seconds']:.1f} s "
+        f"({run['times_real_time']:.0f} × real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        file=sys.stderr,
+    )
+    failed = failures(layout)
+    for row in failed[:_LISTED_FAILURES]:
+        print(f"  {row['status']}: {row['recording_id']}: {row['error']}", file=sys.stderr)
+    if len(failed) > _LISTED_FAILURES:
+        print(
+            f"  … and {len(failed) - _LISTED_FAILURES} more: diar status {layout.root} --failures",
+            file=sys.stderr,
+        )

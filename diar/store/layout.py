@@ -1,0 +1,56 @@
+"""Where each file of a stage 1 output lies (docs/on-disk.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diar.archive import storage
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of the files under one output directory (local path or fsspec URL)."""
+
+    root: str
+
+    def tracks(self, recording_id: str) -> str:
+        """Tracks of one recording: the input's path + `.parquet`."""
+        return storage.join(self.root, storage.output_name(recording_id, ".parquet"))
+
+    def shard(self, shard: int) -> str:
+        """Index of one shard; it is written last, so it is also the mark that the shard is done."""
+        return storage.join(self.shards, f"{shard:05d}.parquet")
+
+    def progress(self, rank: int) -> str:
+        """How far one rank is, rewritten about once a second."""
+        return storage.join(self.private, "progress", f"rank_{rank:03d}.json")
+
+    @property
+    def private(self) -> str:
+        """Folder of everything but the tracks."""
+        return storage.join(self.root, "_extraction")
+
+    @property
+    def shards(self) -> str:
+        """Folder of the shard indexes."""
+        return storage.join(self.private, "shards")
+
+    @property
+    def plan(self) -> str:
+        """Which recording belongs to which shard."""
+        return storage.join(self.private, "plan.parquet")
+
+    @property
+    def config(self) -> str:
+        """What affects the results, and its fingerprint."""
+        return storage.join(self.private, "config.json")
+
+    @property
+    def lock(self) -> str:
+        """Held by the run that writes here (local output only)."""
+        return storage.join(self.private, "run.lock")
+
+    @property
+    def statistics(self) -> str:
+        """Totals, speed, devices, failures by kind, versions."""
+        return storage.join(self.root, "extraction_stats.json")
