@@ -83,11 +83,11 @@ def _score(arguments: list[str]) -> int:
     boundaries = kinds.add_parser(
         "boundaries",
         help="boundaries between files: precision, recall, F1, odd files, purity",
-        description="Precision, recall and F1 of the boundaries at tolerances of 0, 1 and 5 files, of the odd "
+        description="Precision, recall and F1 of the boundaries at tolerances of 0, 1 and 5 files and of the odd "
         "files, and how pure the speakers are.",
     )
     boundaries.add_argument(
-        "--truth", required=True, type=Path, metavar="CSV", help="columns path,speaker[,block][,odd]"
+        "--truth", required=True, type=Path, metavar="CSV", help="with columns path,speaker[,block,odd]"
     )
     boundaries.add_argument(
         "--result", required=True, type=Path, metavar="JSON", help="speaker_boundary_detection_result.json"

@@ -15,10 +15,10 @@ joins as one of its ranks. Interrupted in any way, the same command goes on wher
 
 EPILOG = """\
 examples:
-  extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings
-  extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings --gpus 0,1,2,3 --model_dir my_model
-  extract_embeddings_multigpu.py --input_dir wav.scp --output_dir embeddings --dry_run
-  torchrun --nproc-per-node 4 extract_embeddings_multigpu.py --input_dir /archive --output_dir embeddings
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir E
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir E --gpus 0,1,2,3 --model_dir my_model
+  extract_embeddings_multigpu.py --input_dir wav.scp --output_dir E --dry_run
+  torchrun --nproc-per-node 4 extract_embeddings_multigpu.py --input_dir /archive --output_dir E
 
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_EXTRACT_CHANNEL=0; a flag wins over the environment, the environment over the file.

@@ -30,7 +30,7 @@ class DecodedChunk:
 
 @dataclass(frozen=True)
 class DecodedRecording:
-    """The recording at `position` is decoded; its row still lacks tracks and embedding, or says why it failed."""
+    """The recording at `position` is decoded: its row without tracks and embedding, or why it failed."""
 
     position: int
     row: RecordingRow

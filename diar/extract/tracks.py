@@ -62,7 +62,7 @@ class TrackEmbedder:
     def _masks(
         self, chunks: Sequence[Chunk], windows: Sequence[list[tuple[int, int]]], num_frames: int
     ) -> np.ndarray:
-        """(batch, 1 + most windows, T') bool: the frames whose centre lies in the core, then in each window."""
+        """(batch, 1 + most windows, T') bool: frames whose centre lies in the core, then in each window."""
         masks = np.zeros((len(chunks), 1 + max(map(len, windows)), num_frames), bool)
         stride = self.frame_shift * self.encoder.frame_stride
         centres = np.arange(num_frames) * stride + self.frame_length / 2

@@ -23,7 +23,7 @@ from diar.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# Chunks that wait for others of their length, in forward passes; more would fill batches better but cost memory
+# How much waits for chunks of equal length, in forward passes: more fills batches better, but costs memory
 _WAITING_BATCHES = 8
 _WRITE_THREADS = 2
 

@@ -76,7 +76,8 @@ def read_config(layout: Layout) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(storage.read_bytes(layout.config))
     if config.get("schema_version") != SCHEMA_VERSION:
         raise StoreError(
-            f"{layout.root} has schema version {config.get('schema_version')}, this program reads {SCHEMA_VERSION}"
+            f"{layout.root} has schema version {config.get('schema_version')}, not {SCHEMA_VERSION}; "
+            "use the diar version that wrote it, or extract again"
         )
     return config
 

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from diar.archive.listing import Recording
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diar.extract.plan import ShardLimits, assign_shards, claim_order, make_plan, save_plan, shard_recordings
+from diar.store.layout import Layout
+from diar.store.reader import read_plan
+
+
+def recordings(sizes: list[int], prefix: str = "") -> list[Recording]:
+    return [Recording(f"{prefix}{i}.wav", f"/a/{prefix}{i}.wav", size, 1.0) for i, size in enumerate(sizes)]
+
+
+def column(plan: pa.Table, name: str) -> dict[str, object]:
+    return dict(zip(plan["recording_id"].to_pylist(), plan[name].to_pylist(), strict=True))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 1000), min_size=1, max_size=200),
+    files=st.integers(1, 20),
+    size=st.integers(1, 3000),
+)
+def test_shards_are_consecutive_and_within_their_limits(sizes: list[int], files: int, size: int) -> None:
+    shards = assign_shards(recordings(sizes), ShardLimits(files, size), first=5)
+    assert shards[0] == 5
+    assert set(np.diff(shards)) <= {0, 1}
+    for shard in set(shards.tolist()):
+        members = np.array(sizes)[shards == shard]
+        assert len(members) <= files
+        assert members.sum() <= size or len(members) == 1
+
+
+def test_a_small_archive_still_makes_several_shards_and_a_large_one_keeps_the_limits() -> None:
+    small = ShardLimits.for_archive(recordings([32_000] * 128), 512, 256_000_000)
+    assert small.files == 16
+    large = ShardLimits.for_archive(recordings([32_000] * 100_000), 512, 256_000_000)
+    assert large == ShardLimits(512, 100_000_000)
+
+
+def test_a_plan_keeps_what_is_settled_when_files_come_change_and_go() -> None:
+    limits = ShardLimits(2, 10**9)
+    first = make_plan(recordings([10, 10, 10, 10]), limits)
+    assert column(first, "shard") == {"0.wav": 0, "1.wav": 0, "2.wav": 1, "3.wav": 1}
+    now = [*recordings([10, 10, 99]), Recording("01.wav", "/a/01.wav", 10, 1.0)]  # 2 changed, 3 gone, 01 new
+    second = make_plan(now, limits, first)
+    assert column(second, "shard") == {"0.wav": 0, "1.wav": 0, "2.wav": 2, "01.wav": 2, "3.wav": 1}
+    assert sorted(column(second, "position").values()) == [0, 1, 2, 3, 4]
+    assert column(second, "position")["01.wav"] == 3
+    again = make_plan(now, limits, second, redo=frozenset({"0.wav"}))
+    assert column(again, "shard")["0.wav"] == 3
+    assert make_plan(now, limits, again).equals(again)
+
+
+def test_a_rank_reads_back_the_recordings_of_one_shard(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    listed = [*recordings([5, 6, 7]), Recording("m@1-2", "/a/m.wav", 8, 2.5, offset=1.0, duration=1.0)]
+    save_plan(layout, make_plan(listed, ShardLimits(2, 10**9)))
+    assert shard_recordings(layout, 1) == listed[2:]
+
+
+def test_the_largest_shards_are_claimed_first() -> None:
+    plan = make_plan(recordings([1, 1, 50, 1, 9, 9]), ShardLimits(2, 10**9))
+    assert claim_order(plan).tolist() == [1, 2, 0]
+
+
+def test_a_plan_of_many_recordings_is_read_by_shard(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    save_plan(layout, make_plan(recordings([1] * 40_000), ShardLimits(512, 10**9)))
+    part = read_plan(layout, shard=70)
+    assert part["position"].to_pylist() == list(range(70 * 512, 71 * 512))

@@ -1,0 +1,181 @@
+"""The contract between the stages, written and read back, also by the readers that users have."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from diar.archive.listing import Recording
+
+from diar.extract.plan import ShardLimits, make_plan, save_plan
+from diar.store.layout import Layout
+from diar.store.reader import StoreError, load_index, published_row
+from diar.store.schema import RecordingRow, Tracks, matrix, row_from_json, row_to_json
+from diar.store.writer import Writer
+
+DIMENSION = 8
+NAMES = ["2.wav", "10.wav", "bad.wav"]
+METADATA = {"model": "m", "model_sha256": "s", "fingerprint": "f1"}
+
+
+def unit(rng: np.random.Generator, rows: int) -> np.ndarray:
+    vectors = rng.standard_normal((rows, DIMENSION)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
+    start = np.arange(rows) * 0.75
+    return Tracks(
+        start=start,
+        end=start + 1.5,
+        local_speaker=np.zeros(rows, np.int16),
+        active=[[(s, s + 1.5)] for s in start],
+        speech_seconds=np.full(rows, 1.5, np.float32),
+        clean_seconds=np.full(rows, 1.5, np.float32),
+        embedding=unit(rng, rows),
+    )
+
+
+@pytest.fixture
+def extraction(tmp_path: Path) -> tuple[Layout, dict[str, Tracks], list[RecordingRow]]:
+    """An output directory with two embedded recordings and one that failed, in two shards."""
+    rng = np.random.default_rng(0)
+    layout = Layout(str(tmp_path / "out"))
+    writer = Writer(layout, DIMENSION, METADATA)
+    listed = [Recording(name, f"/audio/{name}", 10, 1.0) for name in NAMES]
+    save_plan(layout, make_plan(listed, ShardLimits(2, 10**9)))
+    tracks = {name: make_tracks(rng, 3) for name in NAMES[:2]}
+    rows = [
+        RecordingRow(
+            name, f"/audio/{name}", duration=3.0, gaps=((0.5, 0.75),), tracks=3, embedding=unit(rng, 1)[0]
+        )
+        for name in NAMES[:2]
+    ]
+    rows.append(RecordingRow("bad.wav", "/audio/bad.wav", status="undecodable", error="no audio in it"))
+    for row in rows[:2]:
+        writer.write_tracks(row, tracks[row.recording_id])
+    config = {"schema_version": "1", "input_dir": "/audio", "metadata": METADATA}
+    Path(layout.config).write_text(json.dumps(config))
+    writer.write_shard(1, rows[2:])
+    writer.write_shard(0, rows[:2])
+    return layout, tracks, rows
+
+
+def test_the_index_comes_back_in_archive_order(extraction) -> None:
+    layout, _, rows = extraction
+    index = load_index(layout.root)
+    assert index.recording_id == NAMES
+    assert index.status == ["ok", "ok", "undecodable"]
+    assert index.error[2] == "no audio in it"
+    np.testing.assert_array_equal(index.embedding[0], rows[0].embedding)
+    assert np.isnan(index.embedding[2]).all()
+    assert (index.input, index.unfinished, index.metadata) == ("/audio", 0, METADATA)
+
+
+def test_a_shard_that_is_not_finished_is_counted_not_invented(extraction) -> None:
+    layout, _, _ = extraction
+    Path(layout.shard(1)).unlink()
+    index = load_index(layout.root)
+    assert (index.recording_id, index.unfinished) == (NAMES[:2], 1)
+
+
+def test_a_row_that_moved_to_a_new_shard_is_read_from_there_only(extraction) -> None:
+    layout, _, rows = extraction
+    listed = [Recording(name, f"/audio/{name}", 10, 1.0) for name in NAMES]
+    previous = pq.read_table(layout.plan)
+    save_plan(layout, make_plan(listed, ShardLimits(2, 10**9), previous, redo=frozenset({"bad.wav"})))
+    assert load_index(layout.root).unfinished == 1
+    again = replace(rows[2], status="ok", error="", embedding=rows[0].embedding)
+    Writer(layout, DIMENSION, METADATA).write_shard(2, [again])
+    assert load_index(layout.root).status == ["ok", "ok", "ok"]
+
+
+def test_a_published_recording_is_known_by_its_footer(extraction) -> None:
+    layout, _, rows = extraction
+    row = published_row(layout, "2.wav", "f1")
+    assert row is not None
+    assert replace(row, embedding=None) == replace(rows[0], embedding=None)
+    np.testing.assert_array_equal(row.embedding, rows[0].embedding)
+    assert published_row(layout, "2.wav", "another fingerprint") is None
+    assert published_row(layout, "bad.wav", "f1") is None
+    Path(layout.tracks("2.wav")).write_text("not Parquet")
+    assert published_row(layout, "2.wav", "f1") is None
+
+
+def test_a_failed_row_survives_json() -> None:
+    row = RecordingRow("ü\n.wav", "/a", status="empty", error="0 bytes", size=3, mtime=1.5)
+    assert row_from_json(row_to_json(row)) == row
+
+
+@pytest.mark.parametrize("damage", ["missing", "foreign", "schema", "plan"])
+def test_a_directory_that_is_no_extraction_is_refused(extraction, tmp_path: Path, damage: str) -> None:
+    layout, _, _ = extraction
+    if damage == "missing":
+        layout = Layout(str(tmp_path / "nowhere"))
+    elif damage == "foreign":
+        Path(layout.config).unlink()
+    elif damage == "schema":
+        Path(layout.config).write_text('{"schema_version": "99"}')
+    else:
+        Path(layout.plan).write_bytes(b"PAR1 damaged")
+    with pytest.raises(StoreError) as caught:
+        load_index(layout.root)
+    assert layout.root in str(caught.value)
+
+
+def test_vectors_are_arrays_in_every_reader(extraction) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    polars = pytest.importorskip("polars")
+    pandas = pytest.importorskip("pandas")
+    datasets = pytest.importorskip("datasets")
+    layout, tracks, _ = extraction
+    file, expected = layout.tracks("10.wav"), tracks["10.wav"].embedding
+
+    assert (
+        str(pq.read_schema(file).field("embedding").type) == f"fixed_size_list<element: float>[{DIMENSION}]"
+    )
+    np.testing.assert_array_equal(matrix(pq.read_table(file)["embedding"]), expected)
+
+    frame = polars.read_parquet(file)
+    assert frame.schema["embedding"] == polars.Array(polars.Float32, DIMENSION)
+    np.testing.assert_array_equal(frame["embedding"].to_numpy(), expected)
+
+    np.testing.assert_array_equal(np.stack(pandas.read_parquet(file)["embedding"]), expected)
+
+    rows = duckdb.sql(f"SELECT recording_id, \"end\", embedding, active[1].start FROM '{file}'").fetchall()
+    np.testing.assert_array_equal(np.array([row[2] for row in rows], np.float32), expected)
+    assert [row[3] for row in rows] == [0.0, 0.75, 1.5]
+
+    loaded = datasets.Dataset.from_parquet(file).with_format("numpy")
+    assert loaded["recording_id"][0] == "10.wav"
+    np.testing.assert_array_equal(np.stack(loaded["embedding"][:]), expected)
+
+
+def test_the_index_too_is_read_with_its_missing_vectors(extraction) -> None:
+    polars = pytest.importorskip("polars")
+    layout, _, rows = extraction
+    frame = polars.read_parquet(Path(layout.shards) / "*.parquet").sort("recording_id")
+    assert frame["embedding"].is_null().to_list() == [False, False, True]
+    assert frame.filter(polars.col("status") == "ok")["embedding"][1].to_list() == rows[0].embedding.tolist()
+
+
+def test_a_reader_never_sees_half_a_file(extraction, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout, tracks, rows = extraction
+    before = Path(layout.tracks("2.wav")).read_bytes()
+
+    def fail_half_way(table, file, **_):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pq, "write_table", fail_half_way)
+    with pytest.raises(OSError, match="disk full"):
+        Writer(layout, DIMENSION, METADATA).write_tracks(rows[0], tracks["2.wav"])
+    folder = Path(layout.root)
+    assert Path(layout.tracks("2.wav")).read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "10.wav.parquet",
+        "2.wav.parquet",
+        "_extraction",
+    ]
