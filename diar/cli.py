@@ -83,8 +83,8 @@ def _score(arguments: list[str]) -> int:
     boundaries = kinds.add_parser(
         "boundaries",
         help="boundaries between files: precision, recall, F1, odd files, purity",
-        description="Precision, recall and F1 of boundaries (at tolerances of 0, 1 and 5 files) and of odd files; "
-        "how pure the speakers are.",
+        description="Precision, recall and F1 of boundaries (tolerances 0, 1, 5 files) and of odd files, "
+        "and how pure the speakers are.",
     )
     boundaries.add_argument(
         "--truth", required=True, type=Path, metavar="CSV", help="with columns path,speaker[,block,odd]"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +27,19 @@ def campplus_dir() -> Path:
     from diar.models import hub
 
     return hub.fetch("campplus-zh-en")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WeSpeaker model directory with a very small CAM++ of random weights: the real code path, quickly."""
+    import torch
+
+    from diar.models.campplus import CAMPPlus
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-model")
+    arguments = {"feat_dim": 80, "embed_dim": 16, "growth_rate": 4, "init_channels": 16}
+    torch.save(CAMPPlus(**arguments).state_dict(), folder / "avg_model.pt")
+    content = {"model": "CAMPPlus", "model_args": arguments, "dataset_args": {"resample_rate": 16000}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    return folder

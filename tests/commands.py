@@ -1,0 +1,71 @@
+"""Running the real commands from tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE = 16_000
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment without options for diar, so that a developer's settings do not decide a test."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("DIAR_EXTRACT", "DIAR_DETECT"))
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+
+
+def command(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / script), *map(str, arguments)]
+
+
+def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+    """Run a script of the repository to its end; output as text."""
+    return subprocess.run(
+        command(script, *arguments),
+        env=clean_environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def run_diar(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess:
+    """Run the `diar` console command."""
+    call = [sys.executable, "-m", "diar", *map(str, arguments)]
+    return subprocess.run(call, env=clean_environment(), capture_output=True, text=True, timeout=timeout)
+
+
+def extract(
+    archive: object, output: object, *arguments: object, **options: str
+) -> subprocess.CompletedProcess:
+    """Run stage 1 on the CPU."""
+    fixed = ("--input_dir", archive, "--output_dir", output, "--device", "cpu")
+    return run("extract_embeddings_multigpu.py", *fixed, *arguments, **options)
+
+
+def detect(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
+    """Run stage 2."""
+    return run("detect_boundaries.py", "--embeddings_dir", embeddings, "--output_dir", output, *arguments)
+
+
+def write_noise(path: Path, seconds: float, seed: int, rate: int = RATE) -> None:
+    """A wav of noise whose colour depends on the seed."""
+    rng = np.random.default_rng(seed)
+    samples = rng.standard_normal(round(seconds * rate))
+    smoothing = np.ones(1 + seed % 7) / (1 + seed % 7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, 0.1 * np.convolve(samples, smoothing, "same"), rate, subtype="PCM_16")
+
+
+def write_archive(folder: Path, durations: Sequence[float]) -> Path:
+    """An archive of noise recordings in two sub-folders."""
+    for index, seconds in enumerate(durations):
+        write_noise(folder / f"part_{index % 2}" / f"{index}.wav", seconds, index)
+    return folder

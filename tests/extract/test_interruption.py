@@ -1,0 +1,135 @@
+"""kill -9 at random moments: what was published stays, nothing is computed twice, the end is the same.
+
+Four kills by default, one of each kind and one more; DIAR_KILLS=10 for the full exercise.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from diar.store.layout import Layout
+from tests.commands import clean_environment, command, extract, write_archive
+from tests.extract.comparison import assert_same_extraction
+
+KILLS = int(os.environ.get("DIAR_KILLS", "4"))
+TARGETS = ("one worker", "all", "launcher")
+
+
+def published(output: Path) -> dict[str, tuple[int, int]]:
+    """Published recordings with inode and time: both change if one is written again."""
+    files = output.rglob("*.wav.parquet")
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+def workers_of(launcher: psutil.Process) -> list[psutil.Process]:
+    found = []
+    for child in launcher.children():
+        text = " ".join(child.cmdline())
+        if "spawn_main" in text:
+            found.append(child)
+    return found
+
+
+def kill(launcher: psutil.Process, target: str, rng: random.Random) -> None:
+    workers = workers_of(launcher)
+    victims = {"one worker": [rng.choice(workers)], "all": [launcher, *workers], "launcher": [launcher]}[
+        target
+    ]
+    for victim in victims:
+        victim.send_signal(signal.SIGKILL)
+
+
+def wait_until(condition, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: Path, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    archive = write_archive(tmp_path / "archive", [rng.uniform(1, 40) for _ in range(100 + 60 * KILLS)])
+    model = ("--model_dir", tiny_model_dir)
+    whole = tmp_path / "whole"
+    assert extract(archive, whole, *model).returncode == 0
+
+    out = tmp_path / "out"
+    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", *model)
+    interrupted = 0
+    for number in range(KILLS):
+        before = published(out)
+        process = subprocess.Popen(
+            command("extract_embeddings_multigpu.py", *fixed, "--max_restarts", "0"),
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        launcher = psutil.Process(process.pid)
+        started = wait_until(lambda seen=before: len(published(out)) > len(seen) + 1, 60)
+        assert started or process.poll() is not None
+        time.sleep(rng.uniform(0, 1.0))
+        if process.poll() is None:
+            orphans = workers_of(launcher)
+            kill(launcher, TARGETS[number % len(TARGETS)], rng)
+            process.wait(60)
+            assert process.returncode != 0
+            assert wait_until(lambda left=orphans: not any(p.is_running() for p in left), 20), "orphans go on"
+            interrupted += 1
+        after = published(out)
+        assert {name: after[name] for name in before} == before, "a published recording was computed twice"
+    assert interrupted >= min(KILLS, 3), "the archive is too small to be interrupted"
+
+    before = published(out)
+    last = extract(archive, out, *model)
+    assert last.returncode == 0, last.stderr
+    after = published(out)
+    assert {name: after[name] for name in before} == before, "a published recording was computed twice"
+    assert_same_extraction(whole, out)
+    assert not list(out.rglob(".*")), "temporary files are left"
+
+
+def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [20.0] * 120)
+    out = tmp_path / "out"
+    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
+    process = subprocess.Popen(
+        command("extract_embeddings_multigpu.py", *fixed),
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert wait_until(lambda: len(published(out)) > 2, 60)
+    before = published(out)
+    kill(psutil.Process(process.pid), "one worker", random.Random(1))
+    assert process.wait(120) == 0
+    after = published(out)
+    assert len(after) == 120
+    assert {name: after[name] for name in before} == before
+
+
+def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [20.0] * 120)
+    out = tmp_path / "out"
+    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
+    process = subprocess.Popen(
+        command("extract_embeddings_multigpu.py", *fixed),
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert wait_until(lambda: Path(Layout(str(out)).plan).exists(), 60)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in errors
+    assert "Traceback" not in errors
