@@ -1,0 +1,244 @@
+"""Finding the recordings of an archive: a folder, a glob, one file, or a list of files; local or elsewhere."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diar.archive import storage
+from diar.archive.manifests import LIST_SUFFIXES, read_list
+from diar.archive.recording import ListingError, Recording, has_audio_suffix, natural_order
+
+__all__ = ["Listing", "ListingError", "Recording", "list_recordings"]
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The recordings of an archive.
+
+    Attributes:
+        recordings: in natural order of their ids, or in the order of a list that was given.
+        ignored: files without an audio suffix.
+        warnings: what could not be listed: unreadable folders, broken links, folders met twice.
+        ordered: whether the order is the source's own (wav.scp, manifest).
+    """
+
+    recordings: list[Recording]
+    ignored: int = 0
+    warnings: list[str] = field(default_factory=list)
+    ordered: bool = False
+
+
+def list_recordings(source: str, *, exclude_dir: str | None = None) -> Listing:
+    """List an archive.
+
+    Args:
+        source: folder (recursive; hidden files and folders are left out, links followed), glob pattern, audio
+            file, Kaldi `wav.scp` (`*.scp`), NeMo manifest (`*.json`, `*.jsonl`), or an fsspec URL of any of
+            these.
+        exclude_dir: a folder not to look into, because the output goes there.
+
+    Raises:
+        ListingError: there is no such source, or a mistake in a list (the message names the line).
+    """
+    local = storage.local_path(source)
+    if local is None:
+        return _list_remote(source, exclude_dir)
+    path = local.expanduser()
+    if path.is_dir():
+        return _LocalLister(path, exclude_dir).folder()
+    if path.is_file():
+        return _list_local_file(path)
+    if _MAGIC.search(str(path)):
+        return _LocalLister(_fixed_part(path), exclude_dir).pattern(path)
+    raise ListingError(f"{source} does not exist; give a folder, a file, a glob pattern or a URL")
+
+
+def _list_local_file(path: Path) -> Listing:
+    if path.suffix.lower() in LIST_SUFFIXES:
+        recordings, warnings = read_list(str(path))
+        return Listing(recordings, warnings=warnings, ordered=True)
+    details = path.stat()
+    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+    return Listing([_local_recording(path.name, absolute, details)])
+
+
+def _local_recording(relative: str, path: str, details: os.stat_result) -> Recording:
+    return Recording(_as_text(relative), storage.local_url(path), details.st_size, details.st_mtime)
+
+
+def _as_text(path: str) -> str:
+    """`path` as valid UTF-8: other bytes as `\\xNN`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folder above the first component with a wildcard."""
+    parts = pattern.parts
+    first = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
+    return Path(*parts[:first])
+
+
+class _LocalLister:
+    """Collects the recordings below one root.
+
+    Every folder is entered once, known by device and inode, so that links cannot lead in circles. Links to
+    folders come last: a folder that also lies in the archive itself keeps its own path.
+    """
+
+    def __init__(self, root: Path, exclude_dir: str | None) -> None:
+        self._root = os.path.abspath(root)  # noqa: PTH100 - resolve() would follow links
+        self._recordings: dict[str, Recording] = {}
+        self._ignored = 0
+        self._warnings: list[str] = []
+        self._entered: dict[tuple[int, int], str] = {}
+        self._linked: list[str] = []
+        excluded = storage.local_path(exclude_dir) if exclude_dir is not None else None
+        self._excluded = _identity(excluded) if excluded is not None else None
+
+    def folder(self) -> Listing:
+        """Everything below the root."""
+        self._walk(self._root)
+        return self._listing()
+
+    def pattern(self, pattern: Path) -> Listing:
+        """What matches the glob; matching folders with all they hold."""
+        for match in sorted(glob.iglob(os.path.abspath(pattern), recursive=True)):  # noqa: PTH100, PTH207
+            if os.path.isdir(match):  # noqa: PTH112
+                self._walk(match)
+            elif not self._inside_excluded(match):
+                self._add(match)
+        return self._listing()
+
+    def _listing(self) -> Listing:
+        while self._linked:
+            linked, self._linked = sorted(self._linked), []
+            for folder in linked:
+                self._walk(folder)
+        recordings = list(self._recordings.values())
+        natural_order(recordings)
+        return Listing(recordings, self._ignored, self._warnings)
+
+    def _walk(self, top: str) -> None:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            if self._enter(folder):
+                waiting.extend(self._scan(folder))
+
+    def _enter(self, folder: str) -> bool:
+        identity = _identity(Path(folder))
+        if identity is None:
+            self._warnings.append(f"{folder}: cannot be read")
+            return False
+        if identity == self._excluded:
+            return False
+        earlier = self._entered.setdefault(identity, folder)
+        if earlier is not folder and os.path.islink(folder):  # noqa: PTH114
+            self._warnings.append(
+                f"{folder}: a link to a folder already listed as {earlier}; not listed twice"
+            )
+        return earlier is folder
+
+    def _scan(self, folder: str) -> list[str]:
+        """Add the files of one folder; returns its sub-folders."""
+        below = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.path)
+                    elif entry.is_dir():
+                        self._linked.append(entry.path)
+                    else:
+                        self._add(entry.path)
+        except OSError as error:
+            self._warnings.append(f"{folder}: cannot be read ({error.strerror})")
+        return below
+
+    def _add(self, path: str) -> None:
+        if not has_audio_suffix(path.rpartition("/")[2]):
+            self._ignored += 1
+            return
+        try:
+            details = os.stat(path)  # noqa: PTH116 - called a million times
+        except OSError as error:
+            self._warnings.append(f"{path}: left out ({error.strerror})")
+            return
+        if not stat.S_ISREG(details.st_mode):
+            self._ignored += 1
+            return
+        relative = path[len(self._root) :].lstrip("/")
+        recording = _local_recording(relative, path, details)
+        earlier = self._recordings.setdefault(recording.recording_id, recording)
+        if earlier.url != recording.url:
+            raise ListingError(
+                f"{recording.url!r} and {earlier.url!r} have the same name in UTF-8; rename one of them"
+            )
+
+    def _inside_excluded(self, path: str) -> bool:
+        return self._excluded is not None and any(
+            _identity(parent) == self._excluded for parent in _parents_below(path, self._root)
+        )
+
+
+def _parents_below(path: str, root: str) -> Iterator[Path]:
+    for parent in Path(path).parents:
+        yield parent
+        if str(parent) == root:
+            return
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """(device, inode) of what `path` leads to, None if there is nothing or it may not be looked at."""
+    try:
+        details = path.stat()
+    except OSError:
+        return None
+    return details.st_dev, details.st_ino
+
+
+def _list_remote(source: str, exclude_dir: str | None) -> Listing:
+    link, chained, rest = source.partition("::")
+    tail = chained + rest
+    if _MAGIC.search(link):
+        base = _MAGIC.split(link, maxsplit=1)[0].rpartition("/")[0] + "/"
+        return _select(base + tail, *storage.find_remote(source, pattern=True), exclude_dir)
+    found = storage.remote_file(source)
+    if found is not None:
+        name = found.path.rpartition("/")[2]
+        if Path(name).suffix.lower() in LIST_SUFFIXES:
+            recordings, warnings = read_list(source)
+            return Listing(recordings, warnings=warnings, ordered=True)
+        return Listing([Recording(name, source, found.size, found.mtime)])
+    if not storage.is_dir(source):
+        raise ListingError(f"{source} does not exist; give a folder, a file, a glob pattern or a URL")
+    return _select(source, *storage.find_remote(source), exclude_dir)
+
+
+def _select(base: str, root: str, files: list[storage.RemoteFile], exclude_dir: str | None) -> Listing:
+    """The recordings among `files`, whose paths start with `root`, the path of the URL `base`."""
+    recordings, ignored = [], 0
+    excluded = None if exclude_dir is None else exclude_dir.rstrip("/") + "/"
+    for file in files:
+        relative = file.path[len(root) :].lstrip("/")
+        url = storage.join(base, relative)
+        if any(part.startswith(".") for part in relative.split("/")) or (
+            excluded and url.startswith(excluded)
+        ):
+            continue
+        if has_audio_suffix(relative.rpartition("/")[2]):
+            recordings.append(Recording(relative, url, file.size, file.mtime))
+        else:
+            ignored += 1
+    natural_order(recordings)
+    return Listing(recordings, ignored)

@@ -1,0 +1,190 @@
+"""Lists of recordings: Kaldi's `wav.scp` and NeMo's JSON-lines manifest."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from diar.archive import storage
+from diar.archive.recording import ListingError, Recording, check_recording_id
+
+LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
+
+_PCM_BYTES = 32_000  # a second of 16 kHz PCM
+_MISSING_SHOWN = 3
+
+
+class _Entry(NamedTuple):
+    recording_id: str
+    path: str  # as the list gives it
+    offset: float = 0.0
+    duration: float | None = None
+
+
+def read_list(url: str) -> tuple[list[Recording], list[str]]:
+    """Read a `wav.scp` (`*.scp`: `utterance-id path` a line) or a NeMo manifest (a JSON object a line).
+
+    Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
+    folder; those of a manifest in the manifest's folder, as NeMo does, then in the current directory.
+
+    Returns:
+        Recordings in the list's order, and warnings. A file that is missing stays in the list: decoding
+        reports it.
+
+    Raises:
+        ListingError: a line cannot be understood, is a command (`… |`), or repeats an id.
+    """
+    is_scp = url.lower().endswith(".scp")
+    try:
+        text = storage.read_bytes(url).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ListingError(f"{url}: not valid UTF-8 ({error.reason} at byte {error.start})") from error
+    lines = _json_lines(text, url) if not is_scp else list(enumerate(text.split("\n"), 1))
+    folder = _folder_of(url)
+    finder = _Finder(folder, current_first=is_scp)
+    recordings: list[Recording] = []
+    first_line: dict[str, int] = {}
+    for number, line in lines:
+        if isinstance(line, str) and not line.strip():
+            continue
+        where = f"{url}, line {number}"
+        entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where)
+        check_recording_id(entry.recording_id, where)
+        earlier = first_line.setdefault(entry.recording_id, number)
+        if earlier != number:
+            raise ListingError(f"{where}: {entry.recording_id!r} is already on line {earlier}; remove one")
+        recordings.append(finder.recording(entry))
+    return recordings, finder.warnings()
+
+
+def _scp_entry(line: str, where: str) -> _Entry:
+    recording_id, _, path = line.strip().partition(" ")
+    if "\t" in recording_id:
+        recording_id, _, path = line.strip().partition("\t")
+    path = path.strip()
+    if not path:
+        raise ListingError(f"{where}: {line.strip()!r} is not 'utterance-id path'")
+    if path.endswith("|"):
+        raise ListingError(
+            f"{where}: {path!r} is a command, and diar runs none from a list; run it and list its output"
+        )
+    if re.search(r"\.ark:\d+$", path):
+        raise ListingError(f"{where}: {path!r} points into a Kaldi archive; list audio files instead")
+    return _Entry(recording_id, path)
+
+
+def _json_lines(text: str, url: str) -> list[tuple[int, Any]]:
+    """(line number, text) of each line; of a file that is one JSON array, (position, item)."""
+    if not text.lstrip().startswith("["):
+        return list(enumerate(text.split("\n"), 1))
+    try:
+        return list(enumerate(json.loads(text), 1))
+    except json.JSONDecodeError as error:
+        raise ListingError(f"{url}, line {error.lineno}: not JSON ({error.msg})") from error
+
+
+def _manifest_entry(line: Any, folder: str, where: str) -> _Entry:
+    try:
+        item = json.loads(line) if isinstance(line, str) else line
+    except json.JSONDecodeError as error:
+        raise ListingError(f"{where}: not JSON ({error.msg})") from error
+    path = (item.get("audio_filepath") or item.get("audio_file")) if isinstance(item, dict) else None
+    if not isinstance(path, str):
+        raise ListingError(f"{where}: no audio file; each line is an object with 'audio_filepath'")
+    offset = _seconds(item, "offset", where) or 0.0
+    duration = _seconds(item, "duration", where)
+    recording_id = _id_of_path(path, folder)
+    if offset or (duration is not None and item.get("offset") is not None):
+        end = "" if duration is None else _plain(offset + duration)
+        recording_id = f"{recording_id}@{_plain(offset)}-{end}"
+    return _Entry(recording_id, path, offset, duration)
+
+
+def _seconds(item: dict[str, Any], key: str, where: str) -> float | None:
+    value = item.get(key)
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0 or (key == "duration" and value == 0):
+        raise ListingError(f"{where}: {key} is {value!r}; give seconds, or leave it out")
+    return float(value)
+
+
+def _plain(seconds: float) -> str:
+    """At least two decimals, and as many more (up to microseconds) as the value has."""
+    whole, _, decimals = f"{seconds:.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def _id_of_path(path: str, folder: str) -> str:
+    """Relative to the manifest's folder if below it, else the whole path without its leading slash."""
+    if storage.local_path(path) is None:
+        inside = path.startswith(folder.rstrip("/") + "/")
+        return path[len(folder) :].lstrip("/") if inside else path.partition("://")[2].lstrip("/")
+    if storage.local_path(folder) is None:
+        return path.lstrip("/")
+    absolute = storage.absolute(Path(folder, path))
+    root = storage.absolute(folder).rstrip("/") + "/"
+    return absolute[len(root) :] if absolute.startswith(root) else absolute.lstrip("/")
+
+
+def _folder_of(url: str) -> str:
+    link, chained, rest = url.partition("::")
+    return link.rpartition("/")[0] + chained + rest
+
+
+class _Finder:
+    """Finds the files of a list; each is looked up once, however many parts of it are listed."""
+
+    def __init__(self, folder: str, current_first: bool) -> None:
+        self._folder = folder
+        self._current_first = current_first
+        self._known: dict[str, tuple[str, int, float]] = {}
+        self._missing: list[str] = []
+
+    def recording(self, entry: _Entry) -> Recording:
+        if entry.path not in self._known:
+            self._known[entry.path] = self._look_up(entry.path)
+        url, size, mtime = self._known[entry.path]
+        if entry.duration is not None:
+            size = min(size, math.ceil(entry.duration * _PCM_BYTES))
+        return Recording(entry.recording_id, url, size, mtime, entry.offset, entry.duration)
+
+    def warnings(self) -> list[str]:
+        if not self._missing:
+            return []
+        shown = ", ".join(self._missing[:_MISSING_SHOWN])
+        return [f"{len(self._missing)} files of the list do not exist, such as {shown}"]
+
+    def _look_up(self, path: str) -> tuple[str, int, float]:
+        """(url, bytes, mtime); zeros where nothing is found."""
+        candidates = list(self._candidates(path))
+        for url in candidates:
+            local = storage.local_path(url)
+            if local is None:
+                found = storage.remote_file(url)
+                if found is not None:
+                    return url, found.size, found.mtime
+            elif local.is_file():
+                details = local.stat()
+                return url, details.st_size, details.st_mtime
+        self._missing.append(candidates[0])
+        return candidates[0], 0, 0.0
+
+    def _candidates(self, path: str) -> Iterator[str]:
+        local = storage.local_path(path)
+        if local is None or path.startswith("file://"):
+            yield path
+            return
+        if local.is_absolute():
+            yield path
+            return
+        beside = storage.join(self._folder, path) if self._folder else path
+        if storage.local_path(self._folder) is not None:
+            beside = storage.absolute(beside)
+        here = storage.absolute(path)
+        yield from (here, beside) if self._current_first else (beside, here)

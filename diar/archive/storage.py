@@ -1,0 +1,260 @@
+"""The only user of fsspec: opening, publishing and naming files on local disks and in object stores.
+
+A URL is a local path, a `file://` URL, or any other URL that fsspec opens (`s3://…`, `memory://…`,
+`zip://inner::outer.zip`). Local files take the fast way through the operating system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+from urllib.parse import quote, unquote_to_bytes
+
+import fsspec
+
+from diar.errors import DiarError
+
+_MAX_NAME = 255  # bytes of one path component on nearly every file system
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
+
+
+class RemoteFile(NamedTuple):
+    """One file of an object store: path inside it, bytes, seconds since the epoch (0.0 if not told)."""
+
+    path: str
+    size: int
+    mtime: float
+
+
+def local_path(url: str) -> Path | None:
+    """The path of a local file, None if `url` lies elsewhere."""
+    if url.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
+    return None if _URL.match(url) else Path(url)
+
+
+def require_local(url: str) -> Path:
+    """The path of a local file.
+
+    Raises:
+        DiarError: `url` lies elsewhere.
+    """
+    path = local_path(url)
+    if path is None:
+        raise DiarError(f"{url} must be on a local disk; copy it there and give that path")
+    return path
+
+
+def local_url(path: str) -> str:
+    """What to store for a local path: the path itself, or a `file://` URL if it is not valid UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "file://" + quote(os.fsencode(path))
+    return path
+
+
+def absolute(path: str | Path) -> str:
+    """An absolute local path without `.` and `..`; links are not followed."""
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+
+
+def join(base: str, *parts: str) -> str:
+    """`base` with `parts` below it; in a chained URL they go into the first link."""
+    if local_path(base) is not None and not base.startswith("file://"):
+        return os.path.join(base, *parts)  # noqa: PTH118 - a Path would drop "./" and double slashes
+    link, chained, rest = base.partition("::")
+    for part in parts:
+        link = f"{link}{'' if link.endswith('/') else '/'}{part}"
+    return link + chained + rest
+
+
+def output_name(recording_id: str, suffix: str) -> str:
+    """The relative path of a recording's output: `recording_id` + `suffix`.
+
+    A component that no file system holds (over 255 bytes in UTF-8, empty, `.` or `..`) becomes as much of its
+    beginning as fits, `~`, and 12 hexadecimal digits of its SHA-256. (`open_atomic` names its temporary file
+    without regard to the final name, so that this one may use all the room.)
+    """
+    *folders, name = recording_id.split("/")
+    return "/".join([*(_storable(folder) for folder in folders), _storable(name, suffix)])
+
+
+def _storable(component: str, suffix: str = "") -> str:
+    encoded = component.encode()
+    if len(encoded) + len(suffix.encode()) <= _MAX_NAME and component not in ("", ".", ".."):
+        return component + suffix
+    ending = "~" + hashlib.sha256(encoded).hexdigest()[:12] + suffix
+    return encoded[: _MAX_NAME - len(ending.encode())].decode(errors="ignore") + ending
+
+
+def exists(url: str) -> bool:
+    """Whether there is a file or folder."""
+    path = local_path(url)
+    if path is not None:
+        return path.exists()
+    filesystem, remote = _filesystem(url)
+    return bool(filesystem.exists(remote))
+
+
+def is_dir(url: str) -> bool:
+    """Whether `url` is a folder (in an object store: a prefix with something below it)."""
+    path = local_path(url)
+    if path is not None:
+        return path.is_dir()
+    filesystem, remote = _filesystem(url)
+    return bool(filesystem.isdir(remote))
+
+
+def open_binary(url: str) -> BinaryIO:
+    """Open for reading.
+
+    Raises:
+        OSError: it is missing or may not be read.
+    """
+    path = local_path(url)
+    if path is not None:
+        return path.open("rb")
+    filesystem, remote = _filesystem(url)
+    return cast(BinaryIO, filesystem.open(remote, "rb"))
+
+
+def read_bytes(url: str) -> bytes:
+    """The whole content; raises OSError as `open_binary` does."""
+    with open_binary(url) as file:
+        return file.read()
+
+
+def list_names(folder: str) -> list[str]:
+    """Names of the files and folders in `folder` but hidden ones, sorted; none if it does not exist."""
+    path = local_path(folder)
+    if path is not None:
+        names = os.listdir(path) if path.is_dir() else []  # noqa: PTH208 - names only, without a Path each
+    else:
+        filesystem, remote = _filesystem(folder)
+        filesystem.invalidate_cache(remote)
+        found = filesystem.ls(remote, detail=False) if filesystem.isdir(remote) else []
+        names = [entry.rstrip("/").rpartition("/")[2] for entry in found]
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def find_remote(url: str, pattern: bool = False) -> tuple[str, list[RemoteFile]]:
+    """(root path, all files below it) of a folder elsewhere; with `pattern`, the files a glob matches."""
+    filesystem, remote = _filesystem(url)
+    if pattern:
+        matches = filesystem.glob(remote, detail=True)
+        root = re.split(r"[*?\[]", remote, maxsplit=1)[0].rpartition("/")[0]
+    else:
+        matches, root = filesystem.find(remote, detail=True), remote
+    files = [
+        RemoteFile(path, int(details.get("size") or 0), _mtime(details))
+        for path, details in matches.items()
+        if details.get("type") == "file"
+    ]
+    return root.rstrip("/"), files
+
+
+def remote_file(url: str) -> RemoteFile | None:
+    """One file elsewhere, None if there is none."""
+    filesystem, remote = _filesystem(url)
+    if not filesystem.isfile(remote):
+        return None
+    details = filesystem.info(remote)
+    return RemoteFile(remote, int(details.get("size") or 0), _mtime(details))
+
+
+def makedirs(url: str) -> None:
+    """Create a folder and those above it, unless they exist."""
+    path = local_path(url)
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    filesystem, remote = _filesystem(url)
+    filesystem.makedirs(remote, exist_ok=True)
+
+
+def remove(url: str) -> None:
+    """Delete a file, if it exists."""
+    path = local_path(url)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        return
+    filesystem, remote = _filesystem(url)
+    if filesystem.exists(remote):
+        filesystem.rm_file(remote)
+
+
+def write_bytes_atomic(url: str, data: bytes) -> None:
+    """Publish `data`: readers see the old content or all of the new one."""
+    with open_atomic(url) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomic(url: str, sync_folder: bool = False) -> Iterator[BinaryIO]:
+    """A file to write that appears under `url`, complete, when the block ends, and not at all if it raises.
+
+    Args:
+        url: local: written beside under a hidden name, synced, renamed. Elsewhere: one upload at the end.
+        sync_folder: local: wait until the new name, too, would survive a power cut.
+    """
+    path = local_path(url)
+    if path is None:
+        buffer = io.BytesIO()
+        yield buffer
+        _upload(url, buffer.getvalue())
+        return
+    beside = path.with_name(f".diar-{uuid.uuid4().hex}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if sync_folder:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _upload(url: str, data: bytes) -> None:
+    filesystem, remote = _filesystem(url)
+    try:
+        filesystem.pipe_file(remote, data)
+    except FileNotFoundError:  # stores with real folders need them first; buckets must not be created
+        filesystem.makedirs(remote.rpartition("/")[0], exist_ok=True)
+        filesystem.pipe_file(remote, data)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """(fsspec file system, path inside it)."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:  # a protocol without its package, or unknown
+        raise DiarError(f"cannot open {url}: {error}") from error
+    return filesystem, path
+
+
+def _mtime(details: dict[str, Any]) -> float:
+    """Modification time as seconds; file systems of fsspec call it differently."""
+    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = details.get(key)
+        if isinstance(value, int | float):
+            return float(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+    return 0.0
