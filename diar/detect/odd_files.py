@@ -1,0 +1,107 @@
+"""Files that fit their segment badly, and what they are instead.
+
+A file's similarity is its cosine to the robust centre of the rest of its segment. How alike files of one
+speaker are, and how alike foreign ones, is read off the archive itself: the second from every file's cosine
+to the centre of the next segment. Silence, noise or music also fits no speaker, but such files fit *each
+other*, closer than files of one voice do: those are called "unclear" and not "foreign"
+(docs/decisions/012-odd-files.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diar.detect.scatter import robust_center, unit
+
+DEFAULT_THRESHOLD = 0.5
+_PRIOR = 0.02  # share of odd files expected
+_TAIL = 8.0  # degrees of freedom: same-speaker similarities have a long lower tail
+_TWIN_QUANTILE = 0.9
+_BATCH = 2_048
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well each of n files fits its segment."""
+
+    similarity: np.ndarray  # (n,) cosine to the rest of its segment
+    odd_probability: np.ndarray  # (n,)
+    unclear: np.ndarray  # (n,) bool: resembles other misfits more than files of one voice do
+
+
+def similarity_to_rest(vectors: np.ndarray) -> np.ndarray:
+    """Cosine of each of (n, D) unit vectors to the robust centre of the others; 1 where there are none."""
+    if len(vectors) < 2:
+        return np.ones(len(vectors))
+    center = robust_center(vectors)
+    weights = np.clip(vectors @ center, 1e-3, None) ** 2
+    rest = weights @ vectors - weights[:, None] * vectors
+    return np.asarray(np.einsum("nd,nd->n", vectors, unit(rest)))
+
+
+def measure_fit(embeddings: np.ndarray, starts: np.ndarray, centers: np.ndarray, threshold: float) -> Fit:
+    """Similarity and probability of being odd, for every file.
+
+    Args:
+        embeddings: (n, D) unit vectors in archive order.
+        starts: (m,) first file of each segment, starting with 0.
+        centers: (m, D) robust unit centres of the segments.
+        threshold: odd probability above which a file is a misfit (for finding unclear ones).
+    """
+    ends = np.append(starts[1:], len(embeddings))
+    parts = [embeddings[start:end] for start, end in zip(starts, ends, strict=True)]
+    similarity = np.concatenate([similarity_to_rest(part) for part in parts])
+    if len(parts) < 2:
+        foreign = np.zeros(1)  # nothing to compare with: unrelated directions
+    else:
+        foreign = np.concatenate([part @ centers[i - 1] for i, part in enumerate(parts)])
+    probability = _odd_probability(similarity, foreign)
+    misfits = np.flatnonzero(probability > threshold)
+    unclear = np.zeros(len(embeddings), dtype=bool)
+    unclear[misfits] = _closest(embeddings[misfits]) > _twin_similarity(parts)
+    return Fit(similarity, probability, unclear)
+
+
+def _odd_probability(similarity: np.ndarray, foreign: np.ndarray) -> np.ndarray:
+    """Bayes' rule with a Gaussian of foreign similarities and a Student t of same-speaker ones."""
+    center = float(np.median(similarity))
+    below = similarity[similarity < center]
+    spread = max(1.4826 * float(np.median(center - below)) if len(below) else 0.0, 0.02)
+    mean = float(np.median(foreign))
+    deviation = max(1.4826 * float(np.median(np.abs(foreign - mean))), 0.05)
+    if center <= mean + deviation:
+        return np.zeros(len(similarity))  # segments have no common voice: nothing can be called odd
+    # a file less similar than any stranger is no less odd, one better than the median no less at home
+    strange = np.maximum(similarity, mean)
+    own = np.minimum(similarity, center)
+    log_odd = np.log(_PRIOR) - 0.5 * ((strange - mean) / deviation) ** 2 - np.log(deviation)
+    t = (own - center) / spread
+    log_own = np.log1p(-_PRIOR) - 0.5 * (_TAIL + 1) * np.log1p(t**2 / _TAIL) - np.log(spread)
+    return np.asarray(1 / (1 + np.exp(np.clip(log_own - log_odd, -50, 50))))
+
+
+def _twin_similarity(parts: list[np.ndarray]) -> float:
+    """Cosine that few pairs of files of one segment exceed."""
+    rng = np.random.default_rng(0)
+    chosen = parts if len(parts) <= 500 else [parts[i] for i in rng.choice(len(parts), 500, replace=False)]
+    pairs = [
+        (part[left] * part[right]).sum(axis=1)
+        for part in chosen
+        if len(part) > 1
+        for left, right in [rng.integers(len(part), size=(2, min(4 * len(part), 1000)))]
+    ]
+    values = np.concatenate(pairs) if pairs else np.zeros(0)
+    values = values[values < 1 - 1e-6]
+    return float(np.quantile(values, _TWIN_QUANTILE)) if len(values) else 1.0
+
+
+def _closest(vectors: np.ndarray) -> np.ndarray:
+    """Highest cosine of each vector to another one."""
+    highest = np.full(len(vectors), -1.0)
+    for start in range(0, len(vectors), _BATCH):
+        similar = vectors[start : start + _BATCH] @ vectors.T
+        similar[np.arange(len(similar)), start + np.arange(len(similar))] = -1.0
+        highest[start : start + _BATCH] = similar.max(axis=1)
+    return highest

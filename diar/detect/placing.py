@@ -1,0 +1,98 @@
+"""Boundaries of one sequence: found as a whole, then each looked at closely by the chosen method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from diar.config import DetectConfig
+from diar.detect import cosine, gmm
+from diar.detect.changepoint import find_changepoints
+from diar.detect.cut import Context, Cut
+from diar.detect.expected import find_expected
+from diar.detect.scatter import Noise
+
+AUTOMATIC_METHOD = "changepoint"
+_REACH = 3  # files by which a close look may move a boundary
+_ROUNDS = 3
+
+PlaceCut = Callable[[np.ndarray, Context], Cut]
+
+
+def place_boundaries(embeddings: np.ndarray, config: DetectConfig, noise: Noise, penalty: float) -> list[Cut]:
+    """All boundaries of one sequence, ascending.
+
+    Args:
+        embeddings: (n, D) unit vectors of the sequence's usable files.
+        config: segment_size, boundary_window, use_gmm, gmm_components, min_segment.
+        noise: of the whole archive.
+        penalty: gain that a boundary must bring.
+    """
+    if config.segment_size == "auto":
+        found = find_changepoints(embeddings, noise, penalty, config.min_segment)
+        cuts = _look_closely(embeddings, found, _close_context, cosine.place_cut)
+        return [replace(cut, method=AUTOMATIC_METHOD) for cut in cuts]
+    size = config.segment_size
+    window = usable_window(config)
+    found = find_expected(embeddings, size, window, penalty)
+
+    def close_in_window(start: int, cut: int, end: int) -> Context:
+        close, wide = _close_context(start, cut, end), in_window(start, cut, end)
+        return replace(close, first=max(close.first, wide.first), last=min(close.last, wide.last))
+
+    def in_window(start: int, cut: int, end: int) -> Context:
+        first = min(max(start + 1, start + size - window), cut)
+        last = max(min(end - 1, start + size + window), cut)
+        return Context(start, first, cut, last, end)
+
+    cuts = _look_closely(embeddings, found, close_in_window, cosine.place_cut)
+    if not config.use_gmm:
+        return cuts
+    found = np.array([cut.index for cut in cuts], dtype=np.int64)
+    return _look_closely(embeddings, found, in_window, _gmm_or_cosine(config.gmm_components))
+
+
+def usable_window(config: DetectConfig) -> int:
+    """`boundary_window`, but at most half a segment, so that neighbouring windows do not overlap."""
+    if config.segment_size == "auto":
+        return config.boundary_window
+    return min(config.boundary_window, config.segment_size // 2)
+
+
+def _gmm_or_cosine(components: int) -> PlaceCut:
+    def place(embeddings: np.ndarray, context: Context) -> Cut:
+        try:
+            return gmm.place_cut(embeddings, context, components)
+        except gmm.GmmError as error:
+            return replace(cosine.place_cut(embeddings, context), fallback=f"cosine instead of gmm: {error}")
+
+    return place
+
+
+def _close_context(start: int, cut: int, end: int) -> Context:
+    first = cut - min(_REACH, (cut - start) // 2)
+    last = cut + min(_REACH, (end - cut) // 2)
+    return Context(start, first, cut, last, end)
+
+
+def _look_closely(
+    embeddings: np.ndarray,
+    boundaries: np.ndarray,
+    context_of: Callable[[int, int, int], Context],
+    place_cut: PlaceCut,
+) -> list[Cut]:
+    """Place every boundary between its neighbours, again where a neighbour has moved."""
+    edges = [0, *boundaries.tolist(), len(embeddings)]
+    cuts: dict[int, Cut] = {}
+    todo = list(range(1, len(edges) - 1))
+    for _ in range(_ROUNDS):
+        moved = []
+        for i in todo:
+            cuts[i] = place_cut(embeddings, context_of(edges[i - 1], edges[i], edges[i + 1]))
+            if cuts[i].index != edges[i]:
+                edges[i] = cuts[i].index
+                moved.append(i)
+        todo = sorted({j for i in moved for j in (i - 1, i, i + 1) if 0 < j < len(edges) - 1})
+    return [cuts[i] for i in range(1, len(edges) - 1)]

@@ -1,0 +1,153 @@
+"""Segments, speakers and odd files of an archive, as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diar.config import DetectConfig
+from diar.detect.changepoint import default_penalty
+from diar.detect.confidence import separation
+from diar.detect.cut import Cut
+from diar.detect.odd_files import DEFAULT_THRESHOLD, Fit, measure_fit
+from diar.detect.placing import place_boundaries, usable_window
+from diar.detect.scatter import estimate_noise
+from diar.detect.sequences import Segmentation, Sequences
+from diar.detect.speakers import adaptive_threshold, link_segments
+
+_UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
+
+Cuts = dict[int, Cut | None]  # start of each segment → its cut, None where a sequence starts; ascending
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything detected; positions count the usable files."""
+
+    segmentation: Segmentation
+    cuts: list[Cut | None]  # of each segment's start, None where a sequence starts
+    separation: np.ndarray  # (segments,) probability that two speakers meet there
+    speakers: np.ndarray  # (segments,) from 0
+    fit: Fit
+    thresholds: dict[str, float]
+    warnings: list[str]
+
+
+def find_segments(embeddings: np.ndarray, sequences: Sequences, config: DetectConfig) -> Found:
+    """Find boundaries, speakers and odd files.
+
+    Args:
+        embeddings: (n, D) unit vectors of the usable files, sequence after sequence.
+        sequences: where each sequence starts.
+        config: options of the methods.
+    """
+    cuts, penalty = _place_all(embeddings, sequences, config)
+    segmentation = _segment(embeddings, cuts)
+    link_threshold = config.link_threshold
+    if link_threshold is None:
+        cosines = segmentation.neighbor_cosines(_inside(cuts))
+        link_threshold = adaptive_threshold(segmentation.parts, cosines)
+    separated = _separation(segmentation, cuts, penalty, link_threshold)
+    if config.segment_size == "auto":
+        kept = drop_unseparated(cuts, separated)
+    else:
+        kept = keep_expected(cuts, separated, config.segment_size, usable_window(config), len(embeddings))
+    if list(kept) != list(cuts):
+        segmentation = _segment(embeddings, kept)
+        separated = _separation(segmentation, kept, penalty, link_threshold)
+    speakers = np.arange(len(segmentation))
+    if config.link:
+        speakers = link_segments(segmentation.centers, segmentation.counts, link_threshold)
+    odd_threshold = DEFAULT_THRESHOLD if config.odd_threshold is None else config.odd_threshold
+    fit = measure_fit(embeddings, segmentation.starts, segmentation.centers, odd_threshold)
+    thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
+    warnings = _warnings(config, list(kept.values()), separated)
+    return Found(segmentation, list(kept.values()), separated, speakers, fit, thresholds, warnings)
+
+
+def drop_unseparated(cuts: Cuts, separated: np.ndarray) -> Cuts:
+    """Automatic mode: a change of sound or mood within one speaker is no boundary."""
+    return {
+        start: cut
+        for (start, cut), probability in zip(cuts.items(), separated, strict=True)
+        if cut is None or probability >= 0.5
+    }
+
+
+def keep_expected(cuts: Cuts, separated: np.ndarray, size: int, window: int, count: int) -> Cuts:
+    """Expected sizes: put a boundary at which nothing changes where it was expected.
+
+    It stays where it is if the next boundary would fall out of reach.
+
+    Args:
+        cuts: as placed.
+        separated: (segments,) probability that two speakers meet there.
+        size: files expected in a segment.
+        window: files around the expected place.
+        count: usable files.
+    """
+    kept: Cuts = {}
+    following = [*list(cuts)[1:], count]
+    previous = 0
+    for i, (start, cut) in enumerate(cuts.items()):
+        if cut is not None and separated[i] < 0.5:
+            expected = previous + size
+            near = abs(expected - start) <= window and 0 < following[i] - expected <= size + window
+            cut = replace(
+                cut,
+                index=expected if near else start,
+                fallback="no change of speaker in the window: kept where expected",
+            )
+        previous = start if cut is None else cut.index
+        kept[previous] = cut
+    return kept
+
+
+def _place_all(embeddings: np.ndarray, sequences: Sequences, config: DetectConfig) -> tuple[Cuts, float]:
+    noise = estimate_noise(embeddings)
+    penalty = config.penalty or default_penalty(embeddings, noise, config.min_segment)
+    cuts: Cuts = {}
+    stops = [*sequences.starts[1:].tolist(), len(embeddings)]
+    for start, stop in zip(sequences.starts.tolist(), stops, strict=True):
+        cuts[start] = None
+        for cut in place_boundaries(embeddings[start:stop], config, noise, penalty):
+            cuts[start + cut.index] = replace(cut, index=start + cut.index, first=start + cut.first)
+    return cuts, penalty
+
+
+def _segment(embeddings: np.ndarray, cuts: Cuts) -> Segmentation:
+    return Segmentation(embeddings, np.array(list(cuts), dtype=np.int64))
+
+
+def _inside(cuts: Cuts) -> np.ndarray:
+    """Positions of the segments that start inside a sequence."""
+    return np.array([i for i, cut in enumerate(cuts.values()) if cut is not None], dtype=np.int64)
+
+
+def _separation(segmentation: Segmentation, cuts: Cuts, penalty: float, threshold: float) -> np.ndarray:
+    inside = _inside(cuts)
+    separated = np.ones(len(segmentation))
+    cosines = segmentation.neighbor_cosines(inside)
+    separated[inside] = separation(segmentation.gains[inside], cosines, penalty, threshold)
+    return separated
+
+
+def _warnings(config: DetectConfig, cuts: list[Cut | None], separated: np.ndarray) -> list[str]:
+    if config.segment_size == "auto":
+        return []
+    warnings = []
+    window = usable_window(config)
+    if window < config.boundary_window:
+        warnings.append(
+            f"boundary_window {config.boundary_window} was reduced to {window}, half of segment_size, "
+            "so that neighbouring windows do not overlap"
+        )
+    inside = np.array([cut is not None for cut in cuts])
+    unseparated = int((separated[inside] < 0.5).sum())
+    if unseparated > _UNSEPARATED_WARNING * inside.sum():
+        warnings.append(
+            f"{unseparated} of {inside.sum()} windows hold no change of speaker: blocks of about "
+            f"{config.segment_size} files do not fit this archive; try --segment_size auto or a larger window"
+        )
+    return warnings

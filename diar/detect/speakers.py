@@ -1,0 +1,136 @@
+"""Segments to speakers: someone who returns gets the earlier number back (`--no_link` switches it off).
+
+Average-linkage clustering of segment centres by cosine, cut at a threshold that the archive itself sets:
+docs/decisions/013-linking-segments.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
+
+from diar.detect.scatter import unit
+
+# what is assumed of different speakers before the archive has shown enough of them, worth ten pairs
+_ASSUMED_COSINES = 0.1 + 0.12 * np.array([-1.64, -1.04, -0.67, -0.39, -0.13, 0.13, 0.39, 0.67, 1.04, 1.64])
+_MOST_DEVIATIONS = 4.0
+_MOST_SEGMENTS = 2_000  # that the threshold is estimated from
+_DIRECT = 4_096  # segments clustered without grouping them first
+_BATCH = 1_024
+
+
+def adaptive_threshold(parts: list[np.ndarray], neighbor_cosines: np.ndarray) -> float:
+    """Cosine between segment centres above which they are one speaker.
+
+    Half-way between the highest cosine that chance gives among all pairs of different speakers (neighbouring
+    segments are such pairs; robust mean plus up to four deviations) and the cosine that two segments of one
+    speaker would have (two halves of a segment, raised to full length by the Spearman-Brown formula).
+
+    Args:
+        parts: embeddings (n_i, D) of each segment.
+        neighbor_cosines: cosines of neighbouring segments' centres.
+    """
+    different = np.concatenate([_ASSUMED_COSINES, neighbor_cosines])
+    center = float(np.median(different))
+    deviation = 1.4826 * float(np.median(np.abs(different - center)))
+    pairs = max(len(parts) * (len(parts) - 1) / 2, 2.0)
+    by_chance = center + min(float(np.sqrt(2 * np.log(pairs))), _MOST_DEVIATIONS) * deviation
+    step = -(-len(parts) // _MOST_SEGMENTS)
+    halves = [_cosine_of_halves(part) for part in parts[::step] if len(part) >= 4]
+    alike = float(np.median(halves)) if halves else 0.8
+    alike = 2 * alike / (1 + alike) if alike > 0 else 0.0
+    return (min(by_chance, alike) + alike) / 2
+
+
+def link_segments(centers: np.ndarray, counts: np.ndarray, threshold: float) -> np.ndarray:
+    """Speaker of each segment, numbered from 0 by first appearance.
+
+    Args:
+        centers: (m, D) unit vectors.
+        counts: (m,) files in each segment.
+        threshold: cosine, on average over all pairs, above which segments are one speaker.
+    """
+    groups = np.arange(len(centers))
+    if len(centers) > _DIRECT:
+        groups = _group_by_leaders(centers, threshold)
+    sums = np.zeros((int(groups.max()) + 1, centers.shape[1]))
+    np.add.at(sums, groups, centers * counts[:, None])
+    return number_by_appearance(_cluster(unit(sums), threshold)[groups])
+
+
+def number_by_appearance(labels: np.ndarray) -> np.ndarray:
+    """Rename labels to 0, 1, 2, … in the order in which they first occur."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def _cosine_of_halves(part: np.ndarray) -> float:
+    first, second = unit(part[::2].mean(axis=0)), unit(part[1::2].mean(axis=0))
+    return float(first @ second)
+
+
+def _cluster(centers: np.ndarray, threshold: float) -> np.ndarray:
+    """Average linkage within each connected component of the pairs above the threshold.
+
+    That is the whole clustering: clusters that merge have a pair at least as similar as their average.
+    """
+    vectors = centers.astype(np.float32)
+    rows, columns = [], []
+    for start in range(0, len(vectors), _BATCH):
+        row, column = np.nonzero(vectors[start : start + _BATCH] @ vectors[start:].T >= threshold)
+        rows.append(row + start)
+        columns.append(column + start)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    graph = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(len(vectors),) * 2)
+    _, component = connected_components(graph, directed=False)
+    order = np.argsort(component, kind="stable")
+    labels = np.empty(len(vectors), dtype=np.int64)
+    used = 0
+    for members in np.split(order, np.flatnonzero(np.diff(component[order])) + 1):
+        local = _average_linkage(centers[members], threshold)
+        labels[members] = used + local
+        used += int(local.max()) + 1
+    return labels
+
+
+def _average_linkage(centers: np.ndarray, threshold: float) -> np.ndarray:
+    if len(centers) == 1:
+        return np.zeros(1, dtype=np.int64)
+    distances = 1 - np.clip(centers @ centers.T, -1, 1)
+    np.fill_diagonal(distances, 0)
+    tree = linkage(squareform(distances, checks=False), method="average")
+    return np.asarray(fcluster(tree, 1 - threshold, criterion="distance"), dtype=np.int64) - 1
+
+
+def _group_by_leaders(centers: np.ndarray, threshold: float) -> np.ndarray:
+    """First pass over very many segments: each joins the most similar leader, or becomes one."""
+    vectors = centers.astype(np.float32)
+    leaders = np.zeros((0, vectors.shape[1]), dtype=np.float32)
+    groups = np.empty(len(vectors), dtype=np.int64)
+    for start in range(0, len(vectors), _BATCH):
+        batch = vectors[start : start + _BATCH]
+        best, group = _most_similar(batch, leaders)
+        fresh: list[int] = []  # of this batch, become leaders
+        for i in np.flatnonzero(best < threshold):
+            similar = batch[fresh] @ batch[i]
+            if len(fresh) and similar.max() >= threshold:
+                group[i] = len(leaders) + int(similar.argmax())
+            else:
+                group[i] = len(leaders) + len(fresh)
+                fresh.append(int(i))
+        groups[start : start + _BATCH] = group
+        leaders = np.concatenate([leaders, batch[fresh]])
+    return groups
+
+
+def _most_similar(vectors: np.ndarray, leaders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not len(leaders):
+        return np.full(len(vectors), -2.0), np.zeros(len(vectors), dtype=np.int64)
+    similar = vectors @ leaders.T
+    group = similar.argmax(axis=1)
+    return similar[np.arange(len(vectors)), group], group

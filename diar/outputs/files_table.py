@@ -1,0 +1,44 @@
+"""One row a file: `files.csv`, and what folders and plot are made of."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+FILES_NAME = "files.csv"
+NOT_USED = -1
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """All n recordings in the order of the result's positions."""
+
+    path: list[str]  # recording ids
+    url: list[str]  # where stage 1 read the audio
+    segment: np.ndarray  # (n,) position in DetectionResult.segments, NOT_USED without embedding
+    speaker: list[str]  # "" without embedding
+    odd: list[str]  # "", "foreign" or "unclear"
+    similarity: np.ndarray  # (n,) cosine to the rest of its segment, NaN without embedding
+    across: (
+        np.ndarray
+    )  # (n,) cosine between the files just before and those from here on, NaN at a sequence's start
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+def to_csv(table: FileTable) -> str:
+    """`position,path,segment,speaker,odd,similarity`; fields of a file without embedding are empty."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["position", "path", "segment", "speaker", "odd", "similarity"])
+    rows = zip(table.path, table.segment, table.speaker, table.odd, table.similarity, strict=True)
+    for position, (path, segment, speaker, odd, similarity) in enumerate(rows):
+        if segment == NOT_USED:
+            writer.writerow([position, path, "", "", "", ""])
+        else:
+            writer.writerow([position, path, segment + 1, speaker, odd, f"{similarity:.4f}"])
+    return text.getvalue()

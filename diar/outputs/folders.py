@@ -1,0 +1,132 @@
+"""One folder per speaker: `speaker_001/<path as in the archive>`, misfits in `odd_files/speaker_001/…`.
+
+Paths are mirrored, so that `a.wav` and `a.mp3`, or files of one name in two folders, never meet
+(docs/decisions/011-placing-files.md).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from diar.archive import storage
+from diar.outputs.files_table import FileTable
+from diar.outputs.written import Entry, Kind, OutputDirectory, OutputError
+
+ODD_FOLDER = "odd_files"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How and from where audio gets into the speaker folders."""
+
+    how: Literal["symlink", "hardlink", "copy", "none"]
+    audio_dir: str | None
+
+    def source(self, recording_id: str, url: str) -> str:
+        """Where the audio lies now."""
+        return url if self.audio_dir is None else storage.join(self.audio_dir, recording_id)
+
+
+def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> None:
+    """Make sure that every recording (id, url) can be placed, before hours of work and not after.
+
+    Raises:
+        OutputError: how many are missing, the first one, and what to do.
+    """
+    if placement.how == "none":
+        return
+    sources = [placement.source(recording_id, url) for recording_id, url in recordings]
+    local = [storage.local_path(source) for source in sources]
+    remote = [source for source, path in zip(sources, local, strict=True) if path is None]
+    if remote and placement.how != "copy":
+        raise OutputError(
+            f"{remote[0]} is not local and cannot get a {placement.how}; use --place copy or --place none"
+        )
+    missing = [str(path) for path in local if path is not None and not path.is_file()]
+    if missing:
+        raise OutputError(
+            f"{len(missing)} of {len(sources)} audio files not found, the first is {missing[0]}; "
+            "say with --audio_dir where the archive lies now, or use --place none"
+        )
+
+
+def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, str]]:
+    """What is to be placed: entry and source of every file that has a speaker.
+
+    Raises:
+        OutputError: two recordings would get the same place.
+    """
+    if placement.how == "none":
+        return []
+    planned = [
+        (_entry(_placed_name(path, url, speaker, odd), placement.how, placement.source(path, url)))
+        for path, url, speaker, odd in zip(table.path, table.url, table.speaker, table.odd, strict=True)
+        if speaker
+    ]
+    names = Counter(entry.name for entry, _ in planned)
+    name, count = names.most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise OutputError(f"{count} recordings would be placed at {name}; use --place none and files.csv")
+    return planned
+
+
+def place_files(output: OutputDirectory, planned: list[tuple[Entry, str]]) -> None:
+    """Make the planned links or copies; `output.replace` has made room.
+
+    Raises:
+        OutputError: the file system refuses; names the file and another way.
+    """
+    folders: set[Path] = set()
+    for entry, source in planned:
+        path = output.root / entry.name
+        if path.parent not in folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(path.parent)
+        try:
+            _place(entry.kind, source, path)
+        except OSError as error:
+            raise OutputError(_explain(entry.kind, source, path, error)) from None
+
+
+def _placed_name(path: str, url: str, speaker: str, odd: str) -> str:
+    suffix = PurePosixPath(url).suffix
+    if path.lower().endswith(suffix.lower()):
+        suffix = ""  # but the utterance ids of a wav.scp have none
+    return str(PurePosixPath(ODD_FOLDER if odd else "", speaker, storage.output_name(path, suffix)))
+
+
+def _entry(name: str, how: Kind, source: str) -> tuple[Entry, str]:
+    local = storage.local_path(source)
+    if local is None:
+        return Entry("file", name), source
+    source = str(local.absolute())
+    if how == "symlink":
+        return Entry(how, name, target=source), source
+    status = local.stat()
+    return Entry(how, name, size=status.st_size, mtime_ns=status.st_mtime_ns), source
+
+
+def _place(kind: Kind, source: str, path: Path) -> None:
+    if kind == "symlink":
+        path.symlink_to(source)
+    elif kind == "hardlink":
+        os.link(source, path)
+    elif kind == "copy":
+        shutil.copy2(source, path)
+    else:
+        with storage.open_binary(source) as stream, path.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+
+
+def _explain(kind: Kind, source: str, path: Path, error: OSError) -> str:
+    if kind == "hardlink" and error.errno == errno.EXDEV:
+        return f"{source} and {path.parent} lie on different file systems, so no hard link; use --place copy"
+    remedies: Iterator[str] = (f"--place {how}" for how in ("symlink", "copy", "none") if how != kind)
+    return f"{path}: {error.strerror} ({kind} of {source}); try {' or '.join(remedies)}"

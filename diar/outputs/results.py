@@ -1,0 +1,44 @@
+"""Everything that stage 2 between files writes, in one go."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from diar.outputs.files_table import FILES_NAME, FileTable, to_csv
+from diar.outputs.folders import Placement, place_files, plan_folders
+from diar.outputs.plots import PLOT_NAME, draw_boundaries
+from diar.outputs.result_json import RESULT_NAME, DetectionResult, to_json
+from diar.outputs.written import WRITTEN_NAME, Entry, OutputDirectory
+
+DEBUG_NAME = "_detection/debug.json"
+
+
+def write_results(
+    output_dir: str,
+    result: DetectionResult,
+    table: FileTable,
+    placement: Placement,
+    *,
+    plot: bool,
+    debug: list[dict[str, Any]] | None,
+) -> None:
+    """Write speaker folders, table, plot and, last, the JSON.
+
+    Raises:
+        OutputError: something is in the way or cannot be placed.
+    """
+    output = OutputDirectory(output_dir)
+    files = {FILES_NAME: to_csv(table).encode()}
+    if debug is not None:
+        files[DEBUG_NAME] = json.dumps(debug, ensure_ascii=False, indent=1).encode()
+    if plot:
+        files[PLOT_NAME] = draw_boundaries(result, table)
+    files[RESULT_NAME] = to_json(result).encode()
+    planned = plan_folders(table, placement)
+    output.replace(
+        [*(entry for entry, _ in planned), *(Entry("file", name) for name in (*files, WRITTEN_NAME))]
+    )
+    place_files(output, planned)
+    for name, data in files.items():
+        output.write(name, data)
