@@ -1,4 +1,4 @@
-"""Finding the recordings of an archive: a folder, a glob, one file, or a list of files; local or elsewhere."""
+"""Finding the recordings of an archive: a folder, a glob, one file, or a list; local or elsewhere."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ def _list_local_file(path: Path) -> Listing:
         recordings, warnings = read_list(str(path))
         return Listing(recordings, warnings=warnings, ordered=True)
     details = path.stat()
-    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
-    return Listing([_local_recording(path.name, absolute, details)])
+    return Listing([_local_recording(path.name, storage.absolute(path), details)])
 
 
 def _local_recording(relative: str, path: str, details: os.stat_result) -> Recording:
@@ -94,7 +93,7 @@ class _LocalLister:
     """
 
     def __init__(self, root: Path, exclude_dir: str | None) -> None:
-        self._root = os.path.abspath(root)  # noqa: PTH100 - resolve() would follow links
+        self._root = storage.absolute(root)
         self._recordings: dict[str, Recording] = {}
         self._ignored = 0
         self._warnings: list[str] = []
@@ -110,7 +109,7 @@ class _LocalLister:
 
     def pattern(self, pattern: Path) -> Listing:
         """What matches the glob; matching folders with all they hold."""
-        for match in sorted(glob.iglob(os.path.abspath(pattern), recursive=True)):  # noqa: PTH100, PTH207
+        for match in sorted(glob.iglob(storage.absolute(pattern), recursive=True)):  # noqa: PTH207
             if os.path.isdir(match):  # noqa: PTH112
                 self._walk(match)
             elif not self._inside_excluded(match):
@@ -142,9 +141,7 @@ class _LocalLister:
             return False
         earlier = self._entered.setdefault(identity, folder)
         if earlier is not folder and os.path.islink(folder):  # noqa: PTH114
-            self._warnings.append(
-                f"{folder}: a link to a folder already listed as {earlier}; not listed twice"
-            )
+            self._warnings.append(f"{folder}: links to a folder already listed as {earlier}")
         return earlier is folder
 
     def _scan(self, folder: str) -> list[str]:
@@ -208,11 +205,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _list_remote(source: str, exclude_dir: str | None) -> Listing:
-    link, chained, rest = source.partition("::")
-    tail = chained + rest
-    if _MAGIC.search(link):
-        base = _MAGIC.split(link, maxsplit=1)[0].rpartition("/")[0] + "/"
-        return _select(base + tail, *storage.find_remote(source, pattern=True), exclude_dir)
     found = storage.remote_file(source)
     if found is not None:
         name = found.path.rpartition("/")[2]
@@ -220,6 +212,10 @@ def _list_remote(source: str, exclude_dir: str | None) -> Listing:
             recordings, warnings = read_list(source)
             return Listing(recordings, warnings=warnings, ordered=True)
         return Listing([Recording(name, source, found.size, found.mtime)])
+    link, chained, rest = source.partition("::")
+    if _MAGIC.search(link):
+        base = _MAGIC.split(link, maxsplit=1)[0].rpartition("/")[0] + "/"
+        return _select(base + chained + rest, *storage.find_remote(source, pattern=True), exclude_dir)
     if not storage.is_dir(source):
         raise ListingError(f"{source} does not exist; give a folder, a file, a glob pattern or a URL")
     return _select(source, *storage.find_remote(source), exclude_dir)
@@ -232,9 +228,8 @@ def _select(base: str, root: str, files: list[storage.RemoteFile], exclude_dir: 
     for file in files:
         relative = file.path[len(root) :].lstrip("/")
         url = storage.join(base, relative)
-        if any(part.startswith(".") for part in relative.split("/")) or (
-            excluded and url.startswith(excluded)
-        ):
+        hidden = any(part.startswith(".") for part in relative.split("/"))
+        if hidden or (excluded and url.startswith(excluded)):
             continue
         if has_audio_suffix(relative.rpartition("/")[2]):
             recordings.append(Recording(relative, url, file.size, file.mtime))

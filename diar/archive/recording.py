@@ -9,25 +9,12 @@ from pathlib import PurePosixPath
 from diar.errors import DiarError
 
 AUDIO_SUFFIXES = frozenset(
-    ["wav", "wave", "w64", "rf64", "bwf", "aiff", "aif", "aifc", "au", "snd", "caf", "sph", "nist", "flac"]
-    + [
-        "mp3",
-        "mp2",
-        "ogg",
-        "oga",
-        "opus",
-        "spx",
-        "m4a",
-        "m4b",
-        "aac",
-        "ac3",
-        "wma",
-        "amr",
-        "awb",
-        "ape",
-        "wv",
-    ]
-    + ["mp4", "m4v", "mov", "3gp", "3g2", "mkv", "mka", "webm", "wmv", "asf", "mpg", "mpeg", "avi"]
+    (
+        *("wav", "wave", "w64", "rf64", "bwf", "aiff", "aif", "aifc", "au", "snd", "caf", "sph", "nist"),
+        *("flac", "mp3", "mp2", "ogg", "oga", "opus", "spx", "m4a", "m4b", "aac", "ac3", "wma", "amr", "awb"),
+        *("ape", "wv", "mp4", "m4v", "mov", "3gp", "3g2", "mkv", "mka", "webm", "wmv", "asf", "mpg", "mpeg"),
+        "avi",
+    )
 )
 _NUMBER = re.compile("[0-9]+")
 

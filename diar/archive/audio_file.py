@@ -1,0 +1,94 @@
+"""One audio file as the decoders see it, and why a file cannot be decoded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from diar.archive import storage
+from diar.errors import DiarError
+
+FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel"]
+
+# Samples (all channels together) that a decoder hands on at once: 65 s of 16 kHz mono, 11 s of 48 kHz stereo
+BLOCK_SAMPLES = 1 << 20
+RATES = range(1_000, 1_000_001)  # Hz; a rate outside means a damaged header
+
+
+class DecodeError(DiarError):
+    """A recording that gives no audio.
+
+    Attributes:
+        kind: `missing`, `unreadable` (permission, input/output error), `empty` (no samples), `undecodable`,
+            `no_audio` (say, a video without sound), `bad_channel`.
+    """
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """An audio file that exists and is not empty: a local path, or the bytes of a remote one."""
+
+    url: str
+    content: Path | bytes
+
+    @classmethod
+    def find(cls, url: str) -> AudioFile:
+        """Look at a local file, or fetch a remote one.
+
+        Raises:
+            DecodeError: `missing`, `unreadable`, `empty`.
+        """
+        path = storage.local_path(url)
+        file = cls(url, path if path is not None else b"")
+        with file.reading():
+            if path is None:
+                file = cls(url, storage.read_bytes(url))
+        with file.open() as handle, file.reading():
+            if not handle.read(1):
+                raise file.error("empty", "0 bytes; copy it again or leave it out")
+        return file
+
+    def open(self) -> BinaryIO:
+        """A new handle on the bytes.
+
+        Raises:
+            DecodeError: `missing`, `unreadable`.
+        """
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        with self.reading():
+            return self.content.open("rb")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn what the operating system refuses into a DecodeError, `missing` or `unreadable`."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise self.error("missing", "does not exist (any more)") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise self.error(
+                "unreadable", f"cannot be read: {reason}; check its permissions and the disk"
+            ) from error
+
+    def error(self, kind: FailureKind, reason: str) -> DecodeError:
+        """A DecodeError that names this file."""
+        return DecodeError(kind, f"{self.url}: {reason}")
+
+
+def pick_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
+    """One channel of (channels, n) float32, or (None) the mean of all; (n,) float32."""
+    if channel is not None:
+        return samples[channel]
+    return samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)

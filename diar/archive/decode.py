@@ -1,0 +1,192 @@
+"""From a recording to mono float32 at the wanted rate, as a stream of blocks or as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from diar.archive.audio_file import AudioFile, DecodeError
+from diar.archive.decode_pyav import JUMP, PyavReader, header_seconds
+from diar.archive.decode_soundfile import SoundfileReader
+from diar.archive.recording import Recording
+
+__all__ = ["Audio", "AudioStream", "DecodeError", "decode", "open_audio", "probe_seconds"]
+
+_MERGED = 0.01  # seconds; gaps closer than this are one
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A decoded recording.
+
+    Attributes:
+        samples: (n,) float32, mono, full scale = ±1.
+        rate: Hz of `samples`.
+        source_rate: Hz of the file.
+        channels: of the file.
+        gaps: (start, end) seconds from the recording's start that hold zeros because the file is damaged there
+            or its samples are not finite. If the end of the file is missing (its header counts more samples
+            than there are), the last gap begins where `samples` end; nothing is filled in for it.
+    """
+
+    samples: np.ndarray
+    rate: int
+    source_rate: int
+    channels: int
+    gaps: list[tuple[float, float]]
+
+
+class AudioStream:
+    """A recording that is being decoded: iterate once over its blocks, (n,) float32 mono at the wanted rate.
+
+    Memory does not depend on the recording's length. Iterating raises DecodeError (`empty`, `undecodable`) if
+    no usable sample comes.
+
+    Attributes:
+        source_rate: Hz of the file.
+        channels: of the file.
+    """
+
+    def __init__(
+        self,
+        file: AudioFile,
+        reader: SoundfileReader | PyavReader,
+        recording: Recording,
+        rate: int,
+        channel: int | None,
+    ) -> None:
+        self.source_rate = reader.rate
+        self.channels = reader.channels
+        self._file = file
+        self._reader = reader
+        self._rate = rate
+        self._channel = channel
+        self._start = round(recording.offset * reader.rate)
+        length = None if recording.duration is None else round(recording.duration * reader.rate)
+        self._stop = None if length is None else self._start + length
+        self._gaps: list[tuple[int, int]] = []  # samples of the file
+
+    @property
+    def gaps(self) -> list[tuple[float, float]]:
+        """Gaps in what has been iterated over so far, as in `Audio`; all of them after the last block."""
+        merged: list[list[int]] = []
+        for start, stop in sorted([*self._gaps, *self._reader.gaps]):
+            start = max(start, self._start)
+            stop = stop if self._stop is None else min(stop, self._stop)
+            if merged and start - merged[-1][1] < _MERGED * self.source_rate:
+                merged[-1][1] = max(stop, merged[-1][1])
+            elif start < stop:
+                merged.append([start, stop])
+        return [
+            ((a - self._start) / self.source_rate, (b - self._start) / self.source_rate) for a, b in merged
+        ]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self.source_rate == self._rate:
+            yield from self._finite_blocks()
+            return
+        resampler = soxr.ResampleStream(self.source_rate, self._rate, 1, dtype="float32")
+        for block in self._finite_blocks():
+            resampled = resampler.resample_chunk(block)
+            if len(resampled):
+                yield resampled
+        rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        if len(rest):
+            yield rest
+
+    def _finite_blocks(self) -> Iterator[np.ndarray]:
+        """Blocks at the file's rate with zeros for samples that are not finite."""
+        position, usable = self._start, False
+        for block in self._whole_blocks():
+            finite = np.isfinite(block)
+            if not finite.all():
+                self._gaps.extend((position + a, position + b) for a, b in _spans(~finite))
+                block = np.where(finite, block, np.float32(0.0))
+            usable = usable or bool(finite.any())
+            position += len(block)
+            yield block
+        if position == self._start:
+            offset = f" from {self._start / self.source_rate:.2f} s on" if self._start else ""
+            raise self._file.error("empty", f"holds no audio samples{offset}")
+        if not usable:
+            raise self._file.error("undecodable", "none of its samples is finite (all NaN or infinite)")
+
+    def _whole_blocks(self) -> Iterator[np.ndarray]:
+        """Blocks at the file's rate; where one decoder stops early, FFmpeg goes on as far as it can."""
+        position = self._start
+        for block in self._reader.blocks(self._start, self._stop, self._channel):
+            position += len(block)
+            yield block
+        promised = self._reader.promised
+        if promised is None or position >= min(promised, promised if self._stop is None else self._stop):
+            return
+        if isinstance(self._reader, SoundfileReader):
+            with PyavReader(self._file) as tolerant:
+                for block in tolerant.blocks(position, self._stop, self._channel):
+                    position += len(block)
+                    yield block
+                self._gaps.extend(tolerant.gaps)
+        end = promised if self._stop is None else min(promised, self._stop)
+        if end - position > JUMP * self.source_rate:
+            self._gaps.append((position, end))
+
+
+@contextmanager
+def open_audio(recording: Recording, rate: int, channel: str = "mix") -> Iterator[AudioStream]:
+    """Open a recording for decoding block by block.
+
+    Args:
+        recording: a file or a part of one.
+        rate: Hz wanted.
+        channel: `mix` (mean of all channels) or a channel's number, `0` = first.
+
+    Raises:
+        DecodeError: see there for its kinds; iterating may raise it, too.
+    """
+    file = AudioFile.find(recording.url)
+    number = None if channel == "mix" else int(channel)
+    with SoundfileReader.try_open(file) or PyavReader(file) as reader:
+        if number is not None and number >= reader.channels:
+            raise file.error(
+                "bad_channel", f"channel {number} asked for, but it has {reader.channels} (numbered from 0)"
+            )
+        try:
+            yield AudioStream(file, reader, recording, rate, number)
+        except OSError as error:
+            raise file.error("unreadable", f"reading failed: {error.strerror or error}") from error
+
+
+def decode(recording: Recording, rate: int, channel: str = "mix") -> Audio:
+    """Decode a whole recording; arguments and errors as for `open_audio`."""
+    with open_audio(recording, rate, channel) as stream:
+        samples = np.concatenate([np.empty(0, np.float32), *stream])
+        return Audio(samples, rate, stream.source_rate, stream.channels, stream.gaps)
+
+
+def probe_seconds(recording: Recording) -> float:
+    """Duration by the list or the file's header, seconds, without decoding: for estimates only.
+
+    Raises:
+        DecodeError: as for `open_audio`, or the header does not tell.
+    """
+    if recording.duration is not None:
+        return recording.duration
+    file = AudioFile.find(recording.url)
+    reader = SoundfileReader.try_open(file)
+    if reader is not None and reader.promised is not None:
+        with reader:
+            return max(0.0, reader.promised / reader.rate - recording.offset)
+    seconds = header_seconds(file)
+    if seconds is None:
+        raise file.error("undecodable", "its header tells no duration")
+    return max(0.0, seconds - recording.offset)
+
+
+def _spans(mask: np.ndarray) -> list[tuple[int, int]]:
+    """[start, stop) of each run of True."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

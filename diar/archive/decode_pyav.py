@@ -1,0 +1,250 @@
+"""Reading all other formats, and damaged files, through FFmpeg (PyAV).
+
+Packets are decoded one by one. One that cannot be decoded is left out, and what follows is placed by its
+timestamp: the time between is filled with zeros and reported as a gap.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO
+
+import av
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+from av.error import FFmpegError
+from av.packet import Packet
+
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, pick_channel
+
+log = logging.getLogger(__name__)
+
+# A timestamp may be this far from where the samples before it end: containers round, recorders' clocks drift
+JUMP = 0.1  # seconds
+_LONGEST_GAP = 3600.0  # seconds; a timestamp further on is a broken clock, not lost audio
+_DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
+# No timestamps in the file: FFmpeg counts packets, so lost time is judged by lost bytes
+_UNTIMED = frozenset({"mp3", "aac", "amr", "amrnb", "amrwb", "ac3"})
+
+
+class _Bytes:
+    """Only what FFmpeg needs of a file. Without its name, which need not be valid UTF-8."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+class PyavReader:
+    """Reads the (best) audio track of one file; a context manager.
+
+    Attributes:
+        rate: Hz, of the first frame; Opus is always 48000.
+        channels: of the first frame.
+        promised: samples that the file's header or index counts, None where it only guesses.
+        gaps: [start, stop) in samples of what was filled with zeros so far.
+    """
+
+    def __init__(self, file: AudioFile) -> None:
+        """Open and decode the first frame.
+
+        Raises:
+            DecodeError: `undecodable`, `no_audio`, `empty`, `missing`, `unreadable`.
+        """
+        self.gaps: list[tuple[int, int]] = []
+        self._file = file
+        self._handle = file.open()
+        try:
+            self._open()
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            # The whitelist keeps playlists from making FFmpeg open other files or addresses
+            options = {"protocol_whitelist": "none"}
+            self._container = av.open(_Bytes(self._handle), metadata_errors="ignore", options=options)
+        except (FFmpegError, ValueError) as error:
+            raise self._file.error(
+                "undecodable", f"not audio in a known format ({_reason(error)})"
+            ) from error
+        stream = self._container.streams.best("audio")
+        if stream is None:
+            kinds = ", ".join(sorted({other.type for other in self._container.streams})) or "nothing"
+            raise self._file.error("no_audio", f"no audio track in it, only {kinds}")
+        self._stream = stream
+        stream.codec_context.thread_count = 1  # whoever decodes many files decides how many at a time
+        if stream.codec_context.name == "flac":  # else a frame with a wrong checksum passes as noise
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        self._errors = 0
+        self._lost_bytes = 0  # of packets that could not be decoded since the last frame
+        self._good_bytes = self._good_samples = 0
+        self._damaged = False
+        self._frames = self._decode()
+        first = next(self._frames, None)
+        if first is None and self._errors:
+            raise self._file.error("undecodable", f"none of its {self._errors} audio packets can be decoded")
+        if first is None:
+            raise self._file.error("empty", "holds no audio samples")
+        self.rate: int = first.sample_rate
+        self.channels: int = first.layout.nb_channels
+        if self.rate not in RATES:
+            raise self._file.error("undecodable", f"sample rate {self.rate} Hz cannot be true")
+        self._frames = itertools.chain([first], self._frames)
+        self._origin = self._start_time(first)
+        self.promised = self._count()
+
+    def __enter__(self) -> PyavReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+        self._handle.close()
+
+    def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
+        """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
+
+        Raises:
+            DecodeError: `bad_channel`, if the number of channels falls on the way.
+        """
+        waiting: list[np.ndarray] = []
+        count = position = 0
+        for piece in self._pieces(channel):
+            first, last = max(0, start - position), len(piece) if stop is None else max(0, stop - position)
+            position += len(piece)
+            if len(piece := piece[first:last]):
+                waiting.append(piece)
+                count += len(piece)
+            if count * self.channels >= BLOCK_SAMPLES:
+                yield np.concatenate(waiting)
+                waiting, count = [], 0
+            if stop is not None and position >= stop:
+                break
+        if waiting:
+            yield np.concatenate(waiting)
+
+    def _pieces(self, channel: int | None) -> Iterator[np.ndarray]:
+        """The track from its start, gaps filled, in pieces (n,) float32 without a hole between them."""
+        position = 0
+        resamplers: dict[int, soxr.ResampleStream] = {}
+        for frame in self._frames:
+            missing = self._missing_before(frame, position)
+            if missing:
+                self.gaps.append((position, position + missing))
+                position += missing
+                for _ in range(missing // BLOCK_SAMPLES):
+                    yield np.zeros(BLOCK_SAMPLES, np.float32)
+                yield np.zeros(missing % BLOCK_SAMPLES, np.float32)
+            samples = self._samples(frame, channel)
+            if frame.sample_rate != self.rate:  # a chain of streams
+                if frame.sample_rate not in resamplers:
+                    resamplers[frame.sample_rate] = soxr.ResampleStream(frame.sample_rate, self.rate, 1)
+                samples = resamplers[frame.sample_rate].resample_chunk(samples)
+            position += len(samples)
+            yield samples
+
+    def _missing_before(self, frame: AudioFrame, position: int) -> int:
+        """Samples lost between `position`, where the last frame ended, and this frame."""
+        damaged, self._damaged = self._damaged, False
+        lost_bytes, self._lost_bytes = self._lost_bytes, 0
+        if self._container.format.name in _UNTIMED:
+            if not damaged or not self._good_bytes:
+                return 0
+            lost_frames = lost_bytes * self._good_samples / (self._good_bytes * frame.samples)
+            return round(lost_frames) * frame.samples
+        time = _time(frame)
+        if time is None or self._origin is None:
+            return 0
+        jump = round((time - self._origin) * self.rate) - position
+        if not -JUMP <= jump / self.rate <= _LONGEST_GAP:
+            self._origin = time - position / self.rate  # the clock starts anew
+            return 0
+        return max(0, jump) if damaged or jump > JUMP * self.rate else 0
+
+    def _samples(self, frame: AudioFrame, channel: int | None) -> np.ndarray:
+        """(n,) float32 in ±1 of one frame."""
+        channels = frame.layout.nb_channels
+        if channel is not None and channel >= channels:
+            raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
+        values = frame.to_ndarray()
+        if not frame.format.is_planar:
+            values = values.reshape(-1, channels).T
+        samples = values.astype(np.float32)
+        if values.dtype == np.uint8:
+            samples = (samples - 128.0) / 128.0
+        elif np.issubdtype(values.dtype, np.integer):
+            samples = samples / np.float32(-float(np.iinfo(values.dtype).min))
+        return pick_channel(samples, channel)
+
+    def _decode(self) -> Iterator[AudioFrame]:
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except FFmpegError as error:
+                log.debug("%s: packet at %s: %s", self._file.url, packet.pts, error)
+                self._errors += 1
+                self._damaged = True
+                self._lost_bytes += packet.size
+                continue
+            for frame in frames:
+                if frame.samples:
+                    yield frame  # type: ignore[misc]
+            if frames:
+                self._good_bytes += packet.size
+                self._good_samples += sum(frame.samples for frame in frames)  # type: ignore[union-attr]
+
+    def _packets(self) -> Iterator[Packet]:
+        errors_in_a_row = 0
+        while errors_in_a_row < _DEMUX_ERRORS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    errors_in_a_row = 0
+                    yield packet
+            except FFmpegError as error:
+                log.debug("%s: container: %s", self._file.url, error)
+                errors_in_a_row += 1
+                self._errors += 1
+                self._damaged = True
+            else:
+                return
+
+    def _start_time(self, first: AudioFrame) -> float | None:
+        """Timestamp of sample 0, seconds: the first frame's, unless what came before it was lost."""
+        time = _time(first)
+        if time is None or self._stream.start_time is None or self._stream.time_base is None:
+            return time
+        start = float(self._stream.start_time * self._stream.time_base)
+        return start if JUMP < time - start <= _LONGEST_GAP else time
+
+    def _count(self) -> int | None:
+        """Samples by the index of an MP4, or by the LAME tag of an MP3 (known by the delay it gives)."""
+        stream, name = self._stream, self._container.format.name
+        counted = name.startswith("mov") or (name == "mp3" and (stream.start_time or 0) > 0)
+        if not counted or stream.duration is None or stream.time_base is None:
+            return None
+        return round(float(stream.duration * stream.time_base) * self.rate)
+
+
+def header_seconds(file: AudioFile) -> float | None:
+    """Duration by the container's header or FFmpeg's estimate, None if neither.
+
+    Raises:
+        DecodeError: as `PyavReader`.
+    """
+    with PyavReader(file) as reader:
+        duration = reader._container.duration
+        return None if duration is None else duration / av.time_base
+
+
+def _time(frame: AudioFrame) -> float | None:
+    return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
