@@ -36,10 +36,16 @@ def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> 
     )
 
 
-def run_diar(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess:
+def run_module(*arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+    """`python -m …` to its end; output as text."""
+    call = [sys.executable, "-m", *map(str, arguments)]
+    environment = clean_environment(**extra)
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def run_diar(*arguments: object) -> subprocess.CompletedProcess:
     """Run the `diar` console command."""
-    call = [sys.executable, "-m", "diar", *map(str, arguments)]
-    return subprocess.run(call, env=clean_environment(), capture_output=True, text=True, timeout=timeout)
+    return run_module("diar", *arguments)
 
 
 def extract(

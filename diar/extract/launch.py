@@ -44,8 +44,9 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
     # Gloo looks its address up by host name, which laptops and containers often cannot resolve
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    # torch logs every restart and signal with a stack trace; what matters is reported below
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.ERROR)
+    # torch logs every restart and signal with a stack trace; what matters is reported below and by rank 0
+    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

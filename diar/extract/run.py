@@ -50,6 +50,11 @@ def run_rank(config: ExtractConfig) -> int:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     store, rank, world_size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))
     store.set_timeout(_TIMEOUT)
+    # The launcher's store outlives a restart: without a prefix, the dead workers' addresses and claims would too
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"attempt_{attempt}", store)
+    if rank == 0 and attempt != "0":
+        print(f"a worker died; started again (restart {attempt}), going on where it was", file=sys.stderr)
     dist.init_process_group(
         "gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=world_size, timeout=_TIMEOUT
     )

@@ -10,7 +10,7 @@ import torch
 
 from diar.extract.chunks import Chunk, ChunkSettings, windows_of
 from diar.extract.devices import place
-from diar.models.features import Fbank, cmn
+from diar.models.features import Fbank, cmn, num_frames
 from diar.models.wespeaker import SpeakerModel
 from diar.store.schema import Tracks
 
@@ -39,8 +39,13 @@ class TrackEmbedder:
         self.device = device
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
-        self.frame_shift = model.fbank.frame_shift_ms / 1000 * settings.rate
-        self.frame_length = model.fbank.frame_length_ms / 1000 * settings.rate
+        self.frame_shift = model.fbank.frame_shift  # samples
+        self.frame_length = model.fbank.frame_length
+
+    def count_frames(self, samples: int) -> int:
+        """Fbank frames of so many samples."""
+        fbank = self.fbank.settings
+        return num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
 
     @torch.inference_mode()
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +16,6 @@ from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk
 from diar.extract.progress import Counters
 from diar.extract.tracks import ChunkEmbeddings, TrackEmbedder, assemble
-from diar.models.features import num_frames
 from diar.store.reader import published_row
 from diar.store.schema import OK, RecordingRow
 from diar.store.writer import Writer
@@ -47,19 +46,19 @@ class Batches:
     """Collects chunks of several recordings into forward passes of one length each.
 
     Args:
-        settings: chunk lengths.
-        batch_seconds: audio in a full forward pass.
+        count_frames: fbank frames of so many samples; chunks with the same number fit together.
+        full: samples of a full forward pass.
     """
 
-    def __init__(self, settings: ChunkSettings, batch_seconds: float) -> None:
-        self._settings = settings
-        self._full = round(batch_seconds * settings.rate)
+    def __init__(self, count_frames: Callable[[int], int], full: int) -> None:
+        self._count_frames = count_frames
+        self._full = full
         self._waiting: dict[int, list[tuple[int, Chunk]]] = defaultdict(list)  # number of frames → chunks
         self._samples = 0
 
     def add(self, position: int, chunk: Chunk) -> Iterator[list[tuple[int, Chunk]]]:
         """Take one chunk in; yields the batches that are now due."""
-        frames = num_frames(len(chunk.samples), self._settings.rate)
+        frames = self._count_frames(len(chunk.samples))
         group = self._waiting[frames]
         group.append((position, chunk))
         self._samples += len(chunk.samples)
@@ -103,6 +102,7 @@ class ShardWorker:
         self._embedder = embedder
         self._writer = writer
         self._counters = counters
+        self._full_batch = round(config.batch_seconds * settings.rate)  # samples
 
     def run(self, shard: int, recordings: list[Recording]) -> None:
         """Do one shard; recordings that an interrupted run has published are not computed again."""
@@ -132,7 +132,7 @@ class ShardWorker:
             channel=self._config.channel,
             min_duration=self._config.min_duration,
             threads=self._config.decode_threads,
-            ahead=max(8, round(2 * self._config.batch_seconds * self._settings.rate / self._settings.length)),
+            ahead=max(8, 2 * self._full_batch // self._settings.length),
         )
         with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
             written: list[tuple[int, Future[RecordingRow]]] = []
@@ -149,7 +149,7 @@ class ShardWorker:
 
     def _embed(self, reader: ChunkReader) -> Iterator[tuple[int, _Unfinished]]:
         """Recordings in the order in which they get complete."""
-        batches = Batches(self._settings, self._config.batch_seconds)
+        batches = Batches(self._embedder.count_frames, self._full_batch)
         open_recordings: dict[int, _Unfinished] = {}
 
         def completed(positions: set[int]) -> Iterator[tuple[int, _Unfinished]]:
