@@ -1,0 +1,30 @@
+"""Write encoders.npz: what each encoder gives for filled weights, and the signature of its state dict.
+
+Run from the repository's root after `tests/models/test_parity.py` has passed against WeSpeaker's own embeddings:
+
+    python -m tests.models.golden.make_golden
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.models.cases import CASES, build, features, signature
+
+FILE = Path(__file__).with_name("encoders.npz")
+NUM_FRAMES = 77
+
+
+def main() -> None:
+    arrays = {}
+    for case in CASES:
+        encoder = build(case)
+        with torch.inference_mode():
+            arrays[f"{case}/embedding"] = encoder(features(case, 1, NUM_FRAMES))[0].numpy()
+        arrays[f"{case}/signature"] = np.array(signature(encoder))
+    np.savez_compressed(FILE, **arrays)
+
+
+if __name__ == "__main__":
+    main()
