@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -36,10 +36,17 @@ class DecodeError(DiarError):
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file that exists and is not empty: a local path, or the bytes of a remote one."""
+    """An audio file that exists and is not empty.
+
+    Attributes:
+        url: its name in messages.
+        content: a local path, or the bytes of a remote file.
+        head: its first 16 bytes.
+    """
 
     url: str
     content: Path | bytes
+    head: bytes = b""
 
     @classmethod
     def find(cls, url: str) -> AudioFile:
@@ -54,9 +61,10 @@ class AudioFile:
             if path is None:
                 file = cls(url, storage.read_bytes(url))
         with file.open() as handle, file.reading():
-            if not handle.read(1):
-                raise file.error("empty", "0 bytes; copy it again or leave it out")
-        return file
+            head = handle.read(16)
+        if not head:
+            raise file.error("empty", "0 bytes; copy it again or leave it out")
+        return replace(file, head=head)
 
     def open(self) -> BinaryIO:
         """A new handle on the bytes.

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 
 from diar.archive.audio_file import AudioFile, DecodeError
-from diar.archive.decode_pyav import JUMP, PyavReader, header_seconds
+from diar.archive.decode_pyav import JUMP, PyavReader
 from diar.archive.decode_soundfile import SoundfileReader
 from diar.archive.recording import Recording
 
@@ -28,9 +28,9 @@ class Audio:
         rate: Hz of `samples`.
         source_rate: Hz of the file.
         channels: of the file.
-        gaps: (start, end) seconds from the recording's start that hold zeros because the file is damaged there
-            or its samples are not finite. If the end of the file is missing (its header counts more samples
-            than there are), the last gap begins where `samples` end; nothing is filled in for it.
+        gaps: (start, end) seconds from the recording's start that hold zeros because the file is damaged
+            there or its samples are not finite. If the end of the file is missing (its header counts more
+            samples than there are), the last gap begins where `samples` end; nothing is filled in for it.
     """
 
     samples: np.ndarray
@@ -81,22 +81,18 @@ class AudioStream:
                 merged[-1][1] = max(stop, merged[-1][1])
             elif start < stop:
                 merged.append([start, stop])
-        return [
-            ((a - self._start) / self.source_rate, (b - self._start) / self.source_rate) for a, b in merged
-        ]
+        origin, rate = self._start, self.source_rate
+        return [((start - origin) / rate, (stop - origin) / rate) for start, stop in merged]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        if self.source_rate == self._rate:
-            yield from self._finite_blocks()
-            return
+        with self._file.reading():
+            yield from self._finite_blocks() if self.source_rate == self._rate else self._resampled()
+
+    def _resampled(self) -> Iterator[np.ndarray]:
         resampler = soxr.ResampleStream(self.source_rate, self._rate, 1, dtype="float32")
         for block in self._finite_blocks():
-            resampled = resampler.resample_chunk(block)
-            if len(resampled):
-                yield resampled
-        rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
-        if len(rest):
-            yield rest
+            yield from _unless_empty(resampler.resample_chunk(block))
+        yield from _unless_empty(resampler.resample_chunk(np.empty(0, np.float32), last=True))
 
     def _finite_blocks(self) -> Iterator[np.ndarray]:
         """Blocks at the file's rate with zeros for samples that are not finite."""
@@ -116,23 +112,33 @@ class AudioStream:
             raise self._file.error("undecodable", "none of its samples is finite (all NaN or infinite)")
 
     def _whole_blocks(self) -> Iterator[np.ndarray]:
-        """Blocks at the file's rate; where one decoder stops early, FFmpeg goes on as far as it can."""
+        """Blocks at the file's rate; where libsndfile stops at damage, FFmpeg goes on as far as it can."""
         position = self._start
         for block in self._reader.blocks(self._start, self._stop, self._channel):
             position += len(block)
             yield block
-        promised = self._reader.promised
-        if promised is None or position >= min(promised, promised if self._stop is None else self._stop):
-            return
-        if isinstance(self._reader, SoundfileReader):
-            with PyavReader(self._file) as tolerant:
-                for block in tolerant.blocks(position, self._stop, self._channel):
-                    position += len(block)
-                    yield block
-                self._gaps.extend(tolerant.gaps)
-        end = promised if self._stop is None else min(promised, self._stop)
+        if isinstance(self._reader, SoundfileReader) and position < self._until(self._reader.held):
+            for block in self._tolerant_blocks(position):
+                position += len(block)
+                yield block
+        end = self._until(self._reader.promised)
         if end - position > JUMP * self.source_rate:
             self._gaps.append((position, end))
+
+    def _until(self, count: int | None) -> int:
+        """The end, by a count of samples in the file, of the part that is wanted; 0 if there is no count."""
+        return 0 if count is None else count if self._stop is None else min(count, self._stop)
+
+    def _tolerant_blocks(self, start: int) -> Iterator[np.ndarray]:
+        try:
+            tolerant = PyavReader(self._file)
+        except DecodeError:
+            if start == self._start:
+                raise
+            return  # what libsndfile read before the damage is all there is
+        with tolerant:
+            yield from tolerant.blocks(start, self._stop, self._channel)
+            self._gaps.extend((max(a, start), b) for a, b in tolerant.gaps if b > start)
 
 
 @contextmanager
@@ -154,10 +160,7 @@ def open_audio(recording: Recording, rate: int, channel: str = "mix") -> Iterato
             raise file.error(
                 "bad_channel", f"channel {number} asked for, but it has {reader.channels} (numbered from 0)"
             )
-        try:
-            yield AudioStream(file, reader, recording, rate, number)
-        except OSError as error:
-            raise file.error("unreadable", f"reading failed: {error.strerror or error}") from error
+        yield AudioStream(file, reader, recording, rate, number)
 
 
 def decode(recording: Recording, rate: int, channel: str = "mix") -> Audio:
@@ -176,14 +179,16 @@ def probe_seconds(recording: Recording) -> float:
     if recording.duration is not None:
         return recording.duration
     file = AudioFile.find(recording.url)
-    reader = SoundfileReader.try_open(file)
-    if reader is not None and reader.promised is not None:
-        with reader:
-            return max(0.0, reader.promised / reader.rate - recording.offset)
-    seconds = header_seconds(file)
+    with SoundfileReader.try_open(file) or PyavReader(file) as reader:
+        seconds = reader.header_seconds()
     if seconds is None:
         raise file.error("undecodable", "its header tells no duration")
     return max(0.0, seconds - recording.offset)
+
+
+def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
+    if len(block):
+        yield block
 
 
 def _spans(mask: np.ndarray) -> list[tuple[int, int]]:

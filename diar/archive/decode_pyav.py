@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -58,7 +58,8 @@ class PyavReader:
         self._file = file
         self._handle = file.open()
         try:
-            self._open()
+            with file.reading():
+                self._open()
         except BaseException:
             self._handle.close()
             raise
@@ -67,11 +68,11 @@ class PyavReader:
         try:
             # The whitelist keeps playlists from making FFmpeg open other files or addresses
             options = {"protocol_whitelist": "none"}
-            self._container = av.open(_Bytes(self._handle), metadata_errors="ignore", options=options)
-        except (FFmpegError, ValueError) as error:
-            raise self._file.error(
-                "undecodable", f"not audio in a known format ({_reason(error)})"
-            ) from error
+            source = _Bytes(self._handle)
+            self._container = av.open(source, "r", metadata_errors="ignore", options=options)
+        except FFmpegError as error:
+            reason = f"not audio in a known format ({error.strerror})"
+            raise self._file.error("undecodable", reason) from error
         stream = self._container.streams.best("audio")
         if stream is None:
             kinds = ", ".join(sorted({other.type for other in self._container.streams})) or "nothing"
@@ -106,6 +107,10 @@ class PyavReader:
     ) -> None:
         self._container.close()
         self._handle.close()
+
+    def header_seconds(self) -> float | None:
+        """Duration by the container's header or FFmpeg's estimate, seconds."""
+        return self._container.duration and self._container.duration / av.time_base
 
     def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
         """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
@@ -179,13 +184,13 @@ class PyavReader:
         if values.dtype == np.uint8:
             samples = (samples - 128.0) / 128.0
         elif np.issubdtype(values.dtype, np.integer):
-            samples = samples / np.float32(-float(np.iinfo(values.dtype).min))
+            samples /= np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
         return pick_channel(samples, channel)
 
     def _decode(self) -> Iterator[AudioFrame]:
         for packet in self._packets():
             try:
-                frames = packet.decode()
+                frames = cast(list[AudioFrame], packet.decode())
             except FFmpegError as error:
                 log.debug("%s: packet at %s: %s", self._file.url, packet.pts, error)
                 self._errors += 1
@@ -194,10 +199,10 @@ class PyavReader:
                 continue
             for frame in frames:
                 if frame.samples:
-                    yield frame  # type: ignore[misc]
+                    yield frame
             if frames:
                 self._good_bytes += packet.size
-                self._good_samples += sum(frame.samples for frame in frames)  # type: ignore[union-attr]
+                self._good_samples += sum(frame.samples for frame in frames)
 
     def _packets(self) -> Iterator[Packet]:
         errors_in_a_row = 0
@@ -231,20 +236,5 @@ class PyavReader:
         return round(float(stream.duration * stream.time_base) * self.rate)
 
 
-def header_seconds(file: AudioFile) -> float | None:
-    """Duration by the container's header or FFmpeg's estimate, None if neither.
-
-    Raises:
-        DecodeError: as `PyavReader`.
-    """
-    with PyavReader(file) as reader:
-        duration = reader._container.duration
-        return None if duration is None else duration / av.time_base
-
-
 def _time(frame: AudioFrame) -> float | None:
     return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -49,11 +49,10 @@ class SoundfileReader:
     @classmethod
     def try_open(cls, file: AudioFile) -> SoundfileReader | None:
         """Open `file`, or None where FFmpeg should read it."""
-        with file.open() as handle:
-            if not handle.read(8).startswith(_MAGIC):
-                return None
+        if not file.head.startswith(_MAGIC):
+            return None
         try:
-            source = os.fspath(file.content) if isinstance(file.content, Path) else file.open()
+            source = os.fsencode(file.content) if isinstance(file.content, Path) else file.open()
             sound = sf.SoundFile(source)
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
