@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 JUMP = 0.1  # seconds
 _LONGEST_GAP = 3600.0  # seconds; a timestamp further on is a broken clock, not lost audio
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
-# No timestamps in the file: FFmpeg counts packets, so lost time is judged by lost bytes
+# No timestamps in the file: FFmpeg counts the packets it finds, so lost time is judged by lost bytes
 _UNTIMED = frozenset({"mp3", "aac", "amr", "amrnb", "amrwb", "ac3"})
 
 
@@ -68,6 +68,8 @@ class PyavReader:
         try:
             # The whitelist keeps playlists from making FFmpeg open other files or addresses
             options = {"protocol_whitelist": "none"}
+            if _is_adts(self._file.head):  # the parser would count positions without the bytes it skips
+                options["fflags"] = "noparse"
             source = _Bytes(self._handle)
             self._container = av.open(source, "r", metadata_errors="ignore", options=options)
         except FFmpegError as error:
@@ -82,9 +84,10 @@ class PyavReader:
         if stream.codec_context.name == "flac":  # else a frame with a wrong checksum passes as noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._errors = 0
-        self._lost_bytes = 0  # of packets that could not be decoded since the last frame
+        self._damaged = False  # since the last frame
+        self._lost_bytes = 0  # between the last good packets
         self._good_bytes = self._good_samples = 0
-        self._damaged = False
+        self._good_until: int | None = None  # where in the file the last good packet ends
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None and self._errors:
@@ -156,13 +159,11 @@ class PyavReader:
 
     def _missing_before(self, frame: AudioFrame, position: int) -> int:
         """Samples lost between `position`, where the last frame ended, and this frame."""
-        damaged, self._damaged = self._damaged, False
-        lost_bytes, self._lost_bytes = self._lost_bytes, 0
         if self._container.format.name in _UNTIMED:
-            if not damaged or not self._good_bytes:
-                return 0
-            lost_frames = lost_bytes * self._good_samples / (self._good_bytes * frame.samples)
+            lost_bytes, self._lost_bytes = self._lost_bytes, 0
+            lost_frames = lost_bytes * self._good_samples / (max(1, self._good_bytes) * frame.samples)
             return round(lost_frames) * frame.samples
+        damaged, self._damaged = self._damaged, False
         time = _time(frame)
         if time is None or self._origin is None:
             return 0
@@ -195,14 +196,20 @@ class PyavReader:
                 log.debug("%s: packet at %s: %s", self._file.url, packet.pts, error)
                 self._errors += 1
                 self._damaged = True
-                self._lost_bytes += packet.size
                 continue
+            self._note_good(packet, frames)
             for frame in frames:
                 if frame.samples:
                     yield frame
-            if frames:
-                self._good_bytes += packet.size
-                self._good_samples += sum(frame.samples for frame in frames)
+
+    def _note_good(self, packet: Packet, frames: list[AudioFrame]) -> None:
+        if packet.pos is not None and packet.size:
+            if self._good_until is not None:
+                self._lost_bytes += max(0, packet.pos - self._good_until)
+            self._good_until = packet.pos + packet.size
+        if frames:
+            self._good_bytes += packet.size
+            self._good_samples += sum(frame.samples for frame in frames)
 
     def _packets(self) -> Iterator[Packet]:
         errors_in_a_row = 0
@@ -234,6 +241,11 @@ class PyavReader:
         if not counted or stream.duration is None or stream.time_base is None:
             return None
         return round(float(stream.duration * stream.time_base) * self.rate)
+
+
+def _is_adts(head: bytes) -> bool:
+    """Whether a file starts with a frame of raw AAC."""
+    return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
 
 
 def _time(frame: AudioFrame) -> float | None:

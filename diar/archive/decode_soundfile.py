@@ -33,8 +33,8 @@ class SoundfileReader:
     Attributes:
         rate: Hz.
         channels: of the file.
-        held: samples that libsndfile expects to read, None if it does not know.
-        promised: samples that the header counts, more than `held` if the file was cut; None if it does not.
+        held: samples that libsndfile expects to read.
+        promised: samples that the header counts, more than `held` if the file was cut.
         gaps: always empty; reading ends at the first damage.
     """
 
@@ -42,8 +42,8 @@ class SoundfileReader:
         self._sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
-        self.held: int | None = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
-        self.promised = self.held and self.held + _cut_off(sound)
+        self.held: int = sound.frames
+        self.promised: int = sound.frames + _cut_off(sound)
         self.gaps: list[tuple[int, int]] = []
 
     @classmethod
@@ -57,8 +57,8 @@ class SoundfileReader:
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
-        if sound.frames == 0 or sound.samplerate not in RATES:  # header never completed, or damaged
-            sound.close()
+        if not 0 < sound.frames < _UNKNOWN_FRAMES or sound.samplerate not in RATES:
+            sound.close()  # the header was never completed, or is damaged
             return None
         return cls(sound)
 
@@ -70,9 +70,9 @@ class SoundfileReader:
     ) -> None:
         self._sound.close()
 
-    def header_seconds(self) -> float | None:
+    def header_seconds(self) -> float:
         """Duration by the header, seconds."""
-        return self.held and self.held / self.rate
+        return self.held / self.rate
 
     def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
         """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.

@@ -14,6 +14,7 @@ from diar.archive.recording import Recording
 from tests.archive.sounds import RATE, encode, recording_of, speechlike, tone, write_wav
 
 SECONDS = 10.0
+_MARGIN = 0.25  # seconds until a lossy decoder that lost packets gives the same samples again
 
 
 def failure(path: Path, channel: str = "mix") -> DecodeError:
@@ -43,7 +44,7 @@ def differing(audio: Audio, expected: np.ndarray, tolerance: float) -> np.ndarra
     count = min(len(audio.samples), len(expected))
     bad = np.abs(audio.samples[:count] - expected[:count]) > tolerance
     for start, end in audio.gaps:
-        bad[max(0, int((start - 0.08) * RATE)) : int((end + 0.08) * RATE)] = False
+        bad[max(0, int((start - _MARGIN) * RATE)) : int((end + _MARGIN) * RATE)] = False
     return np.flatnonzero(bad) / RATE
 
 
@@ -74,7 +75,8 @@ def test_damage_in_the_middle_is_a_gap_and_the_rest_stays_in_place(
     assert audio.gaps
     assert all(2.5 < start < end < 8.0 for start, end in audio.gaps)
     for start, end in audio.gaps:
-        assert not audio.samples[round((start + 0.01) * RATE) : round((end - 0.01) * RATE)].any()
+        inside = audio.samples[round((start + 0.02) * RATE) : round((end - 0.02) * RATE)]
+        np.testing.assert_allclose(inside, 0, atol=1e-4)
     assert len(differing(audio, whole.samples, 1e-3)) == 0
 
 

@@ -32,7 +32,7 @@ BY_SOUNDFILE = [
     ("a.wav", "WAV", "FLOAT", 1e-6),
     ("a.wav", "WAV", "DOUBLE", 1e-6),
     ("a.wav", "WAV", "ULAW", 0.03),
-    ("a.wav", "WAV", "IMA_ADPCM", 0.1),
+    ("a.wav", "WAV", "IMA_ADPCM", 0.5),
     ("a.wav", "WAVEX", "PCM_16", 1e-4),
     ("a.rf64", "RF64", "PCM_24", 1e-6),
     ("a.w64", "W64", "PCM_16", 1e-4),
