@@ -174,16 +174,13 @@ def probe_seconds(recording: Recording) -> float:
     """Duration by the list or the file's header, seconds, without decoding: for estimates only.
 
     Raises:
-        DecodeError: as for `open_audio`, or the header does not tell.
+        DecodeError: as for `open_audio`.
     """
     if recording.duration is not None:
         return recording.duration
     file = AudioFile.find(recording.url)
     with SoundfileReader.try_open(file) or PyavReader(file) as reader:
-        seconds = reader.header_seconds()
-    if seconds is None:
-        raise file.error("undecodable", "its header tells no duration")
-    return max(0.0, seconds - recording.offset)
+        return max(0.0, reader.header_seconds() - recording.offset)
 
 
 def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:

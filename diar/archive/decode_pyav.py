@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 JUMP = 0.1  # seconds
 _LONGEST_GAP = 3600.0  # seconds; a timestamp further on is a broken clock, not lost audio
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
+_PROBED = 100  # packets from which a duration is extrapolated
 # No timestamps in the file: FFmpeg counts the packets it finds, so lost time is judged by lost bytes
 _UNTIMED = frozenset({"mp3", "aac", "amr", "amrnb", "amrwb", "ac3"})
 
@@ -111,9 +112,13 @@ class PyavReader:
         self._container.close()
         self._handle.close()
 
-    def header_seconds(self) -> float | None:
-        """Duration by the container's header or FFmpeg's estimate, seconds."""
-        return self._container.duration and self._container.duration / av.time_base
+    def header_seconds(self) -> float:
+        """Duration, seconds: by the container's header, else judged by the bytes of the first packets."""
+        if self._container.duration:
+            return self._container.duration / av.time_base
+        for _ in itertools.islice(self._frames, _PROBED):
+            pass
+        return self._container.size * self._good_samples / (max(1, self._good_bytes) * self.rate)
 
     def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
         """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
