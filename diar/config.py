@@ -89,7 +89,9 @@ class ExtractConfig(CommandConfig):
         None, "machine", "CPU threads a worker computes with; default: cores / workers", ge=1
     )
     decode_threads: int = option(2, "machine", "threads a worker decodes with", ge=1, le=64)
-    batch_seconds: float = option(240.0, "machine", "seconds of audio in one forward pass", ge=1)
+    batch_seconds: float | None = option(
+        None, "machine", "seconds of audio in one forward pass; default 240 on a GPU, 32 on the CPU", ge=1
+    )
     shard_files: int = option(512, "machine", "most recordings in a shard, the unit of claiming", ge=1)
     shard_megabytes: float = option(256.0, "machine", "most audio in a shard, megabytes as stored", gt=0)
     max_restarts: int = option(3, "machine", "how often dead workers are started again", ge=0)

@@ -38,8 +38,9 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-model")
-    arguments = {"feat_dim": 80, "embed_dim": 16, "growth_rate": 4, "init_channels": 16}
+    arguments = {"feat_dim": 16, "embed_dim": 16, "growth_rate": 4, "init_channels": 16}
     torch.save(CAMPPlus(**arguments).state_dict(), folder / "avg_model.pt")
-    content = {"model": "CAMPPlus", "model_args": arguments, "dataset_args": {"resample_rate": 16000}}
+    front_end = {"resample_rate": 16000, "fbank_args": {"num_mel_bins": 16}}
+    content = {"model": "CAMPPlus", "model_args": arguments, "dataset_args": front_end}
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
     return folder

@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 
-from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -59,7 +60,9 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
         start_method="spawn",
     )
     try:
-        results = elastic_launch(settings, run_rank)(config)
+        with tempfile.TemporaryDirectory(prefix="diar-") as logs:  # torch leaves its own behind
+            settings.logs_specs = DefaultLogsSpecs(log_dir=logs)
+            results = elastic_launch(settings, run_rank)(config)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         print(

@@ -50,7 +50,7 @@ def run_rank(config: ExtractConfig) -> int:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     store, rank, world_size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))
     store.set_timeout(_TIMEOUT)
-    # The launcher's store outlives a restart: without a prefix, the dead workers' addresses and claims would too
+    # The launcher's store outlives a restart; a prefix hides the dead workers' addresses and claims
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = dist.PrefixStore(f"attempt_{attempt}", store)
     if rank == 0 and attempt != "0":

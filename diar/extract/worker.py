@@ -14,6 +14,7 @@ from diar.archive.listing import Recording
 from diar.config import ExtractConfig
 from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk
+from diar.extract.devices import DEFAULT_BATCH_SECONDS
 from diar.extract.progress import Counters
 from diar.extract.tracks import ChunkEmbeddings, TrackEmbedder, assemble
 from diar.store.reader import published_row
@@ -102,7 +103,8 @@ class ShardWorker:
         self._embedder = embedder
         self._writer = writer
         self._counters = counters
-        self._full_batch = round(config.batch_seconds * settings.rate)  # samples
+        batch_seconds = config.batch_seconds or DEFAULT_BATCH_SECONDS[embedder.device.type]
+        self._full_batch = round(batch_seconds * settings.rate)  # samples
 
     def run(self, shard: int, recordings: list[Recording]) -> None:
         """Do one shard; recordings that an interrupted run has published are not computed again."""

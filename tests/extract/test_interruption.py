@@ -57,7 +57,7 @@ def wait_until(condition, seconds: float) -> bool:
 @pytest.mark.timeout(120 + 60 * KILLS)
 def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: Path, tmp_path: Path) -> None:
     rng = random.Random(7)
-    archive = write_archive(tmp_path / "archive", [rng.uniform(1, 40) for _ in range(100 + 60 * KILLS)])
+    archive = write_archive(tmp_path / "archive", [rng.uniform(0.5, 3.0) for _ in range(200 + 150 * KILLS)])
     model = ("--model_dir", tiny_model_dir)
     whole = tmp_path / "whole"
     assert extract(archive, whole, *model).returncode == 0
@@ -98,7 +98,7 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
 
 
 def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "archive", [20.0] * 120)
+    archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
     fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
     process = subprocess.Popen(
@@ -112,12 +112,12 @@ def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) 
     kill(psutil.Process(process.pid), "one worker", random.Random(1))
     assert process.wait(120) == 0
     after = published(out)
-    assert len(after) == 120
+    assert len(after) == 400
     assert {name: after[name] for name in before} == before
 
 
 def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "archive", [20.0] * 120)
+    archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
     fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
     process = subprocess.Popen(
