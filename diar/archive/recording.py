@@ -47,7 +47,8 @@ class Recording:
 
 def has_audio_suffix(name: str) -> bool:
     """Whether a file name says that the file holds audio (or video, which may)."""
-    return name.rpartition(".")[2].lower() in AUDIO_SUFFIXES and not name.startswith(".")
+    stem, _, suffix = name.rpartition(".")
+    return bool(stem) and suffix.lower() in AUDIO_SUFFIXES
 
 
 def natural_order(recordings: list[Recording]) -> None:

@@ -6,6 +6,7 @@ A URL is a local path, a `file://` URL, or any other URL that fsspec opens (`s3:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -242,11 +243,22 @@ def _upload(url: str, data: bytes) -> None:
 
 def _filesystem(url: str) -> tuple[Any, str]:
     """(fsspec file system, path inside it)."""
+    link, chained, rest = url.partition("::")
+    protocol, has_path, _ = link.partition("://")
     try:
+        if chained and has_path:
+            filesystem = _container(f"{protocol}://::{rest}")
+            return filesystem, filesystem._strip_protocol(link)
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:  # a protocol without its package, or unknown
         raise DiarError(f"cannot open {url}: {error}") from error
     return filesystem, path
+
+
+@functools.lru_cache(maxsize=8)
+def _container(url: str) -> Any:
+    """A zip file or the like, opened once: fsspec closes it as soon as nobody holds it."""
+    return fsspec.core.url_to_fs(url)[0]
 
 
 def _mtime(details: dict[str, Any]) -> float:
