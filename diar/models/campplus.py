@@ -1,4 +1,4 @@
-"""CAM++ (Wang et al., arXiv:2303.00332): 2-D convolutions, then a densely connected TDNN with context masks."""
+"""CAM++ (Wang et al., arXiv:2303.00332): convolutions, then a densely connected TDNN with context masks."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ConvReLUNorm(nn.Module):
 
 
 class Res2Conv(nn.Module):
-    """The channels in eight shares: each is convolved with the result before it added, the last passes as it is."""
+    """Eight shares of the channels: each is convolved with the result before it added, the last is kept."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()

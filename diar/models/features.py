@@ -83,7 +83,10 @@ class Fbank(nn.Module):
 
     A frame loses its mean, is pre-emphasised, windowed and zero-padded to a power of two; its power spectrum
     goes through triangular mel filters; the energies are floored at float32's epsilon and their natural
-    logarithm is taken. Always float32. Frames follow `num_frames`.
+    logarithm is taken. Frames follow `num_frames`.
+
+    Always float32, as in Kaldi. Energies far below the strongest of their frame then carry rounding errors,
+    there and here: speech agrees within 1e-3 down to 70 dB below it, further down single values differ more.
     """
 
     window: Tensor
@@ -118,7 +121,8 @@ class Fbank(nn.Module):
         frames = frames - frames.mean(dim=-1, keepdim=True)
         previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         frames = (frames - PREEMPHASIS * previous) * self.window
-        power = torch.fft.rfft(frames, n=self.fft_length).abs().square()  # (batch, frames, fft bins)
+        spectrum = torch.fft.rfft(frames, n=self.fft_length)
+        power = spectrum.real.square() + spectrum.imag.square()  # (batch, frames, fft bins)
         return (power @ self.mel_filters).clamp(min=LOG_FLOOR).log()
 
 

@@ -1,7 +1,7 @@
 """WeSpeaker's pooling layers with masks: statistics over time of chosen frames, for many choices at once.
 
-A masked sum over time for all tracks is one matrix product, masks (tracks, T') times values (T', channels), so
-the frames are never copied for each track. Second moments are taken about a centre common to all tracks,
+A masked sum over time for all tracks is one matrix product, masks (tracks, T') times values (T', channels),
+so the frames are never copied for each track. Second moments are taken about a centre common to all tracks,
 subtracted before squaring, which keeps float32 accurate. Every layer maps
 
     frames (batch, channels, T'), masks (batch, tracks, T') of 0 and 1 → (batch, tracks, out_dim)
@@ -131,10 +131,8 @@ class ASTP(Pooling):
         mean, variance = masked_mean_variance(frames, masks)
         context = torch.cat([mean, (variance + EPSILON).sqrt()], dim=-1)  # (batch, tracks, 2 · channels)
         weight = self.linear1.weight.squeeze(-1)
-        of_frames = weight[:, : self.in_dim] @ frames  # (batch, bottleneck, T'), the same for all tracks
-        of_context = F.linear(
-            context, weight[:, self.in_dim :], self.linear1.bias
-        )  # (batch, tracks, bottleneck)
+        of_frames = weight[:, : self.in_dim] @ frames  # (batch, bottleneck, T'), shared by the tracks
+        of_context = F.linear(context, weight[:, self.in_dim :], self.linear1.bias)
         used = masks.amax(dim=0) > 0  # (tracks, T'): a track's attention need not see other frames
         used[:, 0] |= ~used.any(dim=-1)
         pooled = []

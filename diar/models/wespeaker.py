@@ -11,8 +11,8 @@ Read from `config.yaml`, as WeSpeaker's training writes it:
       fbank_args: {num_mel_bins: 80, frame_length: 25, frame_shift: 10, window_type: hamming}
 
 WeSpeaker trains on samples as 16-bit integers (scale 32768) and a Hamming window; 3D-Speaker, whose CAM++
-weights have the same names, on samples in ±1 and Kaldi's Povey window. So `window_type: povey` means a scale of
-1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which is our own addition.
+weights have the same names, on samples in ±1 and Kaldi's Povey window. So `window_type: povey` means a scale
+of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which is our own addition.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def check_files(path: Path) -> None:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """`config.yaml` with `model`, and with `model_args` and `dataset_args` as mappings, empty where missing."""
+    """`config.yaml` with `model`, and with `model_args` and `dataset_args`, empty where missing."""
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

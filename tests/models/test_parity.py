@@ -10,10 +10,11 @@ import torch
 
 from diar.models.wespeaker import ARCHITECTURES
 
-REFERENCE = (
-    "ResNet18 ResNet34 ResNet50 ResNet152 ResNet221 SimAM_ResNet34_ASP SimAM_ResNet100_ASP CAMPPlus "
-    "ECAPA_TDNN_GLOB_c512 ECAPA_TDNN_c1024 ERes2Net34_Base"
-).split()
+REFERENCE = [
+    *("ResNet18", "ResNet34", "ResNet50", "ResNet152", "ResNet221"),
+    *("SimAM_ResNet34_ASP", "SimAM_ResNet100_ASP", "CAMPPlus"),
+    *("ECAPA_TDNN_GLOB_c512", "ECAPA_TDNN_c1024", "ERes2Net34_Base"),
+]
 
 
 def fill(encoder: torch.nn.Module, shared_dir: Path) -> torch.nn.Module:

