@@ -88,8 +88,14 @@ def _peaks(embeddings: np.ndarray, threshold: float) -> np.ndarray:
 
 def _sums_before(embeddings: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Sum of all files before each place, (places, D)."""
-    between = np.add.reduceat(embeddings, places[:-1], axis=0, dtype=np.float64)
-    return np.vstack([np.zeros(embeddings.shape[1]), np.cumsum(between, axis=0)])
+    sums = np.zeros((len(places), embeddings.shape[1]))
+    before = np.zeros(embeddings.shape[1])
+    for first in range(0, len(embeddings), _CHUNK):
+        running = before + np.cumsum(embeddings[first : first + _CHUNK], axis=0, dtype=np.float64)
+        begin, end = np.searchsorted(places, [first, first + len(running)], side="right")
+        sums[begin:end] = running[places[begin:end] - first - 1]
+        before = running[-1]
+    return sums
 
 
 def _pelt(sums: np.ndarray, places: np.ndarray, penalty: float, min_segment: int) -> np.ndarray:

@@ -71,7 +71,12 @@ def log_ratio(
     return np.logaddexp(left, share + wide_left) - np.logaddexp(right, share + wide_right)
 
 
-def best_cut(context: Context, ratios: np.ndarray, method: str) -> Cut:
-    """The cut between `context.first` and `context.last` that `ratios` of the files between them ask for."""
+def best_cut(context: Context, ratios: np.ndarray, method: str, head_start: float = 0.0) -> Cut:
+    """The cut between `context.first` and `context.last` that `ratios` of the files between them ask for.
+
+    `head_start` is the log-odds by which another cut must beat the present one.
+    """
     scores = np.concatenate([[0.0], np.cumsum(ratios)])
-    return Cut(context.first + int(scores.argmax()), context.first, scores, method)
+    preferred = scores.copy()
+    preferred[context.cut - context.first] += head_start
+    return Cut(context.first + int(preferred.argmax()), context.first, scores, method)

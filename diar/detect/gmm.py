@@ -15,6 +15,7 @@ _LEAST = 3
 _FILES_PER_COMPONENT = 10
 _FILES_PER_DIMENSION = 3
 _MOST_DIMENSIONS = 16
+_HEAD_START = 2.0  # of the cut that cosine placed: a mixture of few files must be surer than a tie
 
 
 class GmmError(Exception):
@@ -50,7 +51,7 @@ def place_cut(embeddings: np.ndarray, context: Context, components: int) -> Cut:
     densities = [_fit(part, components, floor).score_samples(window) for part in parts]
     total = np.maximum(reduced.var(axis=0), floor)
     misfit = [_log_wide(window, part.mean(axis=0), total) for part in parts]
-    return best_cut(context, log_ratio(densities[0], densities[1], misfit[0], misfit[1]), METHOD)
+    return best_cut(context, log_ratio(densities[0], densities[1], misfit[0], misfit[1]), METHOD, _HEAD_START)
 
 
 def _fit(part: np.ndarray, components: int, floor: float) -> GaussianMixture:

@@ -20,6 +20,7 @@ _PRIOR = 0.02  # share of odd files expected
 _TAIL = 8.0  # degrees of freedom: same-speaker similarities have a long lower tail
 _TWIN_QUANTILE = 0.9
 _BATCH = 2_048
+_MOST_MISFITS = 20_000
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,14 @@ def _twin_similarity(parts: list[np.ndarray]) -> float:
 
 
 def _closest(vectors: np.ndarray) -> np.ndarray:
-    """Highest cosine of each vector to another one."""
-    highest = np.full(len(vectors), -1.0)
-    for start in range(0, len(vectors), _BATCH):
-        similar = vectors[start : start + _BATCH] @ vectors.T
-        similar[np.arange(len(similar)), start + np.arange(len(similar))] = -1.0
-        highest[start : start + _BATCH] = similar.max(axis=1)
+    """Highest cosine of each vector to another one; of very many, to a random choice of them."""
+    count = len(vectors)
+    chosen = np.arange(count)
+    if count > _MOST_MISFITS:
+        chosen = np.sort(np.random.default_rng(0).choice(count, _MOST_MISFITS, replace=False))
+    highest = np.full(count, -1.0)
+    for start in range(0, count, _BATCH):
+        similar = vectors[start : start + _BATCH] @ vectors[chosen].T
+        similar[start + np.arange(len(similar))[:, None] == chosen[None, :]] = -1.0  # itself
+        highest[start : start + _BATCH] = similar.max(axis=1, initial=-1.0)
     return highest

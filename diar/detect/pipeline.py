@@ -36,7 +36,9 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     placement = Placement(config.place, config.audio_dir)
     check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)])
     logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
-    found = find_segments(index.embedding[sequences.order[sequences.used]], sequences, config)
+    rows = sequences.order[sequences.used]
+    in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy of what may be gigabytes
+    found = find_segments(index.embedding if in_order else index.embedding[rows], sequences, config)
     logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
     report = Report(index, sequences, found, config)
     result = report.result()

@@ -50,29 +50,34 @@ def find_segments(embeddings: np.ndarray, sequences: Sequences, config: DetectCo
         link_threshold = adaptive_threshold(segmentation.parts, cosines)
     separated = _separation(segmentation, cuts, penalty, link_threshold)
     if config.segment_size == "auto":
-        kept = drop_unseparated(cuts, separated)
+        while (weak := weakest(cuts, separated)).any():
+            cuts = {start: cut for (start, cut), drop in zip(cuts.items(), weak, strict=True) if not drop}
+            segmentation = _segment(embeddings, cuts, segmentation)
+            separated = _separation(segmentation, cuts, penalty, link_threshold)
     else:
-        kept = keep_expected(cuts, separated, config.segment_size, usable_window(config), len(embeddings))
-    if list(kept) != list(cuts):
-        segmentation = _segment(embeddings, kept)
-        separated = _separation(segmentation, kept, penalty, link_threshold)
+        cuts = keep_expected(cuts, separated, config.segment_size, usable_window(config), len(embeddings))
+        segmentation = _segment(embeddings, cuts, segmentation)
+        separated = _separation(segmentation, cuts, penalty, link_threshold)
     speakers = np.arange(len(segmentation))
     if config.link:
         speakers = link_segments(segmentation.centers, segmentation.counts, link_threshold)
     odd_threshold = DEFAULT_THRESHOLD if config.odd_threshold is None else config.odd_threshold
     fit = measure_fit(embeddings, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
-    warnings = _warnings(config, list(kept.values()), separated)
-    return Found(segmentation, list(kept.values()), separated, speakers, fit, thresholds, warnings)
+    warnings = _warnings(config, list(cuts.values()), separated)
+    return Found(segmentation, list(cuts.values()), separated, speakers, fit, thresholds, warnings)
 
 
-def drop_unseparated(cuts: Cuts, separated: np.ndarray) -> Cuts:
-    """Automatic mode: a change of sound or mood within one speaker is no boundary."""
-    return {
-        start: cut
-        for (start, cut), probability in zip(cuts.items(), separated, strict=True)
-        if cut is None or probability >= 0.5
-    }
+def weakest(cuts: Cuts, separated: np.ndarray) -> np.ndarray:
+    """(segments,) bool: starts at which no two speakers meet, and less so than at both neighbouring starts.
+
+    A change of sound or mood within one speaker is no boundary in automatic mode. Neighbours go one after the
+    other, because what a boundary separates depends on them.
+    """
+    probability = np.where([cut is None for cut in cuts.values()], 2.0, separated)
+    padded = np.concatenate([[2.0], probability, [2.0]])
+    lowest = (probability < padded[:-2]) & (probability <= padded[2:])
+    return np.asarray(lowest & (probability < 0.5))
 
 
 def keep_expected(cuts: Cuts, separated: np.ndarray, size: int, window: int, count: int) -> Cuts:
@@ -116,8 +121,8 @@ def _place_all(embeddings: np.ndarray, sequences: Sequences, config: DetectConfi
     return cuts, penalty
 
 
-def _segment(embeddings: np.ndarray, cuts: Cuts) -> Segmentation:
-    return Segmentation(embeddings, np.array(list(cuts), dtype=np.int64))
+def _segment(embeddings: np.ndarray, cuts: Cuts, like: Segmentation | None = None) -> Segmentation:
+    return Segmentation(embeddings, np.array(list(cuts), dtype=np.int64), like)
 
 
 def _inside(cuts: Cuts) -> np.ndarray:

@@ -43,17 +43,32 @@ def split_archive(recording_ids: list[str], usable: np.ndarray, by_folder: bool)
 
 
 class Segmentation:
-    """Segments of all sequences: `starts` in the (n, D) usable `embeddings`, with their robust centres."""
+    """Segments of all sequences: `starts` in the (n, D) usable `embeddings`, with their robust centres.
 
-    def __init__(self, embeddings: np.ndarray, starts: np.ndarray) -> None:
+    What `like` already knows of segments that have stayed the same is not computed again.
+    """
+
+    def __init__(self, embeddings: np.ndarray, starts: np.ndarray, like: Segmentation | None = None) -> None:
         self.embeddings = embeddings
         self.starts = starts
         self.ends = np.append(starts[1:], len(embeddings))
         self.parts = [embeddings[a:b] for a, b in zip(starts, self.ends, strict=True)]
-        self.centers = np.stack([robust_center(part) for part in self.parts])
+        known: dict[tuple[int, int], np.ndarray] = (
+            {} if like is None else dict(zip(like.spans, like.centers, strict=True))
+        )
+        centers = [
+            known[span] if span in known else robust_center(part)
+            for span, part in zip(self.spans, self.parts, strict=True)
+        ]
+        self.centers: np.ndarray = np.stack(centers)
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First and one past the last file of each segment."""
+        return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
     @property
     def counts(self) -> np.ndarray:

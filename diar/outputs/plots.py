@@ -20,6 +20,7 @@ _COLUMNS = 1_600  # of the image that lie within the axes, about; more points th
 _RAW = 2_000  # files up to which each one is drawn
 _FEW_BOUNDARIES = 150  # up to which each one gets its own line
 _MOST_LABELS = 60
+_GREY, _BLUE = "#8a8f98", "#1f5fa8"
 _GOOD, _DOUBTFUL, _BAD = "#2a9d4a", "#e08a00", "#d62728"
 
 
@@ -28,7 +29,7 @@ def draw_boundaries(result: DetectionResult, table: FileTable) -> bytes:
     figure = Figure(figsize=(17, 10.5), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, 1, sharex=True, height_ratios=[4.2, 1.8, 0.9, 2.2])
-    figure.subplots_adjust(left=0.055, right=0.985, top=0.905, bottom=0.06, hspace=0.14)
+    figure.subplots_adjust(left=0.055, right=0.985, top=0.885, bottom=0.06, hspace=0.14)
     _title(figure, result)
     _draw_similarity(axes[0], result, table)
     _draw_confidence(axes[1], result)
@@ -48,11 +49,11 @@ def _title(figure: Figure, result: DetectionResult) -> None:
     size = result.parameters.get("segment_size")
     method = "automatic" if size == "auto" else f"about {size} files a speaker"
     figure.suptitle(
-        "Speaker boundaries along the archive", fontsize=16, x=0.055, y=0.975, ha="left", weight="bold"
+        "Speaker boundaries along the archive", fontsize=16, x=0.055, y=0.982, ha="left", weight="bold"
     )
     figure.text(
         0.055,
-        0.925,
+        0.932,
         f"{counts['recordings']} files · {counts['segments']} segments · {counts['speakers']} speakers · "
         f"{counts['boundaries']} boundaries ({counts['low_confidence_boundaries']} below confidence "
         f"{LOW_CONFIDENCE}) · {counts['odd_files']} files of another voice · "
@@ -63,29 +64,12 @@ def _title(figure: Figure, result: DetectionResult) -> None:
 
 
 def _draw_similarity(axes: Axes, result: DetectionResult, table: FileTable) -> None:
-    places = np.arange(len(table))
-    handles = []
-    if len(table) <= _RAW:
-        axes.plot(places, table.similarity, ".", color="#8a8f98", markersize=4, zorder=2)
-        handles.append(Line2D([], [], marker=".", ls="", color="#8a8f98", label="a file and its segment"))
-        axes.plot(places, table.across, "-", color="#1f5fa8", linewidth=1.1, zorder=3)
-        label = "5 files before and 5 from here on: falls where the voice changes"
-    else:
-        centers, low, middle, _ = aggregate(table.similarity)
-        axes.fill_between(centers, low, middle, step="mid", color="#c9ccd2", linewidth=0, zorder=1)
-        axes.plot(centers, middle, "-", color="#8a8f98", linewidth=0.9, zorder=2)
-        handles.append(
-            Line2D([], [], color="#8a8f98", label="files and their segment: mean, and down to the least")
-        )
-        centers, low, _, _ = aggregate(table.across)
-        axes.plot(centers, low, "-", color="#1f5fa8", linewidth=0.8, zorder=3)
-        label = "5 files before and 5 from here on: least of each column"
-    handles.append(Line2D([], [], color="#1f5fa8", label=label))
+    handles = _draw_curves(axes, table, few_segments=len(result.segments) <= _COLUMNS // 4)
     if len(result.boundaries) <= _FEW_BOUNDARIES:
         for boundary in result.boundaries:
             color = _confidence_color(boundary.confidence)
             axes.axvline(boundary.index - 0.5, color=color, linewidth=1.0, alpha=0.75, zorder=1)
-        handles.append(Line2D([], [], color=_GOOD, label="boundary"))
+        handles.append(Line2D([], [], color=_GOOD, label="boundary, coloured by confidence"))
     for kind, marker, color, name in (
         ("foreign", "x", _BAD, "another voice"),
         ("unclear", "v", "#7b3fa0", "unclear (silence, noise, …)"),
@@ -108,6 +92,26 @@ def _draw_similarity(axes: Axes, result: DetectionResult, table: FileTable) -> N
     axes.legend(
         handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, fontsize=9, frameon=False
     )
+
+
+def _draw_curves(axes: Axes, table: FileTable, few_segments: bool) -> list[Line2D]:
+    """Similarity of the files to their segment, and across each place; returns the legend."""
+    places = np.arange(len(table))
+    across = "5 files before and 5 from here on: falls where the voice changes"
+    if len(table) <= _RAW:
+        axes.plot(places, table.similarity, ".", color=_GREY, markersize=4, zorder=2)
+        axes.plot(places - 0.5, table.across, "-", color=_BLUE, linewidth=1.1, zorder=3)
+        dots = Line2D([], [], marker=".", ls="", color=_GREY, label="a file and its segment")
+        return [dots, Line2D([], [], color=_BLUE, label=across)]
+    centers, low, middle = aggregate(table.similarity)
+    axes.fill_between(centers, low, middle, step="mid", color="#c9ccd2", linewidth=0, zorder=1)
+    axes.plot(centers, middle, "-", color=_GREY, linewidth=0.9, zorder=2)
+    handles = [Line2D([], [], color=_GREY, label="files and their segment: mean, and down to the least")]
+    if few_segments:  # with a boundary in nearly every column the least would say nothing
+        centers, low, _ = aggregate(table.across)
+        axes.plot(centers, low, "-", color=_BLUE, linewidth=0.8, zorder=3)
+        handles.append(Line2D([], [], color=_BLUE, label=f"{across} (least)"))
+    return handles
 
 
 def _draw_confidence(axes: Axes, result: DetectionResult) -> None:
@@ -183,40 +187,29 @@ def _draw_sizes(axes: Axes, result: DetectionResult) -> None:
         )
     median = float(np.median(counts))
     axes.axhline(median, color="#444444", linewidth=1.0, linestyle="--")
-    axes.text(
-        1.0,
-        median,
-        f"median {median:g} ",
-        transform=axes.get_yaxis_transform(),
-        ha="right",
-        va="bottom",
-        fontsize=9,
-    )
     if len(counts) <= _MOST_LABELS:
         for start, end, count in zip(starts, ends, counts, strict=True):
             axes.text((start + end - 1) / 2, count, str(count), ha="center", va="bottom", fontsize=8)
     axes.set_ylim(0, 1.18 * counts.max())
-    axes.set_ylabel("files in segment")
+    axes.set_ylabel(f"files in segment\n(median {median:g}, dashed)")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def aggregate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Centre, least, mean and greatest of at most `_COLUMNS` equal runs of (n,) values, without NaN."""
+def aggregate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre, least and mean of at most `_COLUMNS` equal runs of (n,) values, without NaN."""
     edges = np.linspace(0, len(values), min(len(values), _COLUMNS) + 1).round().astype(int)
     filled = np.isfinite(values)
     counts = np.add.reduceat(filled, edges[:-1], dtype=np.int64)
     low = np.fmin.reduceat(values, edges[:-1])
-    high = np.fmax.reduceat(values, edges[:-1])
     sums = np.add.reduceat(np.where(filled, values, 0.0), edges[:-1])
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return (edges[:-1] + edges[1:] - 1) / 2, low, means, high
+    return (edges[:-1] + edges[1:] - 1) / 2, low, means
 
 
 def speaker_color(number: int) -> tuple[float, float, float]:
     """Colour of a speaker: the same in every panel, neighbours far apart (golden angle)."""
-    return colorsys.hsv_to_rgb(
-        (0.58 + 0.618034 * number) % 1.0, 0.45 + 0.15 * (number % 3), 0.92 - 0.12 * (number % 2)
-    )
+    hue = (0.58 + 0.618034 * number) % 1.0
+    return colorsys.hsv_to_rgb(hue, 0.35 + 0.13 * (number % 3), 0.95 - 0.1 * (number % 2))
 
 
 def _confidence_color(confidence: float) -> str:
