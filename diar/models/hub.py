@@ -133,7 +133,7 @@ NAMED_MODELS = {
     for model in (
         NamedModel(
             name="campplus-zh-en",
-            description="CAM++, 192 dimensions, 7 M parameters, 16 kHz, Chinese and English (good for others)",
+            description="CAM++, 192 dimensions, 7 M parameters, 16 kHz, Chinese and English, works for others",
             licence="Apache-2.0",
             config=_CAMPPLUS_CONFIG,
             sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# From audio files to one folder per speaker, on a fresh machine: install, fetch weights, run both stages.
+#
+#   bash launch/quickstart.sh [AUDIO_DIR] [RESULT_DIR]
+#
+# AUDIO_DIR    a folder of audio files recorded speaker after speaker. Without it, a labelled demo archive is
+#              made by speech synthesis, and the result is scored against its labels.
+# RESULT_DIR   where everything goes, ./diar-result if not given. Run it again to go on after an interruption.
+#
+# It uses all GPUs, or two workers on the CPU. PYTHON=python3.12 picks another interpreter.
+set -euo pipefail
+
+if [[ ${1:-} == -h || ${1:-} == --help || $# -gt 2 ]]; then
+    sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"
+    exit $(($# > 2 ? 2 : 0))
+fi
+
+# shellcheck source=launch/install.sh
+source "$(dirname "$0")/install.sh"
+audio=${1:-}
+result=${2:-diar-result}
+truth=
+
+if [[ -n $audio && ! -e $audio ]]; then
+    echo "error: AUDIO_DIR $audio does not exist" >&2
+    exit 2
+fi
+
+install_diar demo
+mkdir -p "$result"
+if [[ -z $audio ]]; then
+    audio="$result/demo/audio"
+    truth="$result/demo/truth.csv"
+    [[ -f $truth ]] || "$python" -m diar demo "$result/demo"
+fi
+
+failed_files=0
+run() { # exit code 3: done, but some recordings failed, which is told at the end
+    local code=0
+    "$python" "$@" || code=$?
+    if ((code == 3)); then
+        failed_files=3
+    elif ((code)); then
+        exit "$code"
+    fi
+}
+
+echo "stage 1: embeddings of $audio" >&2
+run "$repository/extract_embeddings_multigpu.py" --input_dir "$audio" --output_dir "$result/embeddings"
+echo "stage 2: boundaries" >&2
+run "$repository/detect_boundaries.py" --embeddings_dir "$result/embeddings" --output_dir "$result/result"
+if [[ -n $truth ]]; then
+    echo
+    echo "against the labels of the demo:"
+    "$python" -m diar score boundaries --truth "$truth" --result "$result/result/speaker_boundary_detection_result.json"
+fi
+
+cat <<END
+
+speaker folders   $result/result/speaker_*/
+plot              $result/result/boundary_detection_visualization.png
+result            $result/result/speaker_boundary_detection_result.json, files.csv
+embeddings        $result/embeddings/ (stage 2 can be run again with other options, see --help)
+END
+if ((failed_files)); then
+    echo "some recordings failed: $python -m diar status '$result/embeddings' --failures"
+fi
+exit "$failed_files"

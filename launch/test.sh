@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Install diar with what its tests need into .venv, and run them. Arguments go to pytest.
+#
+#   bash launch/test.sh
+#   bash launch/test.sh tests/detect -k gmm
+set -euo pipefail
+
+# shellcheck source=launch/install.sh
+source "$(dirname "$0")/install.sh"
+install_diar dev
+cd "$repository"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+"$python" -m pytest "$@"
