@@ -12,4 +12,5 @@ cd "$repository"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-"$python" -m pytest "$@"
+# several processes share the cores already
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m pytest "$@"

@@ -69,8 +69,9 @@ def _list_local_file(path: Path) -> Listing:
     return Listing([_local_recording(path.name, storage.absolute(path), details)])
 
 
-def _local_recording(relative: str, path: str, details: os.stat_result) -> Recording:
-    return Recording(_as_text(relative), storage.local_url(path), details.st_size, details.st_mtime)
+def _local_recording(relative: str, path: str, details: os.stat_result | None) -> Recording:
+    size, mtime = (details.st_size, details.st_mtime) if details else (0, 0.0)
+    return Recording(_as_text(relative), storage.local_url(path), size, mtime)
 
 
 def _as_text(path: str) -> str:
@@ -168,10 +169,9 @@ class _LocalLister:
             return
         try:
             details = os.stat(path)  # noqa: PTH116 - called a million times
-        except OSError as error:
-            self._warnings.append(f"{path}: left out ({error.strerror})")
-            return
-        if not stat.S_ISREG(details.st_mode):
+        except OSError:  # a dangling link, say: decoding will fail and give the reason
+            details = None
+        if details is not None and not stat.S_ISREG(details.st_mode):
             self._ignored += 1
             return
         relative = path[len(self._root) :].lstrip("/")

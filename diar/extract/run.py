@@ -111,6 +111,7 @@ class Rank:
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
         if device.type == "cuda":
             torch.cuda.set_device(device)
+            torch.backends.cudnn.allow_tf32 = False  # fp32 is the reference (DESIGN §4.9); torch defaults to less
         else:
             local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
