@@ -1,0 +1,148 @@
+"""espeak-ng through ctypes: text in, waveform out.
+
+The shared library and its data come with the wheel `espeakng-loader`; nothing is installed on the system.
+Interface: speak_lib.h of espeak-ng, https://github.com/espeak-ng/espeak-ng.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+import soxr
+
+from diar.demo.voices import Voice
+from diar.errors import DiarError
+
+SAMPLE_RATE = 16_000
+
+# speak_lib.h
+AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_Synth returns when all samples went through the callback
+INITIALIZE_DONT_EXIT = 0x8000  # a missing data folder is a return code, not exit(1)
+RATE, PITCH, RANGE = 1, 3, 4
+CHARS_UTF8 = 1
+POS_CHARACTER = 1
+SYNTH_ARGUMENTS: list[Any] = [
+    ctypes.c_char_p,  # text
+    ctypes.c_size_t,  # its bytes, the closing zero included
+    ctypes.c_uint,  # where to start
+    ctypes.c_int,  # in which unit
+    ctypes.c_uint,  # where to end; 0 = never
+    ctypes.c_uint,  # flags
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+]
+SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+def speak(voice: Voice, text: str) -> np.ndarray:
+    """Read one text aloud: (samples,) float32 in ±1 at 16 kHz; see `speak_all` for what is raised."""
+    (waveform,) = speak_all([(voice, text)])
+    return waveform
+
+
+def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
+    """Read texts aloud, in a process of their own.
+
+    The library carries state from one text to the next (phase, flutter, noise) that nothing resets:
+    only a fresh process makes the same lines give the same samples. A script that calls this needs the
+    usual `if __name__ == "__main__":` of multiprocessing.
+
+    Args:
+        lines: voice and text of each utterance.
+
+    Yields:
+        For each line (samples,) float32 in ±1 at 16 kHz.
+
+    Raises:
+        DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
+    """
+    library, data = _installed()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+        try:
+            yield from process.map(functools.partial(_speak_here, library, data), *zip(*lines, strict=True))
+        except BrokenProcessPool as error:
+            raise DiarError(
+                f"the process that runs espeak-ng ({library}) died; "
+                'reinstall it with pip install --force-reinstall "diar[demo]"'
+            ) from error
+
+
+class Espeak:
+    """The library, loaded once a process because its state is global."""
+
+    def __init__(self, library: str, data: str) -> None:
+        self._library = ctypes.CDLL(library)
+        self._library.espeak_Synth.argtypes = SYNTH_ARGUMENTS
+        self._rate = self._library.espeak_Initialize(
+            AUDIO_OUTPUT_SYNCHRONOUS, 0, os.fsencode(data), INITIALIZE_DONT_EXIT
+        )
+        if self._rate <= 0:
+            raise DiarError(
+                f"espeak-ng cannot read its data in {data} (code {self._rate}); a path above 160 characters "
+                'is too long for it, else reinstall it with pip install --force-reinstall "diar[demo]"'
+            )
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # else the clock seeds breath and whisper
+        self._chunks: list[bytes] = []
+        self._callback = SynthCallback(self._receive)  # kept: the library holds a bare pointer to it
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def speak(self, voice: Voice, text: str) -> np.ndarray:
+        """See the function of the same name."""
+        self._set_voice(voice)
+        pcm = self._synthesise(text)
+        # Played faster, all formants rise: the vocal tract of a smaller speaker.
+        played_rate = self._rate * voice.formants
+        return soxr.resample(pcm.astype(np.float32) / 32768, played_rate, SAMPLE_RATE, "HQ")
+
+    def _set_voice(self, voice: Voice) -> None:
+        if self._library.espeak_SetVoiceByName(voice.espeak_name.encode()) != 0:
+            raise DiarError(f"espeak-ng has no voice {voice.espeak_name!r}; update espeakng-loader")
+        rate = round(voice.words_per_minute / voice.formants)
+        for parameter, value in ((RATE, rate), (PITCH, voice.pitch), (RANGE, voice.pitch_range)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+
+    def _synthesise(self, text: str) -> np.ndarray:
+        self._chunks.clear()
+        encoded = text.encode()
+        code = self._library.espeak_Synth(
+            encoded, len(encoded) + 1, 0, POS_CHARACTER, 0, CHARS_UTF8, None, None
+        )
+        pcm = np.frombuffer(b"".join(self._chunks), dtype=np.int16)
+        if code != 0 or not pcm.any():
+            raise DiarError(f"espeak-ng made no sound of {text!r} (code {code}); give it words to read")
+        return pcm
+
+    def _receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: int | None) -> int:
+        if samples and count > 0:
+            self._chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
+        return 0  # go on
+
+
+def _installed() -> tuple[str, str]:
+    """Paths of the shared library and of its data."""
+    try:
+        loader = importlib.import_module("espeakng_loader")
+    except ImportError as error:
+        raise DiarError(
+            'the demo speaks through espeak-ng, which is not installed; run pip install "diar[demo]"'
+        ) from error
+    return str(loader.get_library_path()), str(loader.get_data_path())
+
+
+@functools.cache
+def _engine(library: str, data: str) -> Espeak:
+    return Espeak(library, data)
+
+
+def _speak_here(library: str, data: str, voice: Voice, text: str) -> np.ndarray:
+    return _engine(library, data).speak(voice, text)

@@ -1,0 +1,47 @@
+"""Who speaks in the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One synthetic speaker.
+
+    language and variant are names of espeak-ng's voices; a foreign language reads English with an accent.
+    pitch and pitch_range go from 0 to 99, 50 being the variant's own; a step of pitch is about 1.4 %.
+    formants scales all resonances: 1.1 is a vocal tract 10 % shorter.
+    """
+
+    name: str
+    language: str
+    variant: str
+    pitch: int = 50
+    pitch_range: int = 50
+    words_per_minute: int = 175
+    formants: float = 1.0
+
+    @property
+    def espeak_name(self) -> str:
+        """Language and variant as espeak-ng takes them."""
+        return f"{self.language}+{self.variant}"
+
+
+# Each voice is the one least like those before it: docs/decisions/020-demo-voices.md has the measurements.
+VOICES = (
+    Voice("gustave", "en-us", "gustave"),
+    Voice("wilma", "en-us", "whisperf"),
+    Voice("steph", "en-gb-x-rp", "steph", pitch=60, pitch_range=60, formants=1.12),
+    Voice("iven", "en-us", "iven2"),
+    Voice("klaus", "en-us", "klatt4"),
+    Voice("granny", "en-us", "grandma"),
+    Voice("milan", "cs", "m1"),
+    Voice("anika", "fi", "anika", formants=1.1),
+    Voice("travis", "en-us", "travis"),
+    Voice("andy", "en-us", "Andy"),
+    Voice("david", "en-us", "david"),
+    Voice("linda", "en-us", "linda"),
+    Voice("lee", "en-us", "Lee"),
+    Voice("igor", "ru", "m4", pitch=25, pitch_range=40, words_per_minute=165, formants=0.85),
+)
