@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from types import TracebackType
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -25,9 +25,12 @@ log = logging.getLogger(__name__)
 
 # A timestamp may be this far from where the samples before it end: containers round, recorders' clocks drift
 JUMP = 0.1  # seconds
-_LONGEST_GAP = 3600.0  # seconds; a timestamp further on is a broken clock, not lost audio
+# All gaps of a file together are at most this many seconds and ten times what was decoded (a microphone that
+# is muted may send nothing for hours); a timestamp further on is a broken clock, not lost audio
+_LONGEST_GAP = 3600.0
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
 _PROBED = 100  # packets from which a duration is extrapolated
+_SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg, NumPy
 # No timestamps in the file: FFmpeg counts the packets it finds, so lost time is judged by lost bytes
 _UNTIMED = frozenset({"mp3", "aac", "amr", "amrnb", "amrwb", "ac3"})
 
@@ -80,11 +83,14 @@ class PyavReader:
         if stream is None:
             kinds = ", ".join(sorted({other.type for other in self._container.streams})) or "nothing"
             raise self._file.error("no_audio", f"no audio track in it, only {kinds}")
+        if stream.codec_context is None:
+            raise self._file.error("undecodable", "FFmpeg has no decoder for its audio track")
         self._stream = stream
         stream.codec_context.thread_count = 1  # whoever decodes many files decides how many at a time
         if stream.codec_context.name == "flac":  # else a frame with a wrong checksum passes as noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
-        self._errors = 0
+        self._errors = self._filled = 0
+        self._untimed = self._container.format.name in _UNTIMED
         self._damaged = False  # since the last frame
         self._lost_bytes = 0  # between the last good packets
         self._good_bytes = self._good_samples = 0
@@ -150,6 +156,7 @@ class PyavReader:
             missing = self._missing_before(frame, position)
             if missing:
                 self.gaps.append((position, position + missing))
+                self._filled += missing
                 position += missing
                 for _ in range(missing // BLOCK_SAMPLES):
                     yield np.zeros(BLOCK_SAMPLES, np.float32)
@@ -164,16 +171,17 @@ class PyavReader:
 
     def _missing_before(self, frame: AudioFrame, position: int) -> int:
         """Samples lost between `position`, where the last frame ended, and this frame."""
-        if self._container.format.name in _UNTIMED:
+        if self._untimed:
             lost_bytes, self._lost_bytes = self._lost_bytes, 0
             lost_frames = lost_bytes * self._good_samples / (max(1, self._good_bytes) * frame.samples)
             return round(lost_frames) * frame.samples
         damaged, self._damaged = self._damaged, False
-        time = _time(frame)
+        time = frame.time
         if time is None or self._origin is None:
             return 0
         jump = round((time - self._origin) * self.rate) - position
-        if not -JUMP <= jump / self.rate <= _LONGEST_GAP:
+        most = _LONGEST_GAP * self.rate + 10 * (position - self._filled) - self._filled
+        if not -JUMP * self.rate <= jump <= most:
             self._origin = time - position / self.rate  # the clock starts anew
             return 0
         return max(0, jump) if damaged or jump > JUMP * self.rate else 0
@@ -183,14 +191,19 @@ class PyavReader:
         channels = frame.layout.nb_channels
         if channel is not None and channel >= channels:
             raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
-        values = frame.to_ndarray()
-        if not frame.format.is_planar:
-            values = values.reshape(-1, channels).T
-        samples = values.astype(np.float32)
-        if values.dtype == np.uint8:
-            samples = (samples - 128.0) / 128.0
-        elif np.issubdtype(values.dtype, np.integer):
-            samples /= np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
+        # Not to_ndarray(), which reads beyond the frame from 8 planes on
+        kind = _SAMPLE_TYPES[frame.format.name.removesuffix("p")]
+        if frame.format.is_planar:
+            planes: list[Any] = list(frame.planes[:channels])
+            values = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
+        else:
+            plane: Any = frame.planes[0]
+            values = np.frombuffer(plane, kind, frame.samples * channels).reshape(-1, channels).T
+        samples = values.astype(np.float32, copy=False)
+        if kind == "u1":
+            samples = (samples - np.float32(128)) / np.float32(128)
+        elif values.dtype.kind == "i":
+            samples = samples / np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
         return pick_channel(samples, channel)
 
     def _decode(self) -> Iterator[AudioFrame]:
@@ -233,7 +246,7 @@ class PyavReader:
 
     def _start_time(self, first: AudioFrame) -> float | None:
         """Timestamp of sample 0, seconds: the first frame's, unless what came before it was lost."""
-        time = _time(first)
+        time = first.time
         if time is None or self._stream.start_time is None or self._stream.time_base is None:
             return time
         start = float(self._stream.start_time * self._stream.time_base)
@@ -251,7 +264,3 @@ class PyavReader:
 def _is_adts(head: bytes) -> bool:
     """Whether a file starts with a frame of raw AAC."""
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
-
-
-def _time(frame: AudioFrame) -> float | None:
-    return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)

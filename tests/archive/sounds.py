@@ -56,6 +56,22 @@ def encode(path: Path, samples: np.ndarray, rate: int, codec: str, container: st
     return path
 
 
+def encode_surround(path: Path, samples: np.ndarray, rate: int) -> Path:
+    """Encode (n, 8) float32 as AAC 7.1, which has a plane for each of eight channels."""
+    with av.open(str(path), "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=rate, layout="7.1")
+        stream.bit_rate = 512_000
+        for start in range(0, len(samples), 1024):
+            block = samples[start : start + 1024]
+            frame = av.AudioFrame("fltp", "7.1", len(block))
+            for plane, channel in zip(frame.planes, block.T, strict=False):
+                plane.update(channel.tobytes() + bytes(plane.buffer_size - 4 * len(block)))
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
 def _frames(samples: np.ndarray, rate: int, layout: str) -> Iterator[av.AudioFrame]:
     for start in range(0, len(samples), 1000):
         block = np.ascontiguousarray(samples[start : start + 1000].T)

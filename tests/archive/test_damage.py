@@ -4,10 +4,14 @@ import os
 import random
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from diar.archive.decode import Audio, DecodeError, decode, open_audio, probe_seconds
 from diar.archive.recording import Recording
@@ -145,6 +149,25 @@ def test_an_impossible_sample_rate(tmp_path: Path, rate: int) -> None:
     assert failure(path).kind == "undecodable"
 
 
+def test_timestamps_of_a_broken_clock_do_not_fill_the_memory(tmp_path: Path) -> None:
+    samples = tone(1)
+    path = tmp_path / "jumps.mka"
+    with av.open(str(path), "w", format="matroska") as output:
+        stream = output.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for index in range(10):
+            block = np.ascontiguousarray(
+                (samples[index * 1600 : (index + 1) * 1600].T * 32767).astype(np.int16)
+            )
+            frame = av.AudioFrame.from_ndarray(block, "s16", "mono")
+            frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+            frame.pts = index * 1600 + (index > 2) * 2 * RATE + (index > 5) * 10**6 * RATE
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    audio = decode(recording_of(path), RATE)
+    assert audio.gaps == [(pytest.approx(0.3, abs=2e-3), pytest.approx(2.3, abs=2e-3))]
+    assert len(audio.samples) == pytest.approx(3 * RATE, abs=50)
+
+
 def test_samples_that_are_not_finite_become_zeros_and_gaps(tmp_path: Path) -> None:
     samples = speechlike(3)
     samples[RATE : RATE + 800] = np.nan
@@ -251,3 +274,28 @@ def test_an_error_of_the_consumer_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"), open_audio(recording_of(path), RATE) as stream:
         for _ in stream:
             raise OSError(28, "disk full")
+
+
+@given(
+    name=st.sampled_from(["a.wav", "a.flac", "a.mp3", "a.aac", "a.m4a", "a.ogg", "a.opus", "a.mka"]),
+    seed=st.integers(0, 10**6),
+    damages=st.integers(1, 20),
+    head=st.booleans(),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_gives_audio_or_a_decode_error(
+    folder: Path, tmp_path: Path, name: str, seed: int, damages: int, head: bool
+) -> None:
+    rng = random.Random(seed)
+    data = bytearray((folder / name).read_bytes())
+    for _ in range(damages):
+        data[rng.randrange(min(400, len(data)) if head else len(data))] = rng.randrange(256)
+    path = tmp_path / name
+    path.write_bytes(data[: rng.randrange(1, len(data) + 1)] if rng.random() < 0.3 else data)
+    try:
+        audio = decode(recording_of(path), RATE)
+    except DecodeError as error:
+        assert error.kind in ("undecodable", "no_audio", "empty")
+        return
+    assert np.isfinite(audio.samples).all()
+    assert all(0 <= start < end for start, end in audio.gaps)

@@ -15,6 +15,7 @@ from diar.archive.recording import Recording
 from tests.archive.sounds import (
     RATE,
     encode,
+    encode_surround,
     recording_of,
     speechlike,
     strongest_frequency,
@@ -98,6 +99,15 @@ def test_other_formats_by_ffmpeg(
     path = encode(tmp_path / name, tone(SECONDS, rate, frequencies), rate, codec, container)
     check_tone(path, frequencies, amplitude=0.1)
     assert decode(recording_of(path), RATE).source_rate == rate
+
+
+def test_surround_sound(tmp_path: Path) -> None:
+    frequencies = tuple(300.0 + 100 * channel for channel in range(8))
+    path = encode_surround(tmp_path / "a.m4a", tone(1, 48_000, frequencies), 48_000)
+    for channel in (0, 1, 2, 4, 5, 6, 7):  # 3 carries low frequencies only
+        audio = decode(recording_of(path), RATE, str(channel))
+        assert strongest_frequency(audio.samples, RATE) == pytest.approx(frequencies[channel], abs=2)
+    assert (audio.channels, len(decode(recording_of(path), RATE).samples)) == (8, len(audio.samples))
 
 
 def test_ogg_vorbis(tmp_path: Path) -> None:
