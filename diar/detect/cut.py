@@ -71,10 +71,10 @@ def log_ratio(
     return np.logaddexp(left, share + wide_left) - np.logaddexp(right, share + wide_right)
 
 
-def best_cut(context: Context, ratios: np.ndarray, method: str, head_start: float = 0.0) -> Cut:
+def best_cut(context: Context, ratios: np.ndarray, method: str, head_start: float = 1e-6) -> Cut:
     """The cut between `context.first` and `context.last` that `ratios` of the files between them ask for.
 
-    `head_start` is the log-odds by which another cut must beat the present one.
+    `head_start` is the log-odds by which another cut must beat the present one: a tie keeps it.
     """
     scores = np.concatenate([[0.0], np.cumsum(ratios)])
     preferred = scores.copy()

@@ -10,29 +10,35 @@ from __future__ import annotations
 
 import numpy as np
 
-_PREFERENCE = 0.1  # cost at the window's edge, in penalties
+_PREFERENCE = 0.3  # cost at the window's edge, in penalties
 _SPAN_SEGMENTS = 16
 _SPAN_FILES = 4_096
 
 
-def find_expected(embeddings: np.ndarray, size: int, window: int, penalty: float) -> np.ndarray:
+def find_expected(
+    embeddings: np.ndarray, size: int, window: int, penalty: float, by_chance: float
+) -> np.ndarray:
     """Positions where a new segment starts, ascending, without 0.
 
     The last segment may be shorter than `size - window`; it then costs `penalty`.
 
     Args:
-        embeddings: (n, D) unit vectors in archive order.
-        size: files expected in a segment.
-        window: files around the expected place, at most size // 2.
-        penalty: see `changepoint.default_penalty`.
+        embeddings: (n, D) unit vectors in archive order. size: files expected in a segment. window: files
+        around the expected place, at most size // 2. penalty: gain that a boundary must bring
+        (`changepoint.default_penalty`). by_chance: gain that noise gives in a window; what each segment
+        costs, so that where nothing changes, more
+            segments are no better than fewer.
     """
+    preference = _PREFERENCE * penalty / max(window, 1) ** 2
     count = len(embeddings)
     span = max(_SPAN_SEGMENTS * (size + window), _SPAN_FILES)
     boundaries: list[int] = []
     start = 0
     while start < count:
         last = start + span >= count
-        chain = start + _best_chain(embeddings[start : start + span], size, window, penalty)
+        chain = start + _best_chain(
+            embeddings[start : start + span], size, window, by_chance, preference, penalty
+        )
         if last:
             boundaries.extend(chain.tolist())
             break
@@ -43,7 +49,9 @@ def find_expected(embeddings: np.ndarray, size: int, window: int, penalty: float
     return np.array(boundaries, dtype=np.int64)
 
 
-def _best_chain(embeddings: np.ndarray, size: int, window: int, penalty: float) -> np.ndarray:
+def _best_chain(
+    embeddings: np.ndarray, size: int, window: int, by_chance: float, preference: float, short_end: float
+) -> np.ndarray:
     count = len(embeddings)
     sums = np.vstack([np.zeros(embeddings.shape[1]), np.cumsum(embeddings, axis=0, dtype=np.float64)])
     shortest, longest = max(1, size - window), size + window
@@ -55,13 +63,13 @@ def _best_chain(embeddings: np.ndarray, size: int, window: int, penalty: float) 
         for length in range(shortest, min(longest, int(block[-1])) + 1):
             ends = block[block >= length]
             costs = best[ends - length] + _cost(sums, ends - length, ends)
-            costs += penalty + _PREFERENCE * penalty * ((length - size) / max(window, 1)) ** 2
+            costs += by_chance + preference * (length - size) ** 2
             better = costs < best[ends]
             best[ends[better]] = costs[better]
             previous[ends[better]] = ends[better] - length
     starts = np.arange(max(0, count - longest), count)
     short = count - starts < shortest
-    costs = best[starts] + _cost(sums, starts, np.full_like(starts, count)) + np.where(short, penalty, 0.0)
+    costs = best[starts] + _cost(sums, starts, np.full_like(starts, count)) + np.where(short, short_end, 0.0)
     chain = []
     at = int(starts[costs.argmin()])
     while at > 0:

@@ -15,6 +15,7 @@ _LEAST = 3
 _FILES_PER_COMPONENT = 10
 _FILES_PER_DIMENSION = 3
 _MOST_DIMENSIONS = 16
+_LEAST_VARIANCE = 1e-8
 _HEAD_START = 2.0  # of the cut that cosine placed: a mixture of few files must be surer than a tie
 
 
@@ -37,15 +38,15 @@ def place_cut(embeddings: np.ndarray, context: Context, components: int) -> Cut:
     if min(counts) < _LEAST:
         raise GmmError(f"{min(counts)} files on one side, at least {_LEAST} are needed")
     sides = np.concatenate([embeddings[left], embeddings[right]]).astype(np.float64)
+    if not sides.var(axis=0).sum() > _LEAST_VARIANCE:
+        raise GmmError("the files of both sides are identical")
     dimensions = int(np.clip(len(sides) // _FILES_PER_DIMENSION, 1, min(_MOST_DIMENSIONS, sides.shape[1])))
     projection = PCA(dimensions, svd_solver="full").fit(sides)
-    if not projection.explained_variance_[0] > 1e-8:
-        raise GmmError("the files of both sides are identical")
     reduced = projection.transform(sides)
     parts = reduced[: counts[0]], reduced[counts[0] :]
     within = np.concatenate([part - part.mean(axis=0) for part in parts])
     floor = float(within.var(axis=0).mean())
-    if not floor > 1e-8:
+    if not floor > _LEAST_VARIANCE:
         raise GmmError("the files of each side are identical")
     window = projection.transform(embeddings[context.first : context.last].astype(np.float64))
     densities = [_fit(part, components, floor).score_samples(window) for part in parts]

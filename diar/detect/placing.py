@@ -36,7 +36,7 @@ def place_boundaries(embeddings: np.ndarray, config: DetectConfig, noise: Noise,
         return [replace(cut, method=AUTOMATIC_METHOD) for cut in cuts]
     size = config.segment_size
     window = usable_window(config)
-    found = find_expected(embeddings, size, window, penalty)
+    found = find_expected(embeddings, size, window, penalty, noise.level(2 * window + 1))
 
     def close_in_window(start: int, cut: int, end: int) -> Context:
         close, wide = _close_context(start, cut, end), in_window(start, cut, end)

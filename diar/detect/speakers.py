@@ -16,6 +16,7 @@ from diar.detect.scatter import unit
 
 # what is assumed of different speakers before the archive has shown enough of them, worth ten pairs
 _ASSUMED_COSINES = 0.1 + 0.12 * np.array([-1.64, -1.04, -0.67, -0.39, -0.13, 0.13, 0.39, 0.67, 1.04, 1.64])
+_ASSUMED_ALIKE = 0.8
 _MOST_DEVIATIONS = 4.0
 _MOST_SEGMENTS = 2_000  # that the threshold is estimated from
 _DIRECT = 4_096  # segments clustered without grouping them first
@@ -33,16 +34,22 @@ def adaptive_threshold(parts: list[np.ndarray], neighbor_cosines: np.ndarray) ->
         parts: embeddings (n_i, D) of each segment.
         neighbor_cosines: cosines of neighbouring segments' centres.
     """
-    different = np.concatenate([_ASSUMED_COSINES, neighbor_cosines])
-    center = float(np.median(different))
-    deviation = 1.4826 * float(np.median(np.abs(different - center)))
-    pairs = max(len(parts) * (len(parts) - 1) / 2, 2.0)
-    by_chance = center + min(float(np.sqrt(2 * np.log(pairs))), _MOST_DEVIATIONS) * deviation
     step = -(-len(parts) // _MOST_SEGMENTS)
     halves = [_cosine_of_halves(part) for part in parts[::step] if len(part) >= 4]
-    alike = float(np.median(halves)) if halves else 0.8
-    alike = 2 * alike / (1 + alike) if alike > 0 else 0.0
-    return (min(by_chance, alike) + alike) / 2
+    alike = float(np.median(halves)) if halves else _ASSUMED_ALIKE
+    alike = max(2 * alike / (1 + alike), 0.0)
+    pairs = max(len(parts) * (len(parts) - 1) / 2, 2.0)
+    deviations = min(float(np.sqrt(2 * np.log(pairs))), _MOST_DEVIATIONS)
+    threshold = _between(_ASSUMED_COSINES, deviations, alike)
+    # with a given segment_size the same speaker may go on across a boundary: not a pair of different ones
+    different = neighbor_cosines[neighbor_cosines < threshold]
+    return _between(np.concatenate([_ASSUMED_COSINES, different]), deviations, alike)
+
+
+def _between(different: np.ndarray, deviations: float, alike: float) -> float:
+    center = float(np.median(different))
+    deviation = 1.4826 * float(np.median(np.abs(different - center)))
+    return (min(center + deviations * deviation, alike) + alike) / 2
 
 
 def link_segments(centers: np.ndarray, counts: np.ndarray, threshold: float) -> np.ndarray:
