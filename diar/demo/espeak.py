@@ -52,8 +52,8 @@ def speak(voice: Voice, text: str) -> np.ndarray:
 def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
     """Read texts aloud, in a process of their own.
 
-    The library carries state from one text to the next (phase, flutter, noise) that nothing resets:
-    only a fresh process makes the same lines give the same samples. A script that calls this needs the
+    The library carries state from one text to the next, which even espeak_Terminate does not reset: only
+    a fresh process makes the same lines give the same samples. A script that calls this needs the
     usual `if __name__ == "__main__":` of multiprocessing.
 
     Args:
