@@ -1,10 +1,10 @@
 """Files that fit their segment badly, and what they are instead.
 
-A file's similarity is its cosine to the robust centre of the rest of its segment. How alike files of one
-speaker are, and how alike foreign ones, is read off the archive itself: the second from every file's cosine
-to the centre of the next segment. Silence, noise or music also fits no speaker, but such files fit *each
-other*, closer than files of one voice do: those are called "unclear" and not "foreign"
-(docs/decisions/012-odd-files.md).
+A file's similarity is its cosine to the robust centre of the rest of its segment; judged is the mean of that
+and of the cosine to the nearest file of the segment. How alike files of one speaker are, and how alike
+foreign ones, is read off the archive itself: the second from every file's cosines to the segment before its
+own. Silence, noise or music also fits no speaker, but such files fit *each other*, closer than files of one
+voice do: those are called "unclear" and not "foreign" (docs/decisions/012-odd-files.md).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ DEFAULT_THRESHOLD = 0.5
 _PRIOR = 0.02  # share of odd files expected
 _TAIL = 8.0  # degrees of freedom: same-speaker similarities have a long lower tail
 _TWIN_QUANTILE = 0.9
+_COMPANY = 64  # files of a segment among which the nearest is looked for
 _BATCH = 2_048
 _MOST_MISFITS = 20_000
 
@@ -54,15 +55,33 @@ def measure_fit(embeddings: np.ndarray, starts: np.ndarray, centers: np.ndarray,
     ends = np.append(starts[1:], len(embeddings))
     parts = [embeddings[start:end] for start, end in zip(starts, ends, strict=True)]
     similarity = np.concatenate([similarity_to_rest(part) for part in parts])
-    if len(parts) < 2:
-        foreign = np.zeros(1)  # nothing to compare with: unrelated directions
-    else:
-        foreign = np.concatenate([part @ centers[i - 1] for i, part in enumerate(parts)])
-    probability = _odd_probability(similarity, foreign)
-    misfits = np.flatnonzero(probability > threshold)
+    nearest = np.concatenate([_nearest(part, part) for part in parts])
+    foreign, foreign_nearest = _foreign_similarities(parts, centers)
+    by_center = _odd_probability(similarity, foreign)
+    by_both = _odd_probability((similarity + nearest) / 2, (foreign + foreign_nearest) / 2)
+    misfits = np.flatnonzero(by_center > threshold)
     unclear = np.zeros(len(embeddings), dtype=bool)
     unclear[misfits] = _closest(embeddings[misfits]) > _twin_similarity(parts)
-    return Fit(similarity, probability, unclear)
+    return Fit(similarity, np.where(unclear, by_center, by_both), unclear)
+
+
+def _foreign_similarities(parts: list[np.ndarray], centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines (n,) of each file to the centre and to the nearest file of the segment before its own."""
+    if len(parts) < 2:
+        return np.zeros(1), np.zeros(1)  # nothing to compare with: unrelated directions
+    to_center = [part @ centers[i - 1] for i, part in enumerate(parts)]
+    to_nearest = [_nearest(part, parts[i - 1]) for i, part in enumerate(parts)]
+    return np.concatenate(to_center), np.concatenate(to_nearest)
+
+
+def _nearest(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Cosine of each vector to the most similar one of up to `_COMPANY` others, itself left out."""
+    chosen = others[:: -(-len(others) // _COMPANY)]
+    similar = vectors @ chosen.T
+    if vectors is others:
+        own = np.arange(0, len(others), -(-len(others) // _COMPANY))
+        similar[own, np.arange(len(own))] = -1.0
+    return np.asarray(similar.max(axis=1)) if len(vectors) > 1 else np.ones(len(vectors))
 
 
 def _odd_probability(similarity: np.ndarray, foreign: np.ndarray) -> np.ndarray:
