@@ -60,7 +60,7 @@ def main() -> None:
             ("stage 2, block size given", measure("detect_boundaries.py", *fixed, "--segment_size", 1000))
         )
     print(
-        f"\n{options.files:,} files of 1 s, {options.model}, {os.cpu_count()} CPU cores, {platform.machine()}\n"
+        f"\n{options.files:,} files of 1 s, {options.model}, {os.cpu_count()} cores, {platform.machine()}\n"
     )
     print("| step | seconds | files/s | peak MiB, one process | peak MiB, all | exit code |")
     print("|---|---|---|---|---|---|")

@@ -10,10 +10,11 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from diar.errors import DiarError
 
@@ -39,6 +40,11 @@ def option(default: Any, group: str, help: str, *, result: bool = False, **const
     )
 
 
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    """What `option` noted about a field."""
+    return cast(dict[str, Any], field.json_schema_extra)
+
+
 class CommandConfig(BaseModel):
     """Base of the commands' configurations."""
 
@@ -48,7 +54,7 @@ class CommandConfig(BaseModel):
     @classmethod
     def result_fields(cls) -> list[str]:
         """Names of the options that change the numbers written."""
-        return [n for n, f in cls.model_fields.items() if (f.json_schema_extra or {}).get("result")]  # type: ignore[union-attr]
+        return [name for name, field in cls.model_fields.items() if _extra(field)["result"]]
 
 
 class ExtractConfig(CommandConfig):
@@ -230,7 +236,7 @@ def _build_parser(
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the options below")
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, field in config_class.model_fields.items():
-        title = field.json_schema_extra["group"]  # type: ignore[index,call-overload]
+        title = _extra(field)["group"]
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         help_text = (field.description or "").replace("%", "%%")
         if field.annotation is bool:
@@ -307,7 +313,7 @@ def _explain(
         if detail["type"] == "missing":
             lines[name] = f"--{name} is required: {config_class.model_fields[name].description}"
         elif name:
-            origin = next(label for label, values in reversed(sources.items()) if name in values)
+            origin = next(label for label, values in reversed(list(sources.items())) if name in values)
             value = sources[origin][name]
             lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}")
         else:

@@ -78,7 +78,8 @@ def test_stage_2_and_help_do_not_load_torch(module: str) -> None:
 def test_importing_the_package_changes_no_thread_settings() -> None:
     code = (
         "import os, torch\n"
-        "threads = lambda: ({k: v for k, v in os.environ.items() if 'THREADS' in k}, torch.get_num_threads())\n"
+        "def threads():\n"
+        "    return {k: v for k, v in os.environ.items() if 'THREADS' in k}, torch.get_num_threads()\n"
         "before = threads()\n"
         "import diar.extract.run, diar.models.wespeaker, diar.detect.pipeline\n"
         "assert threads() == before"

@@ -25,6 +25,7 @@ from diar.errors import DiarError
 
 _MAX_NAME = 255  # bytes of one path component on nearly every file system
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
+_TEMPORARY = ".diar-"  # hidden, so that listings pass over a file that is being written
 
 
 class RemoteFile(NamedTuple):
@@ -213,7 +214,7 @@ def open_atomic(url: str, sync_folder: bool = False) -> Iterator[BinaryIO]:
         yield buffer
         _upload(url, buffer.getvalue())
         return
-    beside = path.with_name(f".diar-{uuid.uuid4().hex}.tmp")
+    beside = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with beside.open("xb") as file:
@@ -230,6 +231,14 @@ def open_atomic(url: str, sync_folder: bool = False) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def remove_temporaries(folder: str) -> None:
+    """Delete what killed processes left of `open_atomic` in a local folder; nobody may be writing there."""
+    path = local_path(folder)
+    if path is not None and path.is_dir():
+        for left in path.glob(f"{_TEMPORARY}*.tmp"):
+            left.unlink(missing_ok=True)
 
 
 def _upload(url: str, data: bytes) -> None:

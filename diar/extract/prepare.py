@@ -78,6 +78,8 @@ def settle_plan(
     check_same_extraction(config, layout, identity)
     listing = list_archive(config)
     previous = read_plan(layout) if storage.exists(layout.plan) else None
+    if previous is not None:
+        sweep_unfinished(layout, previous)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     plan = make_plan(listing.recordings, shard_limits(config, listing), previous, redo)
     if previous is None or not plan.equals(previous):
@@ -92,6 +94,15 @@ def settle_plan(
     }
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
     return plan, listing
+
+
+def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
+    """Remove the half-written files that a killed run may have left."""
+    done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
+    tracks = map(layout.tracks, plan.filter(pc.invert(done))["recording_id"].to_pylist())
+    folders = {url.rpartition("/")[0] for url in tracks}
+    for folder in (*folders, layout.private, layout.shards, storage.join(layout.private, "progress")):
+        storage.remove_temporaries(folder)
 
 
 def list_archive(config: ExtractConfig) -> Listing:

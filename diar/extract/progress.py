@@ -149,7 +149,7 @@ class Display:
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
         self._start = self._last_line = time.monotonic()
-        self._bar = None
+        self._bar: tqdm | None = None
         if sys.stderr.isatty():
             layout = "{percentage:3.0f}%|{bar:20}| {desc}"
             self._bar = tqdm(total=totals.bytes or 1, initial=totals.bytes_before, bar_format=layout)
@@ -157,7 +157,7 @@ class Display:
     def show(self, done: Counters) -> None:
         """Update the bar, or print a line if the last one is old enough."""
         if self._bar is not None:
-            self._bar.n = min(self._totals.bytes_before + done.bytes, self._bar.total)
+            self._bar.n = min(self._totals.bytes_before + done.bytes, self._totals.bytes)
             self._bar.set_description_str(self.describe(done))
         elif time.monotonic() - self._last_line >= _PLAIN_INTERVAL:
             self._last_line = time.monotonic()

@@ -111,7 +111,7 @@ class Rank:
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            torch.backends.cudnn.allow_tf32 = False  # fp32 is the reference (DESIGN §4.9); torch defaults to less
+            torch.backends.cudnn.allow_tf32 = False  # torch's default, but fp32 is the reference
         else:
             local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -181,7 +181,7 @@ class Rank:
         return values
 
 
-def _attempt(action: Callable[[], T]) -> tuple[T | None, str | None]:
+def _attempt(action: Callable[[], Any]) -> tuple[Any, str | None]:
     try:
         return action(), None
     except (DiarError, OSError, pa.ArrowException) as error:
