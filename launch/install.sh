@@ -9,14 +9,17 @@ python="$venv/bin/python"
 
 install_diar() {
     local extras=$1 stamp="$venv/.installed-$1"
-    if [[ -f $stamp && $stamp -nt $repository/pyproject.toml && $stamp -nt $repository/constraints.txt ]]; then
+    # the stamp names the repository, which may have been moved since
+    if [[ -f $stamp && $(<"$stamp") == "$repository" && $stamp -nt $repository/pyproject.toml &&
+        $stamp -nt $repository/constraints.txt ]]; then
         return
     fi
     make_venv
     echo "installing diar into $venv (a few minutes the first time) ..." >&2
     install_torch
-    (cd "$repository" && "$python" -m pip install --quiet -c constraints.txt -e ".[$extras]")
-    touch "$stamp"
+    # twice quiet: setuptools warns about every editable installation
+    (cd "$repository" && "$python" -m pip install --quiet --quiet -c constraints.txt -e ".[$extras]")
+    printf '%s' "$repository" >"$stamp"
 }
 
 make_venv() {
@@ -47,7 +50,7 @@ install_torch() {
     fi
     "$python" -m pip install --quiet uv # it knows where PyTorch keeps its CPU builds
     if ! "$venv/bin/uv" pip install --quiet --python "$python" --torch-backend cpu "$torch"; then
-        echo "no CPU build of $torch can be had here: installing the CUDA build, several gigabytes" >&2
+        echo "no CPU build of $torch can be had from here: installing the CUDA build, several gigabytes" >&2
         "$python" -m pip install --quiet "$torch"
     fi
 }
