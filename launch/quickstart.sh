@@ -31,7 +31,11 @@ mkdir -p "$result"
 if [[ -z $audio ]]; then
     audio="$result/demo/audio"
     truth="$result/demo/truth.csv"
-    [[ -f $truth ]] || "$python" -m diar demo "$result/demo"
+    if [[ ! -f $truth ]]; then
+        rm -rf "$result/demo.unfinished"
+        "$python" -m diar demo "$result/demo.unfinished" | sed -n 1p
+        mv "$result/demo.unfinished" "$result/demo"
+    fi
 fi
 
 failed_files=0
