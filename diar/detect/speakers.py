@@ -11,11 +11,12 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
+from scipy.special import ndtri
 
 from diar.detect.scatter import unit
 
-# what is assumed of different speakers before the archive has shown enough of them, worth ten pairs
-_ASSUMED_COSINES = 0.1 + 0.12 * np.array([-1.64, -1.04, -0.67, -0.39, -0.13, 0.13, 0.39, 0.67, 1.04, 1.64])
+# what is assumed of different speakers before the archive has shown enough of them, worth thirty pairs
+_ASSUMED_COSINES = 0.1 + 0.12 * ndtri((np.arange(30) + 0.5) / 30)
 _ASSUMED_ALIKE = 0.8
 _MOST_DEVIATIONS = 4.0
 _MOST_SEGMENTS = 2_000  # that the threshold is estimated from
