@@ -162,14 +162,14 @@ class DetectConfig(CommandConfig):
     penalty: float | None = option(
         None, "boundaries", "auto: evidence that one more boundary must bring; default from the data", gt=0
     )
-    min_segment: int = option(3, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
+    min_segment: int = option(4, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
 
     link: bool = option(True, "speakers", "a speaker who returns gets the earlier number back")
     link_threshold: float | None = option(
         None, "speakers", "cosine between segments above which they are one speaker", gt=-1, lt=1
     )
     odd_threshold: float | None = option(
-        None, "speakers", "score above which a file does not fit its segment; default from the data", gt=0
+        None, "speakers", "probability above which a file is one of another voice; default 0.5", gt=0, lt=1
     )
 
     place: Literal["symlink", "hardlink", "copy", "none"] = option(
