@@ -30,6 +30,17 @@ def campplus_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def segmentation_dir() -> Path:
+    """The segmentation model's directory: from `../shared`, else fetched by name into the cache."""
+    folder = Path(os.environ.get("DIAR_SHARED", ROOT.parent / "shared")) / "models" / "segmentation-3.0"
+    if folder.is_dir():
+        return folder
+    from diar.models import hub
+
+    return hub.fetch("segmentation-3.0")
+
+
+@pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WeSpeaker model directory with a very small CAM++ of random weights: the real code path, quickly."""
     import torch

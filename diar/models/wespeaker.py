@@ -17,7 +17,6 @@ of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import pickle
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ import yaml
 from torch import Tensor
 
 from diar.models import campplus, ecapa, eres2net, resnet, simam_resnet
+from diar.models.checkpoint import file_sha256, load_strictly
 from diar.models.encoder import ModelError, SpeakerEncoder
 from diar.models.features import FbankSettings
 from diar.models.foreign import build_foreign
@@ -196,36 +196,5 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
 def load_weights(encoder: SpeakerEncoder, checkpoint: dict[str, Tensor], file: Path) -> None:
     """Load strictly, a left-over training head apart."""
     given = {name: tensor for name, tensor in checkpoint.items() if not name.startswith(TRAINING_HEAD)}
-    expected = encoder.weights().state_dict()
-    shapes = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in given and given[name].shape != tensor.shape
-    ]
-    problems = {
-        "missing": [name for name in expected if name not in given],
-        "unknown": [name for name in given if name not in expected],
-        "of another shape": shapes,
-        "not finite": [name for name, tensor in given.items() if not torch.isfinite(tensor).all()],
-    }
-    found = [f"{len(names)} {kind} ({first_few(names)})" for kind, names in problems.items() if names]
-    if found:
-        raise ModelError(
-            f"{file} does not fit the architecture in {CONFIG_FILE}: parameters {'; '.join(found)}. "
-            f"Compare model and model_args with the training that wrote the file"
-        )
-    encoder.weights().load_state_dict(given)
-
-
-def first_few(names: list[str]) -> str:
-    """Three names and the sign that there are more."""
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def file_sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    remedy = "Compare model and model_args with the training that wrote the file"
+    load_strictly(encoder.weights(), given, file, remedy)

@@ -1,0 +1,113 @@
+"""SincNet: features from the waveform by learned band-pass filters and two convolutions.
+
+M. Ravanelli, Y. Bengio, "Speaker recognition from raw waveform with SincNet", SLT 2018; the pairs of even and
+odd filters are from M. Pariente et al., "Filterbank design for end-to-end speech separation", ICASSP 2020.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SAMPLE_RATE = 16000  # Hz; the filters' lengths are for this rate
+_MIN_LOW_HZ, _MIN_BAND_HZ = 50.0, 50.0
+_SINC_TAPS, _CONV_TAPS, _POOL = 251, 5, 3
+
+
+class SincFilters(nn.Module):
+    """Band-pass filters from `low_hz_` and `band_hz_`: an even and an odd one for each band.
+
+    They are computed when weights are loaded, not in each forward.
+    """
+
+    low_hz_: Tensor
+    band_hz_: Tensor
+    window_: Tensor  # (half taps,), left half of the window
+    n_: Tensor  # (1, half taps), 2π × seconds before the centre
+    kernels: Tensor  # (filters, 1, taps)
+
+    def __init__(self, num_filters: int) -> None:
+        super().__init__()
+        bands, half = num_filters // 2, _SINC_TAPS // 2
+        edges = _mel_spaced(30.0, SAMPLE_RATE / 2 - _MIN_LOW_HZ - _MIN_BAND_HZ, bands + 1)  # Hz
+        self.register_buffer("low_hz_", edges[:-1, None])
+        self.register_buffer("band_hz_", edges.diff()[:, None])
+        self.register_buffer("window_", torch.hamming_window(_SINC_TAPS, periodic=False)[:half].clone())
+        self.register_buffer(
+            "n_", 2 * math.pi * torch.arange(-half, 0.0)[None] / SAMPLE_RATE
+        )  # (1, half taps)
+        self.register_buffer("kernels", self.compute_kernels(), persistent=False)
+        self.register_load_state_dict_post_hook(lambda module, _: module.update_kernels())
+
+    def update_kernels(self) -> None:
+        """Follow the parameters."""
+        self.kernels = self.compute_kernels()
+
+    def compute_kernels(self) -> Tensor:
+        """(filters, 1, taps), even filters before odd ones; the peak of an even filter is 1."""
+        low = _MIN_LOW_HZ + self.low_hz_.abs()  # (bands, 1)
+        high = (low + _MIN_BAND_HZ + self.band_hz_.abs()).clamp(_MIN_LOW_HZ, SAMPLE_RATE / 2)
+        scale = self.window_ / (self.n_ * (high - low))  # (bands, half taps)
+        even = ((high * self.n_).sin() - (low * self.n_).sin()) * scale
+        odd = ((low * self.n_).cos() - (high * self.n_).cos()) * scale
+        center = torch.ones_like(low)
+        return torch.cat(
+            [
+                torch.cat([even, center, even.flip(1)], dim=1),
+                torch.cat([odd, 0 * center, -odd.flip(1)], dim=1),
+            ]
+        ).unsqueeze(1)
+
+
+class SincConvolution(nn.Module):
+    """Convolution with sinc filters: (batch, 1, samples) → (batch, filters, frames)."""
+
+    def __init__(self, num_filters: int, stride: int) -> None:
+        super().__init__()
+        self.filterbank = SincFilters(num_filters)
+        self.stride = stride
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """The filters' magnitudes, since the sign of a wave says nothing."""
+        return F.conv1d(waveform, self.filterbank.kernels, stride=self.stride).abs()
+
+
+class SincNet(nn.Module):
+    """Waveform to 60 features a frame: (batch, 1, samples) → (batch, 60, frames)."""
+
+    num_features = 60
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.wav_norm1d = nn.InstanceNorm1d(1, affine=True)
+        self.conv1d = nn.ModuleList(
+            [SincConvolution(80, stride), nn.Conv1d(80, 60, _CONV_TAPS), nn.Conv1d(60, 60, _CONV_TAPS)]
+        )
+        self.norm1d = nn.ModuleList([nn.InstanceNorm1d(channels, affine=True) for channels in (80, 60, 60)])
+
+    @staticmethod
+    def receptive_field(stride: int) -> tuple[int, int]:
+        """Samples that a frame sees, and samples from one frame to the next."""
+        size = step = 1
+        for taps, hop in ((_SINC_TAPS, stride), (_CONV_TAPS, 1), (_CONV_TAPS, 1)):
+            size += (taps - 1) * step
+            step *= hop
+            size += (_POOL - 1) * step
+            step *= _POOL
+        return size, step
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Three times: convolution, the largest of three neighbours, each channel normalised."""
+        features = self.wav_norm1d(waveform)
+        for convolution, norm in zip(self.conv1d, self.norm1d, strict=True):
+            features = F.leaky_relu(norm(F.max_pool1d(convolution(features), _POOL)))
+        return features
+
+
+def _mel_spaced(low_hz: float, high_hz: float, count: int) -> Tensor:
+    """Frequencies at equal distances on the mel scale."""
+    low, high = (2595 * math.log10(1 + hz / 700) for hz in (low_hz, high_hz))
+    return 700 * (10 ** (torch.linspace(low, high, count) / 2595) - 1)
