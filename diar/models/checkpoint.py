@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import pickle
 import pickletools
 import zipfile
@@ -87,6 +88,12 @@ class _View(_Inert):
     def __init__(self, storage: _Storage, offset: Any, shape: Any, strides: Any) -> None:
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
+    def lies_within(self, size: int) -> bool:
+        """Whether it uses `size` numbers at most, none of them outside."""
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        inside = min((self.offset, *self.shape, *self.strides)) >= 0 and (0 in self.shape or last < size)
+        return inside and math.prod(self.shape) <= size
+
 
 class _RebuildTensor(_Inert):
     """`torch._utils._rebuild_tensor_v2`, but only noting down what is to be built."""
@@ -151,7 +158,11 @@ class _Archive:
         return _Unpickler(io.BytesIO(content)).load()
 
     def tensor(self, view: _View) -> Tensor:
-        """The tensor; a shape that leaves its storage is refused by PyTorch."""
+        """The tensor.
+
+        Raises:
+            ValueError: it would leave its storage, which PyTorch does not notice in all cases.
+        """
         storage = view.storage
         if storage.key not in self._storages:
             content = bytearray(self._read(f"data/{storage.key}"))
@@ -159,6 +170,8 @@ class _Archive:
         numbers = self._storages[storage.key]
         if (numbers.dtype, len(numbers)) != (storage.dtype, storage.size):
             raise ValueError(f"storage {storage.key} does not hold {storage.size} × {storage.dtype}")
+        if not view.lies_within(len(numbers)):
+            raise ValueError(f"a tensor does not lie within its storage {storage.key}")
         return numbers.as_strided(view.shape, view.strides, view.offset)
 
     def _read(self, member: str) -> bytes:
@@ -191,9 +204,9 @@ def read_tensors(file: Path, key: str = "state_dict") -> dict[str, Tensor]:
 
 
 def _is_state_dict(content: Any) -> bool:
-    return isinstance(content, dict) and all(
-        isinstance(name, str) and isinstance(view, _View) for name, view in content.items()
-    )
+    if not isinstance(content, dict) or not content:
+        return False
+    return all(isinstance(name, str) and isinstance(view, _View) for name, view in content.items())
 
 
 def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, remedy: str) -> None:

@@ -113,8 +113,8 @@ class Segmentation(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) → (batch, frames, classes).
 
-        Waveform and features are normalised over each chunk, so zeros added to a chunk's end change its result,
-        and other chunks of the batch do not.
+        Waveform and features are normalised over each chunk: zeros added to its end change the result, other
+        chunks of the batch do not.
 
         Raises:
             ValueError: another shape, or fewer than `min_samples`.
