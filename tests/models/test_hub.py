@@ -106,6 +106,16 @@ def test_all_reasons_are_told_and_the_file_can_be_put_there_by_hand(
     assert_complete(hub.fetch("test"), cache)
 
 
+def test_a_model_may_name_its_weights_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checksum = hashlib.sha256(CONTENT).hexdigest()
+    model = NamedModel("test", "a test", "none", CONFIG, checksum, (Given(CONTENT),), "segmentation.pt")
+    monkeypatch.setitem(hub.NAMED_MODELS, "test", model)
+    folder = hub.fetch("test")
+    assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "segmentation.pt"]
+    (folder / "segmentation.pt").write_bytes(b"damaged")
+    assert (hub.fetch("test") / "segmentation.pt").read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("name", ["avg_model.pt", "config.yaml"])
 def test_a_damaged_cache_is_mended(cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     register(monkeypatch, Given(CONTENT))
