@@ -1,0 +1,209 @@
+"""Who spoke when, as RTTM: reading what the world writes, and writing what every tool reads.
+
+A line is `SPEAKER file channel start duration <NA> <NA> speaker <NA> <NA>`, fields separated by blanks
+(NIST RT-09 evaluation plan, appendix A). Names with blanks are written in percent-encoding, see `rttm_id`.
+Times are seconds from the start of the recording.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from diar.errors import DiarError
+
+ALL_NAME = "all.rttm"  # the turns of a whole archive, in stage 2's output directory
+_OTHER_RECORDS = frozenset(
+    [
+        "SEGMENT",
+        "NOSCORE",
+        "NO_RT_METADATA",
+        "LEXEME",
+        "NON-LEX",
+        "NON-SPEECH",
+        "FILLER",
+        "EDIT",
+        "IP",
+        "SU",
+        "CB",
+        "A/P",
+        "SPKR-INFO",
+    ]
+)
+_LINE_END = re.compile("\r\n|\r|\n")
+_BLANKS = re.compile("[ \t]+")
+_DECIMALS = 3
+
+
+class RttmError(DiarError):
+    """An RTTM or UEM file that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Turn:
+    """One speaker talks from `start` to `end`, in seconds."""
+
+    recording: str
+    start: float
+    end: float
+    speaker: str
+
+
+Region = tuple[float, float]  # start and end in seconds
+
+
+def rttm_id(name: str) -> str:
+    """The name of a recording or speaker as one RTTM field; `from_rttm_id` is the way back.
+
+    Blanks, control characters, and "%" itself become percent-encoded UTF-8 ("my talk.wav" becomes
+    "my%20talk.wav"); everything else, "/" included, stays as it is.
+    """
+    if not name:
+        raise ValueError("RTTM has no way to write an empty name")
+    return "".join(
+        quote(c, safe="", errors="surrogateescape") if c in " %" or not c.isprintable() else c for c in name
+    )
+
+
+def from_rttm_id(field: str) -> str:
+    """The name that `rttm_id` wrote; a field without percent-encoding is returned as it is."""
+    return unquote(field, errors="surrogateescape")
+
+
+def format_rttm(turns: Iterable[Turn]) -> str:
+    """RTTM text of `turns` in the order given, in milliseconds; what rounds to nothing is left out.
+
+    Start and end are rounded, not the duration, so that turns which touch still touch.
+    """
+    lines = []
+    for turn in turns:
+        start, end = round(turn.start, _DECIMALS), round(turn.end, _DECIMALS)
+        if end > start:
+            recording, speaker = rttm_id(turn.recording), rttm_id(turn.speaker)
+            span = f"{start:.{_DECIMALS}f} {end - start:.{_DECIMALS}f}"
+            lines.append(f"SPEAKER {recording} 1 {span} <NA> <NA> {speaker} <NA> <NA>\n")
+    return "".join(lines)
+
+
+def write_rttm(path: Path, turns: Iterable[Turn]) -> None:
+    """Write `format_rttm(turns)` as UTF-8."""
+    path.write_text(format_rttm(turns), encoding="utf-8", newline="\n")
+
+
+def read_rttm(path: Path) -> dict[str, list[Turn]]:
+    """Read the turns of one file, by recording; each recording's turns ascending by start.
+
+    Raises:
+        RttmError: a line that is not RTTM, with its number; not UTF-8.
+        OSError: the file cannot be opened.
+    """
+    return parse_rttm(_read_text(path), str(path))
+
+
+def parse_rttm(text: str, source: str) -> dict[str, list[Turn]]:
+    """Parse RTTM text; `source` is what errors name.
+
+    Comments (";;", "#"), empty lines and the other record types of RTTM are skipped, turns without a length
+    are dropped, fields after the speaker may be missing, channels are not told apart.
+
+    Raises:
+        RttmError: see `read_rttm`.
+    """
+    turns: dict[str, list[Turn]] = {}
+    for number, fields in _records(text):
+        if fields[0] in _OTHER_RECORDS:
+            continue
+        where = f"{source}, line {number}"
+        if fields[0] != "SPEAKER":
+            raise RttmError(
+                f"{where} starts with {fields[0]!r}, RTTM needs SPEAKER file channel start duration …"
+            )
+        if len(fields) < 8:
+            raise RttmError(
+                f"{where} has {len(fields)} fields, the speaker's name is the 8th: {' '.join(fields)}"
+            )
+        start, duration = (_seconds(where, fields[i], name) for i, name in ((3, "start"), (4, "duration")))
+        if duration > 0:
+            recording, speaker = from_rttm_id(fields[1]), from_rttm_id(fields[7])
+            turns.setdefault(recording, []).append(Turn(recording, start, start + duration, speaker))
+    return {recording: sorted(found) for recording, found in turns.items()}
+
+
+def read_turns(path: Path) -> dict[str, list[Turn]]:
+    """Read an RTTM file, or a folder of them: its `all.rttm` where there is one, else every .rttm below it.
+
+    In a folder, a file without any turn stands for a recording without speech, named as the file is.
+
+    Raises:
+        RttmError: no such path, a folder without RTTM, a recording in two files, a broken line.
+    """
+    if path.is_file():
+        return read_rttm(path)
+    if not path.is_dir():
+        raise RttmError(f"{path} is neither an RTTM file nor a folder of them")
+    if (path / ALL_NAME).is_file():
+        return read_rttm(path / ALL_NAME)
+    turns: dict[str, list[Turn]] = {}
+    read_from: dict[str, Path] = {}
+    for file in sorted(path.rglob("*.rttm")):
+        found = read_rttm(file) or {file.relative_to(path).with_suffix("").as_posix(): []}
+        for recording in found:
+            if recording in read_from:
+                raise RttmError(f"{read_from[recording]} and {file} both hold turns of {recording}; keep one")
+            read_from[recording] = file
+        turns.update(found)
+    if not read_from:
+        raise RttmError(f"{path} holds no .rttm file")
+    return turns
+
+
+def read_uem(path: Path) -> dict[str, list[Region]]:
+    """Read what is to be scored of each recording: lines `file channel start end`, in seconds.
+
+    Raises:
+        RttmError: a line that is not UEM, with its number; not UTF-8.
+        OSError: the file cannot be opened.
+    """
+    regions: dict[str, list[Region]] = {}
+    for number, fields in _records(_read_text(path)):
+        where = f"{path}, line {number}"
+        if len(fields) < 4:
+            raise RttmError(
+                f"{where} has {len(fields)} fields, UEM needs file channel start end: {' '.join(fields)}"
+            )
+        start, end = (_seconds(where, fields[i], name) for i, name in ((2, "start"), (3, "end")))
+        if end <= start:
+            raise RttmError(f"{where}: the region ends at {end:g} s, not after its start at {start:g} s")
+        regions.setdefault(from_rttm_id(fields[0]), []).append((start, end))
+    return {recording: sorted(found) for recording, found in regions.items()}
+
+
+def _records(text: str) -> Iterable[tuple[int, list[str]]]:
+    """Line numbers and fields of the lines that are neither empty nor a comment."""
+    for number, line in enumerate(_LINE_END.split(text), start=1):
+        content = line.partition(";;")[0].strip(" \t")
+        if content and not content.startswith(("#", ";")):
+            yield number, _BLANKS.split(content)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RttmError(
+            f"{path} is not UTF-8 (byte {error.start}); convert it, for example by iconv"
+        ) from None
+
+
+def _seconds(where: str, text: str, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise RttmError(f"{where}: the {name} is {text!r}, seconds from 0 are needed")
+    return value
