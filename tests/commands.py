@@ -51,8 +51,8 @@ def run_diar(*arguments: object) -> subprocess.CompletedProcess:
 def extract(
     archive: object, output: object, *arguments: object, **options: str
 ) -> subprocess.CompletedProcess:
-    """Run stage 1 on the CPU."""
-    fixed = ("--input_dir", archive, "--output_dir", output, "--device", "cpu")
+    """Run stage 1 on the CPU, without a segmentation model unless the arguments name one."""
+    fixed = ("--input_dir", archive, "--output_dir", output, "--device", "cpu", "--segmentation", "none")
     return run("extract_embeddings_multigpu.py", *fixed, *arguments, **options)
 
 

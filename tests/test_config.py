@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from diar.config import ConfigError, DetectConfig, ExtractConfig, parse_arguments
+from diar.arguments import parse_arguments
+from diar.config import ConfigError, DetectConfig, ExtractConfig
 
 
 def extract(*arguments: str, environment: dict[str, str] | None = None) -> ExtractConfig:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from diar.config import DetectConfig, parse_arguments
+from diar.arguments import parse_arguments
+from diar.config import DetectConfig
 from diar.errors import report_errors
 
 DESCRIPTION = """\

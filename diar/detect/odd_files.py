@@ -4,7 +4,8 @@ A file's similarity is its cosine to the robust centre of the rest of its segmen
 and of the cosine to the nearest file of the segment. How alike files of one speaker are, and how alike
 foreign ones, is read off the archive itself: the second from every file's cosines to the segment before its
 own. Silence, noise or music also fits no speaker, but such files fit *each other*, closer than files of one
-voice do: those are called "unclear" and not "foreign" (docs/decisions/012-odd-files.md).
+voice do: those are called "unclear" and not "foreign", and so are misfits with hardly any speech
+(docs/decisions/012-odd-files.md).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _TWIN_QUANTILE = 0.9
 _COMPANY = 64  # files of a segment among which the nearest is looked for
 _BATCH = 2_048
 _MOST_MISFITS = 20_000
+_LEAST_SPEECH = 0.6  # seconds; a vector of less says more of the noise around it than of the voice
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Fit:
 
     similarity: np.ndarray  # (n,) cosine to the rest of its segment
     odd_probability: np.ndarray  # (n,)
-    unclear: np.ndarray  # (n,) bool: resembles other misfits more than files of one voice do
+    unclear: np.ndarray  # (n,) bool: resembles other misfits more than one voice does, or hardly any speech
 
 
 def similarity_to_rest(vectors: np.ndarray) -> np.ndarray:
@@ -43,11 +45,18 @@ def similarity_to_rest(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("nd,nd->n", vectors, unit(rest)))
 
 
-def measure_fit(embeddings: np.ndarray, starts: np.ndarray, centers: np.ndarray, threshold: float) -> Fit:
+def measure_fit(
+    embeddings: np.ndarray,
+    speech_seconds: np.ndarray,
+    starts: np.ndarray,
+    centers: np.ndarray,
+    threshold: float,
+) -> Fit:
     """Similarity and probability of being odd, for every file.
 
     Args:
         embeddings: (n, D) unit vectors in archive order.
+        speech_seconds: (n,) speech in each.
         starts: (m,) first file of each segment, starting with 0.
         centers: (m, D) robust unit centres of the segments.
         threshold: odd probability above which a file is a misfit (for finding unclear ones).
@@ -62,6 +71,7 @@ def measure_fit(embeddings: np.ndarray, starts: np.ndarray, centers: np.ndarray,
     misfits = np.flatnonzero(by_center > threshold)
     unclear = np.zeros(len(embeddings), dtype=bool)
     unclear[misfits] = _closest(embeddings[misfits]) > _twin_similarity(parts)
+    unclear[misfits] |= speech_seconds[misfits] < _LEAST_SPEECH
     return Fit(similarity, np.where(unclear, by_center, by_both), unclear)
 
 

@@ -38,7 +38,8 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy of what may be gigabytes
-    found = find_segments(index.embedding if in_order else index.embedding[rows], sequences, config)
+    embeddings = index.embedding if in_order else index.embedding[rows]
+    found = find_segments(embeddings, index.speech_seconds[rows], sequences, config)
     logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
     report = Report(index, sequences, found, config)
     result = report.result()

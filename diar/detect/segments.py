@@ -34,11 +34,14 @@ class Found:
     warnings: list[str]
 
 
-def find_segments(embeddings: np.ndarray, sequences: Sequences, config: DetectConfig) -> Found:
+def find_segments(
+    embeddings: np.ndarray, speech_seconds: np.ndarray, sequences: Sequences, config: DetectConfig
+) -> Found:
     """Find boundaries, speakers and odd files.
 
     Args:
         embeddings: (n, D) unit vectors of the usable files, sequence after sequence.
+        speech_seconds: (n,) speech in each.
         sequences: where each sequence starts.
         config: options of the methods.
     """
@@ -62,7 +65,7 @@ def find_segments(embeddings: np.ndarray, sequences: Sequences, config: DetectCo
     if config.link:
         speakers = link_segments(segmentation.centers, segmentation.counts, link_threshold)
     odd_threshold = DEFAULT_THRESHOLD if config.odd_threshold is None else config.odd_threshold
-    fit = measure_fit(embeddings, segmentation.starts, segmentation.centers, odd_threshold)
+    fit = measure_fit(embeddings, speech_seconds, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
     warnings = _warnings(config, list(cuts.values()), separated)
     return Found(segmentation, list(cuts.values()), separated, speakers, fit, thresholds, warnings)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diar.config import ExtractConfig, parse_arguments
+from diar.arguments import parse_arguments
+from diar.config import ExtractConfig
 from diar.errors import report_errors
 
 DESCRIPTION = """\
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
         return 0
     # torch takes seconds to import, which --help and a wrong flag should not cost
     from diar.extract import launch
-    from diar.extract.run import open_configured_model, run_rank
+    from diar.extract.run import open_models, run_rank
 
     if launch.started_by_torchrun():
         code = run_rank(config)
         return launch.EXIT_OK if code == launch.EXIT_FAILURES else code
-    open_configured_model(config)  # fetches it once, and tells what is wrong before workers start
+    open_models(config)  # fetches it once, and tells what is wrong before workers start
     return launch.launch(config, run_rank)

@@ -115,7 +115,6 @@ class ChunkReader:
                 duration=samples / rate,
                 sample_rate=audio.source_rate,
                 channels=audio.channels,
-                speech_seconds=samples / rate,
                 gaps=tuple(audio.gaps),
                 size=recording.size,
                 mtime=recording.mtime,

@@ -21,6 +21,7 @@ from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract.plan import ShardLimits, failed_ids, make_plan, save_plan
 from diar.extract.progress import Totals
+from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
 from diar.store.layout import Layout
 from diar.store.reader import done_shards, read_config, read_plan
@@ -41,13 +42,16 @@ class Identity:
     fingerprint: str
 
     @classmethod
-    def of(cls, config: ExtractConfig, model: SpeakerModel) -> Identity:
-        """Identity of a run with these options and this model."""
+    def of(
+        cls, config: ExtractConfig, model: SpeakerModel, segmentation: SegmentationModel | None
+    ) -> Identity:
+        """Identity of a run with these options and these networks."""
         settings = {
             "schema_version": SCHEMA_VERSION,
             "architecture": model.architecture,
             "model_sha256": model.sha256,
             "fbank": asdict(model.fbank),
+            "segmentation_sha256": None if segmentation is None else segmentation.sha256,
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.tracks import TrackEmbedder
 from diar.extract.worker import ShardWorker
 from diar.models import hub
+from diar.models.segmentation import SegmentationModel, open_segmentation
 from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
 from diar.store.writer import Writer
@@ -88,15 +89,16 @@ class Rank:
         """Start-up checks, the loop over shards, final statistics."""
         start = time.time()
         with ExitStack() as stack:
-            device, model = self._agree(self._open_model)
-            identity = Identity.of(self.config, model)
+            device, models = self._agree(self._open_models)
+            model = models.encoder
+            identity = Identity.of(self.config, model, models.segmentation)
             metadata = identity.metadata(model)
             run_id, order, totals = self._broadcast(lambda: self._plan(stack, identity, metadata))
             settings = ChunkSettings.from_seconds(
                 model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
             )
             writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
-            embedder = self._agree(lambda: TrackEmbedder(model, settings, device))
+            embedder = self._agree(lambda: TrackEmbedder(model, models.segmentation, settings, device))
             worker = ShardWorker(self.config, settings, embedder, writer, self.counters)
             reporter = ProgressReporter(
                 self.layout, run_id, self.rank, self.world_size, totals, self.counters
@@ -106,7 +108,7 @@ class Rank:
                 ranks = self._gather(self._report(device, time.time() - start))
             return self._broadcast(lambda: self._finish(ranks, metadata))
 
-    def _open_model(self) -> tuple[torch.device, SpeakerModel]:
+    def _open_models(self) -> tuple[torch.device, Models]:
         kind = devices.device_kind(self.config.device, self.config.gpus)
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
         if device.type == "cuda":
@@ -116,7 +118,7 @@ class Rank:
             local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             torch.set_num_threads(self.config.threads or max(1, cores // local_world_size))
-        return device, open_configured_model(self.config)
+        return device, open_models(self.config)
 
     def _plan(
         self, stack: ExitStack, identity: Identity, metadata: dict[str, str]
@@ -188,13 +190,31 @@ def _attempt(action: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, str(error)
 
 
-def open_configured_model(config: ExtractConfig) -> SpeakerModel:
-    """The encoder that `--model` or `--model_dir` names.
+@dataclass(frozen=True)
+class Models:
+    """The networks of a run."""
+
+    encoder: SpeakerModel
+    segmentation: SegmentationModel | None
+
+
+def open_models(config: ExtractConfig) -> Models:
+    """The networks that `--model` or `--model_dir`, and `--segmentation` name.
 
     Raises:
-        DiarError: it cannot be found, fetched or opened.
+        DiarError: one cannot be found, fetched or opened, or they do not fit each other.
     """
     if config.model_dir is not None:
-        return open_model_dir(storage.require_local(config.model_dir))
-    name = config.model or DEFAULT_MODEL
-    return open_model_dir(hub.resolve(name), name)
+        encoder = open_model_dir(storage.require_local(config.model_dir))
+    else:
+        name = config.model or DEFAULT_MODEL
+        encoder = open_model_dir(hub.resolve(name), name)
+    if config.segmentation == "none":
+        return Models(encoder, None)
+    segmentation = open_segmentation(hub.resolve(config.segmentation), config.segmentation)
+    if segmentation.sample_rate != encoder.fbank.sample_rate:
+        raise DiarError(
+            f"--segmentation {config.segmentation} works at {segmentation.sample_rate} Hz, "
+            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use --segmentation none"
+        )
+    return Models(encoder, segmentation)

@@ -10,37 +10,59 @@ import torch
 
 from diar.extract.chunks import Chunk, ChunkSettings, windows_of
 from diar.extract.devices import place
+from diar.extract.speech import Activity, Frames, SpeechDetector, join, within
 from diar.models.features import Fbank, cmn, num_frames
+from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
 from diar.store.schema import Tracks
+
+# Less single-speaker speech than this in a chunk says little: the vector is then pooled over its whole core
+_LEAST_SPEECH = 0.25  # seconds
 
 
 @dataclass(frozen=True)
 class ChunkEmbeddings:
-    """What the network says of one chunk."""
+    """What the networks say of one chunk; positions in samples from the recording's start."""
 
-    windows: list[tuple[int, int]]  # samples from the recording's start
+    windows: list[tuple[int, int]]
     embedding: np.ndarray  # (windows, D) float32, L2-normalised
-    core_embedding: np.ndarray  # (D,) float32, not normalised, over the core
-    core_samples: int
+    core_embedding: np.ndarray  # (D,) float32, not normalised, over the core's single-speaker speech
+    core_frames: int  # of the trunk, that `core_embedding` was pooled over
+    activity: Activity  # within the core
+
+
+@dataclass(frozen=True)
+class RecordingEmbeddings:
+    """A recording, put together from its chunks."""
+
+    tracks: Tracks
+    embedding: np.ndarray  # (D,) float32, L2-normalised
+    speech_seconds: float
+    overlap_seconds: float
 
 
 class TrackEmbedder:
-    """Fbank and encoder on one device.
+    """Fbank, encoder and speech detector on one device.
 
     Args:
         model: the encoder and its front end.
+        segmentation: finds speech and overlap; without it, everything is taken for speech of one person.
         settings: chunk and window lengths.
-        device: where both compute; verified by `devices.place`.
+        device: where all compute; verified by `devices.place`.
     """
 
-    def __init__(self, model: SpeakerModel, settings: ChunkSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: SpeakerModel,
+        segmentation: SegmentationModel | None,
+        settings: ChunkSettings,
+        device: torch.device,
+    ) -> None:
         self.settings = settings
         self.device = device
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
-        self.frame_shift = model.fbank.frame_shift  # samples
-        self.frame_length = model.fbank.frame_length
+        self.detector = None if segmentation is None else SpeechDetector(segmentation, device)
 
     def count_frames(self, samples: int) -> int:
         """Fbank frames of so many samples."""
@@ -53,50 +75,82 @@ class TrackEmbedder:
         windows = [windows_of(chunk, self.settings) for chunk in chunks]
         shortest = min(len(chunk.samples) for chunk in chunks)  # the rest is less than a frame
         samples = torch.from_numpy(np.stack([chunk.samples[:shortest] for chunk in chunks])).to(self.device)
+        speech = self._speech(samples)
         frames = self.encoder.frames(cmn(self.fbank(samples)))  # (batch, channels, T')
-        masks = self._masks(chunks, windows, frames.shape[-1])
+        masks = self._masks(chunks, windows, speech, frames.shape[-1])
         pooled = self.encoder.pool(frames, torch.from_numpy(masks).to(self.device))  # (batch, tracks, D)
         embeddings = pooled.float().cpu().numpy()
         return [
             ChunkEmbeddings(
-                found, normalise(vectors[1 : len(found) + 1]), vectors[0], chunk.core[1] - chunk.core[0]
+                windows=windows[i],
+                embedding=normalise(embeddings[i, 1 : len(windows[i]) + 1]),
+                core_embedding=embeddings[i, 0],
+                core_frames=int(masks[i, 0].sum()),
+                activity=speech.activity(i, chunk.start, chunk.core),
             )
-            for chunk, found, vectors in zip(chunks, windows, embeddings, strict=True)
+            for i, chunk in enumerate(chunks)
         ]
 
+    def _speech(self, samples: torch.Tensor) -> Frames:
+        if self.detector is not None:
+            return self.detector.detect(samples)
+        everything = np.ones((len(samples), 1), bool)
+        # the edge lies beyond what was cut off as less than a frame; the core bounds it
+        return Frames(
+            everything, everything, np.array([0, samples.shape[1] + self.fbank.settings.frame_shift])
+        )
+
     def _masks(
-        self, chunks: Sequence[Chunk], windows: Sequence[list[tuple[int, int]]], num_frames: int
+        self,
+        chunks: Sequence[Chunk],
+        windows: Sequence[list[tuple[int, int]]],
+        speech: Frames,
+        num_frames: int,
     ) -> np.ndarray:
-        """(batch, 1 + most windows, T') bool: frames whose centre lies in the core, then in each window."""
+        """(batch, 1 + most windows, T') bool: the core's single-speaker speech, then each window."""
         masks = np.zeros((len(chunks), 1 + max(map(len, windows)), num_frames), bool)
-        stride = self.frame_shift * self.encoder.frame_stride
-        centres = np.arange(num_frames) * stride + self.frame_length / 2
-        for mask, chunk, found in zip(masks, chunks, windows, strict=True):
+        fbank = self.fbank.settings
+        stride = fbank.frame_shift * self.encoder.frame_stride
+        centres = np.arange(num_frames) * stride + fbank.frame_length / 2
+        least = _LEAST_SPEECH * self.settings.rate / stride
+        single = speech.single_at(centres)
+        for i, (mask, chunk, found) in enumerate(zip(masks, chunks, windows, strict=True)):
             spans = np.array([chunk.core, *found]) - chunk.start  # (tracks, 2)
             mask[: len(spans)] = (centres >= spans[:, :1]) & (centres < spans[:, 1:])
+            alone = mask[0] & single[i]
+            if alone.sum() >= least:
+                mask[0] = alone
         return masks
 
 
-def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> tuple[Tracks, np.ndarray]:
-    """Tracks and recording-level embedding (D,) of a recording from its chunks, in order.
+def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbeddings:
+    """Put a recording together from its chunks, in order.
 
-    The recording-level embedding is the mean of the chunks' core embeddings weighted by their length; for a
-    recording of one chunk it is what the encoder's plain forward pass gives.
+    The recording-level embedding is the mean of the chunks' core embeddings weighted by their frames. Without
+    a segmentation model, that of a recording of one chunk is what the encoder's plain forward pass gives.
     """
-    spans = np.array([span for chunk in chunks for span in chunk.windows], np.float64).reshape(-1, 2) / rate
-    seconds = (spans[:, 1] - spans[:, 0]).astype(np.float32)
+    spans = np.array([span for chunk in chunks for span in chunk.windows], np.int64).reshape(-1, 2)
+    speech = np.array(join([chunk.activity.speech for chunk in chunks]), np.int64).reshape(-1, 2)
+    single = np.array(join([chunk.activity.single for chunk in chunks]), np.int64).reshape(-1, 2)
+    active = [within(speech, start, end) for start, end in spans]
+    clean = [within(single, start, end) for start, end in spans]
     tracks = Tracks(
-        start=spans[:, 0],
-        end=spans[:, 1],
+        start=spans[:, 0] / rate,
+        end=spans[:, 1] / rate,
         local_speaker=np.zeros(len(spans), np.int16),
-        active=[[(start, end)] for start, end in spans],
-        speech_seconds=seconds,
-        clean_seconds=seconds,
+        active=[[(start / rate, end / rate) for start, end in part] for part in active],
+        speech_seconds=np.array([_length(part) / rate for part in active], np.float32),
+        clean_seconds=np.array([_length(part) / rate for part in clean], np.float32),
         embedding=np.concatenate([chunk.embedding for chunk in chunks]),
     )
-    weights = np.array([chunk.core_samples for chunk in chunks], np.float64)
+    weights = np.array([chunk.core_frames for chunk in chunks], np.float64)
     mean = np.average([chunk.core_embedding for chunk in chunks], axis=0, weights=weights)
-    return tracks, normalise(mean[None])[0]
+    overlap = (_length(speech) - _length(single)) / rate
+    return RecordingEmbeddings(tracks, normalise(mean[None])[0], _length(speech) / rate, overlap)
+
+
+def _length(intervals: np.ndarray) -> int:
+    return int((intervals[:, 1] - intervals[:, 0]).sum())
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

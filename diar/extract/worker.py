@@ -182,12 +182,18 @@ class ShardWorker:
     def _publish(self, recording: _Unfinished) -> RecordingRow:
         assert recording.row is not None
         ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
-        tracks, embedding = assemble(ordered, self._settings.rate)
-        if not (np.isfinite(embedding).all() and np.isfinite(tracks.embedding).all()):
+        made = assemble(ordered, self._settings.rate)
+        if not (np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all()):
             message = "the encoder gave values that are not finite"
             return replace(recording.row, status="not_finite", error=message)
-        row = replace(recording.row, embedding=embedding, tracks=len(tracks))
-        self._writer.write_tracks(row, tracks)
+        row = replace(
+            recording.row,
+            embedding=made.embedding,
+            tracks=len(made.tracks),
+            speech_seconds=made.speech_seconds,
+            overlap_seconds=made.overlap_seconds,
+        )
+        self._writer.write_tracks(row, made.tracks)
         return row
 
     def _wait(self, future: Future[RecordingRow]) -> RecordingRow:

@@ -30,6 +30,7 @@ class RecordingIndex:
     status: list[str]  # "ok" or the kind of failure
     error: list[str]
     duration: np.ndarray  # (n,) seconds
+    speech_seconds: np.ndarray  # (n,); the duration where stage 1 had no segmentation model
     embedding: np.ndarray  # (n, D) float32, L2-normalised; NaN where status is not ok
     metadata: dict[str, str]  # model, model_sha256, fingerprint, schema_version, …
     input: str  # root of the archive
@@ -58,6 +59,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
         status=table["status"].to_pylist(),
         error=table["error"].to_pylist(),
         duration=table["duration"].to_numpy(),
+        speech_seconds=table["speech_seconds"].to_numpy(),
         embedding=matrix(table["embedding"]),
         metadata=config["metadata"],
         input=config["input_dir"],

@@ -39,7 +39,7 @@ def write_index(root: Path, archive: Archive, failed: tuple[int, ...] = (FAILED,
         audio.parent.mkdir(parents=True, exist_ok=True)
         audio.write_bytes(b"audio")
         listed.append(Recording(name_of(i), str(audio), 5, 1.0))
-        row = RecordingRow(name_of(i), str(audio), duration=2.0, embedding=vector)
+        row = RecordingRow(name_of(i), str(audio), duration=2.0, speech_seconds=2.0, embedding=vector)
         if i in failed:
             row = RecordingRow(name_of(i), str(audio), status="undecodable", error="no audio in it")
         rows.append(row)

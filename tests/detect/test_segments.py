@@ -17,7 +17,10 @@ from tests.detect.synthetic import make_archive, unit
 def find(embeddings: np.ndarray, **options: object) -> Found:
     names = [f"{i}.wav" for i in range(len(embeddings))]
     sequences = split_archive(names, np.ones(len(embeddings), dtype=bool), by_folder=False)
-    return find_segments(embeddings, sequences, DetectConfig(embeddings_dir="E", output_dir="R", **options))
+    speech = np.full(len(embeddings), 2.0)
+    return find_segments(
+        embeddings, speech, sequences, DetectConfig(embeddings_dir="E", output_dir="R", **options)
+    )
 
 
 def starts(found: Found) -> list[int]:
@@ -108,8 +111,18 @@ def test_similarity_leaves_the_file_itself_out() -> None:
 
 def test_one_segment_alone_has_a_fit() -> None:
     archive = make_archive([40], odd=[11], noise=0.3, seed=9).embeddings
-    fit = measure_fit(archive, np.zeros(1, dtype=int), robust_center(archive)[None], 0.5)
+    one = (np.zeros(1, dtype=int), robust_center(archive)[None], 0.5)
+    fit = measure_fit(archive, np.full(40, 2.0), *one)
     assert np.flatnonzero(fit.odd_probability > 0.5).tolist() == [11]
+    assert not fit.unclear.any()
+
+
+def test_a_misfit_with_hardly_any_speech_is_unclear() -> None:
+    archive = make_archive([40], odd=[11], noise=0.3, seed=9).embeddings
+    speech = np.full(40, 2.0)
+    speech[[5, 11]] = 0.3  # 5 fits its segment all the same
+    fit = measure_fit(archive, speech, np.zeros(1, dtype=int), robust_center(archive)[None], 0.5)
+    assert np.flatnonzero(fit.unclear).tolist() == [11]
 
 
 def test_drift_within_a_speaker_is_no_boundary() -> None:

@@ -74,7 +74,7 @@ def test_torchrun_does_the_same_job(
     script = ROOT / "extract_embeddings_multigpu.py"
     arguments = ("--input_dir", archive, "--output_dir", tmp_path / "out", "--model_dir", tiny_model_dir)
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, script)
-    done = run_module(*torchrun, *arguments, "--device", "cpu")
+    done = run_module(*torchrun, *arguments, "--device", "cpu", "--segmentation", "none")
     assert done.returncode == 0, done.stderr
     assert_same_extraction(output, tmp_path / "out")
 
@@ -184,7 +184,7 @@ def test_a_gpu_gives_the_same_embeddings(
     archive: Path, output: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
     options = ("--input_dir", archive, "--output_dir", tmp_path / "out", "--model_dir", tiny_model_dir)
-    done = run("extract_embeddings_multigpu.py", *options, "--device", "cuda")
+    done = run("extract_embeddings_multigpu.py", *options, "--device", "cuda", "--segmentation", "none")
     assert done.returncode == 0, done.stderr
     assert_same_extraction(output, tmp_path / "out", cosine=0.9999)
     statistics = json.loads((tmp_path / "out" / "extraction_stats.json").read_text())

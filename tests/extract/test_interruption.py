@@ -63,7 +63,7 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
     assert extract(archive, whole, *model).returncode == 0
 
     out = tmp_path / "out"
-    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", *model)
+    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--segmentation", "none", *model)
     interrupted = 0
     for number in range(KILLS):
         before = published(out)
@@ -100,7 +100,18 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
 def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
-    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
+    fixed = (
+        "--input_dir",
+        archive,
+        "--output_dir",
+        out,
+        "--device",
+        "cpu",
+        "--segmentation",
+        "none",
+        "--model_dir",
+        tiny_model_dir,
+    )
     process = subprocess.Popen(
         command("extract_embeddings_multigpu.py", *fixed),
         env=clean_environment(),
@@ -119,7 +130,18 @@ def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) 
 def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
-    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--model_dir", tiny_model_dir)
+    fixed = (
+        "--input_dir",
+        archive,
+        "--output_dir",
+        out,
+        "--device",
+        "cpu",
+        "--segmentation",
+        "none",
+        "--model_dir",
+        tiny_model_dir,
+    )
     process = subprocess.Popen(
         command("extract_embeddings_multigpu.py", *fixed),
         env=clean_environment(),

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from diar.archive.listing import Recording
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diar.archive.listing import Recording
 from diar.extract.plan import ShardLimits, assign_shards, claim_order, make_plan, save_plan, shard_recordings
 from diar.store.layout import Layout
 from diar.store.reader import read_plan

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from diar.archive.listing import Recording
 
+from diar.archive.listing import Recording
 from diar.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, load_index, published_row
