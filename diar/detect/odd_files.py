@@ -18,6 +18,7 @@ from diar.detect.scatter import robust_center, unit
 
 DEFAULT_THRESHOLD = 0.5
 _PRIOR = 0.02  # share of odd files expected
+_LEAST_SPREAD = 0.05  # of same-speaker similarities; only synthetic voices vary less
 _TAIL = 8.0  # degrees of freedom: same-speaker similarities have a long lower tail
 _TWIN_QUANTILE = 0.9
 _COMPANY = 64  # files of a segment among which the nearest is looked for
@@ -98,7 +99,7 @@ def _odd_probability(similarity: np.ndarray, foreign: np.ndarray) -> np.ndarray:
     """Bayes' rule with a Gaussian of foreign similarities and a Student t of same-speaker ones."""
     center = float(np.median(similarity))
     below = similarity[similarity < center]
-    spread = max(1.4826 * float(np.median(center - below)) if len(below) else 0.0, 0.02)
+    spread = max(1.4826 * float(np.median(center - below)) if len(below) else 0.0, _LEAST_SPREAD)
     mean = float(np.median(foreign))
     deviation = max(1.4826 * float(np.median(np.abs(foreign - mean))), 0.05)
     if center <= mean + deviation:
