@@ -91,13 +91,19 @@ def settle_plan(
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
-        "input_dir": config.input_dir,
+        "input_dir": archive_root(config),
         "settings": identity.settings,
         "metadata": metadata,
         "diar_version": diar.__version__,
     }
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
     return plan, listing
+
+
+def archive_root(config: ExtractConfig) -> str:
+    """`--input_dir` as it is from any current directory."""
+    local = storage.local_path(config.input_dir)
+    return config.input_dir if local is None else storage.absolute(local)
 
 
 def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
@@ -140,8 +146,8 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
     old, new = earlier["settings"], json.loads(json.dumps(identity.settings))
     differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     differences = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing]
-    if earlier["input_dir"] != config.input_dir:
-        differences.append(f"input_dir: {earlier['input_dir']!r} there, {config.input_dir!r} now")
+    if earlier["input_dir"] != archive_root(config):
+        differences.append(f"input_dir: {earlier['input_dir']!r} there, {archive_root(config)!r} now")
     if differences:
         raise ExtractError(
             f"--output_dir {layout.root} holds another extraction:\n  "
