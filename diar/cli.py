@@ -17,6 +17,7 @@ commands:
   detect             stage 2: embeddings to speaker folders (detect_boundaries.py)
   status             how far an extraction is, and what failed
   score boundaries   a stage 2 result against a truth
+  score der          who spoke when against a reference: DER, JER
   models             list, fetch or show named weights
   demo               make a labelled archive by speech synthesis
 
@@ -76,29 +77,10 @@ def _status(arguments: list[str]) -> int:
     return print_status(options.output_dir, list_failures=options.failures)
 
 
-@report_errors
 def _score(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="diar score", description="Measure a result against a truth.")
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    boundaries = kinds.add_parser(
-        "boundaries",
-        help="boundaries between files: precision, recall, F1, odd files, purity",
-        description="Precision, recall and F1 of boundaries (tolerances 0, 1, 5 files) and of odd files, "
-        "and how pure the speakers are.",
-    )
-    boundaries.add_argument(
-        "--truth", required=True, type=Path, metavar="CSV", help="with columns path,speaker[,block,odd]"
-    )
-    boundaries.add_argument(
-        "--result", required=True, type=Path, metavar="JSON", help="speaker_boundary_detection_result.json"
-    )
-    boundaries.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options = parser.parse_args(arguments)
-    from diar.score.boundary_score import score_boundaries
+    from diar.score.command import main as score
 
-    score = score_boundaries(options.truth, options.result)
-    print(score.to_json() if options.json else score.to_text())
-    return 0
+    return score(arguments)
 
 
 @report_errors

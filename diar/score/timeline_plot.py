@@ -1,0 +1,225 @@
+"""One recording's turns against its reference, and where they are wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from diar.outputs.plots import speaker_color
+from diar.outputs.rttm import Turn
+from diar.score.error_spans import error_spans
+from diar.score.plot_parts import ERROR_COLORS, png, short, summary
+from diar.score.recording import RecordingScore
+
+_UNSCORED = "#e9e9ec"
+_UNMAPPED = ("#55585e", "#8d9097", "#b9bcc2")  # hypothesis speakers without a partner
+_STRIP_SECONDS = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400)
+_TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)  # seconds
+_MOST_STRIPS = 8
+_MOST_LABELS = 12  # lanes up to which each is labelled
+_SHARES_FROM = 1_200  # seconds of a strip from which errors are drawn as shares
+_SHARES = 600  # of a strip
+_DRAWN_SECONDS = 1 / 1_200  # of a strip: what is shorter is drawn as long as that, to be seen
+
+
+def draw_timeline(score: RecordingScore, options: str) -> bytes:
+    """PNG of the reference above the hypothesis, partners in one colour, and what is wrong beneath.
+
+    Long recordings are cut into strips, one below the other; `options` says what was scored.
+    """
+    lanes = _Lanes.of(score)
+    end = max([turn.end for turn in (*score.reference, *score.hypothesis)], default=1.0)
+    length, strips = _divide(end)
+    height = min(4.5, max(1.1, 0.16 * lanes.count + 0.3))
+    figure = Figure(figsize=(17, 1.25 + strips * (height + 0.35)), dpi=100)
+    FigureCanvasAgg(figure)
+    total = float(figure.get_figheight())
+    panels = figure.subplots(strips, 1, squeeze=False)[:, 0]
+    figure.subplots_adjust(
+        left=0.09, right=0.972, top=1 - 0.85 / total, bottom=0.42 / total, hspace=0.35 / height
+    )
+    _timeline_title(figure, score, options, total)
+    for number, axes in enumerate(panels):
+        _draw_strip(axes, score, lanes, number * length, length)
+    unit = f" (share of {length / _SHARES:.0f} s)" if length >= _SHARES_FROM else ""
+    figure.legend(
+        handles=[
+            *(Patch(color=color, label=name + unit) for name, color in ERROR_COLORS.items()),
+            Patch(color=_UNSCORED, label="not scored"),
+            Patch(color=_UNMAPPED[0], label="speaker without a partner in the reference"),
+        ],
+        loc="upper right",
+        bbox_to_anchor=(0.99, 1 - 0.42 / total),
+        ncols=5,
+        fontsize=9,
+        frameon=False,
+    )
+    return png(figure)
+
+
+def _divide(end: float) -> tuple[float, int]:
+    """Seconds a strip and number of strips that show 0 to `end`."""
+    if end <= 60:
+        return max(10, math.ceil(end / 5) * 5), 1
+    length = next(
+        (seconds for seconds in _STRIP_SECONDS if seconds * _MOST_STRIPS >= end), end / _MOST_STRIPS
+    )
+    strips = math.ceil(end / length)
+    rest = end - (strips - 1) * length
+    if strips > 1 and rest < 0.05 * length:  # no strip of its own for a few seconds
+        return end / (strips - 1), strips - 1
+    return length, strips
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """Vertical places of speakers: the reference's, then the hypothesis', then three of errors."""
+
+    reference: dict[str, int]
+    hypothesis: dict[str, int]  # below the reference
+    colors: dict[tuple[str, str], object]  # by side and speaker
+
+    @classmethod
+    def of(cls, score: RecordingScore) -> _Lanes:
+        """Speakers by their first turn; partners in the same order and colour."""
+        reference = {s: i for i, s in enumerate(_by_first_turn(score.reference))}
+        partner = {there: found for found, there in score.mapping.items()}
+        mapped = [partner[s] for s in reference if s in partner]
+        alone = [s for s in _by_first_turn(score.hypothesis) if s not in score.mapping]
+        colors: dict[tuple[str, str], object] = {("r", s): speaker_color(i) for s, i in reference.items()}
+        colors |= {("h", s): colors["r", score.mapping[s]] for s in mapped}
+        colors |= {("h", s): _UNMAPPED[i % len(_UNMAPPED)] for i, s in enumerate(alone)}
+        return cls(reference, {s: i for i, s in enumerate([*mapped, *alone])}, colors)
+
+    @property
+    def first_hypothesis(self) -> float:
+        """Where the hypothesis begins; lanes are 1 high, groups 0.6 apart."""
+        return max(1, len(self.reference)) + 0.6
+
+    @property
+    def first_error(self) -> float:
+        """Where the errors begin."""
+        return self.first_hypothesis + max(1, len(self.hypothesis)) + 0.6
+
+    @property
+    def count(self) -> float:
+        """Height of everything, in lanes."""
+        return self.first_error + 3 * self.error_height
+
+    @property
+    def error_height(self) -> float:
+        """Height of one lane of errors: among many speakers it stays legible."""
+        return max(1.0, (len(self.reference) + len(self.hypothesis)) / 14)
+
+
+def _draw_strip(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, length: float) -> None:
+    end = start + length
+    axes.set_xlim(start, end)
+    axes.set_ylim(lanes.count + 0.1, -0.1)
+    axes.set_facecolor(_UNSCORED)
+    scored = [(a, b - a) for a, b in score.regions if b > start and a < end]
+    axes.broken_barh(scored, (-0.1, lanes.count + 0.2), color="white", linewidth=0, zorder=0)
+    for side, turns, places, first in (
+        ("r", score.reference, lanes.reference, 0.0),
+        ("h", score.hypothesis, lanes.hypothesis, lanes.first_hypothesis),
+    ):
+        for speaker, place in places.items():
+            own = [
+                turn for turn in turns if turn.speaker == speaker and turn.end > start and turn.start < end
+            ]
+            bars = _bars([(turn.start, turn.end) for turn in own], length)
+            color = lanes.colors[side, speaker]
+            axes.broken_barh(bars, (first + place + 0.08, 0.84), facecolor=color, linewidth=0, zorder=2)
+    _draw_errors(axes, score, lanes, start, length)
+    for line in (lanes.first_hypothesis - 0.3, lanes.first_error - 0.3):
+        axes.axhline(line, color="#444444", linewidth=0.8)
+    _label_lanes(axes, lanes)
+    axes.xaxis.set_major_locator(MultipleLocator(_tick(length)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
+    axes.tick_params(axis="x", labelsize=9)
+    axes.grid(axis="x", color="#d5d5d9", linewidth=0.5, zorder=1)
+
+
+def _draw_errors(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, length: float) -> None:
+    """Each error in its place; in strips of many minutes, the share of every few seconds that is wrong."""
+    end = start + length
+    spans = [span for span in error_spans(score) if span.end > start and span.start < end]
+    height = lanes.error_height
+    for place, (name, color) in enumerate(ERROR_COLORS.items()):
+        wrong = [(span.start, span.end) for span in spans if getattr(span, name.replace(" ", "_"))]
+        top = lanes.first_error + place * height
+        if length < _SHARES_FROM:
+            bars = _bars(wrong, length)
+            axes.broken_barh(bars, (top + 0.04, height - 0.08), facecolor=color, linewidth=0, zorder=2)
+        elif wrong:
+            edges = np.linspace(start, end, _SHARES + 1)
+            until = np.interp(edges, np.ravel(wrong), _running_seconds(wrong))
+            floor = top + height - 0.04
+            shares = (height - 0.08) * np.diff(until) / np.diff(edges)
+            axes.stairs(floor - shares, edges, baseline=floor, fill=True, color=color, linewidth=0, zorder=2)
+
+
+def _running_seconds(stretches: Sequence[tuple[float, float]]) -> np.ndarray:
+    """(2n,) seconds inside of n ascending stretches, up to each of their starts and ends."""
+    lengths = np.array([end - start for start, end in stretches])
+    until = np.cumsum(lengths)
+    return np.ravel(np.column_stack([until - lengths, until]))
+
+
+def _label_lanes(axes: Axes, lanes: _Lanes) -> None:
+    named = len(lanes.reference) + len(lanes.hypothesis) <= _MOST_LABELS
+    groups = (("reference", lanes.reference, 0.0), ("hypothesis", lanes.hypothesis, lanes.first_hypothesis))
+    places, labels = [], []
+    for title, speakers, first in groups:
+        if named and speakers:
+            places += [first + place + 0.5 for place in speakers.values()]
+            labels += [short(speaker, 14) for speaker in speakers]
+        middle = first + max(1, len(speakers)) / 2
+        text = title if speakers else f"no {title}"
+        text = text if named else f"{text} ({len(speakers)})"
+        axes.text(
+            -0.083, middle, text, rotation=90, fontsize=9, weight="bold",
+            ha="center", va="center", transform=axes.get_yaxis_transform(), clip_on=False,
+        )  # fmt: skip
+    places += [lanes.first_error + (i + 0.5) * lanes.error_height for i in range(3)]
+    labels += list(ERROR_COLORS)
+    axes.set_yticks(places, labels, fontsize=8)
+    axes.tick_params(axis="y", length=0)
+
+
+def _timeline_title(figure: Figure, score: RecordingScore, options: str, height: float) -> None:
+    amounts = score.amounts
+    figure.text(
+        0.012, 1 - 0.3 / height, f"{short(score.recording, 100)}", fontsize=14, weight="bold", va="center"
+    )
+    speakers = f"speakers {amounts.hypothesis_speakers} found, {amounts.reference_speakers} there"
+    figure.text(0.012, 1 - 0.56 / height, f"{summary(amounts)} · {speakers}", fontsize=10, va="center")
+    figure.text(0.985, 1 - 0.3 / height, options, fontsize=9, va="center", ha="right", color="#444444")
+
+
+def _by_first_turn(turns: Sequence[Turn]) -> list[str]:
+    return list(dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: turn.start)))
+
+
+def _bars(stretches: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
+    """(start, width) of stretches, none too narrow to be seen."""
+    return [(start, max(end - start, length * _DRAWN_SECONDS)) for start, end in stretches]
+
+
+def _tick(length: float) -> float:
+    """Seconds between labels of a strip: a round number, about twelve labels."""
+    return next((step for step in _TICKS if step * 16 >= length), 3600 * math.ceil(length / 3600 / 16))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
