@@ -54,7 +54,7 @@ def score_turns(
     options: ScoreOptions = ScoreOptions(),
     uem: Mapping[str, Sequence[Region]] | None = None,
 ) -> DiarizationScore:
-    """Score every recording of the reference (with a UEM: every one that it names).
+    """Score every recording of the reference (with a UEM: of those that it names).
 
     A recording without hypothesis counts as missed. One without reference is not scored, unless the UEM names
     it: then it has no reference speech and everything found in it is a false alarm. Without a UEM everything
@@ -68,7 +68,8 @@ def score_turns(
     regions = None
     if uem is not None:
         regions = {new: uem[old] for old, new in match_names(wanted, uem).items()}
-    scored = sorted(wanted if regions is None else wanted & set(regions))
+    known = set(reference) | (wanted & set(found))  # of a UEM for a larger set, only these
+    scored = sorted(known if regions is None else known & set(regions))
     if not scored:
         raise ScoreError("nothing to score: the reference and the UEM have no recording in common")
     return DiarizationScore(

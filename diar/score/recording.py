@@ -9,7 +9,7 @@ pieces of a few minutes: all that is measured adds up.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -140,10 +140,10 @@ def _annotation(turns: Sequence[Turn]) -> Annotation:
 
 def _speaker_seconds(
     pieces: Sequence[_Piece],
-) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
     """Scored seconds by (side, speaker), and those shared by (hypothesis, reference) speakers."""
-    seconds: Counter[tuple[str, str]] = Counter()
-    shared: Counter[tuple[str, str]] = Counter()
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
+    shared: dict[tuple[str, str], float] = defaultdict(float)
     for piece in pieces:
         for side, annotation in (("reference", piece.reference), ("hypothesis", piece.hypothesis)):
             for speaker, duration in annotation.chart():
@@ -155,7 +155,7 @@ def _speaker_seconds(
     return seconds, shared
 
 
-def _map_speakers(shared: Counter[tuple[str, str]]) -> dict[str, str]:
+def _map_speakers(shared: dict[tuple[str, str], float]) -> dict[str, str]:
     """Hypothesis to reference speakers, one to one, so that the seconds they share are the most."""
     found = sorted({pair[0] for pair in shared})
     there = sorted({pair[1] for pair in shared})
@@ -192,7 +192,7 @@ def _measure(piece: _Piece, mapping: dict[str, str]) -> Amounts:
 
 
 def _jaccard_errors(
-    seconds: Counter[tuple[str, str]], shared: Counter[tuple[str, str]], mapping: dict[str, str]
+    seconds: dict[tuple[str, str], float], shared: dict[tuple[str, str], float], mapping: dict[str, str]
 ) -> float:
     """Sum over reference speakers of 1 - intersection / union with the partner."""
     error = float(sum(side == "reference" for side, _ in seconds))

@@ -35,9 +35,11 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
 
     Long recordings are cut into strips, one below the other; `options` says what was scored.
     """
-    lanes = _Lanes.of(score)
     end = max([turn.end for turn in (*score.reference, *score.hypothesis)], default=1.0)
     length, strips = _divide(end)
+    lanes = _Lanes.of(score, shares=length >= _SHARES_FROM)
+    if lanes.shares:
+        options += f" · errors as share of every {length / _SHARES:.0f} s"
     height = min(4.5, max(1.1, 0.16 * lanes.count + 0.3))
     figure = Figure(figsize=(17, 1.25 + strips * (height + 0.35)), dpi=100)
     FigureCanvasAgg(figure)
@@ -49,10 +51,9 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
     _timeline_title(figure, score, options, total)
     for number, axes in enumerate(panels):
         _draw_strip(axes, score, lanes, number * length, length)
-    unit = f" (share of {length / _SHARES:.0f} s)" if length >= _SHARES_FROM else ""
     figure.legend(
         handles=[
-            *(Patch(color=color, label=name + unit) for name, color in ERROR_COLORS.items()),
+            *(Patch(color=color, label=name) for name, color in ERROR_COLORS.items()),
             Patch(color=_UNSCORED, label="not scored"),
             Patch(color=_UNMAPPED[0], label="speaker without a partner in the reference"),
         ],
@@ -86,9 +87,10 @@ class _Lanes:
     reference: dict[str, int]
     hypothesis: dict[str, int]  # below the reference
     colors: dict[tuple[str, str], object]  # by side and speaker
+    shares: bool  # errors are drawn as shares of time
 
     @classmethod
-    def of(cls, score: RecordingScore) -> _Lanes:
+    def of(cls, score: RecordingScore, shares: bool) -> _Lanes:
         """Speakers by their first turn; partners in the same order and colour."""
         reference = {s: i for i, s in enumerate(_by_first_turn(score.reference))}
         partner = {there: found for found, there in score.mapping.items()}
@@ -97,7 +99,7 @@ class _Lanes:
         colors: dict[tuple[str, str], object] = {("r", s): speaker_color(i) for s, i in reference.items()}
         colors |= {("h", s): colors["r", score.mapping[s]] for s in mapped}
         colors |= {("h", s): _UNMAPPED[i % len(_UNMAPPED)] for i, s in enumerate(alone)}
-        return cls(reference, {s: i for i, s in enumerate([*mapped, *alone])}, colors)
+        return cls(reference, {s: i for i, s in enumerate([*mapped, *alone])}, colors, shares)
 
     @property
     def first_hypothesis(self) -> float:
@@ -117,7 +119,7 @@ class _Lanes:
     @property
     def error_height(self) -> float:
         """Height of one lane of errors: among many speakers it stays legible."""
-        return max(1.0, (len(self.reference) + len(self.hypothesis)) / 14)
+        return max(2.0 if self.shares else 1.0, (len(self.reference) + len(self.hypothesis)) / 14)
 
 
 def _draw_strip(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, length: float) -> None:
@@ -156,7 +158,7 @@ def _draw_errors(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float,
     for place, (name, color) in enumerate(ERROR_COLORS.items()):
         wrong = [(span.start, span.end) for span in spans if getattr(span, name.replace(" ", "_"))]
         top = lanes.first_error + place * height
-        if length < _SHARES_FROM:
+        if not lanes.shares:
             bars = _bars(wrong, length)
             axes.broken_barh(bars, (top + 0.04, height - 0.08), facecolor=color, linewidth=0, zorder=2)
         elif wrong:
