@@ -45,8 +45,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         archive = folder / "archive"
-        if not archive.exists():
-            make_archive(archive, options.files)
+        if archive.exists():
+            parser.error(f"--keep {folder} holds an earlier run; name an empty folder")
+        make_archive(archive, options.files)
         rows = []
         for workers in options.workers:
             out = folder / f"embeddings_{workers}"

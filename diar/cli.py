@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=commands, metavar="COMMAND")
     chosen = parser.parse_args(arguments[:1] or ["--help"]).command
     try:
-        return commands[chosen](arguments[1:])
+        code = commands[chosen](arguments[1:])
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # `diar status E | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -23,6 +23,8 @@ def report_errors(command: Callable[..., int]) -> Callable[..., int]:
             return command(*arguments, **options)
         except DiarError as error:
             print(f"error: {error}", file=sys.stderr)
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; `diar.cli.main` ends quietly
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             print(f"error: {error.strerror or error}{where}", file=sys.stderr)

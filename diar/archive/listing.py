@@ -16,6 +16,8 @@ from diar.archive.recording import ListingError, Recording, has_audio_suffix, na
 
 __all__ = ["Listing", "ListingError", "Recording", "list_recordings"]
 
+# What only outputs of stage 1 and stage 2 hold; links to audio in them are not new recordings
+_OUTPUT_MARKS = ("_extraction", "speaker_boundary_detection_result.json")
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -149,16 +151,21 @@ class _LocalLister:
         """Add the files of one folder; returns its sub-folders."""
         below = []
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        below.append(entry.path)
-                    elif entry.is_dir():
-                        self._linked.append(entry.path)
-                    else:
-                        self._add(entry.path)
+            with os.scandir(folder) as scanned:
+                entries = list(scanned)
+            made = next((entry.name for entry in entries if entry.name in _OUTPUT_MARKS), None)
+            if made and folder != self._root:
+                self._warnings.append(f"{folder}: left out, it is an output of diar ({made})")
+                return []
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+                elif entry.is_dir():
+                    self._linked.append(entry.path)
+                else:
+                    self._add(entry.path)
         except OSError as error:
             self._warnings.append(f"{folder}: cannot be read ({error.strerror})")
         return below

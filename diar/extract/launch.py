@@ -89,6 +89,22 @@ def _check_port(port: int) -> None:
             raise DiarError(f"--port {port}: {error.strerror}; leave it out to take any free port") from None
 
 
+def check_restarts() -> None:
+    """Refuse restarts by torchrun over several machines.
+
+    Their agents count restarts each on its own, so the ranks of two machines would wait for each other in
+    different rounds for ever.
+
+    Raises:
+        DiarError: there are several machines and `--max-restarts` is not 0.
+    """
+    machines = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    if machines > 1 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
+        raise DiarError(
+            f"{machines} machines: start torchrun with --max-restarts 0, and let the scheduler start it again"
+        )
+
+
 def end_with_parent() -> None:
     """Let this rank end soon after its launcher was killed, so that no orphan writes beside a new run."""
     parent = os.getppid()

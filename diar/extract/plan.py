@@ -55,14 +55,18 @@ def make_plan(
     recordings: list[Recording],
     limits: ShardLimits,
     previous: pa.Table | None = None,
+    *,
+    first_shard: int = 0,
     redo: frozenset[str] = frozenset(),
 ) -> pa.Table:
     """The plan for `recordings`, keeping what `previous` settled.
 
     Args:
-        recordings: the archive as it is listed now, in order.
+        recordings: the archive as it is listed now, in order. What it no longer has leaves the plan; if it
+            comes back, its tracks are still there.
         limits: of new shards.
-        previous: an earlier plan of the same output. Recordings in it that the listing no longer has stay.
+        previous: an earlier plan of the same output.
+        first_shard: number of the first new shard, above all that were ever used.
         redo: ids that get a new shard although nothing changed (failed ones to try again).
     """
     settled = _settled(previous)
@@ -72,14 +76,9 @@ def make_plan(
         if (size, mtime) == (recording.size, recording.mtime) and recording.recording_id not in redo:
             shard_of[recording.recording_id] = shard
     new = [recording for recording in recordings if recording.recording_id not in shard_of]
-    first = 1 + max((shard for shard, _, _ in settled.values()), default=-1)
-    for recording, shard in zip(new, assign_shards(new, limits, first).tolist(), strict=True):
+    for recording, shard in zip(new, assign_shards(new, limits, first_shard).tolist(), strict=True):
         shard_of[recording.recording_id] = shard
     plan = _table(recordings, [shard_of[recording.recording_id] for recording in recordings])
-    if previous is not None:
-        vanished = previous.filter(np.array([key not in shard_of for key in settled], bool))
-        positions = pa.array(np.arange(len(plan), len(plan) + len(vanished)))
-        plan = pa.concat_tables([plan, vanished.set_column(1, "position", positions)])
     return plan.sort_by([("shard", "ascending"), ("position", "ascending")])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ from diar.extract.progress import Totals
 from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
 from diar.store.layout import Layout
-from diar.store.reader import done_shards, read_config, read_plan
+from diar.store.reader import StoreError, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
 
 _LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
@@ -71,23 +73,22 @@ class Identity:
 
 def settle_plan(
     config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
-) -> tuple[pa.Table, Listing]:
-    """List the archive, check the output belongs to it, and publish the plan.
+) -> tuple[pa.Table, list[str]]:
+    """List the archive, check the output belongs to it, and publish the plan; returns it with warnings.
 
     Raises:
         ExtractError: nothing to do, or the output belongs to another model, setting or archive.
     """
-    if config.overwrite:
+    if config.overwrite and not _overwritten_by_this_job(layout):
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
     listing = list_archive(config)
-    previous = read_plan(layout) if storage.exists(layout.plan) else None
-    if previous is not None:
-        sweep_unfinished(layout, previous)
+    previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
-    plan = make_plan(listing.recordings, shard_limits(config, listing), previous, redo)
-    if previous is None or not plan.equals(previous):
-        save_plan(layout, plan)
+    used = done_shards(layout) if previous is None else [*done_shards(layout), *previous["shard"].to_pylist()]
+    first_shard = 1 + max(used, default=-1)
+    limits = shard_limits(config, listing)
+    plan = make_plan(listing.recordings, limits, previous, first_shard=first_shard, redo=redo)
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
@@ -95,9 +96,42 @@ def settle_plan(
         "settings": identity.settings,
         "metadata": metadata,
         "diar_version": diar.__version__,
+        "job": _job() if config.overwrite else None,
     }
+    # Before the plan: a plan never stands without what it belongs to
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
-    return plan, listing
+    if previous is None or not plan.equals(previous):
+        save_plan(layout, plan)
+    return plan, [*listing.warnings, *_gone(previous, plan)]
+
+
+def _previous_plan(layout: Layout) -> pa.Table | None:
+    """The earlier plan, with what killed writers left swept away; without one, old shards mean nothing."""
+    if storage.exists(layout.plan):
+        previous = read_plan(layout)
+        sweep_unfinished(layout, previous)
+        return previous
+    for name in storage.list_names(layout.shards):
+        storage.remove(storage.join(layout.shards, name))
+    return None
+
+
+def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
+    if previous is None:
+        return []
+    count = pc.sum(
+        pc.invert(pc.is_in(previous["recording_id"], plan["recording_id"].combine_chunks()))
+    ).as_py()
+    return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
+
+
+def _job() -> str:
+    """Names this job through all restarts of its workers: the launcher is their parent."""
+    return f"{socket.gethostname()}:{os.getppid()}:{os.environ.get('TORCHELASTIC_RUN_ID', '')}"
+
+
+def _overwritten_by_this_job(layout: Layout) -> bool:
+    return storage.exists(layout.config) and read_config(layout).get("job") == _job()
 
 
 def archive_root(config: ExtractConfig) -> str:
@@ -158,15 +192,22 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
 
 def remove_extraction(layout: Layout) -> None:
     """Delete an earlier extraction's files, and nothing else."""
-    if not storage.exists(layout.plan):
-        return
-    for recording_id in read_plan(layout, columns=["recording_id"])["recording_id"].to_pylist():
-        storage.remove(layout.tracks(recording_id))
+    if storage.exists(layout.plan):
+        for recording_id in _planned_ids(layout):
+            storage.remove(layout.tracks(recording_id))
     for folder in (layout.shards, storage.join(layout.private, "progress")):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
-    for url in (layout.statistics, layout.config, layout.plan):
+    for url in (layout.statistics, layout.plan, layout.config):
         storage.remove(url)
+
+
+def _planned_ids(layout: Layout) -> list[str]:
+    try:
+        ids: list[str] = read_plan(layout, columns=["recording_id"])["recording_id"].to_pylist()
+    except StoreError:
+        return []  # damaged: which tracks there are is not known, so they stay
+    return ids
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:

@@ -31,8 +31,9 @@ class Counters:
 
     files: int = 0
     failed: int = 0
-    skipped: int = 0  # of `files`, published by an interrupted run
     bytes: int = 0
+    skipped_files: int = 0  # published by an interrupted run
+    skipped_bytes: int = 0
     audio_seconds: float = 0.0
     compute_seconds: float = 0.0
     decode_wait_seconds: float = 0.0
@@ -98,6 +99,7 @@ class ProgressReporter:
             "started": time.time(),
             "totals": asdict(totals),
         }
+        self._warned = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._display = Display(totals) if rank == 0 else None
@@ -122,9 +124,14 @@ class ProgressReporter:
 
     def _tick(self) -> None:
         record = {**self._identity, "updated": time.time(), "counters": asdict(self._counters)}
-        storage.write_bytes_atomic(self._layout.progress(self._rank), json.dumps(record).encode())
-        if self._display:
-            self._display.show(sum_counters(read_ranks(self._layout)))
+        try:
+            storage.write_bytes_atomic(self._layout.progress(self._rank), json.dumps(record).encode())
+            if self._display:
+                self._display.show(sum_counters(read_ranks(self._layout)))
+        except OSError as error:  # a full disk, say: the work itself will tell, progress must not end it
+            if not self._warned:
+                print(f"warning: progress cannot be written: {error}", file=sys.stderr, flush=True)
+            self._warned = True
 
 
 def read_ranks(layout: Layout) -> list[dict[str, Any]]:
@@ -157,7 +164,7 @@ class Display:
     def show(self, done: Counters) -> None:
         """Update the bar, or print a line if the last one is old enough."""
         if self._bar is not None:
-            self._bar.n = min(self._totals.bytes_before + done.bytes, self._totals.bytes)
+            self._bar.n = min(self._totals.bytes_before + done.skipped_bytes + done.bytes, self._totals.bytes)
             self._bar.set_description_str(self.describe(done))
         elif time.monotonic() - self._last_line >= _PLAIN_INTERVAL:
             self._last_line = time.monotonic()
@@ -176,7 +183,7 @@ class Display:
 def describe(totals: Totals, done: Counters, elapsed: float) -> str:
     """A sentence about a running job; `elapsed` in seconds."""
     parts = [
-        f"{totals.files_before + done.files:,}/{totals.files:,} files",
+        f"{totals.files_before + done.skipped_files + done.files:,}/{totals.files:,} files",
         f"{done.audio_seconds / 3600:.2f} h audio",
         f"{done.audio_seconds / max(elapsed, 1e-9):.0f} × real time",
         f"ETA {_eta(totals, done, elapsed)}",
@@ -188,6 +195,6 @@ def describe(totals: Totals, done: Counters, elapsed: float) -> str:
 def _eta(totals: Totals, done: Counters, elapsed: float) -> str:
     if not done.bytes:
         return "?"
-    remaining = max(0, totals.bytes - totals.bytes_before - done.bytes)
+    remaining = max(0, totals.bytes - totals.bytes_before - done.skipped_bytes - done.bytes)
     seconds = round(remaining * elapsed / done.bytes)
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -23,7 +23,7 @@ from diar.errors import DiarError
 from diar.extract import devices, launch
 from diar.extract.chunks import ChunkSettings
 from diar.extract.plan import claim_order, shard_recordings
-from diar.extract.prepare import Identity, exclusive, job_totals, settle_plan
+from diar.extract.prepare import ExtractError, Identity, exclusive, job_totals, settle_plan
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.tracks import TrackEmbedder
@@ -35,6 +35,7 @@ from diar.store.layout import Layout
 from diar.store.writer import Writer
 
 T = TypeVar("T")
+_MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can do something about
 
 DEFAULT_MODEL = "campplus-zh-en"
 # A rank may wait for another one's last shard, which can be a day of audio
@@ -48,6 +49,7 @@ def run_rank(config: ExtractConfig) -> int:
     the workers again for them.
     """
     launch.end_with_parent()
+    launch.check_restarts()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     store, rank, world_size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))
     store.set_timeout(_TIMEOUT)
@@ -125,19 +127,25 @@ class Rank:
     ) -> tuple[str, list[int], Totals]:
         """On rank 0: settle the plan; returns what the other ranks need of it."""
         stack.enter_context(exclusive(self.layout))
-        plan, listing = settle_plan(self.config, self.layout, identity, metadata)
-        for warning in listing.warnings:
+        plan, warnings = settle_plan(self.config, self.layout, identity, metadata)
+        for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return uuid.uuid4().hex, claim_order(plan).tolist(), job_totals(self.layout, plan)
 
     def _work(self, worker: ShardWorker, order: list[int]) -> None:
-        for shard in self._claims(order):
-            worker.run(shard, shard_recordings(self.layout, shard))
+        """Do claimed shards; an error here lets the other ranks stop after the shard that they are at."""
+        try:
+            for shard in self._claims(order):
+                worker.run(shard, shard_recordings(self.layout, shard))
+        except _MENDABLE as error:
+            print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
+            self.store.set("failed", str(self.rank))
+            raise
 
     def _claims(self, order: list[int]) -> Iterator[int]:
         """Shards for this rank, from a counter that all ranks share; finished ones are passed over."""
         counter = dist.PrefixStore("claims", self.store)
-        while (claim := counter.add("next", 1) - 1) < len(order):
+        while (claim := counter.add("next", 1) - 1) < len(order) and not self.store.check(["failed"]):
             if not storage.exists(self.layout.shard(order[claim])):
                 yield order[claim]
 
@@ -157,6 +165,12 @@ class Rank:
         """On rank 0: write the statistics, tell the user, return the exit code."""
         statistics = write_statistics(self.layout, metadata, ranks)
         print_summary(self.layout, statistics)
+        done = statistics["recordings"]["ok"] + statistics["recordings"]["failed"]
+        if done != statistics["recordings"]["planned"]:
+            raise ExtractError(
+                f"{statistics['recordings']['planned'] - done} recordings have no result although all shards "
+                f"are done; remove {self.layout.shards} and run again (what is published stays)"
+            )
         return launch.EXIT_FAILURES if statistics["recordings"]["failed"] else launch.EXIT_OK
 
     def _agree(self, action: Callable[[], T]) -> T:
@@ -186,7 +200,7 @@ class Rank:
 def _attempt(action: Callable[[], Any]) -> tuple[Any, str | None]:
     try:
         return action(), None
-    except (DiarError, OSError, pa.ArrowException) as error:
+    except _MENDABLE as error:
         return None, str(error)
 
 

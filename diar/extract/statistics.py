@@ -53,7 +53,7 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
         "this_run": {
             "seconds": seconds,
             "recordings": sum(rank["files"] for rank in ranks),
-            "already_published": sum(rank["skipped"] for rank in ranks),
+            "already_published": sum(rank["skipped_files"] for rank in ranks),
             "audio_seconds": audio,
             "times_real_time": audio / max(seconds, 1e-9),
             "ranks": ranks,

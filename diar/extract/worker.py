@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from diar.archive import storage
 from diar.archive.listing import Recording
 from diar.config import ExtractConfig
 from diar.extract.chunks import Chunk, ChunkSettings
@@ -113,8 +114,8 @@ class ShardWorker:
             row = self._published(recording)
             if row is not None:
                 rows[position] = row
-                self._counters.skipped += 1
-                self._count(row, recording)
+                self._counters.skipped_files += 1
+                self._counters.skipped_bytes += recording.size
         todo = [(position, r) for position, r in enumerate(recordings) if position not in rows]
         for position, row in self._compute(todo):
             rows[position] = row
@@ -205,5 +206,6 @@ class ShardWorker:
         self._counters.bytes += recording.size
         self._counters.audio_seconds += row.duration
         if row.status != OK:
+            storage.remove(self._writer.layout.tracks(row.recording_id))  # of an earlier, better version
             self._counters.failed += 1
             log.warning("%s: %s: %s", row.status, row.recording_id, row.error)

@@ -80,6 +80,19 @@ def test_links_are_followed_once_and_never_in_circles(tmp_path: Path) -> None:
     assert (broken.size, broken.mtime) == (0, 0.0)
 
 
+def test_results_of_diar_inside_the_archive_are_no_audio(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "a.wav",
+        "R/speaker_001/a.wav",
+        "R/speaker_boundary_detection_result.json",
+        "E/_extraction/x.wav",
+    )
+    listing = list_recordings(str(tmp_path))
+    assert [recording.recording_id for recording in listing.recordings] == ["a.wav"]
+    assert len(listing.warnings) == 2
+
+
 def test_the_output_inside_the_input_is_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "out/b.wav", "out/deep/c.wav", "other/d.wav")
     (tmp_path / "link").symlink_to(tmp_path / "out")

@@ -114,7 +114,7 @@ def test_an_archive_without_a_readable_file_ends_with_failures(tiny_model_dir: P
             lambda folder: (folder.mkdir(), (folder / "a.txt").write_text("x")),
             "1 files there have no audio suffix",
         ),
-        (lambda folder: None, "archive"),
+        (lambda folder: None, "does not exist"),
     ],
     ids=["empty", "no audio", "missing"],
 )

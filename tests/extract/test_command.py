@@ -100,6 +100,51 @@ def test_running_again_does_nothing_and_new_and_changed_files_are_added(
     assert statistics["this_run"]["recordings"] == 2
 
 
+def test_what_left_the_archive_leaves_the_index_and_comes_back_for_free(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    archive, out = write_archive(tmp_path / "archive", [1.0] * 6), tmp_path / "out"
+    model = ("--model_dir", tiny_model_dir, "--workers", 1)
+    (archive / "bad.wav").write_text("no audio")
+    assert extract(archive, out, *model).returncode == 3
+    (archive / "bad.wav").unlink()
+    away = tmp_path / "away.wav"
+    (archive / "part_0/0.wav").rename(away)
+    fewer = extract(archive, out, *model)
+    assert fewer.returncode == 0, fewer.stderr
+    assert "2 recordings are no longer in the archive" in fewer.stderr
+    assert len(load_index(str(out))) == 5
+    away.rename(archive / "part_0/0.wav")
+    before = (out / "part_0/0.wav.parquet").stat().st_mtime_ns
+    assert extract(archive, out, *model).returncode == 0
+    assert (out / "part_0/0.wav.parquet").stat().st_mtime_ns == before
+    assert load_index(str(out)).unfinished == 0
+
+
+def test_a_recording_that_fails_now_keeps_no_old_tracks(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive, out = write_archive(tmp_path / "archive", [1.0] * 2), tmp_path / "out"
+    model = ("--model_dir", tiny_model_dir, "--workers", 1)
+    assert extract(archive, out, *model).returncode == 0
+    (archive / "part_0/0.wav").write_text("damaged since")
+    assert extract(archive, out, *model).returncode == 3
+    assert not (out / "part_0/0.wav.parquet").exists()
+    assert load_index(str(out)).status == ["undecodable", "ok"]
+
+
+def test_a_lost_plan_is_made_again_from_what_is_published(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive, out = write_archive(tmp_path / "archive", [1.0] * 20), tmp_path / "out"
+    model = ("--model_dir", tiny_model_dir, "--workers", 1)
+    assert extract(archive, out, *model).returncode == 0
+    write_noise(archive / "part_0" / "new.wav", 2.0, 99)
+    assert extract(archive, out, *model).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav.parquet")}
+    Path(Layout(str(out)).plan).unlink()
+    assert extract(archive, out, *model).returncode == 0
+    index = load_index(str(out))
+    assert (len(index), index.unfinished) == (21, 0)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.wav.parquet")} == before
+
+
 def test_another_model_setting_or_archive_in_the_same_output_is_refused(
     archive: Path, output: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:

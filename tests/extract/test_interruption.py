@@ -97,7 +97,9 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
     assert not list(out.rglob(".*")), "temporary files are left"
 
 
-def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_started_again_and_overwrites_only_once(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
     fixed = (
@@ -113,7 +115,7 @@ def test_a_killed_worker_is_started_again(tiny_model_dir: Path, tmp_path: Path) 
         tiny_model_dir,
     )
     process = subprocess.Popen(
-        command("extract_embeddings_multigpu.py", *fixed),
+        command("extract_embeddings_multigpu.py", *fixed, "--overwrite"),
         env=clean_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -85,7 +85,9 @@ def test_a_row_that_moved_to_a_new_shard_is_read_from_there_only(extraction) -> 
     layout, _, rows = extraction
     listed = [Recording(name, f"/audio/{name}", 10, 1.0) for name in NAMES]
     previous = pq.read_table(layout.plan)
-    save_plan(layout, make_plan(listed, ShardLimits(2, 10**9), previous, redo=frozenset({"bad.wav"})))
+    save_plan(
+        layout, make_plan(listed, ShardLimits(2, 10**9), previous, first_shard=2, redo=frozenset({"bad.wav"}))
+    )
     assert load_index(layout.root).unfinished == 1
     again = replace(rows[2], status="ok", error="", embedding=rows[0].embedding)
     Writer(layout, DIMENSION, METADATA).write_shard(2, [again])
