@@ -78,7 +78,7 @@ def synthesise_archive(
     utterances = plan_archive(VOICES[:speakers], files_per_speaker, np.random.default_rng(seed))
     rows, num_samples = [], 0
     waveforms = speak_all([(utterance.voice, utterance.text) for utterance in utterances])
-    progress = tqdm(waveforms, total=len(utterances), desc="speaking", unit="file")
+    progress = tqdm(waveforms, total=len(utterances), desc="speaking", unit="file", disable=None)
     for index, (utterance, waveform) in enumerate(zip(utterances, progress, strict=True)):
         path = Path(f"part_{index // FILES_PER_FOLDER}") / f"{index}.wav"
         file = out / "audio" / path
