@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
@@ -48,12 +49,24 @@ def run_diar(*arguments: object) -> subprocess.CompletedProcess:
     return run_module("diar", *arguments)
 
 
+def extract_arguments(archive: object, output: object, *arguments: object) -> tuple[object, ...]:
+    """Of stage 1 on the CPU, without a segmentation model unless `arguments` name one."""
+    fixed = ("--input_dir", archive, "--output_dir", output, "--device", "cpu", "--segmentation", "none")
+    return (*fixed, *arguments)
+
+
 def extract(
     archive: object, output: object, *arguments: object, **options: str
 ) -> subprocess.CompletedProcess:
-    """Run stage 1 on the CPU, without a segmentation model unless the arguments name one."""
-    fixed = ("--input_dir", archive, "--output_dir", output, "--device", "cpu", "--segmentation", "none")
-    return run("extract_embeddings_multigpu.py", *fixed, *arguments, **options)
+    """Run stage 1 to its end."""
+    return run("extract_embeddings_multigpu.py", *extract_arguments(archive, output, *arguments), **options)
+
+
+def start_extract(archive: object, output: object, *arguments: object, **options: Any) -> subprocess.Popen:
+    """Start stage 1; `options` are those of Popen."""
+    call = command("extract_embeddings_multigpu.py", *extract_arguments(archive, output, *arguments))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(call, env=clean_environment(), **{**quiet, **options})
 
 
 def detect(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:

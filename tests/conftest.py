@@ -6,38 +6,38 @@ from pathlib import Path
 import pytest
 import yaml
 
+from diar.models import hub
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+SHARED = Path(os.environ.get("DIAR_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder with real speech and reference arrays; tests that need it skip without it."""
-    folder = Path(os.environ.get("DIAR_SHARED", ROOT.parent / "shared"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data: {folder} does not exist (DIAR_SHARED names another place)")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data: {SHARED} does not exist (DIAR_SHARED names another place)")
+    return SHARED
 
 
 @pytest.fixture(scope="session")
 def campplus_dir() -> Path:
-    """The default encoder's model directory: from `../shared`, else fetched by name into the cache."""
-    folder = Path(os.environ.get("DIAR_SHARED", ROOT.parent / "shared")) / "models" / "campplus-zh-en"
-    if folder.is_dir():
-        return folder
-    from diar.models import hub
-
-    return hub.fetch("campplus-zh-en")
+    """The default encoder's model directory."""
+    return named_weights("campplus-zh-en")
 
 
 @pytest.fixture(scope="session")
 def segmentation_dir() -> Path:
-    """The segmentation model's directory: from `../shared`, else fetched by name into the cache."""
-    folder = Path(os.environ.get("DIAR_SHARED", ROOT.parent / "shared")) / "models" / "segmentation-3.0"
-    if folder.is_dir():
-        return folder
-    from diar.models import hub
+    """The segmentation model's directory."""
+    return named_weights("segmentation-3.0")
 
-    return hub.fetch("segmentation-3.0")
+
+def named_weights(name: str) -> Path:
+    """Model directory from `../shared`, else fetched by name into the cache."""
+    folder = SHARED / "models" / name
+    return folder if folder.is_dir() else hub.fetch(name)
 
 
 @pytest.fixture(scope="session")

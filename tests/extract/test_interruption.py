@@ -1,6 +1,6 @@
 """kill -9 at random moments: what was published stays, nothing is computed twice, the end is the same.
 
-Four kills by default, one of each kind and one more; DIAR_KILLS=10 for the full exercise.
+Three kills by default, one of each kind; DIAR_KILLS=10 for the full exercise.
 """
 
 import os
@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from diar.store.layout import Layout
-from tests.commands import clean_environment, command, extract, write_archive
+from tests.commands import extract, start_extract, write_archive
 from tests.extract.comparison import assert_same_extraction
 
-KILLS = int(os.environ.get("DIAR_KILLS", "4"))
+KILLS = int(os.environ.get("DIAR_KILLS", "3"))
 TARGETS = ("one worker", "all", "launcher")
 
 
@@ -63,16 +63,10 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
     assert extract(archive, whole, *model).returncode == 0
 
     out = tmp_path / "out"
-    fixed = ("--input_dir", archive, "--output_dir", out, "--device", "cpu", "--segmentation", "none", *model)
     interrupted = 0
     for number in range(KILLS):
         before = published(out)
-        process = subprocess.Popen(
-            command("extract_embeddings_multigpu.py", *fixed, "--max_restarts", "0"),
-            env=clean_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = start_extract(archive, out, *model, "--max_restarts", 0)
         launcher = psutil.Process(process.pid)
         started = wait_until(lambda seen=before: len(published(out)) > len(seen) + 1, 60)
         assert started or process.poll() is not None
@@ -102,24 +96,7 @@ def test_a_killed_worker_is_started_again_and_overwrites_only_once(
 ) -> None:
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
-    fixed = (
-        "--input_dir",
-        archive,
-        "--output_dir",
-        out,
-        "--device",
-        "cpu",
-        "--segmentation",
-        "none",
-        "--model_dir",
-        tiny_model_dir,
-    )
-    process = subprocess.Popen(
-        command("extract_embeddings_multigpu.py", *fixed, "--overwrite"),
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_extract(archive, out, "--model_dir", tiny_model_dir, "--overwrite")
     assert wait_until(lambda: len(published(out)) > 2, 60)
     before = published(out)
     kill(psutil.Process(process.pid), "one worker", random.Random(1))
@@ -132,25 +109,8 @@ def test_a_killed_worker_is_started_again_and_overwrites_only_once(
 def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
-    fixed = (
-        "--input_dir",
-        archive,
-        "--output_dir",
-        out,
-        "--device",
-        "cpu",
-        "--segmentation",
-        "none",
-        "--model_dir",
-        tiny_model_dir,
-    )
-    process = subprocess.Popen(
-        command("extract_embeddings_multigpu.py", *fixed),
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    terminal = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = start_extract(archive, out, "--model_dir", tiny_model_dir, **terminal)
     assert wait_until(lambda: Path(Layout(str(out)).plan).exists(), 60)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
