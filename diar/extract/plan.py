@@ -112,7 +112,7 @@ def failed_ids(layout: Layout) -> frozenset[str]:
 
 def claim_order(plan: pa.Table) -> np.ndarray:
     """Shard numbers, the largest in bytes first, so that none is left over at the end for one rank."""
-    sizes = plan.group_by("shard").aggregate([("size", "sum")])
+    sizes = plan.group_by("shard", use_threads=False).aggregate([("size", "sum")])
     ordered = sizes.sort_by([("size_sum", "descending"), ("shard", "ascending")])
     return ordered["shard"].to_numpy()
 

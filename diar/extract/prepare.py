@@ -1,15 +1,11 @@
-"""What happens once before the ranks start working: identity of the extraction, listing, plan, lock."""
+"""What happens once before the ranks start working: identity of the extraction, listing, plan."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,8 +24,6 @@ from diar.models.wespeaker import SpeakerModel
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
-
-_LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
 
 
 class ExtractError(DiarError):
@@ -215,30 +209,3 @@ def job_totals(layout: Layout, plan: pa.Table) -> Totals:
     done = plan.filter(pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32())))
     size = plan["size"].to_numpy()
     return Totals(len(plan), int(size.sum()), len(done), int(done["size"].to_numpy().sum()))
-
-
-@contextmanager
-def exclusive(layout: Layout) -> Iterator[None]:
-    """Keep a second run out of a local output directory while this one works.
-
-    Raises:
-        ExtractError: another run holds it.
-    """
-    path = storage.local_path(layout.lock)
-    if path is None:  # object stores have no locks
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        deadline = time.monotonic() + _LOCK_WAIT
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ExtractError(
-                        f"another run is writing to {layout.root}; wait for it or stop it"
-                    ) from None
-                time.sleep(0.2)
-        yield

@@ -22,8 +22,9 @@ from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract import devices, launch
 from diar.extract.chunks import ChunkSettings
+from diar.extract.lock import exclusive
 from diar.extract.plan import claim_order, shard_recordings
-from diar.extract.prepare import ExtractError, Identity, exclusive, job_totals, settle_plan
+from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.tracks import TrackEmbedder

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import Any
 
 from diar.archive import storage
+from diar.extract.lock import is_locked
 from diar.extract.progress import Totals, describe, read_ranks, sum_counters
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows, read_config
@@ -29,7 +31,7 @@ def print_status(output_dir: str, *, list_failures: bool) -> int:
     ranks = read_ranks(layout)
     if done == planned:
         _print_speed(layout)
-    elif ranks and time.time() - max(rank["updated"] for rank in ranks) < _ALIVE_SECONDS:
+    elif ranks and _running(layout, ranks):
         _print_running(ranks)
     else:
         print("stopped before the end: the same extract command goes on from here")
@@ -39,6 +41,13 @@ def print_status(output_dir: str, *, list_failures: bool) -> int:
     if done < planned:
         return 1
     return 3 if failed else 0
+
+
+def _running(layout: Layout, ranks: list[dict[str, Any]]) -> bool:
+    if time.time() - max(rank["updated"] for rank in ranks) > _ALIVE_SECONDS:
+        return False
+    here = ranks[0]["host"] == socket.gethostname() and storage.local_path(layout.lock) is not None
+    return is_locked(layout) if here else True
 
 
 def _print_running(ranks: list[dict[str, Any]]) -> None:

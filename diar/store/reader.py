@@ -123,7 +123,8 @@ def finished_rows(layout: Layout, columns: list[str] | None = None) -> pa.Table:
         {"shard": shard_of_row, "recording_id": rows["recording_id"], "row": np.arange(len(rows))}
     )
     plan = read_plan(layout, columns=["shard", "position", "recording_id"])
-    kept = keys.join(plan, ["shard", "recording_id"], join_type="inner").sort_by("position")
+    joined = keys.join(plan, ["shard", "recording_id"], join_type="inner", use_threads=False)
+    kept = joined.sort_by("position")
     return rows.take(kept["row"])
 
 
@@ -159,6 +160,7 @@ def _read(url: str, **options: Any) -> pa.Table:
         raise StoreError(f"{url} is missing; run extract_embeddings_multigpu.py again to restore it")
     try:
         with storage.open_binary(url) as file:
-            return pq.read_table(file, **options)
+            # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
+            return pq.read_table(file, use_threads=False, **options)
     except pa.ArrowInvalid as error:
         raise StoreError(f"{url} is damaged ({error}); delete it and run stage 1 again") from None

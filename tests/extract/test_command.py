@@ -1,6 +1,9 @@
 """Stage 1 through its real command: two workers over gloo, a real network, real files."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from diar.models.features import Fbank, cmn
 from diar.models.wespeaker import open_model_dir
 from diar.store.layout import Layout
 from diar.store.reader import load_index
-from tests.commands import ROOT, extract, run, run_diar, run_module, write_archive, write_noise
+from tests.commands import ROOT, extract, run, run_diar, run_module, start_extract, write_archive, write_noise
 from tests.extract.comparison import assert_same_extraction, read_tracks
 
 DURATIONS = [0.5, 1.0, 1.0, 1.5, 2.0, 3.1, 3.1, 40.0, 70.0, 0.9, *[1.2] * 20]
@@ -171,6 +174,27 @@ def test_overwrite_removes_what_the_earlier_extraction_wrote_and_nothing_else(
     assert (out / "mine.txt").read_text() == "keep"
     assert not (out / "part_0" / "0.wav.parquet").exists()
     assert len(load_index(str(out))) == 3
+
+
+def test_status_tells_a_stopped_run_from_a_running_one(
+    archive: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = start_extract(archive, out, "--model_dir", tiny_model_dir, start_new_session=True)
+    progress = Path(Layout(str(out)).progress(0))
+    deadline = time.monotonic() + 60
+    while not progress.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running = run_diar("status", out)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if "running: " not in running.stdout:  # it may have finished in the meantime, and only then
+        assert f"{len(DURATIONS)} of {len(DURATIONS)}" in running.stdout
+        return
+    assert running.returncode == 1
+    time.sleep(1)  # the workers notice that their launcher is gone
+    stopped = run_diar("status", out)
+    assert (stopped.returncode, "stopped before the end" in stopped.stdout) in [(1, True), (0, False)]
 
 
 def test_dry_run_tells_and_writes_nothing(archive: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The contract between the stages, written and read back, also by the readers that users have."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +163,17 @@ def test_the_index_too_is_read_with_its_missing_vectors(extraction) -> None:
     frame = polars.read_parquet(Path(layout.shards) / "*.parquet").sort("recording_id")
     assert frame["embedding"].is_null().to_list() == [False, False, True]
     assert frame.filter(polars.col("status") == "ok")["embedding"][1].to_list() == rows[0].embedding.tolist()
+
+
+def test_reading_ends_cleanly(extraction) -> None:
+    # Arrow's threads on a Python file aborted every other process at its exit when the plan was large
+    layout, _, _ = extraction
+    many = [Recording(f"{i}.wav", f"/audio/{i}.wav", 10, 1.0) for i in range(20_000)]
+    save_plan(layout, make_plan(many, ShardLimits(500, 10**9)))
+    code = f"from diar.store.reader import *; print(count_planned(Layout({layout.root!r})))"
+    for _ in range(6):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "20000\n"), done.stderr
 
 
 def test_a_reader_never_sees_half_a_file(extraction, monkeypatch: pytest.MonkeyPatch) -> None:
