@@ -21,8 +21,9 @@ from diar.score.recording import RecordingScore
 
 _UNSCORED = "#e9e9ec"
 _UNMAPPED = ("#55585e", "#8d9097", "#b9bcc2")  # hypothesis speakers without a partner
-_STRIP_SECONDS = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400)
+_STRIP_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400)
 _TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)  # seconds
+_ONE_STRIP = 90  # seconds up to which a recording is not cut
 _MOST_STRIPS = 8
 _MOST_LABELS = 12  # lanes up to which each is labelled
 _SHARES_FROM = 1_200  # seconds of a strip from which errors are drawn as shares
@@ -46,7 +47,7 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
     total = float(figure.get_figheight())
     panels = figure.subplots(strips, 1, squeeze=False)[:, 0]
     figure.subplots_adjust(
-        left=0.09, right=0.972, top=1 - 0.85 / total, bottom=0.42 / total, hspace=0.35 / height
+        left=0.125, right=0.972, top=1 - 0.85 / total, bottom=0.42 / total, hspace=0.35 / height
     )
     _timeline_title(figure, score, options, total)
     for number, axes in enumerate(panels):
@@ -68,7 +69,7 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
 
 def _divide(end: float) -> tuple[float, int]:
     """Seconds a strip and number of strips that show 0 to `end`."""
-    if end <= 60:
+    if end <= _ONE_STRIP:
         return max(10, math.ceil(end / 5) * 5), 1
     length = next(
         (seconds for seconds in _STRIP_SECONDS if seconds * _MOST_STRIPS >= end), end / _MOST_STRIPS
@@ -188,8 +189,8 @@ def _label_lanes(axes: Axes, lanes: _Lanes) -> None:
         text = title if speakers else f"no {title}"
         text = text if named else f"{text} ({len(speakers)})"
         axes.text(
-            -0.083, middle, text, rotation=90, fontsize=9, weight="bold",
-            ha="center", va="center", transform=axes.get_yaxis_transform(), clip_on=False,
+            -0.134, middle, text, fontsize=9, weight="bold",
+            va="center", transform=axes.get_yaxis_transform(), clip_on=False,
         )  # fmt: skip
     places += [lanes.first_error + (i + 0.5) * lanes.error_height for i in range(3)]
     labels += list(ERROR_COLORS)
