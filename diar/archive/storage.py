@@ -173,16 +173,6 @@ def remote_file(url: str) -> RemoteFile | None:
     return RemoteFile(remote, int(details.get("size") or 0), _mtime(details))
 
 
-def makedirs(url: str) -> None:
-    """Create a folder and those above it, unless they exist."""
-    path = local_path(url)
-    if path is not None:
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    filesystem, remote = _filesystem(url)
-    filesystem.makedirs(remote, exist_ok=True)
-
-
 def remove(url: str) -> None:
     """Delete a file, if it exists."""
     path = local_path(url)
@@ -201,12 +191,10 @@ def write_bytes_atomic(url: str, data: bytes) -> None:
 
 
 @contextmanager
-def open_atomic(url: str, sync_folder: bool = False) -> Iterator[BinaryIO]:
+def open_atomic(url: str) -> Iterator[BinaryIO]:
     """A file to write that appears under `url`, complete, when the block ends, and not at all if it raises.
 
-    Args:
-        url: local: written beside under a hidden name, synced, renamed. Elsewhere: one upload at the end.
-        sync_folder: local: wait until the new name, too, would survive a power cut.
+    A local file is written beside under a hidden name, synced and renamed; elsewhere it is one upload.
     """
     path = local_path(url)
     if path is None:
@@ -225,12 +213,6 @@ def open_atomic(url: str, sync_folder: bool = False) -> Iterator[BinaryIO]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    if sync_folder:
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def remove_temporaries(folder: str) -> None:

@@ -9,7 +9,6 @@ is read, and every foreign name stands for `_Inert`, which does nothing whatever
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import pickle
@@ -238,12 +237,3 @@ def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, r
 def _first_few(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def file_sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+from diar.models.checksum import file_sha256
 from diar.models.sources import HubError, Source, WebFile, WheelMember
 
 CONFIG_FILE = "config.yaml"
@@ -163,7 +164,7 @@ def is_cached(model: NamedModel) -> bool:
     config, weights = (_cached(model) / name for name in (CONFIG_FILE, model.weights_file))
     if not config.is_file() or not weights.is_file():
         return False
-    return config.read_text(encoding="utf-8") == model.config and _sha256(weights) == model.sha256
+    return config.read_text(encoding="utf-8") == model.config and file_sha256(weights) == model.sha256
 
 
 def format_list() -> str:
@@ -211,14 +212,14 @@ def _cached(model: NamedModel) -> Path:
 def _fetch_weights(model: NamedModel, target: Path) -> None:
     """Write the checked weights, which somebody may have put into the cache by hand, to `target`."""
     by_hand = _cached(model) / model.weights_file
-    if by_hand.is_file() and _sha256(by_hand) == model.sha256:
+    if by_hand.is_file() and file_sha256(by_hand) == model.sha256:
         shutil.copyfile(by_hand, target)
         return
     tried = []
     for source in model.sources:
         try:
             source.fetch(target)
-            found = _sha256(target)
+            found = file_sha256(target)
         except HubError as error:
             tried.append(f"  {source}: {error}")
             continue
@@ -243,14 +244,6 @@ def _publish(model: NamedModel, complete: Path) -> None:
             raise
         for file in (model.weights_file, CONFIG_FILE):  # a damaged or unfinished folder, file by file
             (complete / file).replace(folder / file)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _fetch_hugging_face(model: str) -> Path:

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
-from diar.models.checkpoint import file_sha256, load_strictly, read_tensors
+from diar.models.checkpoint import load_strictly, read_tensors
+from diar.models.checksum import file_sha256
 from diar.models.encoder import ModelError
 from diar.models.powerset import Powerset
 from diar.models.sincnet import SAMPLE_RATE, SincNet

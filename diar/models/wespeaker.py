@@ -29,7 +29,8 @@ import yaml
 from torch import Tensor
 
 from diar.models import campplus, ecapa, eres2net, resnet, simam_resnet
-from diar.models.checkpoint import file_sha256, load_strictly
+from diar.models.checkpoint import load_strictly
+from diar.models.checksum import file_sha256
 from diar.models.encoder import ModelError, SpeakerEncoder
 from diar.models.features import FbankSettings
 from diar.models.foreign import build_foreign

@@ -52,7 +52,7 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(base: str) -> No
 
 def test_a_file_appears_whole_with_the_usual_permissions(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.bin"
-    with storage.open_atomic(str(path), sync_folder=True) as file:
+    with storage.open_atomic(str(path)) as file:
         file.write(b"x")
         assert not path.exists()
         assert all(name.startswith(".") for name in os.listdir(path.parent))
@@ -65,13 +65,6 @@ def test_an_object_store_with_real_folders(tmp_path: Path) -> None:
     assert storage.local_path(url) is None
     storage.write_bytes_atomic(url, b"x")
     assert (tmp_path / "deep" / "er" / "a.bin").read_bytes() == b"x"
-
-
-def test_makedirs(base: str) -> None:
-    url = storage.join(base, "x", "y")
-    storage.makedirs(url)
-    storage.makedirs(url)
-    assert storage.is_dir(url)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diar.models.checkpoint import file_sha256, load_strictly, read_tensors
+from diar.models.checkpoint import load_strictly, read_tensors
+from diar.models.checksum import file_sha256
 from diar.models.encoder import ModelError
 
 WEIGHTS = OrderedDict(
