@@ -1,1 +1,1 @@
-"""Stage 2: speaker boundaries from stored embeddings; numpy, scipy and scikit-learn only."""
+"""Stage 2: speakers from stored embeddings; numpy, scipy and scikit-learn only."""

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
     """Run stage 2 and return the exit code."""
     config = parse_arguments(DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from diar.detect.pipeline import detect_boundaries
+    from diar.detect.boundaries.pipeline import detect_boundaries
 
     result = detect_boundaries(config)
     print(result.summary())

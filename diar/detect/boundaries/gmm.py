@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from diar.detect.cut import Context, Cut, best_cut, log_ratio
+from diar.detect.boundaries.cut import Context, Cut, best_cut, log_ratio
 
 METHOD = "gmm"
 MARGIN = 3  # files next to the cut that do not shape the mixtures

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diar.config import DetectConfig
-from diar.detect.changepoint import default_penalty
-from diar.detect.confidence import separation
-from diar.detect.cut import Cut
-from diar.detect.odd_files import DEFAULT_THRESHOLD, Fit, measure_fit
-from diar.detect.placing import place_boundaries, usable_window
-from diar.detect.scatter import estimate_noise
-from diar.detect.sequences import Segmentation, Sequences
-from diar.detect.speakers import adaptive_threshold, link_segments
+from diar.detect.boundaries.changepoint import default_penalty
+from diar.detect.boundaries.confidence import separation
+from diar.detect.boundaries.cut import Cut
+from diar.detect.boundaries.odd_files import DEFAULT_THRESHOLD, Fit, measure_fit
+from diar.detect.boundaries.placing import place_boundaries, usable_window
+from diar.detect.boundaries.scatter import estimate_noise
+from diar.detect.boundaries.sequences import Segmentation, Sequences
+from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
 
 _UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from diar.detect.cut import Context, Cut, best_cut, log_ratio
-from diar.detect.odd_files import similarity_to_rest
-from diar.detect.scatter import robust_center
+from diar.detect.boundaries.cut import Context, Cut, best_cut, log_ratio
+from diar.detect.boundaries.odd_files import similarity_to_rest
+from diar.detect.boundaries.scatter import robust_center
 
 METHOD = "cosine"
 MARGIN = 3  # files next to the cut that do not shape the centres

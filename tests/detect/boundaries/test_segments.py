@@ -5,13 +5,13 @@ import pytest
 
 from diar.config import DetectConfig
 from diar.detect import odd_files, speakers
-from diar.detect.confidence import separation
-from diar.detect.odd_files import measure_fit, similarity_to_rest
-from diar.detect.scatter import robust_center
-from diar.detect.segments import Found, find_segments
-from diar.detect.sequences import split_archive
-from diar.detect.speakers import adaptive_threshold, link_segments, number_by_appearance
-from tests.detect.synthetic import make_archive, unit
+from diar.detect.boundaries.confidence import separation
+from diar.detect.boundaries.odd_files import measure_fit, similarity_to_rest
+from diar.detect.boundaries.scatter import robust_center
+from diar.detect.boundaries.segments import Found, find_segments
+from diar.detect.boundaries.sequences import split_archive
+from diar.detect.boundaries.speakers import adaptive_threshold, link_segments, number_by_appearance
+from tests.detect.boundaries.synthetic import make_archive, unit
 
 
 def find(embeddings: np.ndarray, **options: object) -> Found:

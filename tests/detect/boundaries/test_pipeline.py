@@ -9,7 +9,7 @@ import pytest
 
 from diar.archive.listing import Recording
 from diar.config import DetectConfig
-from diar.detect.pipeline import DetectError, detect_boundaries
+from diar.detect.boundaries.pipeline import DetectError, detect_boundaries
 from diar.errors import DiarError
 from diar.extract.plan import ShardLimits, make_plan, save_plan
 from diar.outputs.plots import PLOT_NAME
@@ -18,7 +18,7 @@ from diar.score.boundary_score import score_boundaries
 from diar.store.layout import Layout
 from diar.store.schema import RecordingRow
 from diar.store.writer import Writer
-from tests.detect.synthetic import Archive, make_archive
+from tests.detect.boundaries.synthetic import Archive, make_archive
 
 SIZES = [14, 11, 16, 12, 13]
 SPEAKERS = [0, 1, 0, 2, 3]

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from diar.detect.scatter import gain, robust_center
+from diar.detect.boundaries.scatter import gain, robust_center
 
 
 @dataclass(frozen=True)

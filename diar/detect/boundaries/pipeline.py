@@ -7,9 +7,9 @@ import logging
 import numpy as np
 
 from diar.config import DetectConfig
-from diar.detect.report import Report
-from diar.detect.segments import find_segments
-from diar.detect.sequences import Sequences, split_archive
+from diar.detect.boundaries.report import Report
+from diar.detect.boundaries.segments import find_segments
+from diar.detect.boundaries.sequences import Sequences, split_archive
 from diar.errors import DiarError
 from diar.outputs.folders import Placement, check_audio
 from diar.outputs.result_json import DetectionResult

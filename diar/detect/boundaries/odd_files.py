@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diar.detect.scatter import robust_center, unit
+from diar.detect.boundaries.scatter import robust_center, unit
 
 DEFAULT_THRESHOLD = 0.5
 _PRIOR = 0.02  # share of odd files expected

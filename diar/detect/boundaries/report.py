@@ -8,10 +8,10 @@ import numpy as np
 
 import diar
 from diar.config import DetectConfig
-from diar.detect.cut import Cut
-from diar.detect.scatter import cosine_across
-from diar.detect.segments import Found
-from diar.detect.sequences import Sequences
+from diar.detect.boundaries.cut import Cut
+from diar.detect.boundaries.scatter import cosine_across
+from diar.detect.boundaries.segments import Found
+from diar.detect.boundaries.sequences import Sequences
 from diar.outputs.files_table import NOT_USED, FileTable
 from diar.outputs.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
 from diar.store.reader import RecordingIndex

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from scipy.special import ndtri
 
-from diar.detect.scatter import unit
+from diar.detect.boundaries.scatter import unit
 
 # what is assumed of different speakers before the archive has shown enough of them, worth thirty pairs
 _ASSUMED_COSINES = 0.1 + 0.12 * ndtri((np.arange(30) + 0.5) / 30)

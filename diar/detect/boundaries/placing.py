@@ -9,10 +9,10 @@ import numpy as np
 
 from diar.config import DetectConfig
 from diar.detect import cosine, gmm
-from diar.detect.changepoint import find_changepoints
-from diar.detect.cut import Context, Cut
-from diar.detect.expected import find_expected
-from diar.detect.scatter import Noise
+from diar.detect.boundaries.changepoint import find_changepoints
+from diar.detect.boundaries.cut import Context, Cut
+from diar.detect.boundaries.expected import find_expected
+from diar.detect.boundaries.scatter import Noise
 
 AUTOMATIC_METHOD = "changepoint"
 _REACH = 3  # files by which a close look may move a boundary

@@ -7,13 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diar.config import DetectConfig
-from diar.detect import changepoint, cosine, gmm
-from diar.detect.changepoint import default_penalty, find_changepoints
-from diar.detect.cut import Context
-from diar.detect.expected import find_expected
-from diar.detect.placing import place_boundaries
-from diar.detect.scatter import Noise, cosine_across, estimate_noise, gain, robust_center, speaker_distance
-from tests.detect.synthetic import make_archive, unit
+from diar.detect.boundaries import changepoint, cosine, gmm
+from diar.detect.boundaries.changepoint import default_penalty, find_changepoints
+from diar.detect.boundaries.cut import Context
+from diar.detect.boundaries.expected import find_expected
+from diar.detect.boundaries.placing import place_boundaries
+from diar.detect.boundaries.scatter import (
+    Noise,
+    cosine_across,
+    estimate_noise,
+    gain,
+    robust_center,
+    speaker_distance,
+)
+from tests.detect.boundaries.synthetic import make_archive, unit
 
 SIZES = st.lists(st.integers(8, 30), min_size=1, max_size=8)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diar.detect.scatter import Noise, speaker_distance
+from diar.detect.boundaries.scatter import Noise, speaker_distance
 
 _EXACT = 2_000  # files up to which every place is a candidate
 _SCALES = (4, 8, 16, 32, 64, 128, 256)

@@ -1,0 +1,1 @@
+"""Between files: where one speaker's block of recordings ends and the next begins."""
