@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from diar.config import DetectConfig
-from diar.detect import cosine, gmm
+from diar.detect.boundaries import cosine, gmm
 from diar.detect.boundaries.changepoint import find_changepoints
 from diar.detect.boundaries.cut import Context, Cut
 from diar.detect.boundaries.expected import find_expected

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diar.config import DetectConfig
-from diar.detect import odd_files, speakers
+from diar.detect.boundaries import odd_files, speakers
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.odd_files import measure_fit, similarity_to_rest
 from diar.detect.boundaries.scatter import robust_center
