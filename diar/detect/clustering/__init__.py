@@ -1,0 +1,1 @@
+"""Inside a recording: which embeddings belong to one speaker."""
