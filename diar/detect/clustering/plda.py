@@ -175,10 +175,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
     try:
-        h5py = importlib.import_module("h5py")  # an extra of its own, see docs/decisions/030-vbx.md
+        h5py = importlib.import_module("h5py")
     except ImportError:
         raise PldaError(
-            f"{path} is HDF5 and h5py is not installed: pip install h5py (write_npz makes it needed only once)"
+            f"{path} is HDF5 and h5py is not installed: pip install h5py (needed only once, see write_npz)"
         ) from None
     try:
         with h5py.File(path, "r") as file:
@@ -225,6 +225,6 @@ def _length_norm_of(path: Path, mean: np.ndarray, transform: np.ndarray, psi: np
     if ratios[best] > np.log(1.5):
         raise PldaError(
             f"{path} was trained on vectors of length {np.sqrt(squared):.3g}, neither 1 nor "
-            f"{lengths['sqrt']:.3g}; give length_norm='unit' or 'sqrt', or train it on length-normalised vectors"
+            f"{lengths['sqrt']:.3g}; give length_norm='unit' or 'sqrt', or train it on normalised vectors"
         )
     return best

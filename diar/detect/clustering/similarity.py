@@ -10,7 +10,7 @@ from scipy.special import expit
 from diar.detect.boundaries.speakers import number_by_appearance
 
 _ITERATIONS = 20
-_MOST_SCORES = 4_000_000  # that the threshold is estimated from
+_MOST_SCORES = 2_000_000  # that the threshold is estimated from
 
 
 def cosine_similarities(vectors: np.ndarray) -> np.ndarray:
@@ -24,7 +24,8 @@ def plda_similarities(features: np.ndarray, psi: np.ndarray) -> np.ndarray:
     """Log-likelihood ratios (n, n) of "one speaker" to "two speakers" between rows of features.
 
     In each dimension `[x, y]` has covariance [[1 + ψ, ψ], [ψ, 1 + ψ]] if the speaker is one, and no
-    correlation otherwise (Burget et al., "Discriminatively trained PLDA for speaker verification", ICASSP 2011, eq. 7–8).
+    correlation otherwise (Burget et al., "Discriminatively trained probabilistic linear
+    discriminant analysis for speaker verification", ICASSP 2011, eq. 7–8).
 
     Args:
         features: (n, R) of `Plda.transform`.
@@ -40,7 +41,7 @@ def two_gaussian_threshold(scores: np.ndarray) -> float:
     """Where two Gaussians of common variance, fitted to scores of any shape by 20 steps of EM, are as likely.
 
     The lower one is pairs of different speakers, the upper one pairs of the same: VBx's calibration for
-    agglomerative clustering (Landini et al. 2022, section 3.2). Of more than 4 million scores a fixed random
+    agglomerative clustering (Landini et al. 2022, section 3.2). Of more than 2 million scores a fixed random
     sample is taken. Scores that are all the same have no threshold between them: it is the least of them.
     """
     values = np.asarray(scores, dtype=np.float64).ravel()
