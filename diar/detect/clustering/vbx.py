@@ -24,7 +24,6 @@ from scipy.special import logsumexp
 from diar.detect.boundaries.speakers import number_by_appearance
 from diar.detect.clustering.similarity import average_linkage, plda_similarities, two_gaussian_threshold
 
-LEAST_PRIOR = 1e-7  # a speaker below has left the model
 _DIRECT = 4_096  # embeddings that are clustered at once before VBx
 
 
@@ -38,15 +37,19 @@ class VbxResult:
 
     @property
     def speakers(self) -> np.ndarray:
-        """Columns of the speakers that are left."""
-        return np.flatnonzero(self.priors > LEAST_PRIOR)
+        """(S,) columns of the speakers that are the most probable somewhere; entry s is label s."""
+        best = self._best()
+        return best[np.sort(np.unique(best, return_index=True)[1])]
 
     @property
     def labels(self) -> np.ndarray:
         """(n,) most probable speaker of each embedding, numbered from 0 by first appearance."""
+        return number_by_appearance(self._best())
+
+    def _best(self) -> np.ndarray:
         if not len(self.responsibilities):
             return np.zeros(0, dtype=np.int64)
-        return number_by_appearance(self.responsibilities.argmax(axis=1))
+        return np.asarray(self.responsibilities.argmax(axis=1))
 
 
 def cluster_vbx(

@@ -83,6 +83,8 @@ def test_speakers_are_found(speakers: int, loop: float, stay: float) -> None:
     result = cluster_vbx(features, PSI, fa=0.4, fb=8.0, loop_probability=loop)
     assert result.labels.tolist() == truth.tolist()
     assert len(result.speakers) == speakers
+    best = result.responsibilities.argmax(axis=1)
+    np.testing.assert_array_equal(result.speakers[result.labels], best)
     np.testing.assert_allclose(result.responsibilities.sum(axis=1), 1)
     assert result.priors.sum() == pytest.approx(1)
 
@@ -94,6 +96,7 @@ def test_the_right_number_is_found_from_far_too_many() -> None:
     assert result.responsibilities.shape == (400, 30)
     assert result.labels.tolist() == truth.tolist()
     assert len(result.speakers) == 3
+    assert (result.priors > 1e-7).sum() == 3
 
 
 def test_the_sequence_helps_where_embeddings_are_poor() -> None:
@@ -222,7 +225,7 @@ def read_ark(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def turns_of(times: np.ndarray, labels: np.ndarray) -> list[Turn]:
-    """Windows to turns as VBx does: of one speaker joined, of two speakers cut in the middle of their overlap."""
+    """Windows to turns as VBx does: one speaker's are joined, two speakers' are cut amid their overlap."""
     turns: list[Turn] = []
     for (start, end), label in zip(times.tolist(), labels.tolist(), strict=True):
         last = turns[-1] if turns else None
