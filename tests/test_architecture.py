@@ -16,7 +16,7 @@ ALLOWED = {
     "models": {"archive"},
     "store": {"archive.storage"},
     "extract": {"archive", "models", "store"},
-    "outputs": {"store"},
+    "outputs": {"archive", "store"},
     "detect": {"store", "outputs"},
     "score": {"outputs"},
     "demo": set(),

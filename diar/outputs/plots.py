@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
-import io
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from diar.outputs.files_table import NOT_USED, FileTable
+from diar.outputs.plot_parts import png, speaker_color
 from diar.outputs.result_json import LOW_CONFIDENCE, DetectionResult
 
 PLOT_NAME = "boundary_detection_visualization.png"
@@ -39,9 +37,7 @@ def draw_boundaries(result: DetectionResult, table: FileTable) -> bytes:
     axes[3].set_xlabel("file, in archive order (position in files.csv)")
     axes[3].xaxis.set_major_locator(MaxNLocator(15, integer=True))
     axes[3].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value):,}".replace(",", " ")))
-    data = io.BytesIO()
-    figure.savefig(data, format="png", metadata={"Software": result.program})
-    return data.getvalue()
+    return png(figure, Software=result.program)
 
 
 def _title(figure: Figure, result: DetectionResult) -> None:
@@ -204,12 +200,6 @@ def aggregate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sums = np.add.reduceat(np.where(filled, values, 0.0), edges[:-1])
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return (edges[:-1] + edges[1:] - 1) / 2, low, means
-
-
-def speaker_color(number: int) -> tuple[float, float, float]:
-    """Colour of a speaker: the same in every panel, neighbours far apart (golden angle)."""
-    hue = (0.58 + 0.618034 * number) % 1.0
-    return colorsys.hsv_to_rgb(hue, 0.35 + 0.13 * (number % 3), 0.95 - 0.1 * (number % 2))
 
 
 def _confidence_color(confidence: float) -> str:

@@ -9,7 +9,7 @@ from diar.outputs.files_table import FILES_NAME, FileTable, to_csv
 from diar.outputs.folders import Placement, place_files, plan_folders
 from diar.outputs.plots import PLOT_NAME, draw_boundaries
 from diar.outputs.result_json import RESULT_NAME, DetectionResult, to_json
-from diar.outputs.written import WRITTEN_NAME, Entry, OutputDirectory
+from diar.outputs.written import Entry, OutputDirectory
 
 DEBUG_NAME = "_detection/debug.json"
 
@@ -36,9 +36,7 @@ def write_results(
         files[PLOT_NAME] = draw_boundaries(result, table)
     files[RESULT_NAME] = to_json(result).encode()
     planned = plan_folders(table, placement)
-    output.replace(
-        [*(entry for entry, _ in planned), *(Entry("file", name) for name in (*files, WRITTEN_NAME))]
-    )
+    output.replace([*(entry for entry, _ in planned), *(Entry("file", name) for name in files)])
     place_files(output, planned)
     for name, data in files.items():
         output.write(name, data)

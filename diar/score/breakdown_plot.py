@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from diar.outputs.plot_parts import png, short
 from diar.score.amounts import Amounts
-from diar.score.plot_parts import ERROR_COLORS, png, rates, short, summary
+from diar.score.plot_parts import ERROR_COLORS, rates, summary
 from diar.score.recording import RecordingScore
 
 _MOST_BARS = 50
@@ -56,7 +57,7 @@ def _draw_bars(axes: Axes, ranked: Sequence[RecordingScore], pooled: Amounts) ->
             color="white" if beyond else "black", weight="bold" if place == 0 or beyond else "normal",
         )  # fmt: skip
     axes.axhline(0.5, color="#444444", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows], fontsize=9, parse_math=False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, limit)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
-from matplotlib.figure import Figure
-
 from diar.score.amounts import Amounts
 
 ERROR_COLORS = {"miss": "#4477aa", "false alarm": "#e08a00", "confusion": "#c8203c"}
@@ -24,15 +20,3 @@ def rates(amounts: Amounts) -> tuple[float, float, float]:
     """Miss, false alarm and confusion as shares of the reference speech."""
     speech = amounts.speech or 1.0
     return amounts.miss / speech, amounts.false_alarm / speech, amounts.confusion / speech
-
-
-def short(name: str, most: int = 40) -> str:
-    """A name that fits: its end says more than its folders."""
-    return name if len(name) <= most else "…" + name[1 - most :]
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png")
-    return data.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,20 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from diar.outputs.plots import speaker_color
+from diar.outputs.plot_parts import png, short, speaker_color
 from diar.outputs.rttm import Turn
+from diar.outputs.stretches import running_seconds
+from diar.outputs.strips import divide, draw_clock
 from diar.score.error_spans import error_spans
-from diar.score.plot_parts import ERROR_COLORS, png, short, summary
+from diar.score.plot_parts import ERROR_COLORS, summary
 from diar.score.recording import RecordingScore
 
 _UNSCORED = "#e9e9ec"
 _UNMAPPED = ("#55585e", "#8d9097", "#b9bcc2")  # hypothesis speakers without a partner
-_STRIP_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400)
-_TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)  # seconds
-_ONE_STRIP = 90  # seconds up to which a recording is not cut
-_MOST_STRIPS = 8
 _MOST_LABELS = 12  # lanes up to which each is labelled
 _SHARES_FROM = 1_200  # seconds of a strip from which errors are drawn as shares
 _SHARES = 600  # of a strip
@@ -37,7 +33,7 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
     Long recordings are cut into strips, one below the other; `options` says what was scored.
     """
     end = max([turn.end for turn in (*score.reference, *score.hypothesis)], default=1.0)
-    length, strips = _divide(end)
+    length, strips = divide(end)
     lanes = _Lanes.of(score, shares=length >= _SHARES_FROM)
     if lanes.shares:
         options += f" · errors as share of every {length / _SHARES:.0f} s"
@@ -65,20 +61,6 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
         frameon=False,
     )
     return png(figure)
-
-
-def _divide(end: float) -> tuple[float, int]:
-    """Seconds a strip and number of strips that show 0 to `end`."""
-    if end <= _ONE_STRIP:
-        return max(10, math.ceil(end / 5) * 5), 1
-    length = next(
-        (seconds for seconds in _STRIP_SECONDS if seconds * _MOST_STRIPS >= end), end / _MOST_STRIPS
-    )
-    strips = math.ceil(end / length)
-    rest = end - (strips - 1) * length
-    if strips > 1 and rest < 0.05 * length:  # no strip of its own for a few seconds
-        return end / (strips - 1), strips - 1
-    return length, strips
 
 
 @dataclass(frozen=True)
@@ -145,10 +127,7 @@ def _draw_strip(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, 
     for line in (lanes.first_hypothesis - 0.3, lanes.first_error - 0.3):
         axes.axhline(line, color="#444444", linewidth=0.8)
     _label_lanes(axes, lanes)
-    axes.xaxis.set_major_locator(MultipleLocator(_tick(length)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
-    axes.tick_params(axis="x", labelsize=9)
-    axes.grid(axis="x", color="#d5d5d9", linewidth=0.5, zorder=1)
+    draw_clock(axes, length)
 
 
 def _draw_errors(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, length: float) -> None:
@@ -164,17 +143,10 @@ def _draw_errors(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float,
             axes.broken_barh(bars, (top + 0.04, height - 0.08), facecolor=color, linewidth=0, zorder=2)
         elif wrong:
             edges = np.linspace(start, end, _SHARES + 1)
-            until = np.interp(edges, np.ravel(wrong), _running_seconds(wrong))
+            until = running_seconds(np.array(wrong), edges)
             floor = top + height - 0.04
             shares = (height - 0.08) * np.diff(until) / np.diff(edges)
             axes.stairs(floor - shares, edges, baseline=floor, fill=True, color=color, linewidth=0, zorder=2)
-
-
-def _running_seconds(stretches: Sequence[tuple[float, float]]) -> np.ndarray:
-    """(2n,) seconds inside of n ascending stretches, up to each of their starts and ends."""
-    lengths = np.array([end - start for start, end in stretches])
-    until = np.cumsum(lengths)
-    return np.ravel(np.column_stack([until - lengths, until]))
 
 
 def _label_lanes(axes: Axes, lanes: _Lanes) -> None:
@@ -194,15 +166,14 @@ def _label_lanes(axes: Axes, lanes: _Lanes) -> None:
         )  # fmt: skip
     places += [lanes.first_error + (i + 0.5) * lanes.error_height for i in range(3)]
     labels += list(ERROR_COLORS)
-    axes.set_yticks(places, labels, fontsize=8)
+    axes.set_yticks(places, labels, fontsize=8, parse_math=False)
     axes.tick_params(axis="y", length=0)
 
 
 def _timeline_title(figure: Figure, score: RecordingScore, options: str, height: float) -> None:
     amounts = score.amounts
-    figure.text(
-        0.012, 1 - 0.3 / height, f"{short(score.recording, 100)}", fontsize=14, weight="bold", va="center"
-    )
+    name = short(score.recording, 100)
+    figure.text(0.012, 1 - 0.3 / height, name, fontsize=14, weight="bold", va="center", parse_math=False)
     speakers = f"speakers {amounts.hypothesis_speakers} found, {amounts.reference_speakers} there"
     figure.text(0.012, 1 - 0.56 / height, f"{summary(amounts)} · {speakers}", fontsize=10, va="center")
     figure.text(0.985, 1 - 0.3 / height, options, fontsize=9, va="center", ha="right", color="#444444")
@@ -215,14 +186,3 @@ def _by_first_turn(turns: Sequence[Turn]) -> list[str]:
 def _bars(stretches: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
     """(start, width) of stretches, none too narrow to be seen."""
     return [(start, max(end - start, length * _DRAWN_SECONDS)) for start, end in stretches]
-
-
-def _tick(length: float) -> float:
-    """Seconds between labels of a strip: a round number, about twelve labels."""
-    return next((step for step in _TICKS if step * 16 >= length), 3600 * math.ceil(length / 3600 / 16))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

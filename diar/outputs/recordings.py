@@ -1,0 +1,189 @@
+"""The turns of a whole archive on disk: a folder for each recording, and what sums them up.
+
+One recording is written at a time, so that memory does not grow with the archive; `write_recording` may run
+in several processes. `ArchiveTurns` collects what they return in archive order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import BinaryIO
+
+from diar.archive import storage
+from diar.archive.audio_file import DecodeError
+from diar.outputs.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
+from diar.outputs.rttm import ALL_NAME, Turn, format_rttm, rttm_id
+from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
+from diar.outputs.speakers_table import (
+    SPEAKERS_CSV,
+    SPEAKERS_NAME,
+    ArchiveSpeakers,
+    speakers_csv,
+    write_speakers,
+)
+from diar.outputs.timeline_plot import TIMELINE_NAME, draw_timeline
+from diar.outputs.turns_json import TURNS_NAME, RecordingTurns, to_json
+from diar.outputs.written import Entry, OutputDirectory
+
+RECORDINGS_FOLDER = "recordings"
+RECORDINGS_NAME = "recordings.csv"
+ALL_EXCLUSIVE_NAME = "all.exclusive.rttm"
+RTTM_NAME = "turns.rttm"
+EXCLUSIVE_NAME = "turns.exclusive.rttm"
+LIST_NAME = "_detection/written_turns.csv"
+_COLUMNS = (
+    "rttm_id", "recording_id", "path", "folder", "status", "error", "duration", "speakers", "turns",
+    "speech_seconds", "overlap_seconds", "warnings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecordingFiles:
+    """Which files a recording gets besides `turns.rttm` and `turns.json`."""
+
+    labels: bool = True  # Audacity and Praat
+    timeline: bool = True
+    audio: SpeakerAudio = field(default_factory=SpeakerAudio)
+
+
+def recording_folder(recording_id: str) -> str:
+    """Where a recording's files lie, relative to the output directory."""
+    return f"{RECORDINGS_FOLDER}/{storage.output_name(recording_id, '')}"
+
+
+def write_recording(
+    output_dir: str,
+    result: RecordingTurns,
+    files: RecordingFiles,
+    *,
+    source: AudioSource | None = None,
+    reference: Sequence[Turn] | None = None,
+) -> RecordingTurns:
+    """Write one recording's folder, `turns.json` last; return `result` with the warnings met here.
+
+    Args:
+        output_dir: the archive's; `ArchiveTurns` has listed the recording there.
+        result: what was found; without `exclusive`, `turns.exclusive.rttm` is not written.
+        files: what else is.
+        source: where the audio lies now; None = where `result.path` says.
+        reference: turns for the upper half of the picture.
+
+    Audio that cannot be read costs only the speakers' audio: the reason becomes a warning.
+
+    Raises:
+        OutputError: a file that this program did not write is in the way.
+        OSError: the folder cannot be written to.
+    """
+    folder = OutputDirectory(output_dir, LIST_NAME).folder(recording_folder(result.recording_id))
+    contents = {RTTM_NAME: format_rttm(result.turns)}
+    if result.exclusive is not None:
+        contents[EXCLUSIVE_NAME] = format_rttm(result.exclusive)
+    if files.labels:
+        contents[LABELS_NAME] = format_labels(result.turns)
+        contents[TEXTGRID_NAME] = format_textgrid(result.turns, result.duration)
+    pieces = plan_pieces(result.turns, result.duration, files.audio)
+    pictures = [TIMELINE_NAME] if files.timeline else []
+    names = dict.fromkeys([*contents, *pictures, *(piece.file for piece in pieces), TURNS_NAME])
+    folder.replace(Entry("file", name) for name in names)
+    for place in {folder.root, *((folder.root / name).parent for name in names)}:
+        storage.remove_temporaries(str(place))
+    warnings = _cut(source or AudioSource(result.path), pieces, folder)
+    result = replace(result, warnings=[*result.warnings, *warnings])
+    for name, text in contents.items():
+        folder.write(name, text.encode())
+    for name in pictures:
+        folder.write(name, draw_timeline(result, reference))
+    folder.write(TURNS_NAME, to_json(result).encode())
+    return result
+
+
+def _cut(source: AudioSource, pieces: Sequence[Piece], folder: OutputDirectory) -> list[str]:
+    for piece in pieces:  # of an earlier run, perhaps another speaker's: must not stay if the source is gone
+        (folder.root / piece.file).unlink(missing_ok=True)
+    try:
+        return cut_pieces(source, pieces, str(folder.root))
+    except DecodeError as error:
+        return [f"no audio of speakers: {error}"]
+
+
+class ArchiveTurns:
+    """Collects `all.rttm` and `recordings.csv` while recordings come in; a context manager.
+
+    They appear, complete, when the block ends; if it raises, those of the run before stay.
+    """
+
+    def __init__(self, output_dir: str, recording_ids: Iterable[str], *, exclusive: bool) -> None:
+        """Make room: remove what an earlier run wrote about recordings that are no longer there.
+
+        Args:
+            output_dir: local.
+            recording_ids: all recordings that will get a folder.
+            exclusive: whether turns without overlap are written, too.
+
+        Raises:
+            OutputError: `output_dir` is not local, or holds something of somebody else in a place needed.
+        """
+        self._output = OutputDirectory(output_dir, LIST_NAME)
+        self._names = [ALL_NAME, *([ALL_EXCLUSIVE_NAME] if exclusive else [])]
+        entries = [
+            Entry("file", name) for name in (*self._names, RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
+        ]
+        entries += [Entry("folder", recording_folder(recording_id)) for recording_id in recording_ids]
+        storage.remove_temporaries(output_dir)
+        self._output.replace(entries)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ArchiveTurns:
+        self._rttm = [self._open(name) for name in self._names]
+        self._table = self._open(RECORDINGS_NAME)
+        self._table.write(_csv_line(_COLUMNS))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def add(self, result: RecordingTurns) -> None:
+        """Append a recording that was written; call in archive order."""
+        for file, turns in zip(self._rttm, (result.turns, result.exclusive), strict=False):
+            file.write(format_rttm(turns or []).encode())
+        self._row(
+            result.recording_id,
+            path=result.path,
+            folder=recording_folder(result.recording_id),
+            status="ok",
+            duration=f"{result.duration:.3f}",
+            speakers=len(result.speakers),
+            turns=len(result.turns),
+            speech_seconds=f"{result.speech_seconds:.3f}",
+            overlap_seconds=f"{result.overlap_seconds:.3f}",
+            warnings=" | ".join(result.warnings),
+        )
+
+    def add_failed(self, recording_id: str, path: str, status: str, error: str) -> None:
+        """Note a recording without turns, and why; call in archive order."""
+        self._row(recording_id, path=path, status=status, error=error)
+
+    def write_speakers(self, speakers: ArchiveSpeakers, metadata: dict[str, str]) -> None:
+        """Write `speakers.parquet` and `speakers.csv`."""
+        write_speakers(str(self._output.root / SPEAKERS_NAME), speakers, metadata)
+        self._output.write(SPEAKERS_CSV, speakers_csv(speakers).encode())
+
+    def _open(self, name: str) -> BinaryIO:
+        return self._stack.enter_context(storage.open_atomic(str(self._output.root / name)))
+
+    def _row(self, recording_id: str, **fields: object) -> None:
+        fields |= {"recording_id": recording_id, "rttm_id": rttm_id(recording_id)}
+        self._table.write(_csv_line([fields.get(column, "") for column in _COLUMNS]))
+
+
+def _csv_line(fields: Iterable[object]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(fields)
+    return text.getvalue().encode()

@@ -1,0 +1,107 @@
+"""A recording's samples as its file holds them: all channels, at its own rate, nothing converted.
+
+WAV, AIFF, FLAC and their relatives are read bit by bit. What only FFmpeg decodes (MP3, AAC, video, damaged
+files) comes as 24-bit PCM, which holds every lossless codec of up to 24 bits exactly. Both count time as
+stage 1 did: the same decoder, and gaps in a damaged file filled with zeros.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from diar.archive.audio_file import BLOCK_SAMPLES, AudioFile, DecodeError
+from diar.archive.decode_pyav import PyavReader
+from diar.archive.decode_soundfile import SoundfileReader
+
+# What libsndfile reads → what a WAV file holds without loss; all others become PCM_24
+_SUBTYPES = {
+    **{name: name for name in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")},
+    **dict.fromkeys(("ALAC_16", "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "VOX_ADPCM"), "PCM_16"),
+    "PCM_S8": "PCM_U8",
+    "ALAC_32": "PCM_32",
+}
+_DTYPES = {"FLOAT": "float32", "DOUBLE": "float64"}  # all others as int32, full scale = 32 bits
+
+
+class SourceSamples:
+    """One audio file; `blocks` reads it once.
+
+    Attributes:
+        rate: Hz.
+        channels: of the file.
+        subtype: libsndfile's name of a WAV coding that holds `blocks` without loss.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open the file's header.
+
+        Raises:
+            DecodeError: it is missing, unreadable or holds no audio.
+        """
+        self._file = AudioFile.find(url)
+        self._native = SoundfileReader.try_open(self._file)
+        with self._native or PyavReader(self._file) as reader:
+            self.rate, self.channels = reader.rate, reader.channels
+        self.subtype = "PCM_24"
+        if self._native is not None:
+            with self._sound() as sound:
+                self.subtype = _SUBTYPES.get(sound.subtype, "PCM_24")
+        self.dtype = _DTYPES.get(self.subtype, "int32")
+
+    def blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Samples [start, stop) in blocks (n, channels) of `dtype`; ends early where the file does.
+
+        Raises:
+            DecodeError: as FFmpeg meets it.
+        """
+        position = start
+        if self._native is not None:
+            for block in self._native_blocks(start, stop):
+                position += len(block)
+                yield block
+            if position >= min(stop, self._native.held):
+                return
+        try:
+            yield from self._decoded_blocks(position, stop)
+        except DecodeError:
+            if position == start:
+                raise  # else libsndfile read something before the damage, which is all there is
+
+    def _native_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        size = max(1, BLOCK_SAMPLES // self.channels)
+        with self._file.reading(), self._sound() as sound:
+            try:
+                sound.seek(min(start, sound.frames))
+                while start < stop:
+                    block = sound.read(min(size, stop - start), dtype=self.dtype, always_2d=True)
+                    if not len(block):
+                        return
+                    start += len(block)
+                    yield block
+            except sf.LibsndfileError:
+                return  # damaged from here on
+
+    def _decoded_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Each channel by a decoder of its own, in step: PyavReader hands out one at a time."""
+        with ExitStack() as stack:
+            readers = [stack.enter_context(PyavReader(self._file)) for _ in range(self.channels)]
+            streams = [reader.blocks(start, stop, channel) for channel, reader in enumerate(readers)]
+            for block in zip(*streams, strict=True):
+                yield self._converted(np.column_stack(block))
+
+    def _converted(self, samples: np.ndarray) -> np.ndarray:
+        """float32 in ±1 → `dtype`; what is not finite becomes zero."""
+        if self.dtype != "int32":
+            return samples.astype(self.dtype)
+        scaled = np.round(np.nan_to_num(samples.astype(np.float64), posinf=0, neginf=0) * 2.0**31)
+        return np.clip(scaled, -(2**31), 2**31 - 1).astype(np.int32)
+
+    def _sound(self) -> sf.SoundFile:
+        content = self._file.content
+        return sf.SoundFile(os.fsencode(content) if isinstance(content, Path) else self._file.open())

@@ -1,0 +1,168 @@
+"""Who spoke when in one recording: the records and their JSON (docs/turns-schema.md)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diar.outputs.result_json import ResultError
+from diar.outputs.rttm import Turn
+from diar.outputs.stretches import SpeechAmounts
+
+TURNS_NAME = "turns.json"
+SCHEMA = "diar.turns"
+SCHEMA_VERSION = "1.0"
+_DECIMALS = 3  # of a second, as in RTTM
+_LISTS = ("turns", "exclusive")
+
+
+@dataclass(frozen=True)
+class SpeakerInRecording:
+    """One speaker of the recording, under the name that the whole archive knows."""
+
+    name: str
+    local: str  # label within the recording, before speakers were linked across recordings
+    speech_seconds: float
+    overlap_seconds: float  # of them, while somebody else talks too
+    turns: int
+    similarity: float | None  # cosine to the archive-wide speaker; None where nothing was linked
+    confidence: float | None  # probability that the archive-wide name is right
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How the speakers were told apart."""
+
+    method: str  # the one really used
+    requested: str  # --clustering
+    num_speakers: int | None  # --num_speakers; None = found in the data
+    fallback: str | None = None  # why `method` is not the one asked for, or was not free to choose
+
+
+@dataclass(frozen=True)
+class RecordingTurns:
+    """All that stage 2 found in one recording; times in seconds from its start."""
+
+    program: str
+    recording_id: str
+    path: str  # URL of the audio
+    duration: float
+    speech_seconds: float
+    overlap_seconds: float
+    speakers: list[SpeakerInRecording]
+    turns: list[Turn]  # of different speakers they may overlap
+    exclusive: list[Turn] | None  # the same without overlap, if asked for
+    clustering: Clustering
+    parameters: dict[str, Any]
+    thresholds: dict[str, float]
+    model: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
+
+
+def describe_speakers(
+    turns: Sequence[Turn],
+    amounts: SpeechAmounts,
+    *,
+    local: Mapping[str, str],
+    similarity: Mapping[str, float],
+    confidence: Mapping[str, float],
+) -> list[SpeakerInRecording]:
+    """The speakers of `turns` by first turn; the mappings go by archive-wide name.
+
+    Args:
+        turns: of one recording.
+        amounts: what `stretches.measure(turns)` returned.
+        local: label within the recording; where it is missing, the name itself.
+        similarity: cosine to the archive-wide speaker, where known.
+        confidence: that the name is right, 0 to 1, where known.
+    """
+    counts = Counter(turn.speaker for turn in turns)
+    return [
+        SpeakerInRecording(
+            name=name,
+            local=local.get(name, name),
+            speech_seconds=round(speech, _DECIMALS),
+            overlap_seconds=round(amounts.overlap_of_speaker[name], _DECIMALS),
+            turns=counts[name],
+            similarity=similarity.get(name),
+            confidence=confidence.get(name),
+        )
+        for name, speech in amounts.of_speaker.items()
+    ]
+
+
+def to_json(result: RecordingTurns) -> str:
+    """The JSON text that docs/turns-schema.md describes: one line a turn, in milliseconds.
+
+    Turns that round to nothing are left out, as in the RTTM.
+    """
+    fields = {
+        name: getattr(result, name) for name in RecordingTurns.__dataclass_fields__ if name not in _LISTS
+    }
+    fields["speakers"] = [asdict(speaker) for speaker in result.speakers]
+    fields["clustering"] = asdict(result.clustering)
+    document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **fields}
+    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+    lists = [f' "turns": {_turn_lines(result.turns)}']
+    lists.append(f' "exclusive": {"null" if result.exclusive is None else _turn_lines(result.exclusive)}')
+    return ",\n".join([text.removesuffix("\n}"), *lists]) + "\n}\n"
+
+
+def from_json(text: str, name: str) -> RecordingTurns:
+    """Parse a recording's turns; `name` is what errors call it.
+
+    Raises:
+        ResultError: not JSON, not such a result, or of another major schema version.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ResultError(f"{name} is not JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise ResultError(
+            f"{name} holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
+        )
+    version = str(document.get("schema_version", "none"))
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise ResultError(f"{name} has schema version {version}, this program reads {SCHEMA_VERSION}")
+    try:
+        known = {key: document[key] for key in RecordingTurns.__dataclass_fields__}
+        known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
+        known["clustering"] = _record(Clustering, known["clustering"])
+        for key in _LISTS:
+            if known[key] is not None:
+                known[key] = [Turn(known["recording_id"], **turn) for turn in known[key]]
+        return RecordingTurns(**known)
+    except (TypeError, KeyError) as error:
+        raise ResultError(f"{name} does not follow schema {SCHEMA} {SCHEMA_VERSION}: {error}") from None
+
+
+def read_recording_turns(path: Path) -> RecordingTurns:
+    """Read a `turns.json`.
+
+    Raises:
+        ResultError: the file is missing, unreadable or no such result.
+    """
+    try:
+        return from_json(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: {error}") from None
+
+
+def _record(kind: type, fields: dict[str, Any]) -> Any:
+    """A record from its JSON, without what a later minor version added."""
+    return kind(**{name: fields[name] for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
+def _turn_lines(turns: Iterable[Turn]) -> str:
+    lines = []
+    for turn in turns:
+        start, end = round(turn.start, _DECIMALS), round(turn.end, _DECIMALS)
+        if end > start:
+            record = {"start": start, "end": end, "speaker": turn.speaker}
+            lines.append("  " + json.dumps(record, ensure_ascii=False, allow_nan=False))
+    return "[\n" + ",\n".join(lines) + "\n ]" if lines else "[]"
