@@ -1,11 +1,15 @@
-"""A small result and its table, as stage 2 would make them."""
+"""Small results, as stage 2 would make them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from diar.outputs.files_table import FileTable
 from diar.outputs.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
+from diar.outputs.rttm import Turn
+from diar.outputs.stretches import measure
+from diar.outputs.turns_json import Clustering, RecordingTurns, describe_speakers
 
 NAMES = ["a/1.wav", "a/1.mp3", 'a/line\nbreak, "quoted" 😀.wav', "b/1.wav", "b/2.wav", "b/bad.wav"]
 
@@ -47,3 +51,32 @@ def make_audio(root: Path) -> None:
     for name in NAMES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode())
+
+
+def make_turns(recording_id: str = "a/talk 1.wav", path: str = "/archive/a/talk 1.wav") -> RecordingTurns:
+    """Two speakers in 12 seconds, half a second of overlap, one of them with a difficult name."""
+    spans = [(0.5, 3.25, "speaker_001"), (2.75, 6.0, 'Ann "A" Ö'), (8.0, 11.125, "speaker_001")]
+    turns = [Turn(recording_id, start, end, speaker) for start, end, speaker in spans]
+    amounts = measure(turns)
+    return RecordingTurns(
+        program="diar 0.0",
+        recording_id=recording_id,
+        path=path,
+        duration=12.0,
+        speech_seconds=amounts.speech,
+        overlap_seconds=amounts.overlap,
+        speakers=describe_speakers(
+            turns,
+            amounts,
+            local={"speaker_001": "1", 'Ann "A" Ö': "2"},
+            similarity={"speaker_001": 0.75},
+            confidence={"speaker_001": 0.9},
+        ),
+        turns=turns,
+        exclusive=[replace(turns[0], end=3.0), replace(turns[1], start=3.0), turns[2]],
+        clustering=Clustering("ahc", "vbx", None, "no PLDA for these embeddings"),
+        parameters={"clustering": "vbx"},
+        thresholds={"clustering": 0.6},
+        model={"model": "m", "model_sha256": "00"},
+        warnings=["look here"],
+    )
