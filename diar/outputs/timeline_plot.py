@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.transforms import blended_transform_factory
-from scipy.optimize import linear_sum_assignment
 
-from diar.outputs.plot_parts import lane_color, png, short
+from diar.outputs.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
+from diar.outputs.plot_parts import png, short
 from diar.outputs.rttm import Turn
-from diar.outputs.stretches import at_least, by_speaker, common_seconds, running_seconds, seconds, without
+from diar.outputs.stretches import running_seconds
 from diar.outputs.strips import MOST_STRIPS, amount, divide, draw_clock
 from diar.outputs.turns_json import RecordingTurns
 
@@ -26,36 +24,10 @@ _MARGIN, _RIGHT = 0.012, 0.974
 _LANE_INCHES = 0.17
 _LETTER_INCHES = 0.068  # of a label
 _TALLEST = 24.0  # inches of all strips together, beyond which strips become fewer and longer
-_MOST_LANES = 30  # of a side; the speakers who talk least share the last one
-_OVERLAP = "#b3001b"
 _OUTSIDE = "#e9e9ec"
-_ALONE = "#6f737b"  # speakers found who are nobody's partner in the reference
 _FAINTEST = 0.3  # what is there for a moment only must still be seen
 _BRIEF = 0.25  # seconds of a pixel up to which nobody minds that it mixes
 _ROWS = 10  # of the image, a lane
-_GAP = 0.5  # lanes between groups
-
-
-@dataclass(frozen=True)
-class _Lane:
-    """One line of the picture; `own` are its stretches, `shared` those of them where others talk too."""
-
-    label: str
-    own: np.ndarray
-    shared: np.ndarray
-    color: tuple[float, float, float]
-    top: float
-    height: float = 1.0
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The lanes of the reference or of what was found."""
-
-    title: str
-    lanes: list[_Lane]
-    top: float
-    bottom: float
 
 
 def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = None) -> bytes:
@@ -64,7 +36,7 @@ def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = Non
     Each pixel is as strong as the share of its time that is spoken, so that hours of short turns look as
     dense as they are. Long recordings are cut into strips, one below the other.
     """
-    groups = _groups(result, reference)
+    groups = arrange(result.turns, reference)
     lanes = groups[-1].bottom
     strip_inches = max(0.8, _LANE_INCHES * lanes)
     most = max(1, min(MOST_STRIPS, int(_TALLEST / strip_inches)))
@@ -86,107 +58,49 @@ def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = Non
     return png(figure, Software=result.program)
 
 
-def _groups(result: RecordingTurns, reference: Sequence[Turn] | None) -> list[_Group]:
-    found = by_speaker(result.turns)
-    if reference is None:
-        colors = {name: lane_color(i) for i, name in enumerate(found)}
-        return [_group("", "no speech found", found, colors, 0.0)]
-    there = by_speaker(reference)
-    partners = _partners(found, there)
-    there_colors = {name: lane_color(i) for i, name in enumerate(there)}
-    colors = {name: there_colors.get(partners.get(name, ""), to_rgb(_ALONE)) for name in found}
-    order = {name: i for i, name in enumerate(there)}
-    ordered = sorted(found, key=lambda name: order.get(partners.get(name, ""), len(order)))
-    first = _group("reference", "no speech", there, there_colors, 0.0)
-    second = _group(
-        "found", "no speech", {name: found[name] for name in ordered}, colors, first.bottom + _GAP
-    )
-    return [first, second]
-
-
-def _group(
-    title: str,
-    nothing: str,
-    speakers: dict[str, np.ndarray],
-    colors: dict[str, tuple[float, float, float]],
-    top: float,
-) -> _Group:
-    """Lanes of `speakers`, in their order, and of their overlap, from `top` downwards."""
-    mixed = at_least(2, speakers.values())
-    lengths = {name: seconds(own) for name, own in speakers.items()}
-    kept = set(sorted(lengths, key=lambda name: -lengths[name])[: _MOST_LANES - 1])
-    rest = [name for name in speakers if name not in kept]
-    if len(rest) == 1:
-        kept.update(rest)
-    lanes = []
-    for name, own in speakers.items():
-        if name in kept:
-            label = f"{short(name, 22)}  {amount(lengths[name])}"
-            lanes.append((label, own, without(own, without(own, mixed)), colors[name]))
-    if len(rest) > 1:
-        own = at_least(1, [speakers[name] for name in rest])
-        label = f"{len(rest)} others  {amount(seconds(own))}"
-        lanes.append((label, own, without(own, without(own, mixed)), to_rgb(_ALONE)))
-    if not lanes:
-        lanes.append((nothing, np.empty((0, 2)), np.empty((0, 2)), to_rgb(_ALONE)))
-    placed = [_Lane(*lane, top=top + i) for i, lane in enumerate(lanes)]
-    bottom = top + len(placed)
-    if len(mixed):
-        label = f"overlap  {amount(seconds(mixed))}"
-        placed.append(_Lane(label, mixed, np.empty((0, 2)), to_rgb(_OVERLAP), bottom + 0.1, 0.6))
-        bottom += 0.7
-    return _Group(title, placed, top, bottom)
-
-
-def _partners(found: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> dict[str, str]:
-    """Speakers found → speakers of the reference, so that they share most time, as DER pairs them."""
-    common = np.array([[common_seconds(a, b) for b in there.values()] for a in found.values()])
-    if not common.size:
-        return {}
-    rows, columns = linear_sum_assignment(-common)
-    names, partners = list(found), list(there)
-    return {names[i]: partners[j] for i, j in zip(rows, columns, strict=True) if common[i, j] > 0}
-
-
-def _left_margin(groups: list[_Group]) -> float:
+def _left_margin(groups: list[Group]) -> float:
     """Room for labels and titles, as a share of the picture's width."""
     longest = max(len(lane.label) for group in groups for lane in group.lanes)
     title = max(len(group.title) for group in groups)
     return (0.35 + _LETTER_INCHES * (longest + 1.2 * title)) / _WIDTH
 
 
-def _draw_strip(figure: Figure, axes: Axes, groups: list[_Group], edges: np.ndarray, duration: float) -> None:
+def _draw_strip(figure: Figure, axes: Axes, groups: list[Group], edges: np.ndarray, duration: float) -> None:
     """One strip; `edges` (pixels + 1,) are the times of its pixels' borders."""
     bottom, start, end = groups[-1].bottom, edges[0], edges[-1]
     axes.set_facecolor(_OUTSIDE)
     axes.axvspan(start, min(end, duration), color="white", linewidth=0, zorder=0)
     image = np.zeros((round(bottom * _ROWS), len(edges) - 1, 4))
-    lanes = [lane for group in groups for lane in group.lanes]
-    for lane in lanes:
+    for lane in (lane for group in groups for lane in group.lanes):
         first, last = round(lane.top * _ROWS) + 1, round((lane.top + lane.height) * _ROWS) - 1
         image[first:last] = _shaded(lane, edges)
     axes.imshow(image, extent=(start, end, bottom, 0), aspect="auto", interpolation="nearest", zorder=2)
     axes.set_xlim(start, end)
     axes.set_ylim(bottom + 0.1, -0.1)
+    _label(figure, axes, groups, (start + min(end, duration)) / 2)
+    draw_clock(axes, end - start)
+
+
+def _label(figure: Figure, axes: Axes, groups: list[Group], middle: float) -> None:
+    """Names of lanes and groups, lines between them; an empty lane says so at `middle` seconds, too."""
     for group in groups[1:]:
-        axes.axhline(group.top - _GAP / 2, color="#444444", linewidth=0.8)
+        axes.axhline(group.top - GAP / 2, color="#444444", linewidth=0.8)
     for group in groups:
         axes.text(
             _MARGIN, (group.top + group.bottom) / 2, group.title, fontsize=9, weight="bold", va="center",
             transform=blended_transform_factory(figure.transFigure, axes.transData), clip_on=False,
         )  # fmt: skip
+    lanes = [lane for group in groups for lane in group.lanes]
     for lane in lanes:
         axes.axhline(lane.top + lane.height, color="#ececef", linewidth=0.5, zorder=1)
         if not len(lane.own):
-            middle = (start + min(end, duration)) / 2
-            axes.text(middle, lane.top + 0.5, lane.label, fontsize=11, ha="center", va="center", color=_ALONE)
+            axes.text(middle, lane.top + 0.5, lane.label, fontsize=11, ha="center", va="center", color=GREY)
     places = [lane.top + lane.height / 2 for lane in lanes]
     axes.set_yticks(places, [lane.label for lane in lanes], fontsize=8, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    draw_clock(axes, end - start)
 
 
-def _shaded(lane: _Lane, edges: np.ndarray) -> np.ndarray:
+def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
     """(columns, 4) colours: opaque by the share of each column that is spoken, darker where with others."""
     width = np.diff(edges)
     spoken = np.diff(running_seconds(lane.own, edges)) / width
@@ -199,7 +113,7 @@ def _shaded(lane: _Lane, edges: np.ndarray) -> np.ndarray:
 
 
 def _draw_title(
-    figure: Figure, result: RecordingTurns, groups: list[_Group], pixel: float, height: float
+    figure: Figure, result: RecordingTurns, groups: list[Group], pixel: float, height: float
 ) -> None:
     figure.text(
         _MARGIN, 1 - 0.27 / height, short(result.recording_id, 110), fontsize=14, weight="bold", va="center",
@@ -218,7 +132,7 @@ def _draw_title(
     if pixel > _BRIEF:
         handles.append(Patch(color="#c3c6cb", label=f"pale: speaks in a part of each {pixel:.1f} s only"))
     if any(len(lane.shared) for group in groups for lane in group.lanes):
-        handles.append(Patch(color=_OVERLAP, label="overlap (dark in the speakers' lanes)"))
+        handles.append(Patch(color=OVERLAP, label="overlap (dark in the speakers' lanes)"))
     if handles:
         figure.legend(
             handles=handles, loc="center right", bbox_to_anchor=(_RIGHT, 1 - 0.56 / height), ncols=3,
