@@ -71,8 +71,21 @@ class ExtractConfig(CommandConfig):
     segmentation: str = option(
         "segmentation-3.0", "model", "named weights or directory of what finds speech and overlap, or none"
     )
-    window: float = option(1.5, "model", "seconds of one embedding's window", result=True, ge=0.1, le=60)
-    hop: float = option(0.75, "model", "seconds from one window to the next", result=True, ge=0.05)
+    step: float = option(
+        5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60
+    )
+    silence_margin: float = option(
+        3.0,
+        "model",
+        "dB above the noise floor below which lasting silence is no speech; 0 = not looked at",
+        result=True,
+        ge=0,
+        le=40,
+    )
+    window: float = option(
+        1.0, "model", "seconds of a sliding window, which gives one embedding", result=True, ge=0.1, le=60
+    )
+    hop: float = option(0.5, "model", "seconds from one sliding window to the next", result=True, ge=0.05)
     chunk: float = option(
         30.0, "model", "seconds of audio the network sees at once in a long recording", result=True, ge=2
     )

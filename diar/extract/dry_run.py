@@ -11,7 +11,8 @@ from diar.extract.plan import assign_shards
 from diar.extract.prepare import list_archive, shard_limits
 
 _PROBED = 64  # recordings, evenly over the archive, whose headers are read
-_BYTES_PER_TRACK, _BYTES_PER_FILE = 192 * 4 + 40, 6_000  # measured with the default encoder (192-d)
+# Measured on conversations with the default encoder (192-d)
+_BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW, _BYTES_PER_FILE = 380, 1_300, 6_000
 
 
 def print_dry_run(config: ExtractConfig) -> None:
@@ -22,13 +23,15 @@ def print_dry_run(config: ExtractConfig) -> None:
     shards = int(assign_shards(recordings, limits)[-1]) + 1
     size = sum(recording.size for recording in recordings)
     seconds, probed = estimate_seconds(recordings)
-    tracks = max(len(recordings), seconds / config.hop)
-    disk = tracks * _BYTES_PER_TRACK + len(recordings) * _BYTES_PER_FILE
+    sliding, segmentation = (max(len(recordings), seconds / step) for step in (config.hop, config.step))
+    disk = sliding * _BYTES_PER_SLIDING_WINDOW + len(recordings) * _BYTES_PER_FILE
+    if config.segmentation != "none":
+        disk += segmentation * _BYTES_PER_SEGMENTATION_WINDOW
     print(f"{config.input_dir} -> {config.output_dir} (nothing is written)")
     print(f"recordings   {len(recordings):,} ({size / 1e9:.2f} GB); {listing.ignored:,} other files ignored")
     print(f"audio        about {seconds / 3600:.2f} h (headers of {probed} recordings)")
     print(f"shards       {shards:,} of at most {limits.files} recordings and {limits.bytes / 1e6:.0f} MB")
-    print(f"disk         about {disk / 1e9:.3f} GB with {config.window} s windows every {config.hop} s")
+    print(f"disk         about {disk / 1e9:.3f} GB with sliding windows every {config.hop} s")
     print(f"first, last  {recordings[0].recording_id}, {recordings[-1].recording_id}")
     for warning in listing.warnings:
         print(f"warning: {warning}")

@@ -53,7 +53,7 @@ class Identity:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return cls(settings, digest[:16])
 
-    def metadata(self, model: SpeakerModel) -> dict[str, str]:
+    def metadata(self, model: SpeakerModel, segmentation: SegmentationModel | None) -> dict[str, str]:
         """Footer metadata of every Parquet file."""
         return {
             "model": model.name,
@@ -62,7 +62,18 @@ class Identity:
             "embedding_dim": str(model.encoder.embedding_dim),
             "settings": json.dumps(self.settings, sort_keys=True),
             "fingerprint": self.fingerprint,
+            **({} if segmentation is None else _describe(segmentation)),
         }
+
+
+def _describe(segmentation: SegmentationModel) -> dict[str, str]:
+    """The segmentation model, and what stage 2 needs to place its frames without opening it."""
+    return {
+        "segmentation": segmentation.name,
+        "segmentation_sha256": segmentation.sha256,
+        "activity_first_center": repr(segmentation.network.frames.first_center),
+        "activity_step": repr(segmentation.network.frames.step_seconds),
+    }
 
 
 def settle_plan(

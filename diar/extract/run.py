@@ -26,6 +26,7 @@ from diar.extract.lock import exclusive
 from diar.extract.plan import claim_order, shard_recordings
 from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
 from diar.extract.progress import Counters, ProgressReporter, Totals
+from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.tracks import TrackEmbedder
 from diar.extract.worker import ShardWorker
@@ -95,13 +96,13 @@ class Rank:
             device, models = self._agree(self._open_models)
             model = models.encoder
             identity = Identity.of(self.config, model, models.segmentation)
-            metadata = identity.metadata(model)
+            metadata = identity.metadata(model, models.segmentation)
             run_id, order, totals = self._broadcast(lambda: self._plan(stack, identity, metadata))
             settings = ChunkSettings.from_seconds(
                 model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
             )
             writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
-            embedder = self._agree(lambda: TrackEmbedder(model, models.segmentation, settings, device))
+            embedder = self._agree(lambda: self._embedder(models, settings, device))
             worker = ShardWorker(self.config, settings, embedder, writer, self.counters)
             reporter = ProgressReporter(
                 self.layout, run_id, self.rank, self.world_size, totals, self.counters
@@ -122,6 +123,13 @@ class Rank:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             torch.set_num_threads(self.config.threads or max(1, cores // local_world_size))
         return device, open_models(self.config)
+
+    def _embedder(self, models: Models, settings: ChunkSettings, device: torch.device) -> TrackEmbedder:
+        detector = None
+        if models.segmentation is not None:
+            step, margin = self.config.step, self.config.silence_margin
+            detector = SpeechDetector(models.segmentation, device, step, margin)
+        return TrackEmbedder(models.encoder, detector, settings, device)
 
     def _plan(
         self, stack: ExitStack, identity: Identity, metadata: dict[str, str]

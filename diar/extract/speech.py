@@ -1,104 +1,171 @@
-"""Where somebody speaks, and where exactly one does, in the chunks of a recording."""
+"""Who speaks in the chunks of a recording: local speakers in segmentation windows, and how many at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from diar.errors import DiarError
 from diar.extract.devices import place
-from diar.models.segmentation import SegmentationModel
+from diar.extract.silence import FRAME_SECONDS, silent_frames
+from diar.models.segmentation import FrameGeometry, SegmentationModel
 
-Interval = tuple[int, int]  # samples [start, end)
-
-
-@dataclass(frozen=True)
-class Activity:
-    """Sorted, disjoint intervals in samples: of any speech, and of speech by one person alone."""
-
-    speech: list[Interval]
-    single: list[Interval]
+# A local speaker takes part in a window if its probability reaches this in any frame
+_LEAST_PROBABILITY = 0.25
+# Seconds of windows in one forward pass, which bounds memory: 20 MB a window of 10 s
+_SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Hard decisions for the frames of some equally long chunks."""
+class LocalSpeakers:
+    """What the network says of each window of some equally long chunks; all windows are equally long."""
 
+    first: np.ndarray  # (windows,) the frame of the chunk that is frame 0 of the window
+    edges: np.ndarray  # (frames + 1,) samples from the window's start; frame i is edges[i] … edges[i + 1]
+    frame_step: int  # samples
+    probability: np.ndarray  # (batch, windows, frames, speakers) uint8, 255 = certainly speaks
+    active: np.ndarray  # (batch, windows, frames, speakers) bool, the hard decision
+
+    @property
+    def starts(self) -> np.ndarray:
+        """(windows,) samples from the chunk's start."""
+        starts: np.ndarray = self.first * self.frame_step
+        return starts
+
+    @property
+    def present(self) -> np.ndarray:
+        """(batch, windows, speakers) bool: who takes part in a window at all."""
+        likely = self.probability.max(axis=2) >= 255 * _LEAST_PROBABILITY
+        present: np.ndarray = likely | self.active.any(axis=2)
+        return present
+
+
+@dataclass(frozen=True)
+class ChunkSpeech:
+    """Speech in some equally long chunks."""
+
+    edges: np.ndarray  # (frames + 1,) samples from the chunk's start; frame i is edges[i] … edges[i + 1]
     speech: np.ndarray  # (batch, frames) bool
     single: np.ndarray  # (batch, frames) bool: speech, but no overlap
-    edges: (
-        np.ndarray
-    )  # (frames + 1,) samples from the chunk's start; frame i answers for edges[i] … edges[i + 1]
+    local: LocalSpeakers | None  # None where there is no network, or less audio than it can see
 
-    def single_at(self, centres: np.ndarray) -> np.ndarray:
-        """(batch, n) bool: whether one person alone speaks at `centres` (n,), in samples of the chunk."""
+    @classmethod
+    def everywhere(cls, batch: int, length: int) -> ChunkSpeech:
+        """One person speaks all the time."""
+        everything = np.ones((batch, 1), bool)
+        return cls(np.array([0, length]), everything, everything, None)
+
+    def frame_at(self, centres: np.ndarray) -> np.ndarray:
+        """(n,) frame that answers for each of `centres` (n,), samples from the chunk's start."""
         frame = np.searchsorted(self.edges, centres, side="right") - 1
-        chosen: np.ndarray = self.single[:, np.clip(frame, 0, self.single.shape[1] - 1)]
-        return chosen
-
-    def activity(self, chunk: int, start: int, core: Interval) -> Activity:
-        """Intervals of one chunk that starts at sample `start` of its recording, within its core."""
-        edges = np.clip(self.edges + start, *core)
-        return Activity(runs(self.speech[chunk], edges), runs(self.single[chunk], edges))
+        return np.clip(frame, 0, len(self.edges) - 2)
 
 
 class SpeechDetector:
-    """A segmentation network on one device; chunks longer than its training chunks are seen in equal pieces.
+    """A segmentation network on one device, run on windows as long as its training chunks inside each chunk.
 
     Args:
         model: the network.
         device: where it computes; verified by `devices.place`.
+        step: most seconds from the start of one window to the next.
+        silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
+
+    Raises:
+        DiarError: windows so far apart would leave audio out.
     """
 
-    def __init__(self, model: SegmentationModel, device: torch.device) -> None:
+    def __init__(
+        self, model: SegmentationModel, device: torch.device, step: float, silence_margin: float
+    ) -> None:
         self.network = place(model.network, device)
-        self.longest = model.chunk_samples
+        self.geometry: FrameGeometry = model.network.frames
+        self.window = model.chunk_samples
+        self.step = round(step * model.sample_rate)
+        if self.step > self.window:
+            seconds = self.window / model.sample_rate
+            raise DiarError(f"--step {step} s must not exceed the {seconds} s that {model.name} sees at once")
+        self.silence_margin = silence_margin
+        self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
 
-    def detect(self, samples: torch.Tensor) -> Frames:
-        """Decisions for chunks (batch, samples) on the network's device."""
+    def detect(self, samples: torch.Tensor) -> ChunkSpeech:
+        """Speech in chunks (batch, samples) on the network's device.
+
+        A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
+        speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
+        whether one alone does (below 1.5).
+        """
         batch, length = samples.shape
         if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
-            everything = np.ones((batch, 1), bool)
-            return Frames(everything, everything, np.array([0, length]))
-        pieces = -(-length // self.longest)
-        size = length // pieces
-        cut = samples[:, : pieces * size].reshape(batch * pieces, size)
-        log_probs = self.network(cut)
-        speakers = self.network.powerset.hard(log_probs).sum(dim=-1)  # (batch · pieces, frames)
-        counts = speakers.reshape(batch, -1).cpu().numpy()
-        edges = np.concatenate([self._edges(size)[:-1] + piece * size for piece in range(pieces)])
-        return Frames(counts > 0, counts == 1, np.append(edges, length))
+            return ChunkSpeech.everywhere(batch, length)
+        size = min(self.window, length)
+        first = window_frames(length, size, self.step, self.geometry.step)
+        probability, active = self._run(samples, first * self.geometry.step, size)
+        frames = probability.shape[2]
+        seen = first[:, None] + np.arange(frames)  # (windows, frames) of the chunk
+        edges = self._edges(seen[-1, -1] + 1, length)
+        silent = self._silence(samples, edges)[:, seen]
+        probability[silent] = 0.0
+        active[silent] = False
+        expected, times = np.zeros((batch, len(edges) - 1), np.float32), np.zeros(len(edges) - 1, np.float32)
+        for window, columns in enumerate(seen):
+            expected[:, columns] += probability[:, window].sum(axis=-1)
+            times[columns] += 1
+        speakers = expected / times
+        local = LocalSpeakers(
+            first,
+            self._edges(frames, size),
+            self.geometry.step,
+            np.round(255 * probability).astype(np.uint8),
+            active,
+        )
+        return ChunkSpeech(edges, speakers >= 0.5, (speakers >= 0.5) & (speakers < 1.5), local)
 
-    def _edges(self, size: int) -> np.ndarray:
-        geometry = self.network.frames
-        frames = geometry.num_frames(size)
-        edges = np.round([geometry.center(i - 0.5) * geometry.sample_rate for i in range(frames + 1)])
-        edges[0], edges[-1] = 0, size
-        return edges.astype(np.int64)
+    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Probability and decision (batch, windows, frames, speakers)."""
+        windows = samples.unfold(1, size, 1)[:, torch.from_numpy(starts).to(samples.device)].flatten(0, 1)
+        powerset = self.network.powerset
+        probability, active = [], []
+        for part in windows.split(max(1, self._at_once // size)):
+            log_probs = self.network(part)
+            probability.append(powerset.soft(log_probs).clamp(0, 1).cpu())
+            active.append(powerset.hard(log_probs).cpu())
+        shape = (len(samples), len(starts))
+        return (
+            torch.cat(probability).unflatten(0, shape).numpy(),
+            torch.cat(active).unflatten(0, shape).numpy(),
+        )
+
+    def _silence(self, samples: torch.Tensor, edges: np.ndarray) -> np.ndarray:
+        """(batch, frames) bool."""
+        rate = self.geometry.sample_rate
+        silent = silent_frames(samples, rate, self.silence_margin)
+        middle = (edges[:-1] + edges[1:]) / 2
+        index = (middle / (FRAME_SECONDS * rate)).astype(np.int64)
+        chosen: np.ndarray = silent[:, np.minimum(index, silent.shape[1] - 1)]
+        return chosen
+
+    def _edges(self, frames: int, length: int) -> np.ndarray:
+        """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
+        borders = [self.geometry.center(i - 0.5) * self.geometry.sample_rate for i in range(frames + 1)]
+        edges = np.round(borders).astype(np.int64)
+        edges[0], edges[-1] = 0, length
+        return edges
 
 
-def runs(mask: np.ndarray, edges: np.ndarray) -> list[Interval]:
-    """Intervals, none empty, where `mask` (frames,) is true; frame i lasts from edges[i] to edges[i + 1]."""
-    steps = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
-    starts, ends = edges[np.flatnonzero(steps == 1)], edges[np.flatnonzero(steps == -1)]
-    return [(int(start), int(end)) for start, end in zip(starts, ends, strict=True) if end > start]
+def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:
+    """(windows,) frame of the chunk at which each window starts.
 
+    Windows are evenly spread from the chunk's start to its end, at most `step` apart, and start at frames, so
+    that the frames of all windows coincide.
 
-def join(parts: Sequence[list[Interval]]) -> list[Interval]:
-    """Concatenate the intervals of successive chunks; those that touch become one."""
-    joined: list[Interval] = []
-    for start, end in (interval for part in parts for interval in part):
-        if joined and joined[-1][1] >= start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def within(intervals: np.ndarray, start: int, end: int) -> np.ndarray:
-    """The parts of sorted, disjoint `intervals` (n, 2) inside [start, end), (m, 2)."""
-    first = np.searchsorted(intervals[:, 1], start, side="right")
-    last = np.searchsorted(intervals[:, 0], end, side="left")
-    return np.clip(intervals[first:last], start, end)
+    Args:
+        length: samples of the chunk.
+        window: samples of a window, at most `length`.
+        step: samples.
+        frame_step: samples from one frame to the next.
+    """
+    last = (length - window) // frame_step
+    windows = -(-last * frame_step // step) + 1
+    return np.round(np.linspace(0, last, windows)).astype(np.int64)

@@ -17,7 +17,8 @@ from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk
 from diar.extract.devices import DEFAULT_BATCH_SECONDS
 from diar.extract.progress import Counters
-from diar.extract.tracks import ChunkEmbeddings, TrackEmbedder, assemble
+from diar.extract.rows import ChunkEmbeddings, assemble
+from diar.extract.tracks import TrackEmbedder
 from diar.store.reader import published_row
 from diar.store.schema import OK, RecordingRow
 from diar.store.writer import Writer

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from diar.archive import storage
 from diar.errors import DiarError
 from diar.store.layout import Layout
-from diar.store.schema import OK, SCHEMA_VERSION, RecordingRow, matrix, row_from_json
+from diar.store.schema import OK, SCHEMA_VERSION, RecordingRow, Tracks, matrix, row_from_json, tracks_of
 
 
 class StoreError(DiarError):
@@ -38,6 +38,24 @@ class RecordingIndex:
 
     def __len__(self) -> int:
         return len(self.recording_id)
+
+
+@dataclass(frozen=True)
+class ActivityFrames:
+    """Where the frames of `Tracks.activity` lie: frame i is centred at start + first_center + i × step."""
+
+    first_center: float  # seconds
+    step: float  # seconds
+
+
+@dataclass(frozen=True)
+class RecordingTracks:
+    """One recording as stage 1 stored it."""
+
+    recording: RecordingRow
+    tracks: Tracks
+    frames: ActivityFrames | None  # None where stage 1 had no segmentation model: sliding windows only
+    metadata: dict[str, str]  # as in RecordingIndex
 
 
 def load_index(embeddings_dir: str) -> RecordingIndex:
@@ -134,6 +152,28 @@ def failures(layout: Layout) -> list[dict[str, str]]:
     return [row for row in rows.to_pylist() if row["status"] != OK]
 
 
+def read_tracks(embeddings_dir: str, recording_id: str) -> RecordingTracks:
+    """The tracks of one recording, in the order of docs/on-disk.md.
+
+    Raises:
+        StoreError: they are missing, damaged, of another schema or of another recording.
+    """
+    layout = Layout(embeddings_dir)
+    url = layout.tracks(recording_id)
+    table = _read(url, f"remove {layout.shards} and run stage 1 again: it computes only what is missing")
+    metadata = _metadata(table.schema)
+    version = metadata.pop("schema_version", None)
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{url} has schema version {version}, not {SCHEMA_VERSION}; extract it again")
+    recording = row_from_json(metadata.pop("recording"))
+    if recording.recording_id != recording_id:
+        raise StoreError(f"{url} holds tracks of {recording.recording_id!r}, not of {recording_id!r}")
+    frames = None
+    if "activity_step" in metadata:
+        frames = ActivityFrames(float(metadata["activity_first_center"]), float(metadata["activity_step"]))
+    return RecordingTracks(recording, tracks_of(table), frames, metadata)
+
+
 def published_row(layout: Layout, recording_id: str, fingerprint: str) -> RecordingRow | None:
     """Index row of a recording whose tracks are already published under `fingerprint`, else None."""
     url = layout.tracks(recording_id)
@@ -155,12 +195,12 @@ def _metadata(schema: pa.Schema) -> dict[str, str]:
     return {k.removeprefix("diar."): v for k, v in items.items() if k.startswith("diar.")}
 
 
-def _read(url: str, **options: Any) -> pa.Table:
+def _read(url: str, remedy: str = "run stage 1 again to restore it", **options: Any) -> pa.Table:
     if not storage.exists(url):
-        raise StoreError(f"{url} is missing; run extract_embeddings_multigpu.py again to restore it")
+        raise StoreError(f"{url} is missing; {remedy}")
     try:
         with storage.open_binary(url) as file:
             # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
             return pq.read_table(file, use_threads=False, **options)
-    except pa.ArrowInvalid as error:
-        raise StoreError(f"{url} is damaged ({error}); delete it and run stage 1 again") from None
+    except (pa.ArrowException, OSError) as error:  # Arrow's decompression fails with OSError
+        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None

@@ -1,6 +1,6 @@
 """The records that pass from stage 1 to stage 2, and their Arrow schemas (docs/on-disk.md).
 
-Tracks: one row = one local speaker in one window of one recording.
+Tracks: one row = one local speaker in one segmentation window of one recording, or one sliding window.
 Index:  one row = one recording.
 Plan:   one row = one recording to do, with its shard.
 """
@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 OK = "ok"
+SLIDING = -1  # `local_speaker` of a sliding window
 
+_DROPPED_BITS = 12  # of a track embedding's 24-bit mantissa
 _INTERVALS = pa.list_(pa.struct([("start", pa.float64()), ("end", pa.float64())]))
 
 PLAN_SCHEMA = pa.schema(
@@ -40,10 +42,11 @@ class Tracks:
 
     start: np.ndarray  # (n,) float64
     end: np.ndarray  # (n,) float64
-    local_speaker: np.ndarray  # (n,) int16, numbered within the window
-    active: list[list[tuple[float, float]]]  # intervals in which the local speaker speaks
+    local_speaker: np.ndarray  # (n,) int16, numbered within the window; SLIDING for a sliding window
+    active: list[np.ndarray]  # n × (k, 2) float64, intervals in which the local speaker (or anybody) speaks
     speech_seconds: np.ndarray  # (n,) float32
     clean_seconds: np.ndarray  # (n,) float32, without overlapped speech
+    activity: list[np.ndarray]  # n × (frames,) uint8, 255 × probability to speak; empty for a sliding window
     embedding: np.ndarray  # (n, D) float32, L2-normalised
 
     def __len__(self) -> int:
@@ -81,6 +84,7 @@ def track_schema(dimension: int) -> pa.Schema:
             pa.field("active", _INTERVALS, nullable=False),
             pa.field("speech_seconds", pa.float32(), nullable=False),
             pa.field("clean_seconds", pa.float32(), nullable=False),
+            pa.field("activity", pa.binary(), nullable=False),
             pa.field("embedding", pa.list_(pa.float32(), dimension), nullable=False),
         ]
     )
@@ -117,12 +121,30 @@ def tracks_table(recording_id: str, tracks: Tracks) -> pa.Table:
         pa.array(tracks.start, pa.float64()),
         pa.array(tracks.end, pa.float64()),
         pa.array(tracks.local_speaker, pa.int16()),
-        pa.array([_intervals(intervals) for intervals in tracks.active], _INTERVALS),
+        _interval_lists(tracks.active),
         pa.array(tracks.speech_seconds, pa.float32()),
         pa.array(tracks.clean_seconds, pa.float32()),
-        vectors(tracks.embedding),
+        pa.array([row.tobytes() for row in tracks.activity], pa.binary()),
+        vectors(rounded(tracks.embedding)),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def tracks_of(table: pa.Table) -> Tracks:
+    """Inverse of `tracks_table`, but for the rounding of embeddings."""
+    active = table["active"].combine_chunks()
+    times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
+    borders = active.offsets.to_numpy()[1:-1] - active.offsets[0].as_py()
+    return Tracks(
+        start=table["start"].to_numpy(),
+        end=table["end"].to_numpy(),
+        local_speaker=table["local_speaker"].to_numpy(),
+        active=np.split(np.stack(times, axis=1), borders) if len(table) else [],
+        speech_seconds=table["speech_seconds"].to_numpy(),
+        clean_seconds=table["clean_seconds"].to_numpy(),
+        activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
+        embedding=matrix(table["embedding"]),
+    )
 
 
 def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
@@ -136,6 +158,12 @@ def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
         for row in rows
     ]
     return pa.Table.from_pylist(records, schema=index_schema(dimension))
+
+
+def rounded(matrix: np.ndarray) -> np.ndarray:
+    """float32 rounded to 12 significant bits, which compress to half: off by 2⁻¹² at most, relatively."""
+    bits = np.ascontiguousarray(matrix, np.float32).view(np.uint32)
+    return ((bits + (1 << _DROPPED_BITS - 1)) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
 
 
 def vectors(matrix: np.ndarray) -> pa.FixedSizeListArray:
@@ -169,6 +197,14 @@ def row_from_json(text: str) -> RecordingRow:
     if record["embedding"] is not None:
         record["embedding"] = np.frombuffer(base64.b64decode(record["embedding"]), "<f4")
     return RecordingRow(**record)
+
+
+def _interval_lists(rows: list[np.ndarray]) -> pa.ListArray:
+    """n × (k, 2) → lists of structs, without a Python object for each."""
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    start, end = np.concatenate([np.empty((0, 2)), *rows]).T
+    structs = pa.StructArray.from_arrays([pa.array(start), pa.array(end)], fields=list(_INTERVALS.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs, type=_INTERVALS)
 
 
 def _intervals(pairs: Any) -> list[dict[str, float]]:

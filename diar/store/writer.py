@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,7 +30,14 @@ class Writer:
     def write_tracks(self, row: RecordingRow, tracks: Tracks) -> None:
         """Publish one recording's tracks with its index row in the footer."""
         footer = {**self._footer(), "diar.recording": row_to_json(row)}
-        write_table(self.layout.tracks(row.recording_id), tracks_table(row.recording_id, tracks), footer)
+        # Bytes of equal weight side by side, and no dictionary of values that do not repeat: docs/on-disk.md
+        write_table(
+            self.layout.tracks(row.recording_id),
+            tracks_table(row.recording_id, tracks),
+            footer,
+            use_dictionary=["recording_id"],
+            column_encoding={"embedding.list.element": "BYTE_STREAM_SPLIT"},
+        )
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
         """Publish a shard's index, which marks the shard as done."""
@@ -40,9 +48,15 @@ class Writer:
         return {f"diar.{key}": value for key, value in items.items()}
 
 
-def write_table(url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = 65_536) -> None:
-    """Write `table` with `footer` metadata to `url`, atomically."""
+def write_table(
+    url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = 65_536, **encoding: Any
+) -> None:
+    """Write `table` with `footer` metadata to `url`, atomically; `encoding` are options of Parquet."""
     with storage.open_atomic(url) as file:
         pq.write_table(
-            table.replace_schema_metadata(footer), file, compression="zstd", row_group_size=row_group_size
+            table.replace_schema_metadata(footer),
+            file,
+            compression="zstd",
+            row_group_size=row_group_size,
+            **encoding,
         )

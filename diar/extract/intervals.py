@@ -1,0 +1,66 @@
+"""Sorted, disjoint intervals [start, end) in samples: of frames, across chunks, within windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class IntervalLists:
+    """A list of intervals for each of n rows, all in one array."""
+
+    intervals: np.ndarray  # (k, 2) int64, those of row 0, then those of row 1, …
+    counts: np.ndarray  # (n,) intervals of each row
+
+    def lengths(self) -> np.ndarray:
+        """(n,) int64: samples that each row's intervals cover."""
+        before = np.concatenate([[0], np.cumsum(self.intervals[:, 1] - self.intervals[:, 0])])
+        ends = np.cumsum(self.counts)
+        covered: np.ndarray = before[ends] - before[ends - self.counts]
+        return covered
+
+    def take(self, rows: np.ndarray) -> IntervalLists:
+        """Those of the chosen rows, (n,) bool."""
+        return IntervalLists(self.intervals[np.repeat(rows, self.counts)], self.counts[rows])
+
+    def split(self) -> list[np.ndarray]:
+        """One array (k, 2) a row."""
+        return np.split(self.intervals, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
+
+
+def frame_runs(masks: np.ndarray) -> IntervalLists:
+    """Runs of true frames [first, last + 1) in each row of `masks` (n, frames)."""
+    steps = np.diff(np.pad(masks.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    row, first = np.nonzero(steps == 1)
+    last = np.nonzero(steps == -1)[1]
+    return IntervalLists(np.stack([first, last], axis=1), np.bincount(row, minlength=len(masks)))
+
+
+def runs(mask: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Intervals (k, 2), none empty, where `mask` (frames,) is true; frame i is edges[i] … edges[i + 1]."""
+    found = edges[frame_runs(mask[None]).intervals]
+    kept: np.ndarray = found[found[:, 1] > found[:, 0]]
+    return kept
+
+
+def join(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Concatenate the intervals (k, 2) of successive chunks; those that touch become one."""
+    together = np.concatenate([np.empty((0, 2), np.int64), *parts])
+    apart = together[1:, 0] > together[:-1, 1]
+    starts = together[np.concatenate([[True], apart])[: len(together)], 0]
+    ends = together[np.concatenate([apart, [True]])[: len(together)], 1]
+    return np.stack([starts, ends], axis=1)
+
+
+def within(intervals: np.ndarray, spans: np.ndarray) -> IntervalLists:
+    """The parts of `intervals` (k, 2) inside each of `spans` (n, 2)."""
+    first = np.searchsorted(intervals[:, 1], spans[:, 0], side="right")
+    last = np.searchsorted(intervals[:, 0], spans[:, 1], side="left")
+    counts = np.maximum(last - first, 0)
+    row = np.repeat(np.arange(len(spans)), counts)
+    position = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = intervals[first[row] + position]
+    return IntervalLists(np.clip(chosen, spans[row, :1], spans[row, 1:]), counts)
