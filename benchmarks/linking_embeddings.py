@@ -1,0 +1,126 @@
+"""Embeddings of known speakers for benchmarks/linking.py, computed once and kept in a folder.
+
+Vectors are pooled over where one speaker is known to talk alone, so that they show what linking does with
+good input, and cost no segmentation.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from diar.models.encoder import SpeakerEncoder
+from diar.models.features import Fbank, cmn
+from diar.models.wespeaker import open_model_dir
+
+RATE = 16_000
+SECONDS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 25.0)  # of speech that parts are pooled over
+_CHUNK = 30 * RATE  # as long as stage 1's
+Spans = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """n vectors, with what is known about them."""
+
+    embedding: np.ndarray  # (n, D) float32, L2-normalised
+    seconds: np.ndarray  # (n,) of clean speech
+    group: np.ndarray  # (n,) int: which recording, or which of the two halves of a speaker's speech
+    speaker: np.ndarray  # (n,) str
+
+    def save(self, file: Path) -> None:
+        np.savez(file, **vars(self))
+
+    @classmethod
+    def load(cls, file: Path) -> Vectors:
+        with np.load(file) as arrays:
+            return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+
+
+class Embedder:
+    """Frames once, pooled over spans: the default encoder as stage 1 runs it."""
+
+    def __init__(self, model_dir: Path) -> None:
+        model = open_model_dir(model_dir)
+        self.encoder: SpeakerEncoder = model.encoder
+        self.fbank = Fbank(model.fbank)
+        self.frame_seconds = model.fbank.frame_shift * model.encoder.frame_stride / RATE
+
+    @torch.inference_mode()
+    def frames(self, wave: np.ndarray) -> torch.Tensor:
+        """(1, channels, T') of the whole waveform; the mean is subtracted chunk by chunk."""
+        chunks = [wave[at : at + _CHUNK] for at in range(0, len(wave), _CHUNK)]
+        parts = [torch.from_numpy(chunk)[None] for chunk in chunks if len(chunk) >= RATE // 2]
+        frames = [self.encoder.frames(cmn(self.fbank(part))) for part in parts]
+        length = int(len(wave) / RATE / self.frame_seconds)
+        joined = torch.cat(
+            [part[..., : round(_CHUNK / RATE / self.frame_seconds)] for part in frames], dim=-1
+        )
+        return joined[..., :length]
+
+    @torch.inference_mode()
+    def pool(self, frames: torch.Tensor, masks: np.ndarray) -> np.ndarray:
+        """(n, D) unit vectors for masks (n, T')."""
+        pooled = self.encoder.pool(frames, torch.from_numpy(masks)[None])[0].numpy()
+        return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+
+    def mask(self, spans: Spans, frames: int) -> np.ndarray:
+        centres = (np.arange(frames) + 0.5) * self.frame_seconds
+        return np.any([(centres >= start) & (centres < end) for start, end in spans] or [[False] * frames], 0)
+
+
+def simulator(shared: Path) -> ModuleType:
+    """tools/simulate_conversations.py of the shared folder, as a module."""
+    file = shared / "tools" / "simulate_conversations.py"
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def embed_parts(speakers: dict[str, list], embedder: Embedder) -> Vectors:
+    """Parts of different length of each half of a speaker's speech; no audio is in two halves."""
+    rows: list[tuple[np.ndarray, float, int, str]] = []
+    for name, utterances in speakers.items():
+        frames = [embedder.frames(wave) for wave, _ in utterances]
+        masks = [
+            embedder.mask(spans, part.shape[-1]) for part, (_, spans) in zip(frames, utterances, strict=True)
+        ]
+        speech = np.flatnonzero(np.concatenate(masks))
+        joined = torch.cat(frames, dim=-1)
+        for half, members in enumerate(np.array_split(speech, 2)):
+            possible = [s for s in SECONDS if s / embedder.frame_seconds <= len(members)]
+            chosen = np.zeros((len(possible), joined.shape[-1]), bool)
+            for row, seconds in enumerate(possible):
+                chosen[row, members[: round(seconds / embedder.frame_seconds)]] = True
+            if possible:
+                pooled = embedder.pool(joined, chosen)
+                rows += [(vector, s, half, name) for vector, s in zip(pooled, possible, strict=True)]
+    return _vectors(rows)
+
+
+def embed_conversation(
+    wave: np.ndarray, turns: list[tuple[float, float, str]], index: int, embedder: Embedder
+) -> list[tuple[np.ndarray, float, int, str]]:
+    """One row for each speaker with a second alone: vector, seconds, recording, name."""
+    names = sorted({name for *_, name in turns})
+    frames = embedder.frames(wave)
+    active = np.array(
+        [embedder.mask([(s, e) for s, e, who in turns if who == name], frames.shape[-1]) for name in names]
+    )
+    alone = active & (active.sum(axis=0) == 1)
+    seconds = alone.sum(axis=1) * embedder.frame_seconds
+    enough = np.flatnonzero(seconds >= 1)
+    pooled = embedder.pool(frames, alone[enough])
+    return [(vector, float(seconds[i]), index, names[i]) for vector, i in zip(pooled, enough, strict=True)]
+
+
+def _vectors(rows: list[tuple[np.ndarray, float, int, str]]) -> Vectors:
+    embedding, seconds, group, speaker = zip(*rows, strict=True)
+    return Vectors(np.stack(embedding), np.array(seconds), np.array(group), np.array(speaker))

@@ -1,0 +1,220 @@
+"""The same person under the same id in all recordings of an archive (docs/decisions/032-linking-recordings.md).
+
+Agglomerative clustering: each speaker of a recording is a group, and in every round groups that are each
+other's best partner become one, as long as that is likely enough. Speakers of one recording stay apart. Some
+20 000 groups are compared all with all, more within cells, so that 10⁶ take minutes and no N² memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from diar.detect.boundaries.speakers import number_by_appearance
+from diar.detect.linking.adaptation import adapt_different, adapt_sessions
+from diar.detect.linking.evidence import CAMPPLUS, Evidence
+from diar.detect.linking.groups import Groups, summed, vector_weights
+from diar.detect.linking.known import GENERATED_NAME, KnownSpeakers, LinkingError, match_known
+from diar.detect.linking.merging import merge_partners
+from diar.detect.linking.partners import EXACT, find_partners
+
+_MOST_SAMPLED = 20_000  # rows of which the session variance is learned
+_BLOCK = 65_536
+_LENGTH_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class LinkedSpeakers:
+    """Who each of n recording-level speakers is: one of s persons, in the order of their first row."""
+
+    label: np.ndarray  # (n,) int64, index of the person
+    speaker_id: list[str]  # (s,) speaker_0001, speaker_0002, …
+    name: list[str]  # (s,) a known person's, else the id
+    known: np.ndarray  # (s,) bool
+    centroid: np.ndarray  # (s, D) float32, L2-normalised
+    similarity: np.ndarray  # (n,) float32, cosine to the person's centroid
+    probability: np.ndarray  # (n,) float32, that the row belongs to the person's other rows; NaN without any
+    threshold: float  # cosine between vectors of unlimited speech above which two were one person, at the end
+    evidence: Evidence  # as used, after adapting
+
+
+def link_speakers(
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    recording: np.ndarray,
+    known: KnownSpeakers | None = None,
+    probability: float = 0.5,
+    threshold: float | None = None,
+    evidence: Evidence | None = None,
+    exact: int = EXACT,
+) -> LinkedSpeakers:
+    """Give recording-level speakers archive-wide ids.
+
+    Args:
+        embedding: (n, D) float32 unit vectors, each the mean over the clean speech of one speaker of one
+            recording.
+        seconds: (n,) of that clean speech.
+        recording: (n,) int, the recording; speakers of one recording are never the same person.
+        known: people to be named where they are found.
+        probability: of two groups being one person, from which on they are one; each group is expected to
+            have one other of its person among all groups.
+        threshold: a cosine between vectors of unlimited speech, instead of `probability`.
+        evidence: what cosines say; default: the constants for campplus-zh-en, adapted to the archive.
+        exact: up to so many groups are compared all with all.
+
+    Raises:
+        LinkingError: arrays that do not fit each other, vectors that are not of unit length, a threshold at
+            which two speakers are likelier than one.
+    """
+    _check(embedding, seconds, recording, known)
+    if evidence is None:
+        evidence = _adapted(embedding, seconds, recording, probability, exact)
+    fixed = None if threshold is None else _fixed_ratio(threshold, evidence)
+    groups, label = _cluster(embedding, seconds, recording, evidence, probability, fixed, exact)
+    ratio = _least_ratio(len(groups), probability, fixed)
+    names: dict[int, str] = {}
+    if known is not None and len(known.name) and len(groups):
+        names = match_known(groups, known, evidence, ratio)
+    return _result(embedding, seconds, label, names, evidence, ratio)
+
+
+def _adapted(
+    embedding: np.ndarray, seconds: np.ndarray, recording: np.ndarray, probability: float, exact: int
+) -> Evidence:
+    """The constants, adapted to the archive; for the session variance a sample of it is clustered first."""
+    evidence = adapt_different(CAMPPLUS, embedding, recording)
+    sample = slice(None, None, max(-(-len(embedding) // _MOST_SAMPLED), 1))
+    vectors, speech, of = embedding[sample], seconds[sample], recording[sample]
+    _, label = _cluster(vectors, speech, of, evidence, probability, None, exact)
+    return adapt_sessions(evidence, vectors, speech, label)
+
+
+def _cluster(
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    recording: np.ndarray,
+    evidence: Evidence,
+    probability: float,
+    fixed: float | None,
+    exact: int,
+) -> tuple[Groups, np.ndarray]:
+    """Groups, and the group (n,) of each row."""
+    groups = Groups.single(embedding, seconds, recording, evidence)
+    label = np.arange(len(groups))
+    while True:
+        least = _least_ratio(len(groups), probability, fixed)
+        partners = find_partners(groups, evidence, least, exact)
+        if not (partners.index >= 0).any():
+            return groups, label
+        groups, renamed = merge_partners(groups, partners, evidence, least)
+        label = renamed[label]
+
+
+def _least_ratio(size: int, probability: float, fixed: float | None) -> float:
+    """The log ratio at which one of `size` groups is another with this probability: prior odds 1 : size."""
+    if fixed is not None:
+        return fixed
+    return max(float(np.log(max(size, 1)) + logit(probability)), 0.0)
+
+
+def _result(
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    label: np.ndarray,
+    names: dict[int, str],
+    evidence: Evidence,
+    ratio: float,
+) -> LinkedSpeakers:
+    first: dict[str, int] = {}  # groups with one name are one person
+    renamed = np.arange(int(label.max(initial=-1)) + 1)
+    for group, name in names.items():
+        renamed[group] = first.setdefault(name, group)
+    person = number_by_appearance(renamed[label])
+    of_group = np.zeros(len(renamed), np.int64)
+    of_group[renamed[label]] = person
+    name_of = {int(of_group[group]): name for name, group in first.items()}
+    total = summed(embedding, vector_weights(seconds, evidence), person)
+    count = len(total)
+    ids = [GENERATED_NAME.format(i + 1) for i in range(count)]
+    similarity, others = _fit(embedding, seconds, person, total, evidence)
+    return LinkedSpeakers(
+        label=person,
+        speaker_id=ids,
+        name=[name_of.get(i, ids[i]) for i in range(count)],
+        known=np.array([i in name_of for i in range(count)], bool),
+        centroid=total / np.linalg.norm(total, axis=1, keepdims=True),
+        similarity=similarity,
+        probability=expit(others - np.log(max(count, 1))).astype(np.float32),
+        threshold=evidence.cosine_at(ratio),
+        evidence=evidence,
+    )
+
+
+def _fit(
+    embedding: np.ndarray, seconds: np.ndarray, person: np.ndarray, total: np.ndarray, evidence: Evidence
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine of each row to its person (n,), and the log ratio against the person's other rows (n,)."""
+    weights = vector_weights(seconds, evidence).astype(np.float32)
+    rows = np.bincount(person, minlength=len(total))
+    speech = np.bincount(person, seconds, minlength=len(total))
+    similarity, ratio = np.empty(len(person), np.float32), np.full(len(person), np.nan, np.float32)
+    for start in range(0, len(person), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        vectors, who = embedding[part], person[part]
+        sums = total[who]
+        similarity[part] = _cosine(vectors, sums)
+        rest = sums - weights[part, None] * vectors
+        share = evidence.share(seconds[part], np.ones(len(who)))
+        other = evidence.share(speech[who] - seconds[part], np.maximum(rows[who] - 1, 1))
+        found = evidence.log_ratio(_cosine(vectors, rest), share, other)
+        ratio[part] = np.where(rows[who] > 1, found, np.nan)
+    return similarity, ratio
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.asarray(np.einsum("ij,ij->i", first, second) / np.maximum(norms, np.finfo(np.float32).tiny))
+
+
+def _fixed_ratio(threshold: float, evidence: Evidence) -> float:
+    ratio = evidence.ratio_at(threshold)
+    if ratio <= 0:
+        raise LinkingError(
+            f"a link threshold of {threshold:g} would make strangers one person: in this archive cosines below "
+            f"{evidence.cosine_at(0):.2f} are likelier between two people; give a higher one, or none"
+        )
+    return ratio
+
+
+def _check(
+    embedding: np.ndarray, seconds: np.ndarray, recording: np.ndarray, known: KnownSpeakers | None
+) -> None:
+    n = len(embedding)
+    if embedding.ndim != 2 or seconds.shape != (n,) or recording.shape != (n,):
+        raise LinkingError(
+            "(n, D), (n,) and (n,) are needed, not "
+            f"embedding {embedding.shape}, seconds {seconds.shape} and recording {recording.shape}"
+        )
+    _check_vectors(embedding, "embedding")
+    if known is None:
+        return
+    m = len(known.name)
+    if known.embedding.shape != (m, embedding.shape[1]) or known.seconds.shape != (m,):
+        raise LinkingError(
+            f"{m} known speakers have embeddings {known.embedding.shape} and seconds {known.seconds.shape}, "
+            f"those of the archive have {embedding.shape[1]} dimensions; embed both with the same model"
+        )
+    _check_vectors(known.embedding, "known speaker's embedding")
+
+
+def _check_vectors(embedding: np.ndarray, what: str) -> None:
+    for start in range(0, len(embedding), _BLOCK):
+        norms = np.linalg.norm(embedding[start : start + _BLOCK], axis=1)
+        bad = np.flatnonzero(~(np.abs(norms - 1) < _LENGTH_TOLERANCE))  # NaN is bad too
+        if len(bad):
+            raise LinkingError(
+                f"{what} {start + bad[0]} has length {norms[bad[0]]:g}, unit vectors are needed; "
+                "extract it again"
+            )

@@ -1,0 +1,124 @@
+"""Which other group is most likely the same speaker, for every group, without all pairs in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from diar.detect.linking.evidence import Evidence
+from diar.detect.linking.groups import Groups
+
+EXACT = 20_000  # groups that are compared all with all; more are compared within cells
+_BLOCK = 1_024
+_CELL = 1_000  # groups in a cell, about
+_VISITED = 16  # cells in which a group looks for others
+_TRAINING = 64  # groups a cell that its centre is learned from
+_ITERATIONS = 6
+
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # first, second, cosine
+
+
+class Partners:
+    """The best partner of each group: `index` (g,), -1 without one; `log_ratio` (g,)."""
+
+    def __init__(self, size: int) -> None:
+        self.index = np.full(size, -1, np.int64)
+        self.log_ratio = np.full(size, -np.inf, np.float32)
+
+    def offer(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> None:
+        """Each group of `first` may take that of `second` beside it, and the other way round."""
+        group, other = np.concatenate([first, second]), np.concatenate([second, first])
+        ratio = np.concatenate([log_ratio, log_ratio]).astype(np.float32)
+        order = np.lexsort((other, -ratio, group))
+        best = order[np.diff(group[order], prepend=-1) > 0]
+        group, other, ratio = group[best], other[best], ratio[best]
+        held, tie = self.log_ratio[group], ratio == self.log_ratio[group]
+        better = (ratio > held) | (tie & (other < self.index[group]))
+        self.index[group[better]], self.log_ratio[group[better]] = other[better], ratio[better]
+
+    def mutual(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs that prefer each other, the lower index first."""
+        groups = np.flatnonzero(self.index >= 0)
+        chosen = self.index[groups]
+        agreed = (self.index[chosen] == groups) & (groups < chosen)
+        return groups[agreed], chosen[agreed]
+
+
+def find_partners(groups: Groups, evidence: Evidence, least_ratio: float, exact: int = EXACT) -> Partners:
+    """Best partners with a log-likelihood ratio of at least `least_ratio`, none from one recording."""
+    partners = Partners(len(groups))
+    floor = evidence.least_cosine(least_ratio)
+    search = _all_pairs if len(groups) <= exact else _pairs_in_cells
+    share = evidence.share(groups.seconds, groups.vectors)
+    for first, second, cosine in search(groups.direction, floor):
+        ratio = evidence.log_ratio(cosine, share[first], share[second])
+        likely = np.flatnonzero(ratio >= least_ratio)
+        apart = likely[~groups.share_recording(first[likely], second[likely])]
+        partners.offer(first[apart], second[apart], ratio[apart])
+    return partners
+
+
+def _all_pairs(direction: np.ndarray, floor: float) -> Iterator[Pairs]:
+    for start in range(0, len(direction), _BLOCK):
+        cosine = direction[start : start + _BLOCK] @ direction[start:].T
+        first, second = np.nonzero(cosine >= floor)
+        upper = second > first
+        first, second = first[upper], second[upper]
+        yield first + start, second + start, cosine[first, second]
+
+
+def _pairs_in_cells(direction: np.ndarray, floor: float) -> Iterator[Pairs]:
+    """Pairs above `floor` that lie near one another: the inverted file of Jégou et al. (PAMI 2011).
+
+    Each group is kept in the cell of its nearest centre, and compared with the groups in the cells of its
+    `_VISITED` nearest centres.
+    """
+    centres = _cell_centres(direction)
+    visited = _nearest_cells(direction, centres)
+    home = visited[:, 0]
+    visitors = np.argsort(visited, axis=None, kind="stable") // visited.shape[1]
+    last = np.cumsum(np.bincount(visited.ravel(), minlength=len(centres)))
+    for cell in range(len(centres)):
+        here = np.sort(visitors[last[cell - 1] if cell else 0 : last[cell]])
+        members = here[home[here] == cell]
+        for start in range(0, len(here), 4 * _BLOCK):
+            queries = here[start : start + 4 * _BLOCK]
+            cosine = direction[queries] @ direction[members].T
+            row, column = np.nonzero(cosine >= floor)
+            first, second = queries[row], members[column]
+            other = first != second
+            yield first[other], second[other], cosine[row[other], column[other]]
+
+
+def _cell_centres(direction: np.ndarray) -> np.ndarray:
+    """(cells, D) unit vectors by spherical k-means of a sample, the same for the same input."""
+    cells = max(len(direction) // _CELL, 2)
+    rng = np.random.default_rng(0)
+    sample = direction[
+        np.sort(rng.choice(len(direction), min(len(direction), cells * _TRAINING), replace=False))
+    ]
+    centres = sample[rng.choice(len(sample), cells, replace=False)]
+    for _ in range(_ITERATIONS):
+        nearest = np.concatenate([(block @ centres.T).argmax(axis=1) for block in _blocks(sample)])
+        total = np.zeros_like(centres)
+        np.add.at(total, nearest, sample)
+        norm = np.linalg.norm(total, axis=1, keepdims=True)
+        centres = np.where(norm > 0, total / np.maximum(norm, np.finfo(np.float32).tiny), centres)
+    return centres
+
+
+def _nearest_cells(direction: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(g, visited) int32, the nearest first."""
+    count = min(_VISITED, len(centres))
+    nearest = np.empty((len(direction), count), np.int32)
+    for start, block in zip(range(0, len(direction), _BLOCK), _blocks(direction), strict=True):
+        cosine = block @ centres.T
+        chosen = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+        by_rank = np.argsort(-np.take_along_axis(cosine, chosen, axis=1), axis=1, kind="stable")
+        nearest[start : start + len(block)] = np.take_along_axis(chosen, by_rank, axis=1)
+    return nearest
+
+
+def _blocks(vectors: np.ndarray) -> list[np.ndarray]:
+    return [vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK)]
