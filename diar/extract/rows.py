@@ -36,6 +36,7 @@ class ChunkEmbeddings:
     """What the networks say of one chunk."""
 
     local: TrackRows | None  # local speakers of the segmentation windows, if the network saw the chunk
+    windows: np.ndarray  # (w, 2) int64, those windows, also where nobody speaks; samples of the recording
     sliding: TrackRows
     spare: bool  # no sliding window has enough speech; `sliding` then holds the one with the most, if any
     core_embedding: np.ndarray  # (D,) float32, not normalised, over the core's single-speaker speech
@@ -105,6 +106,16 @@ def _edges(chunk: Chunk, speech: ChunkSpeech) -> np.ndarray:
     return edges
 
 
+def segmentation_windows(chunk: Chunk, local: LocalSpeakers | None) -> np.ndarray:
+    """(w, 2) start and end of the windows that the network saw, in samples from the recording's start."""
+    if local is None:
+        return np.empty((0, 2), np.int64)
+    starts = local.starts + chunk.start
+    ends = starts + local.edges[-1]
+    ends[-1] = chunk.end  # what is less than a frame belongs to the last window
+    return np.stack([starts, ends], axis=1)
+
+
 def local_rows(chunk: Chunk, local: LocalSpeakers, item: int, embeddings: np.ndarray) -> TrackRows:
     """Rows of the chunk that is number `item` of `local`, window by window.
 
@@ -113,9 +124,7 @@ def local_rows(chunk: Chunk, local: LocalSpeakers, item: int, embeddings: np.nda
     """
     present = local.present[item]
     window, speaker = np.nonzero(present)
-    starts = local.starts[window] + chunk.start
-    ends = starts + local.edges[-1]
-    ends[window == len(local.first) - 1] = chunk.end  # what is less than a frame belongs to the last window
+    starts, ends = segmentation_windows(chunk, local)[window].T
     active = local.active[item, window, :, speaker]  # (n, frames)
     alone = active & (local.active[item].sum(axis=-1)[window] == 1)
     return TrackRows(
@@ -151,7 +160,7 @@ def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbedding
     if not sliding:
         sliding = [max((chunk.sliding for chunk in chunks), key=lambda rows: rows.clean.max(initial=-1))]
     local = [chunk.local for chunk in chunks if chunk.local is not None]
-    tracks = _tracks([*local, *sliding], rate)
+    tracks = _tracks([*local, *sliding], np.concatenate([chunk.windows for chunk in chunks]), rate)
     weights = np.array([chunk.core_frames for chunk in chunks], np.float64)
     mean = np.average([chunk.core_embedding for chunk in chunks], axis=0, weights=weights)
     speech = _seconds(join([chunk.speech for chunk in chunks]), rate)
@@ -159,7 +168,7 @@ def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbedding
     return RecordingEmbeddings(tracks, normalise(mean[None])[0], speech, speech - single)
 
 
-def _tracks(parts: Sequence[TrackRows], rate: int) -> Tracks:
+def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, rate: int) -> Tracks:
     spans = np.concatenate([rows.spans for rows in parts])
     active = [intervals / rate for rows in parts for intervals in rows.active.split()]
     return Tracks(
@@ -171,6 +180,7 @@ def _tracks(parts: Sequence[TrackRows], rate: int) -> Tracks:
         clean_seconds=_float32_seconds([rows.clean for rows in parts], rate),
         activity=[row for rows in parts for row in rows.activity],
         embedding=np.concatenate([rows.embedding for rows in parts]),
+        windows=windows / rate,
     )
 
 

@@ -15,14 +15,14 @@ from diar.extract.intervals import frame_runs
 FRAME_SECONDS = 0.01
 _SMOOTHING = 5  # frames
 _FLOOR_PERCENTILE = 5
-_LEAST_SECONDS = 0.4
+_LEAST_SECONDS = 0.6
 
 
 def silent_frames(samples: torch.Tensor, rate: int, margin: float) -> np.ndarray:
     """Where equally long chunks are silent.
 
     The noise floor of a chunk is the 5th percentile of its energy, smoothed over 50 ms; frames of digital
-    silence do not count for it. Silence is at least 0.4 s in a row less than `margin` above the floor.
+    silence do not count for it. Silence is at least 0.6 s in a row less than `margin` above the floor.
 
     Args:
         samples: (batch, samples).

@@ -10,7 +10,13 @@ import torch
 from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.devices import place
 from diar.extract.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
-from diar.extract.rows import ChunkEmbeddings, SlidingWindows, local_rows, speech_in_core
+from diar.extract.rows import (
+    ChunkEmbeddings,
+    SlidingWindows,
+    local_rows,
+    segmentation_windows,
+    speech_in_core,
+)
 from diar.extract.speech import ChunkSpeech, SpeechDetector
 from diar.models.features import Fbank, cmn, num_frames
 from diar.models.wespeaker import SpeakerModel
@@ -59,6 +65,7 @@ class TrackEmbedder:
         return [
             ChunkEmbeddings(
                 local=None if seen is None else local_rows(chunk, seen, item, local[item]),
+                windows=segmentation_windows(chunk, seen),
                 sliding=windows[item].rows(chunk, sliding[item, : len(windows[item])]),
                 spare=windows[item].spare,
                 core_embedding=core[item, 0],

@@ -14,7 +14,16 @@ import pyarrow.parquet as pq
 from diar.archive import storage
 from diar.errors import DiarError
 from diar.store.layout import Layout
-from diar.store.schema import OK, SCHEMA_VERSION, RecordingRow, Tracks, matrix, row_from_json, tracks_of
+from diar.store.schema import (
+    OK,
+    SCHEMA_VERSION,
+    RecordingRow,
+    Tracks,
+    matrix,
+    row_from_json,
+    tracks_of,
+    windows_from_json,
+)
 
 
 class StoreError(DiarError):
@@ -108,6 +117,14 @@ def read_plan(layout: Layout, columns: list[str] | None = None, shard: int | Non
     return _read(layout.plan, columns=columns, filters=filters)
 
 
+def read_offsets(embeddings_dir: str) -> dict[str, float]:
+    """Seconds into its file at which a recording begins, for those that are parts of a file."""
+    plan = read_plan(Layout(embeddings_dir), columns=["recording_id", "offset"])
+    offsets = plan["offset"].to_numpy()
+    rows = np.flatnonzero(offsets > 0)
+    return dict(zip(plan["recording_id"].take(rows).to_pylist(), offsets[rows].tolist(), strict=True))
+
+
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
     """Index of a finished shard, with its footer metadata."""
     return _read(layout.shard(shard), columns=columns)
@@ -166,12 +183,13 @@ def read_tracks(embeddings_dir: str, recording_id: str) -> RecordingTracks:
     if version != SCHEMA_VERSION:
         raise StoreError(f"{url} has schema version {version}, not {SCHEMA_VERSION}; extract it again")
     recording = row_from_json(metadata.pop("recording"))
+    windows = windows_from_json(metadata.pop("segmentation_windows"))
     if recording.recording_id != recording_id:
         raise StoreError(f"{url} holds tracks of {recording.recording_id!r}, not of {recording_id!r}")
     frames = None
     if "activity_step" in metadata:
         frames = ActivityFrames(float(metadata["activity_first_center"]), float(metadata["activity_step"]))
-    return RecordingTracks(recording, tracks_of(table), frames, metadata)
+    return RecordingTracks(recording, tracks_of(table, windows), frames, metadata)
 
 
 def published_row(layout: Layout, recording_id: str, fingerprint: str) -> RecordingRow | None:

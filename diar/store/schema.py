@@ -48,6 +48,7 @@ class Tracks:
     clean_seconds: np.ndarray  # (n,) float32, without overlapped speech
     activity: list[np.ndarray]  # n × (frames,) uint8, 255 × probability to speak; empty for a sliding window
     embedding: np.ndarray  # (n, D) float32, L2-normalised
+    windows: np.ndarray  # (w, 2) float64, all that the segmentation model saw, also where nobody speaks
 
     def __len__(self) -> int:
         return len(self.start)
@@ -130,8 +131,8 @@ def tracks_table(recording_id: str, tracks: Tracks) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def tracks_of(table: pa.Table) -> Tracks:
-    """Inverse of `tracks_table`, but for the rounding of embeddings."""
+def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
+    """Inverse of `tracks_table`, but for rounded embeddings and the windows, which are in the footer."""
     active = table["active"].combine_chunks()
     times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
     borders = active.offsets.to_numpy()[1:-1] - active.offsets[0].as_py()
@@ -144,7 +145,18 @@ def tracks_of(table: pa.Table) -> Tracks:
         clean_seconds=table["clean_seconds"].to_numpy(),
         activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
         embedding=matrix(table["embedding"]),
+        windows=windows,
     )
+
+
+def windows_to_json(windows: np.ndarray) -> str:
+    """Segmentation windows (w, 2) in seconds as text for a footer; exact to a sample at 48 kHz."""
+    return json.dumps(np.round(windows, 6).tolist(), separators=(",", ":"))
+
+
+def windows_from_json(text: str) -> np.ndarray:
+    """Inverse of `windows_to_json`."""
+    return np.array(json.loads(text), np.float64).reshape(-1, 2)
 
 
 def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:

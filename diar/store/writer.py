@@ -10,7 +10,15 @@ import pyarrow.parquet as pq
 
 from diar.archive import storage
 from diar.store.layout import Layout
-from diar.store.schema import SCHEMA_VERSION, RecordingRow, Tracks, index_table, row_to_json, tracks_table
+from diar.store.schema import (
+    SCHEMA_VERSION,
+    RecordingRow,
+    Tracks,
+    index_table,
+    row_to_json,
+    tracks_table,
+    windows_to_json,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,11 @@ class Writer:
 
     def write_tracks(self, row: RecordingRow, tracks: Tracks) -> None:
         """Publish one recording's tracks with its index row in the footer."""
-        footer = {**self._footer(), "diar.recording": row_to_json(row)}
+        footer = {
+            **self._footer(),
+            "diar.recording": row_to_json(row),
+            "diar.segmentation_windows": windows_to_json(tracks.windows),
+        }
         # Bytes of equal weight side by side, and no dictionary of values that do not repeat: docs/on-disk.md
         write_table(
             self.layout.tracks(row.recording_id),

@@ -13,10 +13,15 @@ _ITERATIONS = 20
 _MOST_SCORES = 2_000_000  # that the threshold is estimated from
 
 
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) → rows of length 1; a zero row stays zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1.0))
+
+
 def cosine_similarities(vectors: np.ndarray) -> np.ndarray:
     """Cosines (n, n) between the rows of (n, D); a zero vector is similar to nothing."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled = vectors / np.where(norms > 0, norms, 1.0)
+    scaled = unit_rows(vectors)
     return np.asarray(scaled @ scaled.T)
 
 

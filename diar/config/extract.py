@@ -1,49 +1,12 @@
-"""One typed, frozen, validated configuration a command; `diar/arguments.py` fills it."""
+"""Options of stage 1."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import field_validator, model_validator
 
-from diar.errors import DiarError
-
-
-class ConfigError(DiarError):
-    """A flag, environment variable or YAML key that does not exist or has a bad value."""
-
-
-def option(default: Any, group: str, help: str, *, result: bool = False, **constraints: Any) -> Any:
-    """Declare one option.
-
-    Args:
-        default: its default, `...` where the user must give a value.
-        group: the heading under which `--help` lists it.
-        help: what it does, with its unit.
-        result: whether it changes the numbers written (and so belongs to the fingerprint).
-        constraints: pydantic's, such as `gt=0`.
-    """
-    return Field(
-        default, description=help, json_schema_extra={"group": group, "result": result}, **constraints
-    )
-
-
-def describe_option(field: FieldInfo) -> dict[str, Any]:
-    """What `option` noted about a field."""
-    return cast(dict[str, Any], field.json_schema_extra)
-
-
-class CommandConfig(BaseModel):
-    """Base of the commands' configurations."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-    environment_prefix: ClassVar[str]
-
-    @classmethod
-    def result_fields(cls) -> list[str]:
-        """Names of the options that change the numbers written."""
-        return [name for name, field in cls.model_fields.items() if describe_option(field)["result"]]
+from diar.config.base import CommandConfig, option
 
 
 class ExtractConfig(CommandConfig):
@@ -75,7 +38,7 @@ class ExtractConfig(CommandConfig):
         5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60
     )
     silence_margin: float = option(
-        3.0,
+        2.0,
         "model",
         "dB above the noise floor below which lasting silence is no speech; 0 = not looked at",
         result=True,
@@ -138,60 +101,3 @@ class ExtractConfig(CommandConfig):
         if self.window > self.chunk:
             raise ValueError(f"window ({self.window} s) must not exceed chunk ({self.chunk} s)")
         return self
-
-
-class DetectConfig(CommandConfig):
-    """Stage 2: stored embeddings to speaker boundaries, folders, JSON and plots. Needs no GPU."""
-
-    environment_prefix: ClassVar[str] = "DIAR_DETECT_"
-
-    embeddings_dir: str = option(..., "archive", "the output_dir of stage 1")
-    output_dir: str = option(..., "archive", "where folders, JSON and PNG go")
-    audio_dir: str | None = option(
-        None, "archive", "where the audio lies now, if it moved since stage 1; default: where stage 1 read it"
-    )
-    sequence_by: Literal["archive", "folder"] = option(
-        "archive",
-        "archive",
-        "archive = all files in one sequence; folder = each folder is a sequence of its own",
-    )
-
-    segment_size: int | Literal["auto"] = option(
-        "auto", "boundaries", "files a speaker recorded in a row, about; auto = find it in the data"
-    )
-    boundary_window: int = option(
-        10, "boundaries", "files around the expected boundary in which it is looked for", ge=0
-    )
-    use_gmm: bool = option(False, "boundaries", "model both sides by Gaussian mixtures instead of cosine")
-    gmm_components: int = option(2, "boundaries", "Gaussians a side (fewer where files are few)", ge=1, le=64)
-    penalty: float | None = option(
-        None, "boundaries", "auto: evidence that one more boundary must bring; default from the data", gt=0
-    )
-    min_segment: int = option(4, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
-
-    link: bool = option(True, "speakers", "a speaker who returns gets the earlier number back")
-    link_threshold: float | None = option(
-        None, "speakers", "cosine between segments above which they are one speaker", gt=-1, lt=1
-    )
-    odd_threshold: float | None = option(
-        None, "speakers", "probability above which a file is one of another voice; default 0.5", gt=0, lt=1
-    )
-
-    place: Literal["symlink", "hardlink", "copy", "none"] = option(
-        "symlink", "output", "how audio files get into the speaker folders"
-    )
-    plot: bool = option(True, "output", "draw boundary_detection_visualization.png")
-    debug: bool = option(False, "output", "also write every candidate's score")
-
-    @field_validator("segment_size", mode="before")
-    @classmethod
-    def _check_segment_size(cls, value: Any) -> Any:
-        if value == "auto":
-            return value
-        try:
-            size = int(value)
-        except (TypeError, ValueError):
-            size = 0
-        if size < 1 or str(size) != str(value):
-            raise ValueError("is 'auto' or a number of files, at least 1")
-        return size

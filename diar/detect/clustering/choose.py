@@ -1,0 +1,106 @@
+"""The clusterers by their names, and the same way to each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from diar.detect.clustering.ahc import cluster_ahc
+from diar.detect.clustering.iterative import IterativeSettings, cluster_iteratively
+from diar.detect.clustering.over_clustering import cluster_means, over_cluster
+from diar.detect.clustering.plda import Plda
+from diar.detect.clustering.similarity import unit_rows
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.clustering.spectral import cluster_spectral
+from diar.detect.clustering.vbx import cluster_vbx
+from diar.detect.observations import Observations
+from diar.errors import DiarError
+
+Method = Literal["auto", "ahc", "spectral", "vbx"]
+
+_MOST_ROWS = 2_000  # that a clusterer with quadratic memory gets at once
+_START_THRESHOLD = 0.6  # mean cosine of what is clustered beforehand where there are more
+
+
+@dataclass(frozen=True)
+class ClusteringSettings:
+    """What a clusterer may be told; each takes what is its own."""
+
+    method: Method = "auto"
+    count: SpeakerCount = field(default_factory=SpeakerCount)
+    iterative: IterativeSettings = field(default_factory=IterativeSettings)
+    ahc_threshold: float = 0.3
+    plda: Plda | None = None
+    vbx_fa: float = 0.3
+    vbx_fb: float = 17.0
+    vbx_loop_probability: float = 0.9
+
+
+def find_centroids(observations: Observations, settings: ClusteringSettings) -> np.ndarray:
+    """Centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
+
+    Raises:
+        DiarError: `vbx` without PLDA.
+    """
+    if settings.method == "auto":
+        return cluster_iteratively(observations, settings.iterative, settings.count)
+    embeddings, weights = _units(observations)
+    if not len(embeddings):
+        return embeddings
+    if settings.method == "vbx":
+        return _vbx(embeddings, weights, settings)
+    least_seconds = settings.iterative.least_seconds
+    if settings.method == "spectral":
+        # neighbouring windows share half of their audio: in a graph of nearest neighbours, time would be all
+        embeddings, weights = over_cluster(embeddings, weights, _START_THRESHOLD)
+        embeddings, weights = _fewer(embeddings, weights)
+        return cluster_spectral(embeddings, weights, settings.count, least_seconds=least_seconds)
+    embeddings, weights = _fewer(embeddings, weights)
+    return cluster_ahc(
+        embeddings,
+        weights,
+        settings.count,
+        threshold=settings.ahc_threshold,
+        least_seconds=least_seconds,
+    )
+
+
+def _units(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (n, D) and seconds (n,): windows, or local speakers where nobody speaks alone for long."""
+    windows = observations.windows.reliable
+    if len(windows):
+        return windows.embedding, windows.weight
+    spoken = observations.local.speech_seconds > 0
+    return observations.local.embedding[spoken], observations.local.weight[spoken]
+
+
+def _fewer(embeddings: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most 2000 rows: alike ones are merged beforehand, in parts, the less alike the more there are."""
+    threshold = _START_THRESHOLD
+    while len(embeddings) > _MOST_ROWS:
+        embeddings, weights = over_cluster(embeddings, weights, threshold)
+        threshold -= 0.05
+    return embeddings, weights
+
+
+def _vbx(embeddings: np.ndarray, weights: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
+    if settings.plda is None:
+        raise DiarError(
+            "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
+        )
+    plda = settings.plda
+    found = cluster_vbx(
+        plda.transform(embeddings),
+        plda.psi,
+        fa=settings.vbx_fa,
+        fb=settings.vbx_fb,
+        loop_probability=settings.vbx_loop_probability,
+    )
+    means, seconds = cluster_means(embeddings, weights, found.labels)
+    if settings.count.clip(len(means)) == len(means):
+        return unit_rows(means)
+    if len(means) < settings.count.minimum:
+        means, seconds = _fewer(embeddings, weights)
+    return cluster_ahc(means, seconds, settings.count, threshold=1.0, least_seconds=0.0)

@@ -1,0 +1,205 @@
+"""Clusters found by turns: over-cluster, re-assign short windows, merge what is one speaker; `auto`.
+
+A local speaker of the segmentation model is sometimes two people who speak one after the other, so clusters
+of local speakers alone are impure. Windows of a second hardly ever hold two people, but are too short to tell
+how many there are. So clusters start from local speakers, and every round re-estimates them from windows and
+local speakers together; pure, long clusters are then easy to compare. Two clusters whose local speakers are
+active in the same chunks are two people, however alike they sound (docs/decisions/033-clustering.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.clustering.over_clustering import over_cluster
+from diar.detect.clustering.similarity import unit_rows
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.observations import Observations
+
+_PART_SECONDS = 3_600.0
+_CLEAN_SECONDS = 1.0  # of a local speaker to start a cluster
+_ITERATIONS = 6
+_CHANGED = 1e-4  # of a coordinate of a centroid
+
+
+@dataclass(frozen=True)
+class IterativeSettings:
+    """What decides how many clusters there are."""
+
+    threshold: float = 0.5  # cosine of centroids above which two clusters are one speaker
+    start_threshold: float = 0.6  # mean cosine within the clusters of the start
+    coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
+    least_seconds: float = 2.0  # of speech in a cluster; less is given to the others …
+    least_apart: float = 0.5  # … unless for this share of its time it stands beside another cluster …
+    least_heard: float = 0.75  # … and has so many seconds of speech in one chunk
+
+
+def cluster_iteratively(
+    observations: Observations, settings: IterativeSettings, count: SpeakerCount
+) -> np.ndarray:
+    """Centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
+
+    A recording of more than two hours is clustered hour by hour, and the clusters of all hours are the start
+    for the whole: time grows with its length, not with the square.
+    """
+    start = None
+    parts = int(np.ceil(observations.duration / _PART_SECONDS))
+    if observations.duration > 2 * _PART_SECONDS:
+        edges = np.linspace(0.0, np.nextafter(observations.duration, np.inf), parts + 1)
+        found = [
+            _Clusters(observations.between(low, high), settings, SpeakerCount()).find()
+            for low, high in pairwise(edges)
+        ]
+        start = np.concatenate(found)
+    return _Clusters(observations, settings, count).find(start)
+
+
+class _Clusters:
+    """The clusters of one recording while they are being found.
+
+    Args:
+        observations: what stage 1 saw.
+        settings: see there.
+        count: how many clusters are allowed.
+    """
+
+    def __init__(self, observations: Observations, settings: IterativeSettings, count: SpeakerCount) -> None:
+        self._settings = settings
+        self._count = count
+        self._windows = observations.windows.reliable
+        self._window_weight = self._windows.weight
+        self._local = observations.local
+        self._local_weight = self._local.weight * 0.5 + 1e-4  # windows see the same speech
+        self._window_cluster = np.empty(0, np.int64)
+        self._local_cluster = np.empty(0, np.int64)
+
+    def find(self, start: np.ndarray | None = None) -> np.ndarray:
+        """Centroids (K, D) of the clusters, found from `start` (more than there are) or from nothing."""
+        centroids = self._estimate(self._start() if start is None else start)
+        centroids = self._estimate(self._with_leftovers(centroids))
+        while len(centroids) > 1:
+            fewer = self._merge(centroids)
+            if len(fewer) == len(centroids):
+                fewer = self._without_smallest(centroids)
+            if len(fewer) == len(centroids):
+                break
+            centroids = self._estimate(fewer)
+        return centroids
+
+    def _start(self) -> np.ndarray:
+        chosen = self._local.clean_seconds >= _CLEAN_SECONDS
+        if chosen.any():
+            embeddings, weights = self._local.embedding[chosen], self._local_weight[chosen]
+        else:
+            embeddings, weights = self._windows.embedding, self._window_weight
+        means, _ = over_cluster(embeddings, weights, self._settings.start_threshold)
+        return unit_rows(means)
+
+    def _with_leftovers(self, centroids: np.ndarray) -> np.ndarray:
+        """Add clusters of local speakers for whom their chunk had no cluster left."""
+        local = self._local
+        left = (self._local_cluster == NO_CLUSTER) & (local.speech_seconds >= 0.5)
+        if not left.any():
+            return centroids
+        more, _ = over_cluster(
+            local.embedding[left], self._local_weight[left], self._settings.start_threshold
+        )
+        return np.concatenate([centroids, unit_rows(more)])
+
+    def _estimate(self, centroids: np.ndarray) -> np.ndarray:
+        """Assign and average by turns until centroids stay; clusters without members leave."""
+        for _ in range(_ITERATIONS):
+            self._assign(centroids)
+            sums = self._sums(len(centroids))
+            used = np.linalg.norm(sums, axis=1) > 0
+            updated = unit_rows(sums[used])
+            done = len(updated) == len(centroids) and np.abs(updated - centroids).max(initial=0) < _CHANGED
+            centroids = updated
+            if done:
+                break
+        self._assign(centroids)
+        return centroids
+
+    def _assign(self, centroids: np.ndarray) -> None:
+        local = self._local
+        similarity = (local.embedding @ centroids.T) * local.trust[:, None]
+        self._local_cluster = assign_distinct(similarity, local.chunk)
+        if len(centroids):
+            self._window_cluster = (self._windows.embedding @ centroids.T).argmax(axis=1)
+        else:
+            self._window_cluster = np.empty(0, np.int64)
+
+    def _sums(self, clusters: int) -> np.ndarray:
+        """(K, D) weighted embeddings of each cluster's members."""
+        members = self._local_cluster != NO_CLUSTER
+        sums = np.zeros((clusters, self._local.embedding.shape[1]))
+        windows = self._windows.embedding * self._window_weight[:, None]
+        local = self._local.embedding[members] * self._local_weight[members, None]
+        if clusters:
+            np.add.at(sums, self._window_cluster, windows)
+            np.add.at(sums, self._local_cluster[members], local)
+        return sums
+
+    def _coexistence(self, clusters: int) -> tuple[np.ndarray, np.ndarray]:
+        """Seconds (K, K) that pairs are active in the same chunks, and seconds (K,) of each cluster."""
+        local = self._local
+        active = np.zeros((len(local.chunk_start), clusters))
+        members = self._local_cluster != NO_CLUSTER
+        np.add.at(
+            active,
+            (local.chunk[members], self._local_cluster[members]),
+            local.speech_seconds[members],
+        )
+        together = np.zeros((clusters, clusters))
+        for cluster in range(clusters):
+            own = active[:, cluster]
+            present = own > 0
+            together[cluster] = np.minimum(active[present], own[present, None]).sum(axis=0)
+        np.fill_diagonal(together, 0.0)
+        return together, active.sum(axis=0)
+
+    def _merge(self, centroids: np.ndarray) -> np.ndarray:
+        """Merge the most similar pair again and again, while two are one speaker or there are too many."""
+        clusters = len(centroids)
+        sums = self._sums(clusters)
+        together, seconds = self._coexistence(clusters)
+        alive = np.ones(clusters, bool)
+        while alive.sum() > self._count.minimum:
+            units = unit_rows(sums)
+            shorter = np.maximum(np.minimum(seconds[:, None], seconds), 1e-6)
+            score = units @ units.T - self._settings.coexistence_penalty * together / shorter
+            score[~alive] = score[:, ~alive] = -np.inf
+            np.fill_diagonal(score, -np.inf)
+            first, second = np.unravel_index(score.argmax(), score.shape)
+            if score[first, second] <= self._settings.threshold and not self._count.exceeded_by(alive.sum()):
+                break
+            for values in (sums, seconds, together):
+                values[first] += values[second]
+            together[:, first] += together[:, second]
+            together[first, first] = 0.0
+            alive[second] = False
+        return unit_rows(sums[alive])
+
+    def _without_smallest(self, centroids: np.ndarray) -> np.ndarray:
+        """Take away clusters with too little speech to be speakers of their own, the smaller half of them."""
+        clusters = len(centroids)
+        if clusters <= self._count.minimum:
+            return centroids
+        seconds = np.bincount(self._window_cluster, self._window_weight, minlength=clusters)
+        together, active = self._coexistence(clusters)
+        shorter = np.maximum(np.minimum(active[:, None], active), 1e-6)
+        apart = (together / shorter).max(axis=1)
+        longest = np.zeros(clusters)
+        members = self._local_cluster != NO_CLUSTER
+        np.maximum.at(longest, self._local_cluster[members], self._local.speech_seconds[members])
+        stands_apart = (apart > self._settings.least_apart) & (longest >= self._settings.least_heard)
+        small = (seconds < self._settings.least_seconds) & ~stands_apart
+        if not small.any():
+            return centroids
+        by_size = np.flatnonzero(small)[np.argsort(seconds[small], kind="stable")]
+        leave = min(-(-len(by_size) // 2), clusters - self._count.minimum)
+        return np.delete(centroids, by_size[:leave], axis=0)

@@ -1,0 +1,68 @@
+"""One recording: from the observations of stage 1 to turns, and what linking needs of each speaker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.clustering.choose import ClusteringSettings, find_centroids
+from diar.detect.observations import Observations
+from diar.detect.postprocessing import exclusive_turns, speaker_turns
+from diar.detect.presets import PRESETS, Preset
+from diar.detect.reconstruction import reconstruct
+
+
+@dataclass(frozen=True)
+class DiarizeSettings:
+    """Everything that decides the turns."""
+
+    clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
+    preset: Preset = field(default_factory=lambda: PRESETS["meeting"])
+
+
+@dataclass(frozen=True)
+class Diarization:
+    """Who speaks when in one recording; K speakers, in the order of their first turns."""
+
+    turns: list[np.ndarray]  # K × (n, 2) seconds, ascending; speakers may overlap
+    exclusive: list[np.ndarray]  # the same without overlap
+    embedding: np.ndarray  # (K, D) float32, L2-normalised
+    clean_seconds: np.ndarray  # (K,) of single-speaker speech in the embedding
+
+
+def diarize(observations: Observations, settings: DiarizeSettings) -> Diarization:
+    """Cluster, reconstruct and clean up one recording.
+
+    Raises:
+        DiarError: a clusterer that lacks what it needs.
+    """
+    centroids = find_centroids(observations, settings.clustering)
+    frames = reconstruct(observations, centroids, settings.preset.reconstruction)
+    turns = speaker_turns(frames, settings.preset.turns, observations.duration)
+    exclusive = exclusive_turns(frames, settings.preset.turns, observations.duration)
+    spoken = [k for k in range(len(turns)) if len(turns[k])]
+    order = sorted(spoken, key=lambda k: float(turns[k][0, 0]))
+    seconds = _clean_seconds(observations, centroids)
+    return Diarization(
+        turns=[turns[k] for k in order],
+        exclusive=[exclusive[k] for k in order],
+        embedding=centroids[order].astype(np.float32),
+        clean_seconds=seconds[order],
+    )
+
+
+def _clean_seconds(observations: Observations, centroids: np.ndarray) -> np.ndarray:
+    """(K,) seconds of single-speaker speech behind each centroid."""
+    clusters = len(centroids)
+    if not clusters:
+        return np.zeros(0)
+    windows, local = observations.windows.reliable, observations.local
+    own = (windows.embedding @ centroids.T).argmax(axis=1)
+    seconds = np.bincount(own, windows.weight, minlength=clusters)
+    similarity = (local.embedding @ centroids.T) * local.trust[:, None]
+    assigned = assign_distinct(similarity, local.chunk)
+    members = assigned != NO_CLUSTER
+    clean = np.bincount(assigned[members], local.clean_seconds[members], minlength=clusters)
+    return np.maximum(seconds, clean / local.coverage)

@@ -1,0 +1,26 @@
+"""`--no_link`: every speaker of every recording is a person of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diar.detect.linking.evidence import CAMPPLUS
+from diar.detect.linking.known import GENERATED_NAME
+from diar.detect.linking.link import LinkedSpeakers
+
+
+def keep_apart(embedding: np.ndarray) -> LinkedSpeakers:
+    """(n, D) recording-level speakers → n people."""
+    count = len(embedding)
+    ids = [GENERATED_NAME.format(i + 1) for i in range(count)]
+    return LinkedSpeakers(
+        label=np.arange(count),
+        speaker_id=ids,
+        name=ids,
+        known=np.zeros(count, bool),
+        centroid=embedding,
+        similarity=np.ones(count, np.float32),
+        probability=np.full(count, np.nan, np.float32),
+        threshold=float("nan"),
+        evidence=CAMPPLUS,
+    )

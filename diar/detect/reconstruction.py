@@ -1,0 +1,201 @@
+"""From clusters to who speaks in every frame, with overlap.
+
+How many speak comes from the segmentation model: its chunks overlap, and the mean over them of the summed
+probabilities of their local speakers is the expected number of voices. Who speaks comes from two sides: local
+speakers, which know overlap but change hands at most slowly, and short windows, which know who speaks alone.
+
+Frames are `frame_step` apart, frame 0 centred at `first_center`; a recording of 24 hours has 5 million, so
+they are gone through in blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.special import softmax
+
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.observations import Observations
+from diar.detect.resegmentation import viterbi
+
+_BLOCK = 32_768  # frames, nine minutes
+_SHARPNESS = 15.0  # of the softmax over cosines; DER is flat from 8 to 30
+_LOCAL_SHARE = 0.3  # of the local speakers in the mixture with windows where one speaks …
+_LOCAL_SHARE_OVERLAP = 0.7  # … and where several do, of which windows know nothing
+_LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
+
+
+@dataclass(frozen=True)
+class ReconstructionSettings:
+    """When a frame holds a voice, and when a second one."""
+
+    onset: float = 0.35  # expected voices at which speech begins …
+    offset: float = 0.35  # … and below which it ends
+    overlap: float = 1.2  # expected voices from which a second one speaks
+    smoothing: float = 0.0  # seconds of the running mean over expected voices
+    change_probability: float | None = None  # of the speaker from window to window; None: windows one by one
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Who speaks in N frames."""
+
+    active: np.ndarray  # (K, N) bool
+    dominant: np.ndarray  # (N,) cluster that speaks, the first of two; NO_CLUSTER where nobody does
+    first_center: float  # seconds
+    step: float  # seconds
+
+    def edge(self, frame: np.ndarray) -> np.ndarray:
+        """Seconds at which frames begin."""
+        return np.asarray(self.first_center + (frame - 0.5) * self.step)
+
+
+def reconstruct(
+    observations: Observations, centroids: np.ndarray, settings: ReconstructionSettings
+) -> Frames:
+    """Decide for every frame which clusters speak.
+
+    Args:
+        observations: what stage 1 saw.
+        centroids: (K, D) of the clusters, L2-normalised.
+        settings: thresholds.
+    """
+    step, first_center = observations.frame_step, observations.first_center
+    frames = max(0, int(np.ceil((observations.duration - first_center) / step)))
+    clusters = len(centroids)
+    expected = expected_voices(observations, frames)
+    width = round(settings.smoothing / step)
+    if width > 1 and frames:
+        expected = uniform_filter1d(expected, width)
+    voices = _settle(expected, settings)
+    active = np.zeros((clusters, frames), bool)
+    dominant = np.full(frames, NO_CLUSTER)
+    if clusters:
+        local = _LocalTimeline(observations, centroids)
+        windows = _WindowTimeline(observations, centroids, settings.change_probability)
+        for start in range(0, frames, _BLOCK):
+            block = slice(start, min(start + _BLOCK, frames))
+            score = _mix(local.block(block), windows.block(block), voices[block])
+            active[:, block], dominant[block] = _choose(score, voices[block])
+    return Frames(active, dominant, first_center, step)
+
+
+def expected_voices(observations: Observations, frames: int) -> np.ndarray:
+    """(frames,) float32: the sum of local speakers' probabilities, mean over the chunks that see a frame."""
+    local = observations.local
+    total, seen = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
+    length = local.activity.shape[1]
+    for start, end in zip(local.chunk_start, local.chunk_end, strict=True):
+        first = round(start / observations.frame_step)
+        count = min(length, frames - first, _frames_of(end - start, observations))
+        seen[first : first + count] += 1
+    for row, chunk in enumerate(local.chunk):
+        first = round(local.chunk_start[chunk] / observations.frame_step)
+        count = min(length, frames - first)
+        total[first : first + count] += local.activity[row, :count]
+    return total / (255 * np.maximum(seen, 1))
+
+
+def _frames_of(seconds: float, observations: Observations) -> int:
+    """Segmentation frames of a chunk; the first and last centres are as far from its ends."""
+    return int((seconds - 2 * observations.first_center) / observations.frame_step + 1e-6) + 1
+
+
+def _settle(expected: np.ndarray, settings: ReconstructionSettings) -> np.ndarray:
+    """(N,) int8: 0, 1 or 2 voices; speech that has begun goes on down to the lower threshold."""
+    speech = expected > settings.onset
+    if settings.offset < settings.onset:
+        speech = _hysteresis(expected > settings.offset, speech)
+    overlap = speech & (expected > settings.overlap)
+    return speech.astype(np.int8) + overlap
+
+
+def _hysteresis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """From the runs of `low`, the parts from their first `high` frame on."""
+    begun = np.maximum.accumulate(np.where(high, np.arange(len(high)), -1))
+    edges = np.maximum.accumulate(np.where(low, -1, np.arange(len(low))))
+    return np.asarray(low & (begun > edges))
+
+
+class _LocalTimeline:
+    """Activity of local speakers, summed over the chunks for the cluster that each was given."""
+
+    def __init__(self, observations: Observations, centroids: np.ndarray) -> None:
+        local = observations.local
+        similarity = (local.embedding @ centroids.T) * local.trust[:, None]
+        self._cluster = assign_distinct(similarity, local.chunk)
+        self._first = np.round(local.chunk_start[local.chunk] / observations.frame_step).astype(np.int64)
+        self._local, self._clusters = local, len(centroids)
+
+    def block(self, block: slice) -> np.ndarray:
+        """(K, frames) with the most active cluster at 1."""
+        length = self._local.activity.shape[1]
+        activity = np.zeros((self._clusters, block.stop - block.start), np.float32)
+        reach = (self._first < block.stop) & (self._first + length > block.start)
+        for row in np.flatnonzero(reach & (self._cluster != NO_CLUSTER)):
+            for frames, values in _cut(self._first[row], self._local.activity[row], block):
+                activity[self._cluster[row], frames] += values
+        return activity / np.maximum(activity.max(axis=0), 25.0)  # faint activity is no certainty
+
+
+class _WindowTimeline:
+    """Probability of each cluster by the windows that see a frame."""
+
+    def __init__(
+        self, observations: Observations, centroids: np.ndarray, change_probability: float | None
+    ) -> None:
+        windows = observations.windows
+        windows = windows[windows.seconds >= _LEAST_WINDOW]
+        logits = _SHARPNESS * (windows.embedding @ centroids.T)
+        if change_probability is None:
+            probability = softmax(logits, axis=1)
+        else:
+            probability = np.eye(len(centroids))[viterbi(logits, change_probability)]
+        self._probability = probability * windows.seconds[:, None]
+        self._seconds = windows.seconds
+        offset = observations.first_center
+        self._first = np.round((windows.start - offset) / observations.frame_step).astype(np.int64)
+        self._last = np.round((windows.end - offset) / observations.frame_step).astype(np.int64)
+
+    def block(self, block: slice) -> np.ndarray:
+        """(K, frames), zero where no window has a say."""
+        length = block.stop - block.start
+        steps = np.zeros((self._probability.shape[1] + 1, length + 1))
+        reach = (self._first < block.stop) & (self._last > block.start)
+        first = np.clip(self._first[reach] - block.start, 0, length)
+        last = np.clip(self._last[reach] - block.start, 0, length)
+        values = np.column_stack([self._probability[reach], self._seconds[reach]])
+        for edges, sign in ((first, 1.0), (last, -1.0)):
+            np.add.at(steps.T, edges, sign * values)
+        sums = np.cumsum(steps[:, :-1], axis=1)
+        return np.asarray(np.where(sums[-1] > 1e-6, sums[:-1] / np.maximum(sums[-1], 1e-6), 0.0))
+
+
+def _cut(first: int, values: np.ndarray, block: slice) -> Iterator[tuple[slice, np.ndarray]]:
+    """The part of `values`, which start at frame `first`, that lies in `block`, with its place there."""
+    start, stop = max(first, block.start), min(first + len(values), block.stop)
+    if stop > start:
+        yield slice(start - block.start, stop - block.start), values[start - first : stop - first]
+
+
+def _mix(local: np.ndarray, windows: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    share = np.where(voices == 2, _LOCAL_SHARE_OVERLAP, _LOCAL_SHARE)
+    return np.asarray(share * local + (1 - share) * windows)
+
+
+def _choose(score: np.ndarray, voices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Active clusters (K, n) and the dominant one (n,): the best where one speaks, the best two where two."""
+    columns = np.arange(score.shape[1])
+    best = score.argmax(axis=0)
+    active = np.zeros(score.shape, bool)
+    active[best, columns] = voices >= 1
+    dominant = np.where(voices >= 1, best, NO_CLUSTER)
+    if len(score) > 1:
+        rest = score.copy()
+        rest[best, columns] = -np.inf
+        second = rest.argmax(axis=0)
+        active[second, columns] |= voices >= 2
+    return active, dominant

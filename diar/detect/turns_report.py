@@ -1,0 +1,96 @@
+"""What was found in recordings, in the words of the outputs: names instead of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import diar
+from diar.config import DetectConfig
+from diar.detect.diarize import Diarization
+from diar.detect.linking.link import LinkedSpeakers
+from diar.outputs.rttm import Turn
+from diar.outputs.stretches import measure
+from diar.outputs.turns_json import Clustering, RecordingTurns, describe_speakers
+from diar.store.reader import RecordingIndex
+
+
+class TurnsReport:
+    """Translates diarizations into the records of the outputs.
+
+    Args:
+        config: the run's options.
+        index: of the archive.
+        method: the clusterer that was used.
+        thresholds: every number that decided the turns.
+        linked: one row for each speaker of each recording.
+    """
+
+    def __init__(
+        self,
+        config: DetectConfig,
+        index: RecordingIndex,
+        method: str,
+        thresholds: dict[str, float],
+        linked: LinkedSpeakers,
+    ) -> None:
+        self.linked = linked
+        self._config, self._index, self._method = config, index, method
+        self._parameters = config.model_dump(mode="json")
+        self._thresholds = {name: round(value, 4) for name, value in thresholds.items()}
+        if np.isfinite(linked.threshold):
+            self._thresholds["link_threshold"] = round(float(linked.threshold), 4)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know about the archive."""
+        if not self._index.unfinished:
+            return []
+        return [f"stage 1 is not finished: {self._index.unfinished} planned recordings are missing"]
+
+    def metadata(self) -> dict[str, str]:
+        """Versions and thresholds, for the footer of `speakers.parquet`."""
+        thresholds = {name: repr(value) for name, value in self._thresholds.items()}
+        return {"program": f"diar {diar.__version__}", **self._index.metadata, **thresholds}
+
+    def recording(self, row: int, found: Diarization, place: int) -> RecordingTurns:
+        """One recording; `place` is the row of its first speaker in `linked`."""
+        recording_id = self._index.recording_id[row]
+        people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
+        names = [self.linked.name[person] for person in people]
+        turns = _turns(recording_id, names, found.turns)
+        amounts = measure(turns)
+        rows = slice(place, place + len(names))
+        similarity, sure = self.linked.similarity[rows], self.linked.probability[rows]
+        return RecordingTurns(
+            program=f"diar {diar.__version__}",
+            recording_id=recording_id,
+            path=self._index.path[row],
+            duration=float(self._index.duration[row]),
+            speech_seconds=round(amounts.speech, 3),
+            overlap_seconds=round(amounts.overlap, 3),
+            speakers=describe_speakers(
+                turns,
+                amounts,
+                local={name: str(i + 1) for i, name in enumerate(names)},
+                similarity=dict(zip(names, np.round(similarity, 4).tolist(), strict=True)),
+                confidence={name: round(float(p), 4) for name, p in zip(names, sure, strict=True) if p == p},
+            ),
+            turns=turns,
+            exclusive=_turns(recording_id, names, found.exclusive) if self._config.exclusive else None,
+            clustering=Clustering(self._method, self._config.clustering, self._config.num_speakers),
+            parameters=self._parameters,
+            thresholds=self._thresholds,
+            model=dict(self._index.metadata),
+        )
+
+
+def _turns(recording_id: str, names: Sequence[str], stretches: Sequence[np.ndarray]) -> list[Turn]:
+    """Turns of all speakers, ascending by start."""
+    turns = [
+        Turn(recording_id, float(start), float(end), name)
+        for name, own in zip(names, stretches, strict=True)
+        for start, end in own
+    ]
+    return sorted(turns, key=lambda turn: (turn.start, turn.end))
