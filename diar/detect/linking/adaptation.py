@@ -1,4 +1,4 @@
-"""What an archive itself shows of cosines between different speakers, and of one speaker across recordings."""
+"""What an archive itself shows of the cosines of different speakers, and of one across recordings."""
 
 from __future__ import annotations
 

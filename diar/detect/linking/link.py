@@ -1,4 +1,4 @@
-"""The same person under the same id in all recordings of an archive (docs/decisions/032-linking-recordings.md).
+"""The same person under the same id in all recordings (docs/decisions/032-linking-recordings.md).
 
 Agglomerative clustering: each speaker of a recording is a group, and in every round groups that are each
 other's best partner become one, as long as that is likely enough. Speakers of one recording stay apart. Some
@@ -7,6 +7,8 @@ other's best partner become one, as long as that is likely enough. Speakers of o
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +60,8 @@ def link_speakers(
         seconds: (n,) of that clean speech.
         recording: (n,) int, the recording; speakers of one recording are never the same person.
         known: people to be named where they are found.
-        probability: of two groups being one person, from which on they are one; each group is expected to
-            have one other of its person among all groups.
+        probability: of two groups being one person, from which on they are one. Before their cosine is seen,
+            that is one to the number of persons in the archive.
         threshold: a cosine between vectors of unlimited speech, instead of `probability`.
         evidence: what cosines say; default: the constants for campplus-zh-en, adapted to the archive.
         exact: up to so many groups are compared all with all.
@@ -69,26 +71,47 @@ def link_speakers(
             which two speakers are likelier than one.
     """
     _check(embedding, seconds, recording, known)
-    if evidence is None:
-        evidence = _adapted(embedding, seconds, recording, probability, exact)
+    evidence, persons = _learned(embedding, seconds, recording, evidence, probability, exact)
     fixed = None if threshold is None else _fixed_ratio(threshold, evidence)
-    groups, label = _cluster(embedding, seconds, recording, evidence, probability, fixed, exact)
-    ratio = _least_ratio(len(groups), probability, fixed)
+
+    def least_ratio(groups: int) -> float:
+        return fixed if fixed is not None else _likely_ratio(min(groups, persons), probability)
+
+    groups, label = _cluster(embedding, seconds, recording, evidence, least_ratio, exact)
+    ratio = least_ratio(len(groups))
     names: dict[int, str] = {}
     if known is not None and len(known.name) and len(groups):
         names = match_known(groups, known, evidence, ratio)
     return _result(embedding, seconds, label, names, evidence, ratio)
 
 
-def _adapted(
-    embedding: np.ndarray, seconds: np.ndarray, recording: np.ndarray, probability: float, exact: int
-) -> Evidence:
-    """The constants, adapted to the archive; for the session variance a sample of it is clustered first."""
-    evidence = adapt_different(CAMPPLUS, embedding, recording)
+def _learned(
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    recording: np.ndarray,
+    given: Evidence | None,
+    probability: float,
+    exact: int,
+) -> tuple[Evidence, int]:
+    """What a first clustering of the archive, or of a sample of it, shows: evidence, and how many persons."""
     sample = slice(None, None, max(-(-len(embedding) // _MOST_SAMPLED), 1))
     vectors, speech, of = embedding[sample], seconds[sample], recording[sample]
-    _, label = _cluster(vectors, speech, of, evidence, probability, None, exact)
-    return adapt_sessions(evidence, vectors, speech, label)
+    evidence = adapt_different(CAMPPLUS, embedding, recording) if given is None else given
+    ratio = functools.partial(_likely_ratio, probability=probability)
+    _, label = _cluster(vectors, speech, of, evidence, ratio, exact)
+    rows = np.bincount(label) if len(label) else np.zeros(0, np.int64)
+    persons = len(rows) if len(label) == len(embedding) else num_persons(rows, len(embedding))
+    return (adapt_sessions(evidence, vectors, speech, label) if given is None else given), persons
+
+
+def num_persons(rows: np.ndarray, most: int) -> int:
+    """How many persons an archive has of which a sample has so many `rows` (persons,) of each.
+
+    Chao's estimate by the persons seen once and twice ("Nonparametric estimation of the number of classes in
+    a population", Scandinavian Journal of Statistics, 1984), corrected for small numbers; at most `most`.
+    """
+    once, twice = float((rows == 1).sum()), float((rows == 2).sum())
+    return int(min(len(rows) + once * (once - 1) / (2 * (twice + 1)), most))
 
 
 def _cluster(
@@ -96,15 +119,14 @@ def _cluster(
     seconds: np.ndarray,
     recording: np.ndarray,
     evidence: Evidence,
-    probability: float,
-    fixed: float | None,
+    least_ratio: Callable[[int], float],
     exact: int,
 ) -> tuple[Groups, np.ndarray]:
-    """Groups, and the group (n,) of each row."""
+    """Groups, and the group (n,) of each row; `least_ratio` of how many groups there are says what merges."""
     groups = Groups.single(embedding, seconds, recording, evidence)
     label = np.arange(len(groups))
     while True:
-        least = _least_ratio(len(groups), probability, fixed)
+        least = least_ratio(len(groups))
         partners = find_partners(groups, evidence, least, exact)
         if not (partners.index >= 0).any():
             return groups, label
@@ -112,11 +134,9 @@ def _cluster(
         label = renamed[label]
 
 
-def _least_ratio(size: int, probability: float, fixed: float | None) -> float:
-    """The log ratio at which one of `size` groups is another with this probability: prior odds 1 : size."""
-    if fixed is not None:
-        return fixed
-    return max(float(np.log(max(size, 1)) + logit(probability)), 0.0)
+def _likely_ratio(persons: int, probability: float) -> float:
+    """The log ratio from which on two groups are one person with this probability: prior odds 1 : persons."""
+    return max(float(np.log(max(persons, 1)) + logit(probability)), 0.0)
 
 
 def _result(
@@ -182,8 +202,8 @@ def _fixed_ratio(threshold: float, evidence: Evidence) -> float:
     ratio = evidence.ratio_at(threshold)
     if ratio <= 0:
         raise LinkingError(
-            f"a link threshold of {threshold:g} would make strangers one person: in this archive cosines below "
-            f"{evidence.cosine_at(0):.2f} are likelier between two people; give a higher one, or none"
+            f"a link threshold of {threshold:g} would make strangers one person: cosines below "
+            f"{evidence.cosine_at(0):.2f} are likelier between two people here; give a higher one, or none"
         )
     return ratio
 
