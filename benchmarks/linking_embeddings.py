@@ -7,6 +7,8 @@ good input, and cost no segmentation.
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +23,10 @@ from diar.models.wespeaker import open_model_dir
 RATE = 16_000
 SECONDS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 25.0)  # of speech that parts are pooled over
 _CHUNK = 30 * RATE  # as long as stage 1's
+_SHORTEST_PIECE = 1.5  # seconds
 Spans = list[tuple[float, float]]
+Turns = list[tuple[float, float, str]]  # start, end, speaker
+Row = tuple[np.ndarray, float, int, str]
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,58 @@ def simulator(shared: Path) -> ModuleType:
     return module
 
 
-def embed_parts(speakers: dict[str, list], embedder: Embedder) -> Vectors:
+def simulate_recordings(
+    shared: Path, count: int, seconds: float, apart: bool = False
+) -> Iterator[tuple[np.ndarray, Turns]]:
+    """Waveforms and turns of conversations between 2 to 6 of all speakers.
+
+    With `apart`, a speaker's speech is cut into as many parts as they have recordings (of 1.5 s at least), so
+    that hardly any two recordings have audio in common, as those of the tool itself have.
+    """
+    tool = simulator(shared)
+    speakers, rng = tool.load_speakers(), np.random.default_rng(7)
+    casts = [
+        rng.choice(sorted(speakers), int(rng.integers(2, 7)), replace=False).tolist() for _ in range(count)
+    ]
+    appearances = Counter(name for cast in casts for name in cast)
+    heard: Counter[str] = Counter()
+    for cast in casts:
+        material = {name: speakers[name] for name in cast}
+        if apart:
+            material = {name: _part(speakers[name], heard[name], appearances[name]) for name in cast}
+            heard.update(cast)
+        yield tool.simulate(material, len(cast), seconds, rng)
+
+
+def _part(utterances: list, index: int, count: int) -> list:
+    """The part `index` of `count` of a speaker's utterances: some of them, else a piece of each."""
+    if len(utterances) >= count:
+        return utterances[index::count]
+    shortest = min(len(wave) for wave, _ in utterances) / RATE
+    pieces = max(1, min(count, int(shortest / _SHORTEST_PIECE)))
+    cut = []
+    for wave, spans in utterances:
+        start, end = (len(wave) * edge // pieces for edge in (index % pieces, index % pieces + 1))
+        first, last = start / RATE, end / RATE
+        inside = [(max(s, first) - first, min(e, last) - first) for s, e in spans if e > first and s < last]
+        cut.append((wave[start:end], inside))
+    return cut
+
+
+def embed_recordings(recordings: Iterator[tuple[np.ndarray, Turns]], embedder: Embedder) -> Vectors:
+    """The speakers of each recording that are alone for a second, pooled over where they are."""
+    rows = [
+        row
+        for index, (wave, turns) in enumerate(recordings)
+        for row in embed_conversation(wave, turns, index, embedder)
+    ]
+    return _vectors(rows)
+
+
+def embed_parts(shared: Path, embedder: Embedder) -> Vectors:
     """Parts of different length of each half of a speaker's speech; no audio is in two halves."""
-    rows: list[tuple[np.ndarray, float, int, str]] = []
-    for name, utterances in speakers.items():
+    rows: list[Row] = []
+    for name, utterances in simulator(shared).load_speakers().items():
         frames = [embedder.frames(wave) for wave, _ in utterances]
         masks = [
             embedder.mask(spans, part.shape[-1]) for part, (_, spans) in zip(frames, utterances, strict=True)
@@ -105,9 +158,7 @@ def embed_parts(speakers: dict[str, list], embedder: Embedder) -> Vectors:
     return _vectors(rows)
 
 
-def embed_conversation(
-    wave: np.ndarray, turns: list[tuple[float, float, str]], index: int, embedder: Embedder
-) -> list[tuple[np.ndarray, float, int, str]]:
+def embed_conversation(wave: np.ndarray, turns: Turns, index: int, embedder: Embedder) -> list[Row]:
     """One row for each speaker with a second alone: vector, seconds, recording, name."""
     names = sorted({name for *_, name in turns})
     frames = embedder.frames(wave)
@@ -121,6 +172,6 @@ def embed_conversation(
     return [(vector, float(seconds[i]), index, names[i]) for vector, i in zip(pooled, enough, strict=True)]
 
 
-def _vectors(rows: list[tuple[np.ndarray, float, int, str]]) -> Vectors:
+def _vectors(rows: list[Row]) -> Vectors:
     embedding, seconds, group, speaker = zip(*rows, strict=True)
     return Vectors(np.stack(embedding), np.array(seconds), np.array(group), np.array(speaker))

@@ -1,0 +1,304 @@
+"""Linking speakers across recordings: constants, accuracy and scale, as Markdown tables.
+
+    python benchmarks/linking.py constants --shared ../shared
+    python benchmarks/linking.py oracle    --shared ../shared --recordings 200
+    python benchmarks/linking.py commands  --shared ../shared --recordings 200
+    python benchmarks/linking.py scale     --rows 100000 1000000
+
+constants  what diar/detect/linking/evidence.py assumes of campplus-zh-en, fitted on half of the speakers, and
+           how often pairs of the other half are wrong at the cosine that linking asks for
+oracle     conversations of 2 to 6 of the shared folder's speakers, made by its tool; vectors are pooled over
+           where the truth has one speaker alone. Once as the tool makes them, where recordings of one speaker
+           have audio in common, and once from parts of the audio that are in one recording each; both also
+           with noise that stands for another session
+commands   the same conversations through the two real commands
+scale      time and memory for synthetic vectors, ten to a person
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import linking_embeddings as data
+import numpy as np
+import soundfile as sf
+from scipy.optimize import linear_sum_assignment
+
+from diar.detect.linking.evidence import CAMPPLUS
+from diar.detect.linking.link import link_speakers
+from diar.outputs.rttm import ALL_NAME, Turn, read_rttm, write_rttm
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "campplus-zh-en"
+SESSIONS = (0.0, 0.2, 0.4, 0.6)  # variance of the noise that stands for other sessions
+PROBABILITIES = (0.3, 0.5, 0.9)
+PERSONS = (250, 10_000)  # archives that the table of errors is about
+PAIRS = ((1.0, 1.0), (1.0, 6.5), (2.0, 2.0), (2.0, 6.5), (3.0, 3.0), (4.5, 4.5), (6.5, 6.5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("mode", choices=("constants", "oracle", "commands", "scale"))
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--recordings", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60, help="length of a recording")
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--work", type=Path, help="keep embeddings, audio and results here")
+    options = parser.parse_args()
+    modes: dict[str, Callable[[argparse.Namespace, Path], None]] = {
+        "constants": constants,
+        "oracle": oracle,
+        "commands": commands,
+        "scale": scale,
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        modes[options.mode](options, work)
+
+
+def cached(file: Path, make: Callable[[data.Embedder], data.Vectors], shared: Path) -> data.Vectors:
+    if not file.is_file():
+        make(data.Embedder(shared / "models" / MODEL)).save(file)
+    return data.Vectors.load(file)
+
+
+def constants(options: argparse.Namespace, work: Path) -> None:
+    parts = cached(work / "parts.npz", lambda e: data.embed_parts(options.shared, e), options.shared)
+    talks = cached(work / file_name(options, False), lambda e: embed(options, False, e), options.shared)
+    fitted = np.isin(parts.speaker, np.unique(parts.speaker)[::2])
+    print("| fitted on 128 speakers | found | used |")
+    print("|---|---|---|")
+    print(
+        f"| `speech_variance` / (1 + `session_variance`), s | {speech_variance(parts, fitted):.2f} |", end=""
+    )
+    print(f" {CAMPPLUS.speech_variance / (1 + CAMPPLUS.session_variance):.2f} |")
+    for name, vectors in (("utterances", parts), ("conversations", talks)):
+        chosen = np.isin(vectors.speaker, np.unique(parts.speaker)[::2])
+        mean, deviation = strangers(vectors, chosen)
+        print(f"| `different_mean` of {name} | {mean:.3f} | {CAMPPLUS.different_mean} |")
+        print(f"| `different_deviation` of {name} | {deviation:.3f} | {CAMPPLUS.different_deviation} |")
+    print(
+        "\n| persons | seconds | cosine asked | strangers above, per million | one person below "
+        "| below in another session |"
+    )
+    print("|---|---|---|---|---|---|")
+    for persons in PERSONS:
+        for first, second in PAIRS:
+            errors = error_row(parts, ~fitted, persons, first, second)
+            print(f"| {persons} | {first:g}, {second:g} | {errors} |")
+
+
+def halves(parts: data.Vectors, chosen: np.ndarray, first: float, second: float) -> tuple[np.ndarray, ...]:
+    """Rows of so many seconds, from the first and from the second half of the chosen speakers' speech."""
+    rows = (chosen & (parts.group == half) & (parts.seconds == s) for half, s in enumerate((first, second)))
+    return tuple(np.flatnonzero(row) for row in rows)
+
+
+def speech_variance(parts: data.Vectors, chosen: np.ndarray) -> float:
+    """Median over pairs of equal length from one utterance: cosine = 1 / (1 + variance / seconds)."""
+    found = []
+    for seconds in data.SECONDS[:6]:
+        first, second = halves(parts, chosen, seconds, seconds)
+        second = second[np.searchsorted(parts.speaker[second], parts.speaker[first])]
+        cosine = np.einsum("ij,ij->i", parts.embedding[first], parts.embedding[second])
+        found += (seconds * (1 / cosine - 1)).tolist()
+    return float(np.median(found))
+
+
+def strangers(vectors: data.Vectors, chosen: np.ndarray) -> tuple[float, float]:
+    rows = np.flatnonzero(chosen)
+    cosine = vectors.embedding[rows] @ vectors.embedding[rows].T
+    different = cosine[np.triu(vectors.speaker[rows, None] != vectors.speaker[rows])]
+    low, median = np.quantile(different, [0.1587, 0.5])
+    return float(median), 1.1 * float(median - low)
+
+
+def error_row(parts: data.Vectors, chosen: np.ndarray, persons: int, first: float, second: float) -> str:
+    asked = CAMPPLUS.cosine_at(float(np.log(persons)), first, second)
+    cells = []
+    for session in (0.0, CAMPPLUS.session_variance):
+        embedding = with_sessions(parts.embedding, session)
+        one, other = halves(parts, chosen, first, second)
+        cosine = embedding[one] @ embedding[other].T
+        same = parts.speaker[one][:, None] == parts.speaker[other]
+        cells.append((cosine[~same] >= asked, cosine[same] < asked))
+    (false, missed), (_, missed_later) = cells
+    return f"{asked:.2f} | {1e6 * false.mean():.0f} | {missed.mean():.1%} | {missed_later.mean():.1%}"
+
+
+def with_sessions(embedding: np.ndarray, variance: float) -> np.ndarray:
+    """Add noise with the covariance of speakers to each vector, and scale to unit length."""
+    centered = embedding - embedding.mean(axis=0)
+    _, deviations, directions = np.linalg.svd(centered, full_matrices=False)
+    deviations /= np.linalg.norm(deviations)
+    noise = np.random.default_rng(0).standard_normal((len(embedding), len(deviations))) * deviations
+    moved = embedding + np.sqrt(variance) * noise @ directions
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True), np.float32)
+
+
+def file_name(options: argparse.Namespace, apart: bool) -> str:
+    return f"conversations_{options.recordings}x{options.seconds:g}{'_apart' if apart else ''}.npz"
+
+
+def embed(options: argparse.Namespace, apart: bool, embedder: data.Embedder) -> data.Vectors:
+    made = data.simulate_recordings(options.shared, options.recordings, options.seconds, apart)
+    return data.embed_recordings(made, embedder)
+
+
+def oracle(options: argparse.Namespace, work: Path) -> None:
+    print(
+        "| audio | other session | probability | speakers | precision | recall | F1 | threshold | session |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for apart in (False, True):
+        file = work / file_name(options, apart)
+        talks = cached(file, lambda e, apart=apart: embed(options, apart, e), options.shared)
+        for session in SESSIONS:
+            vectors = with_sessions(talks.embedding, session)
+            for probability in PROBABILITIES:
+                found = link_speakers(vectors, talks.seconds, talks.group, probability=probability)
+                row = [
+                    "in one recording each" if apart else "shared",
+                    f"{session:g}",
+                    f"{probability:g}",
+                    accuracy(talks.speaker, found.label),
+                    f"{found.threshold:.2f}",
+                    f"{found.evidence.session_variance:.2f}",
+                ]
+                print(f"| {' | '.join(row)} |", flush=True)
+
+
+def accuracy(truth: np.ndarray, label: np.ndarray) -> str:
+    """Speakers found of true ones, and pairwise precision, recall and F1, as cells."""
+    _, truth = np.unique(truth, return_inverse=True)
+    _, label = np.unique(label, return_inverse=True)
+    together = pairs(np.unique(truth * (label.max() + 1) + label, return_counts=True)[1])
+    found, true = pairs(np.bincount(label)), pairs(np.bincount(truth))
+    precision, recall = together / max(found, 1), together / max(true, 1)
+    f1 = 2 * together / max(found + true, 1)
+    return f"{label.max() + 1} of {truth.max() + 1} | {precision:.3f} | {recall:.3f} | {f1:.3f}"
+
+
+def pairs(counts: np.ndarray) -> int:
+    return int((counts * (counts - 1) // 2).sum())
+
+
+def commands(options: argparse.Namespace, work: Path) -> None:
+    print("| audio | speakers | precision | recall | F1 | local speakers matched | missed | too many |")
+    print("|---|---|---|---|---|---|---|---|")
+    for apart in (False, True):
+        folder = work / file_name(options, apart).removesuffix(".npz")
+        truth = write_conversations(options, apart, folder / "audio")
+        run(
+            "extract_embeddings_multigpu.py",
+            "--input_dir",
+            folder / "audio",
+            "--output_dir",
+            folder / "tracks",
+        )
+        call = ("--embeddings_dir", folder / "tracks", "--output_dir", folder / "result", "--task", "turns")
+        run("detect_boundaries.py", *call)
+        found = read_rttm(folder / "result" / ALL_NAME)
+        person, label, counts = matched_speakers(
+            truth, {Path(name).stem: turns for name, turns in found.items()}
+        )
+        audio = "in one recording each" if apart else "shared"
+        print(f"| {audio} | {accuracy(person, label)} | {' | '.join(map(str, counts))} |", flush=True)
+
+
+def write_conversations(options: argparse.Namespace, apart: bool, folder: Path) -> dict[str, list[Turn]]:
+    """Write the audio; the turns, by recording."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = data.simulate_recordings(options.shared, options.recordings, options.seconds, apart)
+    truth = {}
+    for index, (wave, turns) in enumerate(made):
+        name = f"conversation{index:04d}"
+        sf.write(folder / f"{name}.wav", wave, data.RATE, subtype="PCM_16")
+        truth[name] = [Turn(name, start, end, who) for start, end, who in turns]
+    write_rttm(folder.parent / "truth.rttm", [turn for turns in truth.values() for turn in turns])
+    return truth
+
+
+def matched_speakers(
+    truth: dict[str, list[Turn]], found: dict[str, list[Turn]]
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
+    """True and found name of every local speaker, matched in each recording by most common speech, as DER is.
+
+    A true speaker without a match was found as nobody else, and one found without a match is nobody else.
+    """
+    rows: list[tuple[str, str]] = []
+    counts = [0, 0, 0]
+    for recording, turns in truth.items():
+        answer = found.get(recording, [])
+        names, others = sorted({t.speaker for t in turns}), sorted({t.speaker for t in answer})
+        common = np.zeros((len(names), len(others)))
+        for turn in turns:
+            for other in answer:
+                both = min(turn.end, other.end) - max(turn.start, other.start)
+                common[names.index(turn.speaker), others.index(other.speaker)] += max(both, 0.0)
+        row, column = linear_sum_assignment(common, maximize=True)
+        match = {names[i]: others[j] for i, j in zip(row, column, strict=True) if common[i, j] > 0}
+        missed = [name for name in names if name not in match]
+        extra = [name for name in others if name not in match.values()]
+        rows += match.items()
+        rows += [(name, f"missed {recording} {name}") for name in missed]
+        rows += [(f"extra {recording} {name}", name) for name in extra]
+        counts = [a + len(b) for a, b in zip(counts, (match, missed, extra), strict=True)]
+    person, label = (np.array(names) for names in zip(*rows, strict=True))
+    return person, label, (counts[0], counts[1], counts[2])
+
+
+def run(script: str, *arguments: object) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+def scale(options: argparse.Namespace, work: Path) -> None:
+    print("| rows | persons | found | precision | recall | F1 | seconds | GiB, input included |")
+    print("|---|---|---|---|---|---|---|---|")
+    for rows in options.rows:
+        embedding, seconds, person = synthetic(rows)
+        start = time.perf_counter()
+        found = link_speakers(embedding, seconds, np.arange(rows) // 4)
+        took = time.perf_counter() - start
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(
+            f"| {rows} | {rows // 10} | {accuracy(person, found.label)} | {took:.0f} | {size:.1f} |",
+            flush=True,
+        )
+
+
+def synthetic(rows: int, dimension: int = 192) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors of rows / 10 persons whose cosines scatter by 0.12, as CAM++'s do; session variance 0.2."""
+    rng = np.random.default_rng(0)
+    deviations = np.exp(-np.arange(dimension, dtype=np.float32) / 70)
+    deviations /= np.linalg.norm(deviations)
+    persons = rows // 10
+    voices = rng.standard_normal((persons, dimension), dtype=np.float32) * deviations
+    person = rng.permutation(np.arange(rows) % persons)
+    seconds = np.maximum(rng.lognormal(2.5, 0.8, rows), 1).astype(np.float32)
+    embedding = voices[person]
+    for start in range(0, rows, 65_536):
+        part = embedding[start : start + 65_536]
+        noise = np.sqrt(0.2 + CAMPPLUS.speech_variance / seconds[start : start + 65_536, None])
+        part += noise * deviations * rng.standard_normal(part.shape, dtype=np.float32)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return embedding, seconds, person
+
+
+if __name__ == "__main__":
+    main()
