@@ -99,4 +99,12 @@ def test_a_missing_yaml_file_is_refused() -> None:
 
 
 def test_the_result_options_are_those_that_change_numbers() -> None:
-    assert ExtractConfig.result_fields() == ["channel", "min_duration", "window", "hop", "chunk"]
+    assert ExtractConfig.result_fields() == [
+        "channel",
+        "min_duration",
+        "step",
+        "silence_margin",
+        "window",
+        "hop",
+        "chunk",
+    ]

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diar.extract.chunks import Chunk, ChunkSettings, cut_chunks, windows_of
+from diar.extract.speech import window_frames
 
 RATE = 100  # samples a second; small, so that hypothesis can try long recordings
-SETTINGS = ChunkSettings.from_seconds(RATE, chunk=10.0, window=1.5, hop=0.75)
+SETTINGS = ChunkSettings.from_seconds(RATE, chunk=10.0, window=1.0, hop=0.5)
 
 
 def chunks_of(samples: np.ndarray, block: int, chunk_settings: ChunkSettings = SETTINGS) -> list[Chunk]:
@@ -59,12 +60,27 @@ def test_windows_start_every_hop_lie_in_their_chunk_and_leave_nothing_out(
     assert found == regular + tail
 
 
+@settings(max_examples=200, deadline=None)
+@given(length=st.integers(30, 6000), step=st.integers(20, 400))
+def test_segmentation_windows_see_every_moment_of_every_core(length: int, step: int) -> None:
+    frame_step, seen = 3, np.zeros(length, bool)
+    for chunk in chunks_of(np.zeros(length, np.float32), 700):
+        size = min(400, len(chunk.samples))
+        starts = chunk.start + frame_step * window_frames(len(chunk.samples), size, step, frame_step)
+        assert starts[0] == chunk.start
+        assert chunk.end - frame_step < starts[-1] + size <= chunk.end
+        assert np.diff(starts).max(initial=0) <= step + frame_step
+        for start in starts:
+            seen[start : start + size] = True
+    assert seen[: length - frame_step + 1].all()
+
+
 def test_an_empty_stream_has_no_chunks() -> None:
     assert chunks_of(np.empty(0, np.float32), 10) == []
     assert list(cut_chunks([np.empty(0, np.float32)], SETTINGS)) == []
 
 
-@pytest.mark.parametrize("window", [1.5, 4.0])
+@pytest.mark.parametrize("window", [1.0, 4.0])
 def test_the_context_holds_half_a_window(window: float) -> None:
     chunk_settings = ChunkSettings.from_seconds(16000, 30.0, window, 0.75)
     assert chunk_settings.context == max(16000, window / 2 * 16000)

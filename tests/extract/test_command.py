@@ -42,7 +42,7 @@ def test_the_input_tree_is_mirrored_with_a_row_for_every_window(archive: Path, o
     assert index.recording_id == [f"part_{p}/{i}.wav" for p in (0, 1) for i in range(p, len(DURATIONS), 2)]
     for recording_id, duration in zip(index.recording_id, index.duration, strict=True):
         tracks = read_tracks(output, recording_id)
-        expected = max(1, 1 + int(np.ceil((duration - 1.5) / 0.75 - 1e-9)))
+        expected = max(1, 1 + int(np.ceil((duration - 1.0) / 0.5 - 1e-9)))
         assert len(tracks) == expected, recording_id
         assert tracks["start"][0].as_py() == 0.0
         assert tracks["end"][-1].as_py() == pytest.approx(duration)
@@ -154,7 +154,7 @@ def test_another_model_setting_or_archive_in_the_same_output_is_refused(
     before = sorted((path, path.stat().st_mtime_ns) for path in output.rglob("*.wav.parquet"))
     other_window = extract(archive, output, "--model_dir", tiny_model_dir, "--window", 2)
     assert other_window.returncode == 2
-    assert "window: 1.5 there, 2.0 now" in other_window.stderr
+    assert "window: 1.0 there, 2.0 now" in other_window.stderr
     assert "Traceback" not in other_window.stderr
     other_archive = extract(archive / "part_0", output, "--model_dir", tiny_model_dir)
     assert other_archive.returncode == 2

@@ -9,21 +9,38 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from diar.archive.listing import Recording
 from diar.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store.layout import Layout
-from diar.store.reader import StoreError, load_index, published_row
-from diar.store.schema import RecordingRow, Tracks, matrix, row_from_json, row_to_json
+from diar.store.reader import ActivityFrames, StoreError, load_index, published_row, read_tracks
+from diar.store.schema import (
+    SCHEMA_VERSION,
+    RecordingRow,
+    Tracks,
+    matrix,
+    rounded,
+    row_from_json,
+    row_to_json,
+)
 from diar.store.writer import Writer
 
 DIMENSION = 8
 NAMES = ["2.wav", "10.wav", "bad.wav"]
-METADATA = {"model": "m", "model_sha256": "s", "fingerprint": "f1"}
+METADATA = {
+    "model": "m",
+    "model_sha256": "s",
+    "fingerprint": "f1",
+    "activity_first_center": "0.03",
+    "activity_step": "0.0168",
+}
 
 
-def unit(rng: np.random.Generator, rows: int) -> np.ndarray:
-    vectors = rng.standard_normal((rows, DIMENSION)).astype(np.float32)
+def unit(rng: np.random.Generator, rows: int, dimension: int = DIMENSION) -> np.ndarray:
+    vectors = rng.standard_normal((rows, dimension)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -32,10 +49,11 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
     return Tracks(
         start=start,
         end=start + 1.5,
-        local_speaker=np.zeros(rows, np.int16),
-        active=[[(s, s + 1.5)] for s in start],
+        local_speaker=np.arange(rows, dtype=np.int16) - 1,
+        active=[np.array([[s, s + 0.5], [s + 1, s + 1.5]])[: row % 3] for row, s in enumerate(start)],
         speech_seconds=np.full(rows, 1.5, np.float32),
         clean_seconds=np.full(rows, 1.5, np.float32),
+        activity=[rng.integers(0, 256, 5 * (row > 0), dtype=np.uint8) for row in range(rows)],
         embedding=unit(rng, rows),
     )
 
@@ -58,7 +76,7 @@ def extraction(tmp_path: Path) -> tuple[Layout, dict[str, Tracks], list[Recordin
     rows.append(RecordingRow("bad.wav", "/audio/bad.wav", status="undecodable", error="no audio in it"))
     for row in rows[:2]:
         writer.write_tracks(row, tracks[row.recording_id])
-    config = {"schema_version": "1", "input_dir": "/audio", "metadata": METADATA}
+    config = {"schema_version": SCHEMA_VERSION, "input_dir": "/audio", "metadata": METADATA}
     Path(layout.config).write_text(json.dumps(config))
     writer.write_shard(1, rows[2:])
     writer.write_shard(0, rows[:2])
@@ -108,6 +126,88 @@ def test_a_published_recording_is_known_by_its_footer(extraction) -> None:
     assert published_row(layout, "2.wav", "f1") is None
 
 
+def test_tracks_come_back_as_they_were_written(extraction) -> None:
+    layout, tracks, rows = extraction
+    found, written = read_tracks(layout.root, "2.wav"), tracks["2.wav"]
+    assert replace(found.recording, embedding=None) == replace(rows[0], embedding=None)
+    assert (found.frames, found.metadata) == (ActivityFrames(0.03, 0.0168), METADATA)
+    for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds"):
+        np.testing.assert_array_equal(getattr(found.tracks, name), getattr(written, name))
+    for name in ("active", "activity"):
+        for one, two in zip(getattr(found.tracks, name), getattr(written, name), strict=True):
+            np.testing.assert_array_equal(one, two)
+            assert one.dtype == two.dtype
+    np.testing.assert_array_equal(found.tracks.embedding, rounded(written.embedding))
+
+
+def test_tracks_without_a_segmentation_model_have_no_frames(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    writer = Writer(Layout(str(tmp_path)), DIMENSION, {"model": "m"})
+    writer.write_tracks(RecordingRow("a.wav", "/a.wav", tracks=1), make_tracks(rng, 1))
+    found = read_tracks(str(tmp_path), "a.wav")
+    assert (found.frames, len(found.tracks), len(found.tracks.active[0])) == (None, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("missing", "is missing"),
+        ("cut", "cannot be read"),
+        ("garbled", "cannot be read"),
+        ("foreign", "schema version None"),
+        ("version", "schema version 1, not 2"),
+        ("moved", "holds tracks of '10.wav'"),
+    ],
+)
+def test_tracks_that_are_not_there_as_written_are_refused(extraction, damage: str, message: str) -> None:
+    layout, _, _ = extraction
+    file = Path(layout.tracks("2.wav"))
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(content[:-20])
+    elif damage == "garbled":
+        file.write_bytes(content[:4] + b"\xff" * 600 + content[604:])
+    elif damage == "foreign":
+        pq.write_table(pq.read_table(file).replace_schema_metadata({}), file)
+    elif damage == "version":
+        table = pq.read_table(file)
+        footer = {**table.schema.metadata, b"diar.schema_version": b"1"}
+        pq.write_table(table.replace_schema_metadata(footer), file)
+    else:
+        file.write_bytes(Path(layout.tracks("10.wav")).read_bytes())
+    with pytest.raises(StoreError, match=message) as caught:
+        read_tracks(layout.root, "2.wav")
+    assert str(file) in str(caught.value)
+
+
+vectors = arrays(np.float32, (4, DIMENSION), elements=st.floats(-1, 1, width=32, allow_subnormal=False))
+
+
+@given(matrix=vectors)
+def test_rounding_changes_a_number_by_less_than_a_4096th_of_it(matrix: np.ndarray) -> None:
+    found = rounded(matrix)
+    assert (np.abs(found - matrix.astype(np.float64)) <= 2.0**-12 * np.abs(matrix)).all()
+    assert (found.view(np.uint32) % 2**12 == 0).all()
+
+
+def test_rounding_keeps_directions() -> None:
+    exact = unit(np.random.default_rng(0), 1000).astype(np.float64)
+    stored = rounded(exact.astype(np.float32)).astype(np.float64)
+    norms = np.linalg.norm(stored, axis=1)
+    assert np.abs(norms - 1).max() < 1e-3
+    assert (1 - (exact * stored).sum(axis=1) / norms).max() < 1e-6
+
+
+def test_tracks_take_less_room_than_plain_parquet(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    row, tracks = RecordingRow("a.wav", "/a.wav", tracks=500), make_tracks(rng, 500)
+    tracks = replace(tracks, embedding=unit(rng, 500, 192))
+    Writer(Layout(str(tmp_path)), 192, METADATA).write_tracks(row, tracks)
+    assert Path(Layout(str(tmp_path)).tracks("a.wav")).stat().st_size < 0.6 * tracks.embedding.nbytes
+
+
 def test_a_failed_row_survives_json() -> None:
     row = RecordingRow("ü\n.wav", "/a", status="empty", error="0 bytes", size=3, mtime=1.5)
     assert row_from_json(row_to_json(row)) == row
@@ -135,7 +235,8 @@ def test_vectors_are_arrays_in_every_reader(extraction) -> None:
     pandas = pytest.importorskip("pandas")
     datasets = pytest.importorskip("datasets")
     layout, tracks, _ = extraction
-    file, expected = layout.tracks("10.wav"), tracks["10.wav"].embedding
+    file, expected = layout.tracks("10.wav"), rounded(tracks["10.wav"].embedding)
+    activity = [row.tobytes() for row in tracks["10.wav"].activity]
 
     assert (
         str(pq.read_schema(file).field("embedding").type) == f"fixed_size_list<element: float>[{DIMENSION}]"
@@ -145,15 +246,19 @@ def test_vectors_are_arrays_in_every_reader(extraction) -> None:
     frame = polars.read_parquet(file)
     assert frame.schema["embedding"] == polars.Array(polars.Float32, DIMENSION)
     np.testing.assert_array_equal(frame["embedding"].to_numpy(), expected)
+    assert frame["activity"].to_list() == activity
 
     np.testing.assert_array_equal(np.stack(pandas.read_parquet(file)["embedding"]), expected)
 
-    rows = duckdb.sql(f"SELECT recording_id, \"end\", embedding, active[1].start FROM '{file}'").fetchall()
+    columns = 'recording_id, "end", embedding, active[2].start, activity'
+    rows = duckdb.sql(f"SELECT {columns} FROM '{file}'").fetchall()
     np.testing.assert_array_equal(np.array([row[2] for row in rows], np.float32), expected)
-    assert [row[3] for row in rows] == [0.0, 0.75, 1.5]
+    assert [row[3] for row in rows] == [None, None, 2.5]
+    assert [row[4] for row in rows] == activity
 
     loaded = datasets.Dataset.from_parquet(file).with_format("numpy")
     assert loaded["recording_id"][0] == "10.wav"
+    assert [bytes(row) for row in loaded["activity"][:]] == activity
     np.testing.assert_array_equal(np.stack(loaded["embedding"][:]), expected)
 
 

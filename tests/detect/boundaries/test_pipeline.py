@@ -16,7 +16,7 @@ from diar.outputs.plots import PLOT_NAME
 from diar.outputs.result_json import RESULT_NAME, DetectionResult, read_result
 from diar.score.boundary_score import score_boundaries
 from diar.store.layout import Layout
-from diar.store.schema import RecordingRow
+from diar.store.schema import SCHEMA_VERSION, RecordingRow
 from diar.store.writer import Writer
 from tests.detect.boundaries.synthetic import Archive, make_archive
 
@@ -46,7 +46,7 @@ def write_index(root: Path, archive: Archive, failed: tuple[int, ...] = (FAILED,
     layout = Layout(str(root / "E"))
     writer = Writer(layout, archive.embeddings.shape[1], METADATA)
     save_plan(layout, make_plan(listed, ShardLimits(10_000, 10**9)))
-    config = {"schema_version": "1", "input_dir": str(root / "audio"), "metadata": METADATA}
+    config = {"schema_version": SCHEMA_VERSION, "input_dir": str(root / "audio"), "metadata": METADATA}
     Path(layout.config).write_text(json.dumps(config))
     writer.write_shard(0, rows)
 
