@@ -55,6 +55,7 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
         clean_seconds=np.full(rows, 1.5, np.float32),
         activity=[rng.integers(0, 256, 5 * (row > 0), dtype=np.uint8) for row in range(rows)],
         embedding=unit(rng, rows),
+        windows=np.array([[0.0, 10.0], [4.404375, 14.404375]]),
     )
 
 
@@ -131,7 +132,7 @@ def test_tracks_come_back_as_they_were_written(extraction) -> None:
     found, written = read_tracks(layout.root, "2.wav"), tracks["2.wav"]
     assert replace(found.recording, embedding=None) == replace(rows[0], embedding=None)
     assert (found.frames, found.metadata) == (ActivityFrames(0.03, 0.0168), METADATA)
-    for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds"):
+    for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "windows"):
         np.testing.assert_array_equal(getattr(found.tracks, name), getattr(written, name))
     for name in ("active", "activity"):
         for one, two in zip(getattr(found.tracks, name), getattr(written, name), strict=True):
