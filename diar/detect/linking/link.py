@@ -20,7 +20,7 @@ from diar.detect.linking.evidence import CAMPPLUS, Evidence
 from diar.detect.linking.groups import Groups, summed, vector_weights
 from diar.detect.linking.known import GENERATED_NAME, KnownSpeakers, LinkingError, match_known
 from diar.detect.linking.merging import merge_partners
-from diar.detect.linking.partners import EXACT, find_partners
+from diar.detect.linking.partners import EXACT, Partners, find_partners
 
 _MOST_SAMPLED = 20_000  # rows of which the session variance is learned
 _BLOCK = 65_536
@@ -124,14 +124,24 @@ def _cluster(
 ) -> tuple[Groups, np.ndarray]:
     """Groups, and the group (n,) of each row; `least_ratio` of how many groups there are says what merges."""
     groups = Groups.single(embedding, seconds, recording, evidence)
-    label = np.arange(len(groups))
+    label, active = np.arange(len(groups)), np.ones(len(groups), bool)
     while True:
         least = least_ratio(len(groups))
-        partners = find_partners(groups, evidence, least, exact)
-        if not (partners.index >= 0).any():
+        partners = find_partners(groups, evidence, least, exact, active)
+        if (partners.index >= 0).any():
+            groups, renamed = merge_partners(groups, partners, evidence, least)
+            label, active = renamed[label], _changing(partners, renamed)
+        elif active.all():
             return groups, label
-        groups, renamed = merge_partners(groups, partners, evidence, least)
-        label = renamed[label]
+        else:
+            active[:] = True  # one last look: the ratio asked for falls with the number of groups
+
+
+def _changing(partners: Partners, renamed: np.ndarray) -> np.ndarray:
+    """(g,) bool: groups that had a partner, merged or not; all others have none among the rest."""
+    active = np.zeros(int(renamed.max()) + 1, bool)
+    active[renamed[partners.index >= 0]] = True
+    return active
 
 
 def _likely_ratio(persons: int, probability: float) -> float:

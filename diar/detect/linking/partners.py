@@ -12,7 +12,7 @@ from diar.detect.linking.groups import Groups
 EXACT = 20_000  # groups that are compared all with all; more are compared within cells
 _BLOCK = 1_024
 _CELL = 1_000  # groups in a cell, about
-_VISITED = 16  # cells in which a group looks for others
+_VISITED = 8  # cells in which a group looks for others
 _TRAINING = 64  # groups a cell that its centre is learned from
 _ITERATIONS = 6
 
@@ -45,13 +45,28 @@ class Partners:
         return groups[agreed], chosen[agreed]
 
 
-def find_partners(groups: Groups, evidence: Evidence, least_ratio: float, exact: int = EXACT) -> Partners:
-    """Best partners with a log-likelihood ratio of at least `least_ratio`, none from one recording."""
+def find_partners(
+    groups: Groups,
+    evidence: Evidence,
+    least_ratio: float,
+    exact: int = EXACT,
+    active: np.ndarray | None = None,
+) -> Partners:
+    """Best partners with a log-likelihood ratio of at least `least_ratio`, none from one recording.
+
+    Args:
+        groups: whose partners are sought.
+        evidence: what cosines say.
+        least_ratio: greater than 0, or 0.
+        exact: up to so many groups are compared all with all.
+        active: (g,) bool, only pairs with one of these are looked at; default: all.
+    """
     partners = Partners(len(groups))
     floor = evidence.least_cosine(least_ratio)
     search = _all_pairs if len(groups) <= exact else _pairs_in_cells
     share = evidence.share(groups.seconds, groups.vectors)
-    for first, second, cosine in search(groups.direction, floor):
+    active = np.ones(len(groups), bool) if active is None else active
+    for first, second, cosine in search(groups.direction, floor, active):
         ratio = evidence.log_ratio(cosine, share[first], share[second])
         likely = np.flatnonzero(ratio >= least_ratio)
         apart = likely[~groups.share_recording(first[likely], second[likely])]
@@ -59,29 +74,34 @@ def find_partners(groups: Groups, evidence: Evidence, least_ratio: float, exact:
     return partners
 
 
-def _all_pairs(direction: np.ndarray, floor: float) -> Iterator[Pairs]:
-    for start in range(0, len(direction), _BLOCK):
+def _all_pairs(direction: np.ndarray, floor: float, active: np.ndarray) -> Iterator[Pairs]:
+    order = np.argsort(~active, kind="stable")
+    direction = direction[order]
+    for start in range(0, int(active.sum()), _BLOCK):
         cosine = direction[start : start + _BLOCK] @ direction[start:].T
         first, second = np.nonzero(cosine >= floor)
         upper = second > first
         first, second = first[upper], second[upper]
-        yield first + start, second + start, cosine[first, second]
+        yield order[first + start], order[second + start], cosine[first, second]
 
 
-def _pairs_in_cells(direction: np.ndarray, floor: float) -> Iterator[Pairs]:
+def _pairs_in_cells(direction: np.ndarray, floor: float, active: np.ndarray) -> Iterator[Pairs]:
     """Pairs above `floor` that lie near one another: the inverted file of Jégou et al. (PAMI 2011).
 
-    Each group is kept in the cell of its nearest centre, and compared with the groups in the cells of its
-    `_VISITED` nearest centres.
+    Each group is kept in the cell of its nearest centre, and those that are active are compared with the
+    groups in the cells of their `_VISITED` nearest centres.
     """
     centres = _cell_centres(direction)
     visited = _nearest_cells(direction, centres)
-    home = visited[:, 0]
-    visitors = np.argsort(visited, axis=None, kind="stable") // visited.shape[1]
-    last = np.cumsum(np.bincount(visited.ravel(), minlength=len(centres)))
-    for cell in range(len(centres)):
-        here = np.sort(visitors[last[cell - 1] if cell else 0 : last[cell]])
-        members = here[home[here] == cell]
+    by_home = np.argsort(visited[:, 0], kind="stable")
+    home_ends = np.cumsum(np.bincount(visited[:, 0], minlength=len(centres)))
+    visitors = np.flatnonzero(active)
+    visits = visited[visitors]
+    by_visit = visitors[np.argsort(visits, axis=None, kind="stable") // visits.shape[1]]
+    visit_ends = np.cumsum(np.bincount(visits.ravel(), minlength=len(centres)))
+    for members, here in zip(
+        np.split(by_home, home_ends[:-1]), np.split(by_visit, visit_ends[:-1]), strict=True
+    ):
         for start in range(0, len(here), 4 * _BLOCK):
             queries = here[start : start + 4 * _BLOCK]
             cosine = direction[queries] @ direction[members].T
