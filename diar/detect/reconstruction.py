@@ -32,8 +32,8 @@ _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has 
 class ReconstructionSettings:
     """When a frame holds a voice, and when a second one."""
 
-    onset: float = 0.35  # expected voices at which speech begins …
-    offset: float = 0.35  # … and below which it ends
+    onset: float = 0.4  # expected voices at which speech begins …
+    offset: float = 0.4  # … and below which it ends
     overlap: float = 1.2  # expected voices from which a second one speaks
     smoothing: float = 0.0  # seconds of the running mean over expected voices
     change_probability: float | None = None  # of the speaker from window to window; None: windows one by one

@@ -30,11 +30,11 @@ _CHANGED = 1e-4  # of a coordinate of a centroid
 class IterativeSettings:
     """What decides how many clusters there are."""
 
-    threshold: float = 0.5  # cosine of centroids above which two clusters are one speaker
+    threshold: float = 0.55  # cosine of centroids above which two clusters are one speaker
     start_threshold: float = 0.6  # mean cosine within the clusters of the start
     coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
-    least_seconds: float = 2.0  # of speech in a cluster; less is given to the others …
-    least_apart: float = 0.5  # … unless for this share of its time it stands beside another cluster …
+    least_seconds: float = 4.0  # of speech in a cluster; less is given to the others …
+    least_apart: float = 0.5  # … unless for this share of its time it stands beside the most similar one …
     least_heard: float = 0.75  # … and has so many seconds of speech in one chunk
 
 
@@ -192,7 +192,10 @@ class _Clusters:
         seconds = np.bincount(self._window_cluster, self._window_weight, minlength=clusters)
         together, active = self._coexistence(clusters)
         shorter = np.maximum(np.minimum(active[:, None], active), 1e-6)
-        apart = (together / shorter).max(axis=1)
+        similarity = centroids @ centroids.T
+        np.fill_diagonal(similarity, -np.inf)
+        nearest = similarity.argmax(axis=1)  # who would get its speech
+        apart = (together / shorter)[np.arange(clusters), nearest]
         longest = np.zeros(clusters)
         members = self._local_cluster != NO_CLUSTER
         np.maximum.at(longest, self._local_cluster[members], self._local.speech_seconds[members])
