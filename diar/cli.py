@@ -113,17 +113,24 @@ def _models(arguments: list[str]) -> int:
 def _demo(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="diar demo",
-        description="Make a labelled archive by speech synthesis: OUT/audio and OUT/truth.csv.",
+        description="Make a labelled archive by speech synthesis: speakers recorded one after the other, and "
+        "conversations among them. Writes OUT/audio, OUT/truth.csv (whose file) and OUT/truth.rttm (who "
+        "speaks when).",
     )
     parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--speakers", type=int, default=6, help="different voices [6]")
     parser.add_argument("--files", type=int, default=20, help="files in a block, about [20]")
+    parser.add_argument("--conversations", type=int, help="0 to 3, of 2, 3 and 4 speakers [3]")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another archive [0]")
     options = parser.parse_args(arguments)
     from diar.demo.archive import synthesise_archive
 
     summary = synthesise_archive(
-        options.out, speakers=options.speakers, files_per_speaker=options.files, seed=options.seed
+        options.out,
+        speakers=options.speakers,
+        files_per_speaker=options.files,
+        conversations=options.conversations,
+        seed=options.seed,
     )
     print(summary)
     return 0

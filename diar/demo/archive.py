@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 from tqdm import tqdm
 
+from diar.demo.conversations import SPEAKERS, Line, Span, audible_parts, mix, plan_conversation, spans_of
 from diar.demo.espeak import SAMPLE_RATE, speak_all
-from diar.demo.sentences import SENTENCES
+from diar.demo.sentences import SENTENCES, endless
 from diar.demo.voices import VOICES, Voice
 from diar.errors import DiarError
 
@@ -21,20 +23,39 @@ BLOCK_JITTER = 3  # a block holds files_per_speaker ± this many files
 MIN_FILES_PER_SPEAKER = 8
 ODD_FILES = 2
 ODD_MARGIN = 2  # files between an odd file and its block's ends: it must not look like a boundary
-RATE_VARIATION = 0.05  # people do not speak twice at the same rate,
-PITCH_VARIATION = 2  # at the same pitch (steps of 1.4 %)
-PEAKS = (0.3, 0.9)  # or as loud: the largest sample of a file
+PEAKS = (0.3, 0.9)  # people are not always equally loud: the largest sample of a file
+SEVERAL = "several"  # who speaks in a conversation, in truth.csv
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One file of the archive: what is said, by whom, and its row in truth.csv."""
+    """One file of a block: what is said, by whom, and its row in truth.csv."""
 
     voice: Voice
     text: str
     peak: float
     block: int
     odd: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A file in the midst of a block, behind the utterance of that number."""
+
+    behind: int
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """A file of the archive: its audio, its row in truth.csv and its turns in truth.rttm."""
+
+    path: str
+    waveform: np.ndarray
+    speaker: str
+    block: int
+    odd: bool
+    spans: list[Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,55 +67,64 @@ class DemoSummary:
     speakers: int
     blocks: int
     odd_files: int
+    conversations: int
     seconds: float
 
     def __str__(self) -> str:
         return (
             f"{self.files} files ({self.seconds / 60:.1f} minutes) of {self.speakers} speakers "
-            f"in {self.blocks} blocks, {self.odd_files} odd files\n"
+            f"in {self.blocks} blocks, {self.odd_files} odd files ({self.conversations} conversations)\n"
             f"audio: {self.out / 'audio'}\n"
-            f"truth: {self.out / 'truth.csv'}"
+            f"truth: {self.out / 'truth.csv'}, truth.rttm"
         )
 
 
 def synthesise_archive(
-    out: Path, *, speakers: int = 6, files_per_speaker: int = 20, seed: int = 0
+    out: Path,
+    *,
+    speakers: int = 6,
+    files_per_speaker: int = 20,
+    conversations: int | None = None,
+    seed: int = 0,
 ) -> DemoSummary:
     """Write an archive of synthetic speakers who were recorded one after the other.
 
-    One speaker comes back for a second block, and two files lie in the block of somebody else.
+    One speaker comes back for a second block, and two files lie in the block of somebody else. In the midst
+    of other blocks, each of a speaker who is silent in them, lie conversations.
 
     Args:
-        out: gets audio/part_N/INDEX.wav (16 kHz, 16 bit, 2–5 s each, in recording order) and truth.csv
-            (path below audio/, speaker, block, odd).
+        out: gets audio/part_N/INDEX.wav (16 kHz, 16 bit, 2–5 s each, in recording order),
+            audio/part_N/INDEX_conversation.wav (60–90 s, behind INDEX.wav), truth.csv (path below audio/,
+            speaker, block, odd) and truth.rttm (who is heard when, to the hundredth of a second).
         speakers: number of voices, 2 to len(VOICES).
         files_per_speaker: files in a block, ± 3.
+        conversations: of two, three and four speakers; default 3, with fewer than four speakers one less
+            than these.
         seed: the same arguments give the same files, byte for byte.
 
     Raises:
         DiarError: an argument is out of range, out/audio exists, or espeak-ng is missing.
     """
     _check(out, speakers, files_per_speaker, seed)
+    count = _number_of_conversations(conversations, speakers)
     utterances = plan_archive(VOICES[:speakers], files_per_speaker, np.random.default_rng(seed))
-    rows, num_samples = [], 0
-    waveforms = speak_all([(utterance.voice, utterance.text) for utterance in utterances])
-    progress = tqdm(waveforms, total=len(utterances), desc="speaking", unit="file", disable=None)
-    for index, (utterance, waveform) in enumerate(zip(utterances, progress, strict=True)):
-        path = Path(f"part_{index // FILES_PER_FOLDER}") / f"{index}.wav"
-        file = out / "audio" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scaled = utterance.peak / np.abs(waveform).max() * waveform
-        sf.write(file, scaled, SAMPLE_RATE, subtype="PCM_16")
-        rows.append((path.as_posix(), utterance.voice.name, utterance.block, int(utterance.odd)))
-        num_samples += len(waveform)
-    _write_truth(out / "truth.csv", rows)
+    rng = np.random.default_rng([seed, 1])  # of its own: without conversations the rest is the same
+    talks = plan_conversations(utterances, speakers, count, rng)
+    files = list(_speak(utterances, talks, rng))
+    for file in files:
+        target = out / "audio" / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
+    _write_truth(out / "truth.csv", files)
+    _write_rttm(out / "truth.rttm", files)
     return DemoSummary(
         out=out,
-        files=len(utterances),
+        files=len(files),
         speakers=speakers,
         blocks=utterances[-1].block + 1,
-        odd_files=sum(utterance.odd for utterance in utterances),
-        seconds=num_samples / SAMPLE_RATE,
+        odd_files=sum(file.odd for file in files),
+        conversations=count,
+        seconds=sum(len(file.waveform) for file in files) / SAMPLE_RATE,
     )
 
 
@@ -104,7 +134,7 @@ def plan_archive(
     """Decide who says what, in recording order."""
     blocks = _order_of_blocks(voices, rng)
     blocks_with_odd = rng.choice(len(blocks), ODD_FILES, replace=False)
-    sentences = _endless_sentences(rng)
+    sentences = endless(SENTENCES, rng)
     utterances = []
     for block, voice in enumerate(blocks):
         size = files_per_speaker + int(rng.integers(-BLOCK_JITTER, BLOCK_JITTER + 1))
@@ -113,7 +143,7 @@ def plan_archive(
             odd = place == odd_at
             who = _someone_else(voices, voice, rng) if odd else voice
             peak = float(rng.uniform(*PEAKS))
-            utterances.append(Utterance(_vary(who, rng), next(sentences), peak, block, odd))
+            utterances.append(Utterance(who.on_another_day(rng), next(sentences), peak, block, odd))
     return utterances
 
 
@@ -124,24 +154,53 @@ def _order_of_blocks(voices: Sequence[Voice], rng: np.random.Generator) -> list[
     return [*order, returning]
 
 
-def _endless_sentences(rng: np.random.Generator) -> Iterator[str]:
-    while True:
-        for i in rng.permutation(len(SENTENCES)):
-            yield SENTENCES[i]
-
-
 def _someone_else(voices: Sequence[Voice], voice: Voice, rng: np.random.Generator) -> Voice:
     others = [other for other in voices if other != voice]
     return others[int(rng.integers(len(others)))]
 
 
-def _vary(voice: Voice, rng: np.random.Generator) -> Voice:
-    """The same speaker on another day."""
-    return replace(
-        voice,
-        words_per_minute=round(voice.words_per_minute * rng.uniform(1 - RATE_VARIATION, 1 + RATE_VARIATION)),
-        pitch=voice.pitch + int(rng.integers(-PITCH_VARIATION, PITCH_VARIATION + 1)),
-    )
+def plan_conversations(
+    utterances: Sequence[Utterance], speakers: int, count: int, rng: np.random.Generator
+) -> list[Conversation]:
+    """Decide who says what in `count` conversations, and where in the archive they lie, in its order.
+
+    Each lies in a block without odd file, away from its ends. All of the archive's `speakers` may take part
+    but the block's own, who would make it less odd, and whisperers, whom nothing separates from a voice that
+    talks at the same time. Where these are too few, voices that are not in the archive join in.
+    """
+    numbered = groupby(enumerate(utterances), key=lambda pair: pair[1].block)
+    blocks = [list(members) for _, members in numbered]
+    free = [block for block, members in enumerate(blocks) if not any(u.odd for _, u in members)]
+    conversations = []
+    for size, place in zip(SPEAKERS, sorted(rng.choice(len(free), count, replace=False)), strict=False):
+        members = blocks[free[place]]
+        behind, owner = members[int(rng.integers(ODD_MARGIN - 1, len(members) - ODD_MARGIN))]
+        able = [i for i, v in enumerate(VOICES) if v.name != owner.voice.name and not v.whispers]
+        present = [i for i in able if i < speakers]
+        chosen = [*rng.permutation(present), *(i for i in able if i >= speakers)][:size]
+        conversations.append(Conversation(behind, plan_conversation([VOICES[i] for i in chosen], rng)))
+    return conversations
+
+
+def _speak(
+    utterances: Sequence[Utterance], conversations: Sequence[Conversation], rng: np.random.Generator
+) -> Iterator[LabelledFile]:
+    """All files in the order of the archive."""
+    texts = [(utterance.voice, utterance.text) for utterance in utterances]
+    texts += [(line.voice, line.text) for conversation in conversations for line in conversation.lines]
+    progress = tqdm(speak_all(texts), total=len(texts), desc="speaking", unit="text", disable=None)
+    spoken = list(progress)
+    rest = iter(spoken[len(utterances) :])
+    mixed = {talk.behind: mix(talk.lines, [next(rest) for _ in talk.lines], rng) for talk in conversations}
+    for index, (utterance, waveform) in enumerate(zip(utterances, spoken, strict=False)):
+        voice, block = utterance.voice, utterance.block
+        name = f"part_{index // FILES_PER_FOLDER}/{index}"
+        scaled = utterance.peak / np.abs(waveform).max() * waveform
+        spans = spans_of(audible_parts(waveform), voice)
+        yield LabelledFile(f"{name}.wav", scaled, voice.name, block, utterance.odd, spans)
+        if index in mixed:
+            mixture, spans = mixed[index]
+            yield LabelledFile(f"{name}_conversation.wav", mixture, SEVERAL, block, True, spans)
 
 
 def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
@@ -157,8 +216,25 @@ def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
         )
 
 
-def _write_truth(path: Path, rows: list[tuple[str, str, int, int]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+def _number_of_conversations(wanted: int | None, speakers: int) -> int:
+    most = min(len(SPEAKERS), speakers + 1 - ODD_FILES)  # one in each block without an odd file
+    if wanted is None:
+        return most
+    if not 0 <= wanted <= most:
+        raise DiarError(f"conversations is {wanted}; with {speakers} speakers give 0 to {most}")
+    return wanted
+
+
+def _write_truth(path: Path, files: Sequence[LabelledFile]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.writer(table)
         writer.writerow(["path", "speaker", "block", "odd"])
-        writer.writerows(rows)
+        writer.writerows((file.path, file.speaker, file.block, int(file.odd)) for file in files)
+
+
+def _write_rttm(path: Path, files: Sequence[LabelledFile]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as rttm:
+        for file in files:
+            for span in file.spans:
+                times = f"{span.start:.3f} {span.end - span.start:.3f}"
+                rttm.write(f"SPEAKER {file.path} 1 {times} <NA> <NA> {span.speaker} <NA> <NA>\n")

@@ -1,4 +1,13 @@
-"""What the voices of the demo read: sentences of three seconds or so, written for this project."""
+"""What the voices of the demo say: sentences of three seconds or so, and short replies.
+
+Written for this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 SENTENCES = (
     "The ferry left the harbour just before the morning fog came in.",
@@ -74,3 +83,29 @@ SENTENCES = (
     "A narrow canal joins the two lakes a mile north of here.",
     "The gardener talks to the roses and argues with the weeds.",
 )
+
+REPLIES = (
+    "That is exactly what I told him.",
+    "I am not so sure about that.",
+    "You cannot be serious.",
+    "Well, it depends on the weather.",
+    "Nobody ever tells me anything.",
+    "And what happened after that?",
+    "I have heard this story before.",
+    "Let me think about it for a moment.",
+    "It was the other way round.",
+    "We should ask somebody who knows.",
+    "Yes, that sounds about right.",
+    "Please go on, I am listening.",
+    "How did you find out?",
+    "No, I have never been there.",
+    "That would explain the noise.",
+    "Good, then we agree for once.",
+)
+
+
+def endless(texts: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    """All texts in random order, again and again."""
+    while True:
+        for i in rng.permutation(len(texts)):
+            yield texts[i]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+RATE_VARIATION = 0.05  # people do not speak twice at the same rate
+PITCH_VARIATION = 2  # or at the same pitch (steps of 1.4 %)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +26,24 @@ class Voice:
     pitch_range: int = 50
     words_per_minute: int = 175
     formants: float = 1.0
+    whispers: bool = False
 
     @property
     def espeak_name(self) -> str:
         """Language and variant as espeak-ng takes them."""
         return f"{self.language}+{self.variant}"
 
+    def on_another_day(self, rng: np.random.Generator) -> Voice:
+        """The same speaker, a little faster or slower, higher or lower."""
+        rate = self.words_per_minute * rng.uniform(1 - RATE_VARIATION, 1 + RATE_VARIATION)
+        pitch = self.pitch + int(rng.integers(-PITCH_VARIATION, PITCH_VARIATION + 1))
+        return replace(self, words_per_minute=round(rate), pitch=pitch)
+
 
 # Each voice is the one least like those before it: docs/decisions/020-demo-voices.md has the measurements.
 VOICES = (
     Voice("gustave", "en-us", "gustave"),
-    Voice("wilma", "en-us", "whisperf"),
+    Voice("wilma", "en-us", "whisperf", whispers=True),
     Voice("steph", "en-gb-x-rp", "steph", pitch=60, pitch_range=60, formants=1.12),
     Voice("iven", "en-us", "iven2"),
     Voice("klaus", "en-us", "klatt4"),

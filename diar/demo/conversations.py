@@ -1,0 +1,136 @@
+"""Conversations of synthetic speakers: turns, pauses and overlap, and an exact reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diar.demo.espeak import SAMPLE_RATE
+from diar.demo.sentences import REPLIES, SENTENCES, endless
+from diar.demo.voices import Voice
+
+SPEAKERS = (2, 3, 4)  # of the first conversation, the second and the third
+SECONDS = (68.0, 80.0)  # aimed at; within 60 to 90 for all voices
+CHARACTERS_A_SECOND = 17.0  # of all voices together
+
+SHARE_OF_REPLIES = 0.3
+SHARE_OF_TWO_SENTENCES = 0.5
+LONGEST_TEXT = 125  # characters, below eight seconds for every voice
+SHARE_OF_OVERLAPS = 0.45  # of the changes from one speaker to the next
+OVERLAP = (0.4, 1.7)  # seconds that the next one starts early
+PAUSE = (0.1, 1.5)  # or waits
+
+PEAK = 0.42  # of the loudest speaker: two of them together do not clip
+QUIETER_BY = 6.0  # decibels, the most that one speaker is below another,
+LOUDNESS_VARIATION = 1.0  # and that a turn is above or below the speaker's other turns
+NOISE = 0.003  # standard deviation: -50 dB below full scale
+
+FRAME = SAMPLE_RATE // 100
+AUDIBLE = 0.01  # share of the loudest frame's level: -40 dB
+LONGEST_PAUSE = 0.3  # seconds of silence that do not yet end a turn
+MILLISECOND = SAMPLE_RATE // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one speaker says before the next one does."""
+
+    voice: Voice
+    text: str
+    peak: float
+    wait: float  # seconds from the end of the line before; negative: starts before that end
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One speaker is heard from `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+def plan_conversation(voices: Sequence[Voice], rng: np.random.Generator) -> list[Line]:
+    """Decide who says what, in order; all of `voices` speak, nobody twice in a row."""
+    target = rng.uniform(*SECONDS)
+    peaks = PEAK * _decibels(rng.uniform(-QUIETER_BY, 0, len(voices)))
+    today = [voice.on_another_day(rng) for voice in voices]
+    sentences, replies = endless(SENTENCES, rng), endless(REPLIES, rng)
+    lines: list[Line] = []
+    speaker, estimate = -1, 0.0
+    while estimate < target:
+        speaker = _next_speaker(len(lines), speaker, len(voices), rng)
+        text = next(replies) if rng.random() < SHARE_OF_REPLIES else next(sentences)
+        if text not in REPLIES and rng.random() < SHARE_OF_TWO_SENTENCES:
+            both = f"{text} {next(sentences)}"
+            text = both if len(both) <= LONGEST_TEXT else text
+        wait = -rng.uniform(*OVERLAP) if rng.random() < SHARE_OF_OVERLAPS else rng.uniform(*PAUSE)
+        peak = peaks[speaker] * _decibels(rng.uniform(-LOUDNESS_VARIATION, LOUDNESS_VARIATION))
+        lines.append(Line(today[speaker], text, float(peak), float(wait)))
+        estimate += len(text) / CHARACTERS_A_SECOND + wait
+    return lines
+
+
+def _decibels(value: np.ndarray | float) -> np.ndarray:
+    return np.power(10.0, np.asarray(value) / 20)
+
+
+def _next_speaker(number: int, last: int, count: int, rng: np.random.Generator) -> int:
+    if number < count:  # everybody is introduced first
+        return number
+    others = [i for i in range(count) if i != last]
+    return others[int(rng.integers(len(others)))]
+
+
+def mix(
+    lines: Sequence[Line], waveforms: Sequence[np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, list[Span]]:
+    """Lay the lines one after the other, in light noise.
+
+    Never are more than two heard at once: a line starts no earlier than in the middle of the one before, and
+    ends after it.
+
+    Args:
+        lines: of one conversation.
+        waveforms: each line spoken, (samples,) at 16 kHz.
+        rng: of the noise.
+
+    Returns:
+        (samples,) float32 at 16 kHz, and when each speaker is audible in the clean waveforms, ascending.
+    """
+    placed: list[tuple[int, np.ndarray]] = []
+    spans: list[Span] = []
+    end, length_before = 0, 0
+    for line, waveform in zip(lines, waveforms, strict=True):
+        parts = audible_parts(waveform)
+        speech = waveform[parts[0, 0] : parts[-1, 1]]
+        earliest = end - min(length_before, len(speech)) // 2 if placed else 0
+        start = max(earliest, end + round(line.wait * SAMPLE_RATE))
+        start += -start % MILLISECOND  # in which RTTM counts
+        placed.append((start, line.peak / np.abs(speech).max() * speech))
+        spans += spans_of(parts - parts[0, 0] + start, line.voice)
+        end, length_before = start + len(speech), len(speech)
+    mixture = NOISE * rng.standard_normal(end + round(PAUSE[1] * SAMPLE_RATE))
+    for start, speech in placed:
+        mixture[start : start + len(speech)] += speech
+    return mixture.astype(np.float32), sorted(spans, key=lambda span: (span.start, span.end))
+
+
+def spans_of(parts: np.ndarray, voice: Voice) -> list[Span]:
+    """(n, 2) samples in which `voice` is heard, in seconds and under its name."""
+    return [Span(first, last, voice.name) for first, last in (parts / SAMPLE_RATE).tolist()]
+
+
+def audible_parts(waveform: np.ndarray) -> np.ndarray:
+    """Where a clean (samples,) waveform is heard: (n, 2) first sample and one past the last.
+
+    Frames of 10 ms are heard down to 40 dB below the loudest; what is silent for 0.3 s or less is no pause.
+    """
+    frames = np.pad(waveform, (0, -len(waveform) % FRAME)).reshape(-1, FRAME)
+    level = np.sqrt(np.mean(np.square(frames, dtype=np.float64), axis=1))
+    heard = np.flatnonzero(level > AUDIBLE * level.max())
+    pauses = np.flatnonzero(np.diff(heard) - 1 > LONGEST_PAUSE * SAMPLE_RATE / FRAME)
+    first, last = heard[np.append(0, pauses + 1)], heard[np.append(pauses, len(heard) - 1)]
+    return np.stack([first * FRAME, np.minimum((last + 1) * FRAME, len(waveform))], axis=1)
