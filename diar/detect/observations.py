@@ -35,13 +35,18 @@ class Windows:
         return self[self.seconds >= _RELIABLE_WINDOW]
 
     @property
-    def weight(self) -> np.ndarray:
-        """(n,) seconds of speech that each window stands for: windows overlap, their weights do not."""
+    def coverage(self) -> float:
+        """How many windows see a moment, on average; at least 1."""
         if len(self) < 2:
-            return self.seconds.astype(np.float64)
+            return 1.0
         hop = float(np.median(np.diff(self.start)))
         length = float(np.median(self.end - self.start))
-        return np.asarray(self.seconds * min(1.0, hop / length), dtype=np.float64)
+        return max(1.0, length / hop)
+
+    @property
+    def weight(self) -> np.ndarray:
+        """(n,) seconds of speech that each window stands for: windows overlap, their weights do not."""
+        return np.asarray(self.seconds / self.coverage, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,10 +54,11 @@ def find_centroids(observations: Observations, settings: ClusteringSettings) -> 
         return _vbx(embeddings, weights, settings)
     least_seconds = settings.iterative.least_seconds
     if settings.method == "spectral":
-        # neighbouring windows share half of their audio: in a graph of nearest neighbours, time would be all
-        embeddings, weights = over_cluster(embeddings, weights, _START_THRESHOLD)
-        embeddings, weights = _fewer(embeddings, weights)
-        return cluster_spectral(embeddings, weights, settings.count, least_seconds=least_seconds)
+        coverage = observations.windows.reliable.coverage
+        every = max(math.ceil(coverage - 1e-6), math.ceil(len(embeddings) / _MOST_ROWS))
+        return cluster_spectral(
+            embeddings[::every], every * weights[::every], settings.count, least_seconds=least_seconds
+        )
     embeddings, weights = _fewer(embeddings, weights)
     return cluster_ahc(
         embeddings,
@@ -103,4 +105,5 @@ def _vbx(embeddings: np.ndarray, weights: np.ndarray, settings: ClusteringSettin
         return unit_rows(means)
     if len(means) < settings.count.minimum:
         means, seconds = _fewer(embeddings, weights)
-    return cluster_ahc(means, seconds, settings.count, threshold=1.0, least_seconds=0.0)
+    wanted = settings.count.clip(len(found.speakers))
+    return cluster_ahc(means, seconds, SpeakerCount(wanted, wanted), threshold=1.0, least_seconds=0.0)

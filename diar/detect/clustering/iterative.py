@@ -96,7 +96,11 @@ class _Clusters:
             embeddings, weights = self._local.embedding[chosen], self._local_weight[chosen]
         else:
             embeddings, weights = self._windows.embedding, self._window_weight
-        means, _ = over_cluster(embeddings, weights, self._settings.start_threshold)
+        threshold = self._settings.start_threshold
+        means, _ = over_cluster(embeddings, weights, threshold)
+        while len(means) < min(self._count.minimum, len(embeddings)) and threshold < 1.0:
+            threshold += 0.05
+            means, _ = over_cluster(embeddings, weights, threshold)
         return unit_rows(means)
 
     def _with_leftovers(self, centroids: np.ndarray) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""Local speakers of one chunk get different clusters, at the best total similarity."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+
+
+@given(
+    members=st.lists(st.integers(1, 3), max_size=8),
+    clusters=st.integers(0, 6),
+    levels=st.sampled_from([3, 1000]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_total_is_that_of_the_hungarian_method(
+    members: list[int], clusters: int, levels: int, seed: int
+) -> None:
+    chunk = np.repeat(3 * np.arange(len(members)), members)  # numbers may have holes
+    rng = np.random.default_rng(seed)
+    similarity = rng.integers(-levels, levels, (len(chunk), clusters)) / levels  # few levels make ties
+    assigned = assign_distinct(similarity, chunk)
+    assert assigned.shape == chunk.shape
+    for number in np.unique(chunk):
+        own, found = similarity[chunk == number], assigned[chunk == number]
+        served = found != NO_CLUSTER
+        assert served.sum() == min(len(own), clusters)
+        assert len(set(found[served])) == served.sum()
+        rows, columns = linear_sum_assignment(own, maximize=True)
+        assert own[served, found[served]].sum() == pytest.approx(own[rows, columns].sum())
+
+
+def test_more_local_speakers_than_it_is_exact_for_are_refused() -> None:
+    with pytest.raises(ValueError, match="a chunk has 4 local speakers, at most 3"):
+        assign_distinct(np.ones((5, 6)), np.array([0, 1, 1, 1, 1]))
