@@ -17,7 +17,7 @@ from diar.archive.recording import ListingError, Recording, has_audio_suffix, na
 __all__ = ["Listing", "ListingError", "Recording", "list_recordings"]
 
 # What only outputs of stage 1 and stage 2 hold; links to audio in them are not new recordings
-_OUTPUT_MARKS = ("_extraction", "speaker_boundary_detection_result.json")
+_OUTPUT_MARKS = ("_extraction", "_detection", "speaker_boundary_detection_result.json")
 _MAGIC = re.compile(r"[*?\[]")
 
 
