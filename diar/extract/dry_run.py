@@ -12,7 +12,7 @@ from diar.extract.prepare import list_archive, shard_limits
 
 _PROBED = 64  # recordings, evenly over the archive, whose headers are read
 # Measured on conversations with the default encoder (192-d)
-_BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW, _BYTES_PER_FILE = 380, 1_300, 6_000
+_BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW, _BYTES_PER_FILE = 380, 1_300, 8_000
 
 
 def print_dry_run(config: ExtractConfig) -> None:

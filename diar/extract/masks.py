@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diar.extract.rows import SlidingWindows
 from diar.extract.speech import ChunkSpeech, LocalSpeakers
 
 # A local speaker is pooled over clean speech if there is enough, else over all it says, if that is enough
@@ -62,17 +63,14 @@ def local_speaker_masks(local: LocalSpeakers, trunk: TrunkFrames) -> np.ndarray:
     return masks.reshape(len(masks), -1, len(trunk.centres))
 
 
-def sliding_masks(spans: Sequence[np.ndarray], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
-    """(batch, most windows, T') bool: the single-speaker speech in each window, all of it if there is none.
-
-    Args:
-        spans: for each chunk (n, 2), samples from its start.
-    """
-    masks = np.zeros((len(spans), max(map(len, spans)), len(trunk.centres)), bool)
-    for mask, windows, single in zip(masks, spans, trunk.single(speech), strict=True):
-        inside = trunk.inside(windows)
+def sliding_masks(windows: Sequence[SlidingWindows], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
+    """(batch, most windows, T') bool: the single-speaker speech in each window, all of a spare one."""
+    masks = np.zeros((len(windows), max(map(len, windows)), len(trunk.centres)), bool)
+    for mask, found, single in zip(masks, windows, trunk.single(speech), strict=True):
+        inside = trunk.inside(found.spans)
         alone = inside & single
-        mask[: len(windows)] = np.where(alone.any(axis=1, keepdims=True), alone, inside)
+        whole = found.spare | ~alone.any(axis=1, keepdims=True)  # speech may fall between the trunk's frames
+        mask[: len(found)] = np.where(whole, inside, alone)
     return masks
 
 

@@ -103,5 +103,5 @@ class TrackEmbedder:
         local = np.empty((len(chunks), 0, num_frames), bool)
         if speech.local is not None:
             local = local_speaker_masks(speech.local, trunk)
-        sliding = sliding_masks([found.spans for found in windows], speech, trunk)
+        sliding = sliding_masks(windows, speech, trunk)
         return [core_masks(cores, speech, trunk), local, sliding]
