@@ -50,9 +50,7 @@ def test_a_speaker_who_hardly_speaks_is_pooled_near_its_peak() -> None:
 
 def test_a_peak_between_two_trunk_frames_takes_the_nearer_one() -> None:
     probability = np.zeros((1, 1, 800, 1), np.uint8)
-    probability[0, 0, 400] = (
-        100  # samples 32 000 … 32 080; the trunk's frames are centred at 31 840 and 32 160
-    )
+    probability[0, 0, 400] = 100  # samples 32 000 … 32 080, the trunk has frames at 31 840 and 32 160
     fine = LocalSpeakers(np.array([0]), np.arange(801) * 80, 80, probability, probability > 127)
     np.testing.assert_array_equal(local_speaker_masks(fine, TRUNK)[0, 0], frames((100, 101)))
 
