@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
 from diar.detect.clustering.choose import ClusteringSettings, find_centroids
 from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
@@ -61,8 +61,7 @@ def _clean_seconds(observations: Observations, centroids: np.ndarray) -> np.ndar
     windows, local = observations.windows.reliable, observations.local
     own = (windows.embedding @ centroids.T).argmax(axis=1)
     seconds = np.bincount(own, windows.weight, minlength=clusters)
-    similarity = (local.embedding @ centroids.T) * local.trust[:, None]
-    assigned = assign_distinct(similarity, local.chunk)
+    assigned = assign_local(local, centroids)
     members = assigned != NO_CLUSTER
     clean = np.bincount(assigned[members], local.clean_seconds[members], minlength=clusters)
     return np.maximum(seconds, clean / local.coverage)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.special import softmax
 
-from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
 from diar.detect.observations import Observations
 from diar.detect.resegmentation import viterbi
 
@@ -125,8 +125,7 @@ class _LocalTimeline:
 
     def __init__(self, observations: Observations, centroids: np.ndarray) -> None:
         local = observations.local
-        similarity = (local.embedding @ centroids.T) * local.trust[:, None]
-        self._cluster = assign_distinct(similarity, local.chunk)
+        self._cluster = assign_local(local, centroids)
         self._first = np.round(local.chunk_start[local.chunk] / observations.frame_step).astype(np.int64)
         self._local, self._clusters = local, len(centroids)
 

@@ -15,7 +15,8 @@ def viterbi(log_likelihood: np.ndarray, change_probability: float) -> np.ndarray
 
     Args:
         log_likelihood: (n, K) of each state, K ≥ 1.
-        change_probability: of another state in the next step, spread evenly over the other states; 0 … 1.
+        change_probability: of another state in the next step, spread evenly over the other states; above 0,
+            and no more than 0.5, so that no other state is likelier than the same one.
     """
     steps, states = log_likelihood.shape
     if not steps or states == 1:

@@ -6,8 +6,15 @@ from itertools import product
 
 import numpy as np
 
+from diar.detect.observations import LocalSpeakers
+
 NO_CLUSTER = -1
 _MOST_LOCAL = 3  # local speakers of a chunk; the search below is exact up to here
+
+
+def assign_local(local: LocalSpeakers, centroids: np.ndarray) -> np.ndarray:
+    """Cluster (m,) of each local speaker by cosine to the centroids (K, D); see `assign_distinct`."""
+    return assign_distinct((local.embedding @ centroids.T) * local.trust[:, None], local.chunk)
 
 
 def assign_distinct(similarity: np.ndarray, chunk: np.ndarray) -> np.ndarray:

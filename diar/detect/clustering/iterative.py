@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
+from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
 from diar.detect.clustering.over_clustering import over_cluster
 from diar.detect.clustering.similarity import unit_rows
 from diar.detect.clustering.speaker_count import SpeakerCount
@@ -129,9 +129,7 @@ class _Clusters:
         return centroids
 
     def _assign(self, centroids: np.ndarray) -> None:
-        local = self._local
-        similarity = (local.embedding @ centroids.T) * local.trust[:, None]
-        self._local_cluster = assign_distinct(similarity, local.chunk)
+        self._local_cluster = assign_local(self._local, centroids)
         if len(centroids):
             self._window_cluster = (self._windows.embedding @ centroids.T).argmax(axis=1)
         else:

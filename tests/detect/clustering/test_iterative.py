@@ -44,7 +44,7 @@ def test_voices_that_sound_alike_stay_apart_where_they_speak_in_the_same_chunks(
 def test_somebody_who_hardly_speaks_is_nobody() -> None:
     voices = make_voices(3, 4)
     talk = converse(voices[:2], 120.0)
-    coughed = Conversation(talk.duration, voices, [*talk.turns, (talk.duration - 0.4, talk.duration - 0.1, 2)])
+    coughed = Conversation(talk.duration, voices, [*talk.turns, (119.6, 119.9, 2)])
     assert matched(cluster_iteratively(observe(coughed), SETTINGS, SpeakerCount()), voices[:2])
 
 

@@ -1,0 +1,147 @@
+"""Frames from clusters: against straightforward loops, the same in blocks, with overlap where it was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diar.detect import reconstruction
+from diar.detect.clustering.assignment import NO_CLUSTER
+from diar.detect.observations import Observations
+from diar.detect.reconstruction import Frames, ReconstructionSettings, expected_voices, reconstruct
+from tests.detect.observations_sample import FRAMES, Conversation, converse, make_voices, observe
+
+VOICES = make_voices(4, 1)
+PLAIN = ReconstructionSettings(onset=0.5, offset=0.5, overlap=1.5)
+
+
+def random_observations(duration: float, speakers: int, seed: int, step: float = 5.0) -> Observations:
+    """A conversation whose activities are noise."""
+    talk = converse(VOICES[:speakers], duration, overlap=0.4, seed=seed)
+    found = observe(talk, seed=seed, step=step)
+    noise = np.random.default_rng(seed).integers(0, 200, found.local.activity.shape, dtype=np.uint8)
+    seen = (np.arange(noise.shape[1]) * FRAMES.step + 2 * FRAMES.first_center) < duration
+    return replace(found, local=replace(found.local, activity=noise * seen))
+
+
+def count_frames(duration: float) -> int:
+    """Frames whose centre lies before the end."""
+    return sum(
+        FRAMES.first_center + i * FRAMES.step < duration for i in range(int(duration / FRAMES.step) + 2)
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    duration=st.one_of(st.floats(0.1, 9.9), st.floats(10.0, 34.0)),
+    step=st.sampled_from([1.0, 2.5, 5.0]),
+    seed=st.integers(0, 99),
+)
+def test_expected_voices_are_the_mean_over_chunks(duration: float, step: float, seed: int) -> None:
+    observations = random_observations(duration, 3, seed, step)
+    local, frames = observations.local, count_frames(duration)
+    expected = np.zeros(frames)
+    for frame in range(frames):
+        voices = []
+        for chunk, (start, end) in enumerate(zip(local.chunk_start, local.chunk_end, strict=True)):
+            inside = frame - round(start / FRAMES.step)
+            if inside >= 0 and inside * FRAMES.step + 2 * FRAMES.first_center <= end - start + 1e-6:
+                voices.append(sum(int(row[inside]) for row in local.activity[local.chunk == chunk]) / 255)
+        expected[frame] = np.mean(voices or [0.0])
+    found = expected_voices(observations, frames)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@given(
+    values=st.lists(st.floats(0.0, 2.0), max_size=40),
+    onset=st.floats(0.1, 0.9),
+    lower=st.floats(0.0, 0.5),
+)
+def test_speech_goes_on_down_to_the_offset(values: list[float], onset: float, lower: float) -> None:
+    settings = ReconstructionSettings(onset=onset, offset=max(0.01, onset - lower), overlap=1.5)
+    expected, speaking = [], False
+    for value in values:
+        speaking = value > (settings.offset if speaking else onset)
+        expected.append(2 if speaking and value > 1.5 else int(speaking))
+    assert reconstruction._settle(np.array(values), settings).tolist() == expected
+
+
+@pytest.mark.parametrize("change_probability", [None, 0.1])
+def test_blocks_give_the_same_as_one(
+    change_probability: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observations = random_observations(40.0, 3, 7)
+    chosen = replace(PLAIN, change_probability=change_probability)
+    whole = reconstruct(observations, VOICES[:3], chosen)
+    for size in (1, 100, 591):
+        monkeypatch.setattr(reconstruction, "_BLOCK", size)
+        blocks = reconstruct(observations, VOICES[:3], chosen)
+        np.testing.assert_array_equal(blocks.active, whole.active)
+        np.testing.assert_array_equal(blocks.dominant, whole.dominant)
+
+
+def check(frames: Frames, expected: np.ndarray, settings: ReconstructionSettings) -> None:
+    """What holds for all frames."""
+    clusters, count = frames.active.shape
+    assert frames.dominant.shape == (count,) == expected.shape
+    voices = reconstruction._settle(expected, settings)
+    np.testing.assert_array_equal(frames.active.sum(axis=0), np.minimum(voices, clusters))
+    spoken = frames.dominant != NO_CLUSTER
+    np.testing.assert_array_equal(spoken, (voices > 0) & (clusters > 0))
+    assert frames.active[frames.dominant[spoken], np.flatnonzero(spoken)].all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    duration=st.floats(0.1, 25.0),
+    clusters=st.integers(0, 4),
+    onset=st.floats(0.2, 0.9),
+    overlap=st.floats(1.01, 1.9),
+    seed=st.integers(0, 99),
+)
+def test_as_many_clusters_are_active_as_voices(
+    duration: float, clusters: int, onset: float, overlap: float, seed: int
+) -> None:
+    observations = random_observations(duration, 3, seed)
+    chosen = ReconstructionSettings(onset=onset, offset=onset / 2, overlap=overlap)
+    frames = reconstruct(observations, VOICES[:clusters], chosen)
+    assert frames.active.shape == (clusters, count_frames(duration))
+    check(frames, expected_voices(observations, frames.active.shape[1]), chosen)
+
+
+@pytest.mark.parametrize("change_probability", [None, 0.1])
+def test_a_conversation_comes_back_frame_by_frame(change_probability: float | None) -> None:
+    voices = VOICES[:3]  # as many as a chunk can tell apart
+    talk = converse(voices, 90.0, overlap=0.4)
+    chosen = replace(PLAIN, change_probability=change_probability)
+    frames = reconstruct(observe(talk, noise=0.2), voices, chosen)
+    center = frames.first_center + frames.step * np.arange(frames.active.shape[1])
+    truth = np.zeros_like(frames.active)
+    for start, end, who in talk.turns:
+        truth[who] |= (center >= start) & (center < end)
+    two = truth.sum(axis=0) == 2
+    assert two.sum() * frames.step > 3.0
+    right = (frames.active == truth).all(axis=0)
+    assert right.mean() > 0.99
+    assert right[two].mean() > 0.95
+
+
+def test_smoothing_is_a_running_mean() -> None:
+    turns = [(2.0, 4.0, 0), (4.1, 6.0, 0), (12.0, 12.1, 0)]  # a short gap, a short click
+    observations = observe(Conversation(20.0, VOICES[:1], turns))
+    rough, smooth = (
+        reconstruct(observations, VOICES[:1], replace(PLAIN, smoothing=seconds)).active[0]
+        for seconds in (0.0, 0.5)
+    )
+
+    def runs(active: np.ndarray) -> int:
+        return int((np.diff(active.astype(int), prepend=0) == 1).sum())
+
+    assert (runs(rough), runs(smooth)) == (3, 1)
+
+
+def test_edges_lie_between_frames() -> None:
+    frames = Frames(np.ones((1, 3), bool), np.zeros(3, np.int64), 0.03, 0.02)
+    np.testing.assert_allclose(frames.edge(np.array([0, 1, 3])), [0.02, 0.04, 0.08])
