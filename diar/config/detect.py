@@ -57,20 +57,22 @@ class DetectConfig(CommandConfig):
         None, "turns", "vbx: means and LDA applied before the PLDA, .h5 or .npz"
     )
     preset: Literal["meeting", "telephone", "broadcast"] = option(
-        "meeting", "turns", "thresholds and durations for this kind of recording; the next five override it"
+        "meeting", "turns", "thresholds and durations for this kind of recording; the next six override it"
     )
     onset: float | None = option(
         None, "turns", "expected number of voices at which speech begins", gt=0, lt=1
     )
     offset: float | None = option(None, "turns", "… and below which it ends", gt=0, lt=1)
     overlap: float | None = option(
-        None, "turns", "expected number of voices from which a second one speaks; 2 = never", gt=1, le=2
+        None, "turns", "expected number of voices from which a second one speaks; 3 = never", gt=1, le=3
     )
     min_duration_on: float | None = option(None, "turns", "seconds; shorter turns are dropped", ge=0, le=10)
     min_duration_off: float | None = option(
         None, "turns", "seconds; shorter pauses within a turn are closed", ge=0, le=10
     )
-    smoothing: float = option(0.0, "turns", "milliseconds over which speech activity is averaged", ge=0)
+    smoothing: float | None = option(
+        None, "turns", "milliseconds over which speech activity is averaged", ge=0, le=10_000
+    )
     resegmentation: Literal["none", "viterbi"] = option(
         "none", "turns", "viterbi = a change of speaker needs evidence beyond one window"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from diar.config import DetectConfig
 from diar.detect.clustering.choose import ClusteringSettings
@@ -14,6 +14,9 @@ from diar.detect.diarize import DiarizeSettings
 from diar.detect.postprocessing import TurnSettings
 from diar.detect.presets import PRESETS, Preset
 from diar.detect.reconstruction import ReconstructionSettings
+from diar.errors import DiarError
+
+SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 
 _CHANGE_PROBABILITY = 0.1  # of the speaker, from one window to the next half a second later
 
@@ -23,14 +26,14 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
 
     Raises:
         PldaError: the PLDA model cannot be read.
+        DiarError: thresholds that contradict each other.
     """
     plda = None
     if config.clustering == "vbx" and config.plda is not None:
         transform = None if config.plda_transform is None else Path(config.plda_transform)
         plda = read_plda(Path(config.plda), transform)
-    return DiarizeSettings(
-        ClusteringSettings(config.clustering, speaker_count(config), plda=plda), preset(config)
-    )
+    clustering = ClusteringSettings(config.clustering, speaker_count(config), plda=plda)
+    return DiarizeSettings(clustering, preset(config))
 
 
 def speaker_count(config: DetectConfig) -> SpeakerCount:
@@ -41,29 +44,53 @@ def speaker_count(config: DetectConfig) -> SpeakerCount:
 
 
 def preset(config: DetectConfig) -> Preset:
-    """The preset, with the options that override it; an offset above the onset is lowered to it."""
+    """The preset with the options that override it; a lower onset takes the preset's offset down with it.
+
+    Raises:
+        DiarError: an offset above the onset.
+    """
     chosen = PRESETS[config.preset]
     onset = config.onset or chosen.reconstruction.onset
-    reconstruction = ReconstructionSettings(
+    if config.offset is not None and config.offset > onset:
+        raise DiarError(
+            f"--offset {config.offset:g} is above the onset of {onset:g}, so speech would end as it begins; "
+            "give a lower one, or a higher --onset"
+        )
+    reconstruction = _override(
+        chosen.reconstruction,
         onset=onset,
-        offset=min(onset, config.offset or chosen.reconstruction.offset),
-        overlap=config.overlap or chosen.reconstruction.overlap,
-        smoothing=config.smoothing / 1000,
+        offset=config.offset or min(onset, chosen.reconstruction.offset),
+        overlap=config.overlap,
+        smoothing=None if config.smoothing is None else config.smoothing / 1000,
         change_probability=_CHANGE_PROBABILITY if config.resegmentation == "viterbi" else None,
     )
-    given: dict[str, Any] = {
-        "min_duration_off": config.min_duration_off,
-        "min_duration_on": config.min_duration_on,
-    }
-    turns: TurnSettings = replace(chosen.turns, **{k: v for k, v in given.items() if v is not None})
+    turns = _override(
+        chosen.turns, min_duration_off=config.min_duration_off, min_duration_on=config.min_duration_on
+    )
     return Preset(reconstruction, turns)
+
+
+def _override(settings: SettingsT, **options: float | None) -> SettingsT:
+    """`settings` with the options that are not None."""
+    return replace(settings, **{name: value for name, value in options.items() if value is not None})
 
 
 def thresholds(settings: DiarizeSettings) -> dict[str, float]:
     """Every number that decided the turns, for the result."""
     chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
-    if settings.clustering.method == "auto":
-        chosen |= {f"clustering_{key}": value for key, value in asdict(settings.clustering.iterative).items()}
-    elif settings.clustering.method == "ahc":
-        chosen["clustering_threshold"] = settings.clustering.ahc_threshold
+    chosen |= {
+        f"clustering_{name}": value for name, value in _clustering_numbers(settings.clustering).items()
+    }
     return {name: float(value) for name, value in chosen.items() if value is not None}
+
+
+def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
+    if clustering.method == "auto":
+        return asdict(clustering.iterative)
+    if clustering.method == "vbx":
+        names = ("vbx_fa", "vbx_fb", "vbx_loop_probability")
+        return {name.removeprefix("vbx_"): getattr(clustering, name) for name in names}
+    least_seconds = clustering.iterative.least_seconds
+    if clustering.method == "ahc":
+        return {"threshold": clustering.ahc_threshold, "least_seconds": least_seconds}
+    return {"least_seconds": least_seconds}

@@ -1,0 +1,94 @@
+"""Options to settings: a preset, what overrides it, and every number in the result."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diar.config import DetectConfig
+from diar.detect.clustering.plda import Plda, write_npz
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.presets import PRESETS
+from diar.detect.settings import diarize_settings, preset, speaker_count, thresholds
+from diar.errors import DiarError
+
+
+def config(**options: object) -> DetectConfig:
+    return DetectConfig(embeddings_dir="E", output_dir="R", task="turns", **options)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_as_it_stands_unless_an_option_overrides_it(name: str) -> None:
+    assert preset(config(preset=name)) == PRESETS[name]
+    found = preset(
+        config(
+            preset=name,
+            onset=0.9,
+            offset=0.1,
+            overlap=1.9,
+            smoothing=250,
+            min_duration_on=0,
+            min_duration_off=2,
+        )
+    )
+    assert asdict(found.turns) == {"min_duration_off": 2, "min_duration_on": 0}
+    assert (found.reconstruction.onset, found.reconstruction.offset) == (0.9, 0.1)
+    assert (found.reconstruction.overlap, found.reconstruction.smoothing) == (1.9, 0.25)
+    assert preset(config(preset=name, min_duration_on=3)).turns.min_duration_on == 3
+    assert preset(config(preset=name, resegmentation="viterbi")).reconstruction.change_probability
+
+
+def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> None:
+    found = preset(config(onset=0.05)).reconstruction
+    assert found.offset == found.onset == 0.05
+    with pytest.raises(DiarError, match=r"--offset 0\.8 is above the onset of 0\.6"):
+        preset(config(onset=0.6, offset=0.8))
+    with pytest.raises(DiarError, match=r"--offset 0\.99"):
+        preset(config(offset=0.99))
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, SpeakerCount(1, None)),
+        ({"num_speakers": 3}, SpeakerCount(3, 3)),
+        ({"min_speakers": 2}, SpeakerCount(2, None)),
+        ({"max_speakers": 4}, SpeakerCount(1, 4)),
+    ],
+)
+def test_bounds_on_speakers(options: dict, count: SpeakerCount) -> None:
+    assert speaker_count(config(**options)) == count
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_speakers": 2, "max_speakers": 3}, "not both"),
+        ({"min_speakers": 4, "max_speakers": 3}, "exceeds"),
+        ({"known_speakers": "K", "link": False}, "no_link"),
+        ({"clustering": "vbx"}, "--plda"),
+    ],
+)
+def test_options_that_contradict_each_other(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**options)
+
+
+@pytest.mark.parametrize("method", ["auto", "ahc", "spectral", "vbx"])
+def test_every_number_of_the_clusterer_is_told(method: str, tmp_path: Path) -> None:
+    plda = Plda(np.zeros(4), np.eye(4), np.ones(4), "unit")
+    write_npz(tmp_path / "plda.npz", plda)
+    options = {"plda": str(tmp_path / "plda.npz")} if method == "vbx" else {}
+    settings = diarize_settings(config(clustering=method, **options))
+    told = thresholds(settings)
+    assert told["onset"] == settings.preset.reconstruction.onset
+    assert told["min_duration_on"] == settings.preset.turns.min_duration_on
+    own = {name.removeprefix("clustering_") for name in told if name.startswith("clustering_")}
+    expected = {
+        "auto": set(asdict(settings.clustering.iterative)),
+        "ahc": {"threshold", "least_seconds"},
+        "spectral": {"least_seconds"},
+        "vbx": {"fa", "fb", "loop_probability"},
+    }
+    assert own == expected[method]
