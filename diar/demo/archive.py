@@ -164,21 +164,25 @@ def plan_conversations(
 ) -> list[Conversation]:
     """Decide who says what in `count` conversations, and where in the archive they lie, in its order.
 
-    Each lies in a block without odd file, away from its ends. All of the archive's `speakers` may take part
-    but the block's own, who would make it less odd, and whisperers, whom nothing separates from a voice that
-    talks at the same time. Where these are too few, voices that are not in the archive join in.
+    Each lies in a block without odd file, away from its ends. A guest, who is nowhere else, speaks with
+    people of the archive, but neither with the block's own, who would make it less odd, nor with whisperers,
+    whom nothing separates from a voice that talks at the same time. Guests keep the conversations apart: two
+    of the same people resemble each other like two files of one voice. Where the archive has too few people,
+    more guests come; where it has all voices, none.
     """
     numbered = groupby(enumerate(utterances), key=lambda pair: pair[1].block)
     blocks = [list(members) for _, members in numbered]
     free = [block for block, members in enumerate(blocks) if not any(u.odd for _, u in members)]
+    guests = list(VOICES[speakers:])
     conversations = []
     for size, place in zip(SPEAKERS, sorted(rng.choice(len(free), count, replace=False)), strict=False):
         members = blocks[free[place]]
         behind, owner = members[int(rng.integers(ODD_MARGIN - 1, len(members) - ODD_MARGIN))]
-        able = [i for i, v in enumerate(VOICES) if v.name != owner.voice.name and not v.whispers]
-        present = [i for i in able if i < speakers]
-        chosen = [*rng.permutation(present), *(i for i in able if i >= speakers)][:size]
-        conversations.append(Conversation(behind, plan_conversation([VOICES[i] for i in chosen], rng)))
+        people = [v for v in VOICES[:speakers] if v.name != owner.voice.name and not v.whispers]
+        chosen = [people[i] for i in rng.permutation(len(people))[: size - bool(guests)]]
+        while len(chosen) < size:
+            chosen.append(guests.pop(0))
+        conversations.append(Conversation(behind, plan_conversation(chosen, rng)))
     return conversations
 
 
