@@ -177,7 +177,17 @@ def read_tracks(embeddings_dir: str, recording_id: str) -> RecordingTracks:
     """
     layout = Layout(embeddings_dir)
     url = layout.tracks(recording_id)
-    table = _read(url, f"remove {layout.shards} and run stage 1 again: it computes only what is missing")
+    remedy = f"remove {layout.shards} and run stage 1 again: it computes only what is missing"
+    table = _read(url, remedy)
+    try:
+        return _parse_tracks(url, table, recording_id)
+    except (KeyError, TypeError, ValueError) as error:  # no checksum covers a Parquet footer
+        raise StoreError(
+            f"{url} is damaged ({type(error).__name__}: {error}); delete it, then {remedy}"
+        ) from None
+
+
+def _parse_tracks(url: str, table: pa.Table, recording_id: str) -> RecordingTracks:
     metadata = _metadata(table.schema)
     version = metadata.pop("schema_version", None)
     if version != SCHEMA_VERSION:
