@@ -90,7 +90,8 @@ def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
     if clustering.method == "vbx":
         names = ("vbx_fa", "vbx_fb", "vbx_loop_probability")
         return {name.removeprefix("vbx_"): getattr(clustering, name) for name in names}
-    least_seconds = clustering.iterative.least_seconds
+    names = ("least_share", "least_seconds", "enough_seconds")
+    numbers = {name: getattr(clustering.iterative, name) for name in names}
     if clustering.method == "ahc":
-        return {"threshold": clustering.ahc_threshold, "least_seconds": least_seconds}
-    return {"least_seconds": least_seconds}
+        numbers["threshold"] = clustering.ahc_threshold
+    return numbers

@@ -52,7 +52,7 @@ def find_centroids(observations: Observations, settings: ClusteringSettings) -> 
         return embeddings
     if settings.method == "vbx":
         return _vbx(embeddings, weights, settings)
-    least_seconds = settings.iterative.least_seconds
+    least_seconds = settings.iterative.required_seconds(float(weights.sum()))
     if settings.method == "spectral":
         coverage = observations.windows.reliable.coverage
         every = max(math.ceil(coverage - 1e-6), math.ceil(len(embeddings) / _MOST_ROWS))

@@ -33,9 +33,18 @@ class IterativeSettings:
     threshold: float = 0.55  # cosine of centroids above which two clusters are one speaker
     start_threshold: float = 0.6  # mean cosine within the clusters of the start
     coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
-    least_seconds: float = 4.0  # of speech in a cluster; less is given to the others …
+    least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
+    least_seconds: float = 1.5  # … but not less than this many seconds …
+    enough_seconds: float = 4.0  # … and this many are enough …
     least_apart: float = 0.5  # … unless for this share of its time it stands beside the most similar one …
     least_heard: float = 0.75  # … and has so many seconds of speech in one chunk
+
+    def required_seconds(self, speech: float) -> float:
+        """Seconds that a cluster needs in a recording with so many seconds of speech.
+
+        The longer a recording, the more often chance puts a few odd windows into one cluster.
+        """
+        return min(self.enough_seconds, max(self.least_seconds, self.least_share * speech))
 
 
 def cluster_iteratively(
@@ -202,7 +211,7 @@ class _Clusters:
         members = self._local_cluster != NO_CLUSTER
         np.maximum.at(longest, self._local_cluster[members], self._local.speech_seconds[members])
         stands_apart = (apart > self._settings.least_apart) & (longest >= self._settings.least_heard)
-        small = (seconds < self._settings.least_seconds) & ~stands_apart
+        small = (seconds < self._settings.required_seconds(seconds.sum())) & ~stands_apart
         if not small.any():
             return centroids
         by_size = np.flatnonzero(small)[np.argsort(seconds[small], kind="stable")]
