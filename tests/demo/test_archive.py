@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from diar.archive.listing import list_recordings
 from diar.demo.archive import DemoSummary, plan_archive, synthesise_archive
 from diar.demo.espeak import speak, speak_all
 from diar.demo.sentences import SENTENCES
@@ -35,12 +36,25 @@ def read_audio(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in (out / "audio").rglob("*.wav")}
 
 
+def utterances(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows of files that are no conversations."""
+    return [row for row in rows if row["speaker"] != "several"]
+
+
 def test_files_are_numbered_in_folders_of_fifty_and_all_have_a_label(archive):
     out, summary = archive
-    expected = [f"part_{i // 50}/{i}.wav" for i in range(summary.files)]
-    assert summary.files > 50
-    assert [row["path"] for row in read_truth(out)] == expected
-    assert set(read_audio(out)) == {f"audio/{path}" for path in expected}
+    rows = read_truth(out)
+    plain = utterances(rows)
+    assert len(plain) > 50
+    assert len(rows) == len(plain) + 3 == summary.files
+    assert [row["path"] for row in plain] == [f"part_{i // 50}/{i}.wav" for i in range(len(plain))]
+    assert set(read_audio(out)) == {f"audio/{row['path']}" for row in rows}
+
+
+def test_labels_are_in_the_order_in_which_stage_1_lists_the_archive(archive):
+    out, _ = archive
+    listed = [recording.recording_id for recording in list_recordings(str(out / "audio")).recordings]
+    assert [row["path"] for row in read_truth(out)] == listed
 
 
 def test_audio_is_16_bit_wav_at_16_khz_of_two_to_five_seconds_with_headroom(archive):
@@ -48,14 +62,16 @@ def test_audio_is_16_bit_wav_at_16_khz_of_two_to_five_seconds_with_headroom(arch
     seconds = 0.0
     for path in (out / "audio").rglob("*.wav"):
         info = sf.info(path)
-        assert (info.samplerate, info.channels, info.subtype) == (16_000, 1, "PCM_16")
-        assert 2 <= info.duration <= 5, path
-        assert 0.29 < np.abs(sf.read(path)[0]).max() < 0.91, path
         seconds += info.duration
+        assert (info.samplerate, info.channels, info.subtype) == (16_000, 1, "PCM_16")
+        assert np.abs(sf.read(path)[0]).max() < 0.95, path
+        if not path.stem.endswith("_conversation"):
+            assert 2 <= info.duration <= 5, path
+            assert 0.29 < np.abs(sf.read(path)[0]).max() < 0.91, path
     assert seconds == pytest.approx(summary.seconds)
 
 
-def test_blocks_hold_one_speaker_each_one_returns_and_two_files_are_odd(archive):
+def test_blocks_hold_one_speaker_each_one_returns_and_other_files_are_odd(archive):
     out, summary = archive
     rows = read_truth(out)
     speaker_of_block = []
@@ -63,7 +79,7 @@ def test_blocks_hold_one_speaker_each_one_returns_and_two_files_are_odd(archive)
         files = list(members)
         regular = {row["speaker"] for row in files if row["odd"] == "0"}
         assert int(block) == number
-        assert FILES - 3 <= len(files) <= FILES + 3
+        assert FILES - 3 <= len(utterances(files)) <= FILES + 3
         assert len(regular) == 1
         assert regular.isdisjoint(row["speaker"] for row in files if row["odd"] == "1")
         assert {row["odd"] for row in files[:2] + files[-2:]} == {"0"}
@@ -71,13 +87,14 @@ def test_blocks_hold_one_speaker_each_one_returns_and_two_files_are_odd(archive)
     assert len(speaker_of_block) == SPEAKERS + 1 == summary.blocks
     assert sorted(Counter(speaker_of_block).values()) == [1] * (SPEAKERS - 1) + [2]
     assert all(before != after for before, after in itertools.pairwise(speaker_of_block))
-    assert sum(row["odd"] == "1" for row in rows) == 2 == summary.odd_files
+    assert sum(row["odd"] == "1" for row in rows) == 5 == summary.odd_files
+    assert sum(row["odd"] == "1" for row in utterances(rows)) == 2
 
 
 def test_the_summary_tells_what_was_made_and_where(archive):
     out, summary = archive
     assert f"{len(read_truth(out))} files" in str(summary)
-    assert "6 speakers in 7 blocks, 2 odd files" in str(summary)
+    assert "6 speakers in 7 blocks, 5 odd files (3 conversations)" in str(summary)
     assert str(out / "truth.csv") in str(summary)
 
 
@@ -87,8 +104,16 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_does_not(archive, tmp_path
     synthesise_archive(tmp_path / "other", speakers=SPEAKERS, files_per_speaker=FILES, seed=1)
     assert read_audio(tmp_path / "same") == read_audio(out)
     assert read_truth(tmp_path / "same") == read_truth(out)
+    assert (tmp_path / "same" / "truth.rttm").read_bytes() == (out / "truth.rttm").read_bytes()
     assert read_truth(tmp_path / "other") != read_truth(out)
     assert set(read_audio(tmp_path / "other").values()).isdisjoint(read_audio(out).values())
+
+
+def test_without_conversations_the_other_files_are_the_same(archive, tmp_path):
+    out, _ = archive
+    synthesise_archive(tmp_path, speakers=SPEAKERS, files_per_speaker=FILES, conversations=0)
+    assert read_truth(tmp_path) == utterances(read_truth(out))
+    assert read_audio(tmp_path).items() < read_audio(out).items()
 
 
 @pytest.mark.parametrize("speakers", [2, len(VOICES)])
