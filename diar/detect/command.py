@@ -51,5 +51,5 @@ def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
 
         summary = diarize_archive(config)
         print(summary.summary())
-        incomplete |= bool(summary.failed)
+        incomplete |= summary.failed > 0
     return 3 if incomplete else 0

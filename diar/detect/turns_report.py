@@ -62,7 +62,6 @@ class TurnsReport:
         turns = _turns(recording_id, names, found.turns)
         amounts = measure(turns)
         rows = slice(place, place + len(names))
-        similarity, sure = self.linked.similarity[rows], self.linked.probability[rows]
         return RecordingTurns(
             program=f"diar {diar.__version__}",
             recording_id=recording_id,
@@ -74,8 +73,8 @@ class TurnsReport:
                 turns,
                 amounts,
                 local={name: str(i + 1) for i, name in enumerate(names)},
-                similarity=dict(zip(names, np.round(similarity, 4).tolist(), strict=True)),
-                confidence={name: round(float(p), 4) for name, p in zip(names, sure, strict=True) if p == p},
+                similarity=_known_values(names, self.linked.similarity[rows]),
+                confidence=_known_values(names, self.linked.probability[rows]),
             ),
             turns=turns,
             exclusive=_turns(recording_id, names, found.exclusive) if self._config.exclusive else None,
@@ -84,6 +83,13 @@ class TurnsReport:
             thresholds=self._thresholds,
             model=dict(self._index.metadata),
         )
+
+
+def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    """The values that are not NaN, by name."""
+    return {
+        name: round(float(value), 4) for name, value in zip(names, values, strict=True) if np.isfinite(value)
+    }
 
 
 def _turns(recording_id: str, names: Sequence[str], stretches: Sequence[np.ndarray]) -> list[Turn]:

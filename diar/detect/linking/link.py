@@ -36,7 +36,7 @@ class LinkedSpeakers:
     name: list[str]  # (s,) a known person's, else the id
     known: np.ndarray  # (s,) bool
     centroid: np.ndarray  # (s, D) float32, L2-normalised
-    similarity: np.ndarray  # (n,) float32, cosine to the person's centroid
+    similarity: np.ndarray  # (n,) float32, cosine to the person's centroid; NaN where nothing was linked
     probability: np.ndarray  # (n,) float32, that the row belongs to the person's other rows; NaN without any
     threshold: float  # cosine between vectors of unlimited speech above which two were one person, at the end
     evidence: Evidence  # as used, after adapting

@@ -19,7 +19,7 @@ def keep_apart(embedding: np.ndarray) -> LinkedSpeakers:
         name=ids,
         known=np.zeros(count, bool),
         centroid=embedding,
-        similarity=np.ones(count, np.float32),
+        similarity=np.full(count, np.nan, np.float32),
         probability=np.full(count, np.nan, np.float32),
         threshold=float("nan"),
         evidence=CAMPPLUS,

@@ -1,0 +1,38 @@
+"""Enrolled people: `--known_speakers`, an output of stage 1 for audio in folders named as people are."""
+
+from __future__ import annotations
+
+from diar.detect.linking.known import KnownSpeakers
+from diar.errors import DiarError
+from diar.store.reader import RecordingIndex, StoreError, load_index
+from diar.store.schema import OK
+
+
+def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSpeakers:
+    """The usable recordings of `embeddings_dir`, each with its first folder's name.
+
+    Raises:
+        DiarError: not stage 1's output, of another encoder than the archive, audio outside of a folder.
+    """
+    try:
+        enrolled = load_index(embeddings_dir)
+    except StoreError as error:
+        raise DiarError(
+            f"--known_speakers: {error}. Enrol people like this: put their audio into FOLDER/NAME/, then "
+            "extract_embeddings_multigpu.py --input_dir FOLDER --output_dir KNOWN, and give KNOWN here"
+        ) from None
+    if enrolled.metadata["model_sha256"] != archive.metadata["model_sha256"]:
+        raise DiarError(
+            f"--known_speakers {embeddings_dir} was made with {enrolled.metadata['model']}, the archive with "
+            f"{archive.metadata['model']}; run stage 1 on the enrolment audio with the same --model"
+        )
+    rows = [i for i in range(len(enrolled)) if enrolled.status[i] == OK]
+    if not rows:
+        raise DiarError(f"--known_speakers {embeddings_dir} holds no usable recording")
+    names = []
+    for row in rows:
+        name, slash, _ = enrolled.recording_id[row].partition("/")
+        if not slash:
+            raise DiarError(f"--known_speakers: {name} lies in no folder with the person's name: NAME/{name}")
+        names.append(name)
+    return KnownSpeakers(names, enrolled.embedding[rows], enrolled.speech_seconds[rows])

@@ -1,0 +1,79 @@
+"""The same work on very many recordings, by several processes, results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+from diar.errors import DiarError
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_LARGEST_BATCH = 64  # items a message; more bring nothing
+_BATCHES = 16  # a process at least, so that all end at about the same time
+_AHEAD = 4  # batches a process that are handed out before the first is back
+
+
+class Workers:
+    """Some processes, or this one alone.
+
+    Args:
+        pool: None for this one alone.
+        processes: in the pool.
+        items: that there will be, about.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor | None, processes: int, items: int) -> None:
+        self._pool, self._processes = pool, processes
+        self._batch = max(1, min(_LARGEST_BATCH, items // (_BATCHES * processes)))
+
+    def map(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+        """`work` of each item, in order; items are drawn as they are needed, so that few wait in memory.
+
+        Raises:
+            DiarError: a process was killed. What `work` raises is raised here.
+        """
+        if self._pool is None:
+            yield from map(work, items)
+            return
+        waiting: deque[Future[list[ResultT]]] = deque()
+        remaining = iter(items)
+        try:
+            while batch := list(islice(remaining, self._batch)):
+                waiting.append(self._pool.submit(_work_on, work, batch))
+                if len(waiting) >= _AHEAD * self._processes:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        except BrokenProcessPool:
+            raise DiarError(
+                "a process was killed, most likely because memory ran out; give fewer --processes than "
+                f"{self._processes}"
+            ) from None
+
+
+@contextmanager
+def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
+    """`wanted` processes, None for all cores, but no more than there are items."""
+    processes = max(1, min(wanted or os.cpu_count() or 1, items))
+    if processes == 1:
+        yield Workers(None, 1, items)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield Workers(pool, processes, items)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _work_on(work: Callable[[ItemT], ResultT], batch: Sequence[ItemT]) -> list[ResultT]:
+    return [work(item) for item in batch]
