@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
 
 from diar.archive import storage
 from diar.archive.listing import Recording
@@ -16,8 +17,9 @@ from diar.config import ExtractConfig
 from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk
 from diar.extract.devices import DEFAULT_BATCH_SECONDS
+from diar.extract.packed import pack, unpack
 from diar.extract.progress import Counters
-from diar.extract.rows import ChunkEmbeddings, assemble
+from diar.extract.rows import assemble
 from diar.extract.tracks import TrackEmbedder
 from diar.store.reader import published_row
 from diar.store.schema import OK, RecordingRow
@@ -34,7 +36,7 @@ _WRITE_THREADS = 2
 class _Unfinished:
     """A recording whose chunks are still coming."""
 
-    chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)
+    chunks: dict[int, pa.Buffer] = field(default_factory=dict)  # see `packed`
     row: RecordingRow | None = None  # there once everything is decoded
     num_chunks: int = 0
 
@@ -178,13 +180,13 @@ class ShardWorker:
             embeddings = self._embedder.embed([chunk for _, chunk in batch])
         for (position, chunk), embedded in zip(batch, embeddings, strict=True):
             if position in open_recordings:  # else its decoding failed further on
-                open_recordings[position].chunks[chunk.index] = embedded
+                open_recordings[position].chunks[chunk.index] = pack(embedded)
         return {position for position, _ in batch}
 
     def _publish(self, recording: _Unfinished) -> RecordingRow:
         assert recording.row is not None
         ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
-        made = assemble(ordered, self._settings.rate)
+        made = assemble(unpack(ordered), self._settings.rate)
         if not (np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all()):
             message = "the encoder gave values that are not finite"
             return replace(recording.row, status="not_finite", error=message)
