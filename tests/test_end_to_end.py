@@ -61,6 +61,19 @@ def test_folders_json_table_and_plot_tell_the_same(demo: Path, tmp_path: Path) -
     assert (result / "boundary_detection_visualization.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_both_tasks_at_once(demo: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result"
+    done = detect(demo / "embeddings", result, "--task", "all", "--reference", demo / "truth.rttm")
+    assert done.returncode == 0, done.stderr
+    assert score_of(demo / "truth.csv", result)["boundaries"]["0"]["f1"] == 1.0
+    truth, found = demo / "truth.rttm", result / "all.rttm"
+    scored = run_diar("score", "der", "--reference", truth, "--hypothesis", found, "--json")
+    assert scored.returncode == 0, scored.stderr
+    score = json.loads(scored.stdout)
+    assert score["pooled"]["der"] < 0.12
+    assert max(r["der"] for r in score["recordings"] if "conversation" in r["recording"]) < 0.25
+
+
 def test_real_speech_in_noise(
     shared_dir: Path, campplus_dir: Path, segmentation_dir: Path, tmp_path: Path
 ) -> None:
