@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from diar.errors import DiarError
 
 ItemT = TypeVar("ItemT")
@@ -42,7 +44,8 @@ class Workers:
             DiarError: a process was killed. What `work` raises is raised here.
         """
         if self._pool is None:
-            yield from map(work, items)
+            for item in items:
+                yield from _work_on(work, [item])
             return
         waiting: deque[Future[list[ResultT]]] = deque()
         remaining = iter(items)
@@ -76,4 +79,6 @@ def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
 
 
 def _work_on(work: Callable[[ItemT], ResultT], batch: Sequence[ItemT]) -> list[ResultT]:
-    return [work(item) for item in batch]
+    """One thread a process: matrices of one recording are small, and more threads are slower even alone."""
+    with threadpool_limits(1):
+        return [work(item) for item in batch]
