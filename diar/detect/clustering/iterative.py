@@ -32,6 +32,7 @@ class IterativeSettings:
 
     threshold: float = 0.55  # cosine of centroids above which two clusters are one speaker
     start_threshold: float = 0.6  # mean cosine within the clusters of the start
+    stray_cosine: float = 0.45  # to the nearest cluster of the start, below which windows start one, too
     coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
     least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
     least_seconds: float = 1.5  # … but not less than this many seconds …
@@ -113,15 +114,15 @@ class _Clusters:
         return unit_rows(means)
 
     def _with_leftovers(self, centroids: np.ndarray) -> np.ndarray:
-        """Add clusters of local speakers for whom their chunk had no cluster left."""
-        local = self._local
+        """Add clusters of local speakers for whom their chunk had no cluster left, and of stray windows."""
+        local, windows = self._local, self._windows
         left = (self._local_cluster == NO_CLUSTER) & (local.speech_seconds >= 0.5)
-        if not left.any():
-            return centroids
-        more, _ = over_cluster(
-            local.embedding[left], self._local_weight[left], self._settings.start_threshold
-        )
-        return np.concatenate([centroids, unit_rows(more)])
+        nearest = (windows.embedding @ centroids.T).max(axis=1, initial=-1.0)
+        stray = nearest < self._settings.stray_cosine
+        threshold = self._settings.start_threshold
+        more, _ = over_cluster(local.embedding[left], self._local_weight[left], threshold)
+        others, _ = over_cluster(windows.embedding[stray], self._window_weight[stray], threshold)
+        return np.concatenate([centroids, unit_rows(more), unit_rows(others)])
 
     def _estimate(self, centroids: np.ndarray) -> np.ndarray:
         """Assign and average by turns until centroids stay; clusters without members leave."""
