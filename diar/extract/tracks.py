@@ -68,7 +68,7 @@ class TrackEmbedder:
                 windows=segmentation_windows(chunk, seen),
                 sliding=windows[item].rows(chunk, sliding[item, : len(windows[item])]),
                 spare=windows[item].spare,
-                core_embedding=core[item, 0],
+                core_embedding=core[item, 0].copy(),  # a view would keep all tracks of the batch
                 core_frames=int(core_frames[item]),
                 speech=speech_in_core(chunk, speech, speech.speech[item]),
                 single=speech_in_core(chunk, speech, speech.single[item]),

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pyarrow as pa
 
 from diar.archive import storage
 from diar.archive.listing import Recording
@@ -17,9 +16,9 @@ from diar.config import ExtractConfig
 from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk
 from diar.extract.devices import DEFAULT_BATCH_SECONDS
-from diar.extract.packed import pack, unpack
+from diar.extract.memory import return_free_memory
 from diar.extract.progress import Counters
-from diar.extract.rows import assemble
+from diar.extract.rows import ChunkEmbeddings, assemble
 from diar.extract.tracks import TrackEmbedder
 from diar.store.reader import published_row
 from diar.store.schema import OK, RecordingRow
@@ -30,13 +29,14 @@ log = logging.getLogger(__name__)
 # How much waits for chunks of equal length, in forward passes: more fills batches better, but costs memory
 _WAITING_BATCHES = 8
 _WRITE_THREADS = 2
+_PASSES_TO_TRIM = 16  # forward passes after which free memory is given back
 
 
 @dataclass
 class _Unfinished:
     """A recording whose chunks are still coming."""
 
-    chunks: dict[int, pa.Buffer] = field(default_factory=dict)  # see `packed`
+    chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)
     row: RecordingRow | None = None  # there once everything is decoded
     num_chunks: int = 0
 
@@ -107,6 +107,7 @@ class ShardWorker:
         self._embedder = embedder
         self._writer = writer
         self._counters = counters
+        self._passes = 0
         batch_seconds = config.batch_seconds or DEFAULT_BATCH_SECONDS[embedder.device.type]
         self._full_batch = round(batch_seconds * settings.rate)  # samples
 
@@ -178,15 +179,18 @@ class ShardWorker:
         """Embed one batch; returns the recordings that it belongs to."""
         with self._counters.timing("compute_seconds"):
             embeddings = self._embedder.embed([chunk for _, chunk in batch])
+        self._passes += 1
+        if self._passes % _PASSES_TO_TRIM == 0:
+            return_free_memory()
         for (position, chunk), embedded in zip(batch, embeddings, strict=True):
             if position in open_recordings:  # else its decoding failed further on
-                open_recordings[position].chunks[chunk.index] = pack(embedded)
+                open_recordings[position].chunks[chunk.index] = embedded
         return {position for position, _ in batch}
 
     def _publish(self, recording: _Unfinished) -> RecordingRow:
         assert recording.row is not None
         ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
-        made = assemble(unpack(ordered), self._settings.rate)
+        made = assemble(ordered, self._settings.rate)
         if not (np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all()):
             message = "the encoder gave values that are not finite"
             return replace(recording.row, status="not_finite", error=message)
