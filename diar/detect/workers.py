@@ -44,8 +44,7 @@ class Workers:
             DiarError: a process was killed. What `work` raises is raised here.
         """
         if self._pool is None:
-            for item in items:
-                yield from _work_on(work, [item])
+            yield from map(work, items)
             return
         waiting: deque[Future[list[ResultT]]] = deque()
         remaining = iter(items)
@@ -65,10 +64,14 @@ class Workers:
 
 @contextmanager
 def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
-    """`wanted` processes, None for all cores, but no more than there are items."""
+    """`wanted` processes, None for all cores, but no more than there are items.
+
+    Each uses one thread: matrices of one recording are small, and more threads are slower even for one process.
+    """
     processes = max(1, min(wanted or os.cpu_count() or 1, items))
     if processes == 1:
-        yield Workers(None, 1, items)
+        with threadpool_limits(1):
+            yield Workers(None, 1, items)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
@@ -79,6 +82,5 @@ def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
 
 
 def _work_on(work: Callable[[ItemT], ResultT], batch: Sequence[ItemT]) -> list[ResultT]:
-    """One thread a process: matrices of one recording are small, and more threads are slower even alone."""
     with threadpool_limits(1):
         return [work(item) for item in batch]
