@@ -66,7 +66,7 @@ class Workers:
 def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
     """`wanted` processes, None for all cores, but no more than there are items.
 
-    Each uses one thread: matrices of one recording are small, and more threads are slower even for one process.
+    Each uses one thread: the matrices of a recording are small, and more threads are slower even for one.
     """
     processes = max(1, min(wanted or os.cpu_count() or 1, items))
     if processes == 1:
