@@ -7,16 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diar.errors import DiarError
+from diar.outputs.document import ResultError, parse_document
 
 RESULT_NAME = "speaker_boundary_detection_result.json"
 SCHEMA = "diar.speaker_boundaries"
 SCHEMA_VERSION = "1.0"
 LOW_CONFIDENCE = 0.8
-
-
-class ResultError(DiarError):
-    """A file that is not a result of this program."""
 
 
 @dataclass(frozen=True)
@@ -141,17 +137,8 @@ def from_json(text: str, name: str) -> DetectionResult:
     Raises:
         ResultError: not JSON, not such a result, or of another major schema version.
     """
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultError(f"{name} is not JSON: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ResultError(
-            f"{name} is no boundary result (its 'schema' is not {SCHEMA!r}); give a {RESULT_NAME}"
-        )
-    version = str(document.pop("schema_version", "none"))
-    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-        raise ResultError(f"{name} has schema version {version}, this program reads {SCHEMA_VERSION}")
+    what = f"is no boundary result (its 'schema' is not {SCHEMA!r}); give a {RESULT_NAME}"
+    document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     records: dict[str, Any] = {
         "segments": Segment,
         "boundaries": Boundary,

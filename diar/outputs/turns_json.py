@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diar.outputs.result_json import ResultError
+from diar.outputs.document import ResultError, parse_document
 from diar.outputs.rttm import Turn
 from diar.outputs.stretches import SpeechAmounts
 
@@ -118,17 +118,8 @@ def from_json(text: str, name: str) -> RecordingTurns:
     Raises:
         ResultError: not JSON, not such a result, or of another major schema version.
     """
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultError(f"{name} is not JSON: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ResultError(
-            f"{name} holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
-        )
-    version = str(document.get("schema_version", "none"))
-    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-        raise ResultError(f"{name} has schema version {version}, this program reads {SCHEMA_VERSION}")
+    what = f"holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
+    document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     try:
         known = {key: document[key] for key in RecordingTurns.__dataclass_fields__}
         known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from diar.outputs.result_json import ResultError
+from diar.outputs.document import ResultError
 from diar.outputs.rttm import Turn, format_rttm, parse_rttm
 from diar.outputs.turns_json import RecordingTurns, from_json, read_recording_turns, to_json
 from tests.outputs.sample import make_turns

@@ -1,0 +1,30 @@
+"""The JSON documents of stage 2: what they have in common when they are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from diar.errors import DiarError
+
+
+class ResultError(DiarError):
+    """A result file that cannot be read."""
+
+
+def parse_document(text: str, name: str, schema: str, version: str, what: str) -> dict[str, Any]:
+    """The fields of a document; `name` is what errors call it, `what` says what it should have been.
+
+    Raises:
+        ResultError: not JSON, of another schema, or of another major version.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ResultError(f"{name} is not JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise ResultError(f"{name} {what}")
+    found = str(document.pop("schema_version", "none"))
+    if found.split(".")[0] != version.split(".")[0]:
+        raise ResultError(f"{name} has schema version {found}, this program reads {version}")
+    return document
