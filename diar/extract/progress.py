@@ -25,19 +25,37 @@ _LOCAL_INTERVAL, _REMOTE_INTERVAL = 1.0, 15.0  # seconds between writes; a remot
 _PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
 
 
+# What a recording goes through; rows are masks, intervals and activities made of the networks' outputs
+STEPS = ("decode", "fbank", "segment", "embed", "rows", "write")
+
+
 @dataclass
 class Counters:
-    """What one rank has done in this run; seconds of wall clock unless it says audio."""
+    """What one rank has done in this run; seconds of wall clock unless it says audio.
+
+    The loop that feeds the device computes, waits for decoded audio or waits for writes. The steps are counted
+    wherever they run: decoding and writing in several threads at once, so that all steps together may take
+    longer than the run.
+    """
 
     files: int = 0
     failed: int = 0
-    bytes: int = 0
+    bytes: int = 0  # also of the part of a recording that is embedded so far
     skipped_files: int = 0  # published by an interrupted run
     skipped_bytes: int = 0
-    audio_seconds: float = 0.0
+    audio_seconds: float = 0.0  # embedded so far, also of recordings that are not finished
     compute_seconds: float = 0.0
     decode_wait_seconds: float = 0.0
     write_wait_seconds: float = 0.0
+    decode_step: float = 0.0
+    fbank_step: float = 0.0
+    segment_step: float = 0.0
+    embed_step: float = 0.0
+    rows_step: float = 0.0
+    write_step: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()  # steps run in several threads
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:
@@ -46,7 +64,16 @@ class Counters:
         try:
             yield
         finally:
-            setattr(self, name, getattr(self, name) + time.perf_counter() - start)
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, amount: float) -> None:
+        """Add to a counter, from any thread."""
+        with self._lock:
+            setattr(self, name, getattr(self, name) + amount)
+
+    def steps(self) -> dict[str, float]:
+        """Seconds by step: decode, fbank, segment, embed, rows, write."""
+        return {name: getattr(self, f"{name}_step") for name in STEPS}
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """Pass `items` on, adding the time spent waiting for them to the counter `name`."""
