@@ -15,11 +15,14 @@ RATE = 16_000
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without options for diar, so that a developer's settings do not decide a test."""
+    """The environment without options for diar, so that a developer's settings do not decide a test.
+
+    In fp32, the reference, whatever the processor is fastest in.
+    """
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("DIAR_EXTRACT", "DIAR_DETECT"))
     }
-    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+    return {**kept, "PYTHONPATH": str(ROOT), "DIAR_EXTRACT_PRECISION": "fp32", **extra}
 
 
 def command(script: str, *arguments: object) -> list[str]:

@@ -84,6 +84,11 @@ class AudioStream:
         origin, rate = self._start, self.source_rate
         return [((start - origin) / rate, (stop - origin) / rate) for start, stop in merged]
 
+    def share(self, samples: int) -> float:
+        """How much of the recording so many samples at the wanted rate are, 0…1; 0 where it is not known."""
+        expected = (self._until(self._reader.promised) - self._start) * self._rate / self.source_rate
+        return min(1.0, samples / expected) if expected > 0 else 0.0
+
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._file.reading():
             yield from self._finite_blocks() if self.source_rate == self._rate else self._resampled()

@@ -53,6 +53,16 @@ class ExtractConfig(CommandConfig):
         30.0, "model", "seconds of audio the network sees at once in a long recording", result=True, ge=2
     )
 
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
+        "auto",
+        "model",
+        "of the encoder's trunk: fp32, bf16, on GPUs also tf32, fp16; auto = bf16 where it is native",
+        result=True,
+    )
+    compile: bool = option(
+        False, "model", "torch.compile for the trunk: about a minute for each length of chunks, then faster"
+    )
+
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
     gpus: tuple[int, ...] | None = option(None, "machine", "GPU numbers, such as 0,1,2,3; default all")
     workers: int | None = option(
@@ -62,9 +72,11 @@ class ExtractConfig(CommandConfig):
     threads: int | None = option(
         None, "machine", "CPU threads a worker computes with; default: cores / workers", ge=1
     )
-    decode_threads: int = option(2, "machine", "threads a worker decodes with", ge=1, le=64)
+    decode_threads: int | None = option(
+        None, "machine", "recordings a worker decodes at once; default 2, on GPUs up to 8", ge=1, le=64
+    )
     batch_seconds: float | None = option(
-        None, "machine", "seconds of audio in one forward pass; default 240 on a GPU, 32 on the CPU", ge=1
+        None, "machine", "seconds of audio in one forward pass; default 32, on a GPU what 6 GB hold", ge=1
     )
     shard_files: int = option(512, "machine", "most recordings in a shard, the unit of claiming", ge=1)
     shard_megabytes: float = option(256.0, "machine", "most audio in a shard, megabytes as stored", gt=0)

@@ -12,8 +12,6 @@ from diar.errors import DiarError
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 DEFAULT_CPU_WORKERS = 2
-# Seconds of audio in a forward pass: a GPU wants many at once, a CPU's cache few
-DEFAULT_BATCH_SECONDS = {"cuda": 240.0, "cpu": 32.0}
 
 
 class DeviceError(DiarError):

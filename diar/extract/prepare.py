@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 import diar
 from diar.archive import storage
@@ -19,6 +20,7 @@ from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract.plan import ShardLimits, failed_ids, make_plan, save_plan
 from diar.extract.progress import Totals
+from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
 from diar.store.layout import Layout
@@ -74,6 +76,17 @@ def _describe(segmentation: SegmentationModel) -> dict[str, str]:
         "activity_first_center": repr(segmentation.network.frames.first_center),
         "activity_step": repr(segmentation.network.frames.step_seconds),
     }
+
+
+def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device) -> str:
+    """`--precision`, where auto stands for what the extraction was begun with, else for the device's best."""
+    if config.precision != "auto":
+        return config.precision
+    if storage.exists(layout.config) and not config.overwrite:
+        settings: dict[str, str] = read_config(layout)["settings"]
+        if settings.get("precision") in PRECISIONS:
+            return settings["precision"]
+    return best_precision(device)
 
 
 def settle_plan(

@@ -33,9 +33,9 @@ STEPS = ("decode", "fbank", "segment", "embed", "rows", "write")
 class Counters:
     """What one rank has done in this run; seconds of wall clock unless it says audio.
 
-    The loop that feeds the device computes, waits for decoded audio or waits for writes. The steps are counted
-    wherever they run: decoding and writing in several threads at once, so that all steps together may take
-    longer than the run.
+    The loop that feeds the device computes, waits for decoded audio or waits for writes. The steps are
+    counted wherever they run: decoding and writing in several threads at once, so that all steps together may
+    take longer than the run.
     """
 
     files: int = 0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import torch
@@ -20,17 +20,19 @@ import torch.distributed as dist
 from diar.archive import storage
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract import devices, launch
+from diar.extract import devices, launch, sizes
 from diar.extract.chunks import ChunkSettings
 from diar.extract.lock import exclusive
+from diar.extract.memory import keep_freed_memory
 from diar.extract.plan import claim_order, shard_recordings
-from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
+from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.tracks import TrackEmbedder
 from diar.extract.worker import ShardWorker
 from diar.models import hub
+from diar.models.inference import Precision, check_precision
 from diar.models.segmentation import SegmentationModel, open_segmentation
 from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
@@ -86,6 +88,7 @@ class Rank:
         self.rank = rank
         self.world_size = world_size
         self.local_rank = int(os.environ["LOCAL_RANK"])
+        self.local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
         self.layout = Layout(config.output_dir)
         self.counters = Counters()
 
@@ -95,6 +98,8 @@ class Rank:
         with ExitStack() as stack:
             device, models = self._agree(self._open_models)
             model = models.encoder
+            precision = self._broadcast(lambda: settle_precision(self.config, self.layout, device))
+            self.config = self.config.model_copy(update={"precision": precision})
             identity = Identity.of(self.config, model, models.segmentation)
             metadata = identity.metadata(model, models.segmentation)
             run_id, order, totals = self._broadcast(lambda: self._plan(stack, identity, metadata))
@@ -102,8 +107,7 @@ class Rank:
                 model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
             )
             writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
-            embedder = self._agree(lambda: self._embedder(models, settings, device))
-            worker = ShardWorker(self.config, settings, embedder, writer, self.counters)
+            worker = self._agree(lambda: self._worker(models, settings, device, writer))
             reporter = ProgressReporter(
                 self.layout, run_id, self.rank, self.world_size, totals, self.counters
             )
@@ -119,17 +123,36 @@ class Rank:
             torch.cuda.set_device(device)
             torch.backends.cudnn.allow_tf32 = False  # torch's default, but fp32 is the reference
         else:
-            local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            torch.set_num_threads(self.config.threads or max(1, cores // local_world_size))
+            keep_freed_memory()
+            torch.set_num_threads(sizes.compute_threads(self.config, self.local_world_size))
         return device, open_models(self.config)
 
-    def _embedder(self, models: Models, settings: ChunkSettings, device: torch.device) -> TrackEmbedder:
-        detector = None
+    def _worker(
+        self, models: Models, settings: ChunkSettings, device: torch.device, writer: Writer
+    ) -> ShardWorker:
+        config, detector = self.config, None
         if models.segmentation is not None:
-            step, margin = self.config.step, self.config.silence_margin
-            detector = SpeechDetector(models.segmentation, device, step, margin)
-        return TrackEmbedder(models.encoder, detector, settings, device)
+            detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin)
+        precision = cast(Precision, config.precision)
+        check_precision(precision, device)
+        embedder = TrackEmbedder(
+            models.encoder,
+            detector,
+            settings,
+            device,
+            precision=precision,
+            compiled=config.compile,
+            counters=self.counters,
+        )
+        return ShardWorker(
+            config,
+            settings,
+            embedder,
+            writer,
+            self.counters,
+            batch_seconds=sizes.batch_seconds(config, embedder, ranks_on_device=1),
+            decode_threads=sizes.decode_threads(config, device, self.local_world_size),
+        )
 
     def _plan(
         self, stack: ExitStack, identity: Identity, metadata: dict[str, str]
@@ -144,8 +167,7 @@ class Rank:
     def _work(self, worker: ShardWorker, order: list[int]) -> None:
         """Do claimed shards; an error here lets the other ranks stop after the shard that they are at."""
         try:
-            for shard in self._claims(order):
-                worker.run(shard, shard_recordings(self.layout, shard))
+            worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._claims(order))
         except _MENDABLE as error:
             print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
             self.store.set("failed", str(self.rank))

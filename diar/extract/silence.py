@@ -18,30 +18,37 @@ _FLOOR_PERCENTILE = 5
 _LEAST_SECONDS = 0.6
 
 
-def silent_frames(samples: torch.Tensor, rate: int, margin: float) -> np.ndarray:
-    """Where equally long chunks are silent.
+def smoothed_power(samples: torch.Tensor, rate: int) -> torch.Tensor:
+    """Mean square of 10 ms frames, smoothed over 50 ms: (batch, samples) → (batch, frames).
 
-    The noise floor of a chunk is the 5th percentile of its energy, smoothed over 50 ms; frames of digital
-    silence do not count for it. Silence is at least 0.6 s in a row less than `margin` above the floor.
-
-    Args:
-        samples: (batch, samples).
-        rate: samples a second.
-        margin: dB; 0 switches the gate off.
-
-    Returns:
-        (batch, frames) bool; frame i lasts from i × 10 ms, the remainder after the last counts as that one.
+    Frame i lasts from i × 10 ms; what is less than a frame at the end is left out.
     """
     size = round(FRAME_SECONDS * rate)
     frames = samples.shape[1] // size
+    power = samples[:, : frames * size].unflatten(1, (frames, size)).square().mean(dim=-1)
+    if not frames:
+        return power
+    padding = _SMOOTHING // 2
+    smooth = F.avg_pool1d(power.unsqueeze(1), _SMOOTHING, 1, padding, count_include_pad=False)
+    return smooth.squeeze(1)
+
+
+def silent_frames(power: np.ndarray, margin: float) -> np.ndarray:
+    """Where equally long chunks are silent.
+
+    The noise floor of a chunk is the 5th percentile of its power; frames of digital silence do not count for
+    it. Silence is at least 0.6 s in a row less than `margin` above the floor.
+
+    Args:
+        power: (batch, frames) of `smoothed_power`.
+        margin: dB; 0 switches the gate off.
+
+    Returns:
+        (batch, frames) bool.
+    """
     least = round(_LEAST_SECONDS / FRAME_SECONDS)
-    if margin == 0 or frames < least:
-        return np.zeros((len(samples), max(1, frames)), bool)
-    energy = samples[:, : frames * size].reshape(len(samples), frames, size).square().mean(dim=-1)
-    smooth = F.avg_pool1d(
-        energy.unsqueeze(1), _SMOOTHING, stride=1, padding=_SMOOTHING // 2, count_include_pad=False
-    )
-    power: np.ndarray = smooth.squeeze(1).cpu().numpy()
+    if margin == 0 or power.shape[1] < least:
+        return np.zeros(power.shape, bool)
     quiet = np.stack([row < _noise_floor(row) * 10 ** (margin / 10) for row in power])
     return _lasting(quiet | (power == 0), least)
 

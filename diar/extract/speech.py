@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,13 @@ import torch
 
 from diar.errors import DiarError
 from diar.extract.devices import place
-from diar.extract.silence import FRAME_SECONDS, silent_frames
+from diar.extract.silence import FRAME_SECONDS, silent_frames, smoothed_power
+from diar.extract.transfer import HostCopy
 from diar.models.segmentation import FrameGeometry, SegmentationModel
 
 # A local speaker takes part in a window if its probability reaches this in any frame
 _LEAST_PROBABILITY = 0.25
-# Seconds of windows in one forward pass, which bounds memory: 20 MB a window of 10 s
+# Seconds of windows in one forward pass: on the CPU those of one chunk, for its cache's sake
 _SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
 
 
@@ -90,68 +92,108 @@ class SpeechDetector:
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
 
     def detect(self, samples: torch.Tensor) -> ChunkSpeech:
-        """Speech in chunks (batch, samples) on the network's device.
+        """Speech in chunks (batch, samples) on the network's device."""
+        return self.start(samples).speech()
+
+    def start(self, samples: torch.Tensor) -> Detection:
+        """Let the network look at chunks (batch, samples) on its device, without waiting for it."""
+        batch, length = samples.shape
+        if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
+            return Everywhere(batch, length)
+        size = min(self.window, length)
+        first = window_frames(length, size, self.step, self.geometry.step)
+        probability, active = self._run(samples, first * self.geometry.step, size)
+        power = smoothed_power(samples, self.geometry.sample_rate)
+        return Seen(self, first, (length, size), HostCopy(probability), HostCopy(active), HostCopy(power))
+
+    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probability and decision (batch, windows, frames, speakers)."""
+        windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
+        powerset = self.network.powerset
+        probability, active = [], []
+        for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
+            log_probs = self.network(part)
+            probability.append(powerset.soft(log_probs).clamp(0, 1))
+            active.append(powerset.hard(log_probs))
+        shape = (len(samples), len(starts))
+        return torch.cat(probability).unflatten(0, shape), torch.cat(active).unflatten(0, shape)
+
+    def edges(self, frames: int, length: int) -> np.ndarray:
+        """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
+        first, step = self.geometry.first_center, self.geometry.step_seconds
+        borders = (first + (np.arange(frames + 1) - 0.5) * step) * self.geometry.sample_rate
+        edges = np.round(borders).astype(np.int64)
+        edges[0], edges[-1] = 0, length
+        return edges
+
+
+class Detection(ABC):
+    """What a detector has begun to find."""
+
+    @abstractmethod
+    def speech(self) -> ChunkSpeech:
+        """The finding, as soon as it is there."""
+
+
+@dataclass(frozen=True)
+class Everywhere(Detection):
+    """Nothing looks at the chunks: one person speaks all the time."""
+
+    batch: int
+    length: int  # samples
+
+    def speech(self) -> ChunkSpeech:
+        """All of it."""
+        return ChunkSpeech.everywhere(self.batch, self.length)
+
+
+@dataclass(frozen=True)
+class Seen(Detection):
+    """The network's outputs on their way to the host."""
+
+    detector: SpeechDetector
+    first: np.ndarray  # (windows,) frame of the chunk at which each window starts
+    lengths: tuple[int, int]  # samples of a chunk and of a window
+    probability: HostCopy  # (batch, windows, frames, speakers)
+    active: HostCopy  # likewise
+    power: HostCopy  # (batch, frames of 10 ms)
+
+    def speech(self) -> ChunkSpeech:
+        """Speech of each chunk.
 
         A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
         speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
         whether one alone does (below 1.5).
         """
-        batch, length = samples.shape
-        if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
-            return ChunkSpeech.everywhere(batch, length)
-        size = min(self.window, length)
-        first = window_frames(length, size, self.step, self.geometry.step)
-        probability, active = self._run(samples, first * self.geometry.step, size)
+        length, size = self.lengths
+        probability = self.probability.numpy()
         frames = probability.shape[2]
-        seen = first[:, None] + np.arange(frames)  # (windows, frames) of the chunk
-        edges = self._edges(seen[-1, -1] + 1, length)
-        silent = self._silence(samples, edges)[:, seen]
-        probability[silent] = 0.0
-        active[silent] = False
-        expected, times = np.zeros((batch, len(edges) - 1), np.float32), np.zeros(len(edges) - 1, np.float32)
+        seen = self.first[:, None] + np.arange(frames)  # (windows, frames) of the chunk
+        edges = self.detector.edges(seen[-1, -1] + 1, length)
+        heard = ~self._silence(edges)[:, seen][..., None]
+        probability = probability * heard
+        expected = np.zeros((len(probability), len(edges) - 1), np.float32)
+        times = np.zeros(len(edges) - 1, np.float32)
         for window, columns in enumerate(seen):
             expected[:, columns] += probability[:, window].sum(axis=-1)
             times[columns] += 1
         speakers = expected / times
         local = LocalSpeakers(
-            first,
-            self._edges(frames, size),
-            self.geometry.step,
+            self.first,
+            self.detector.edges(frames, size),
+            self.detector.geometry.step,
             np.round(255 * probability).astype(np.uint8),
-            active,
+            self.active.numpy() & heard,
         )
         return ChunkSpeech(edges, speakers >= 0.5, (speakers >= 0.5) & (speakers < 1.5), local)
 
-    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Probability and decision (batch, windows, frames, speakers)."""
-        windows = samples.unfold(1, size, 1)[:, torch.from_numpy(starts).to(samples.device)].flatten(0, 1)
-        powerset = self.network.powerset
-        probability, active = [], []
-        for part in windows.split(max(1, self._at_once // size)):
-            log_probs = self.network(part)
-            probability.append(powerset.soft(log_probs).clamp(0, 1).cpu())
-            active.append(powerset.hard(log_probs).cpu())
-        shape = (len(samples), len(starts))
-        return (
-            torch.cat(probability).unflatten(0, shape).numpy(),
-            torch.cat(active).unflatten(0, shape).numpy(),
-        )
-
-    def _silence(self, samples: torch.Tensor, edges: np.ndarray) -> np.ndarray:
+    def _silence(self, edges: np.ndarray) -> np.ndarray:
         """(batch, frames) bool."""
-        rate = self.geometry.sample_rate
-        silent = silent_frames(samples, rate, self.silence_margin)
+        silent = silent_frames(self.power.numpy(), self.detector.silence_margin)
         middle = (edges[:-1] + edges[1:]) / 2
-        index = (middle / (FRAME_SECONDS * rate)).astype(np.int64)
+        index = (middle / (FRAME_SECONDS * self.detector.geometry.sample_rate)).astype(np.int64)
         chosen: np.ndarray = silent[:, np.minimum(index, silent.shape[1] - 1)]
         return chosen
-
-    def _edges(self, frames: int, length: int) -> np.ndarray:
-        """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
-        borders = [self.geometry.center(i - 0.5) * self.geometry.sample_rate for i in range(frames + 1)]
-        edges = np.round(borders).astype(np.int64)
-        edges[0], edges[-1] = 0, length
-        return edges
 
 
 def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:

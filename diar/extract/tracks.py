@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from diar.extract.chunks import Chunk, ChunkSettings
 from diar.extract.devices import place
 from diar.extract.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
+from diar.extract.progress import Counters
 from diar.extract.rows import (
     ChunkEmbeddings,
     SlidingWindows,
@@ -17,19 +19,49 @@ from diar.extract.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.extract.speech import ChunkSpeech, SpeechDetector
+from diar.extract.speech import ChunkSpeech, Detection, Everywhere, SpeechDetector
+from diar.extract.timing import StepTimer
+from diar.extract.transfer import HostCopy, to_device
 from diar.models.features import Fbank, cmn, num_frames
+from diar.models.inference import Precision, Trunk
 from diar.models.wespeaker import SpeakerModel
+
+
+@dataclass(frozen=True)
+class StartedPass:
+    """A forward pass whose networks are launched."""
+
+    chunks: Sequence[Chunk]
+    detection: Detection
+    frames: torch.Tensor  # (batch, channels, T') of the trunk
+
+
+@dataclass(frozen=True)
+class PooledPass:
+    """A forward pass whose pooling is launched."""
+
+    chunks: Sequence[Chunk]
+    speech: ChunkSpeech
+    windows: list[SlidingWindows]
+    embeddings: HostCopy  # (batch, tracks, D): the core's, then of local speakers, then of sliding windows
+    sizes: tuple[int, int]  # tracks of the core and of local speakers
+    core_frames: np.ndarray  # (batch,) trunk frames that the core's embedding is pooled over
 
 
 class TrackEmbedder:
     """Fbank, encoder and speech detector on one device.
+
+    A forward pass has three parts, so that the host need not wait for a GPU: `start` launches the networks,
+    `pool` makes masks of what the detector found and launches the pooling, `finish` makes rows.
 
     Args:
         model: the encoder and its front end.
         detector: finds local speakers, speech and overlap; without it, all is taken for speech of one person.
         settings: chunk and window lengths.
         device: where all compute; verified by `devices.place`.
+        precision: of the encoder's trunk.
+        compiled: the trunk goes through torch.compile.
+        counters: take the time of each step.
     """
 
     def __init__(
@@ -38,54 +70,82 @@ class TrackEmbedder:
         detector: SpeechDetector | None,
         settings: ChunkSettings,
         device: torch.device,
+        *,
+        precision: Precision = "fp32",
+        compiled: bool = False,
+        counters: Counters | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
+        self.trunk = place(Trunk(model.encoder, model.fbank.num_mel_bins, precision, compiled), device)
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector
+        self.timer = StepTimer(counters or Counters(), device)
 
     def count_frames(self, samples: int) -> int:
         """Fbank frames of so many samples."""
         fbank = self.fbank.settings
         return num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
 
-    @torch.inference_mode()
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
         """Embed chunks with the same number of fbank frames in one forward pass."""
-        samples = self._stack(chunks)
-        speech = self._detect(samples)
-        windows = [SlidingWindows.of(chunk, self.settings, speech, item) for item, chunk in enumerate(chunks)]
-        frames = self.encoder.frames(cmn(self.fbank(samples)))  # (batch, channels, T')
-        masks = self._masks(chunks, windows, speech, frames.shape[-1])
-        pooled = self.encoder.pool(frames, torch.from_numpy(np.concatenate(masks, axis=1)).to(self.device))
-        embeddings = pooled.float().cpu().numpy()  # (batch, tracks, D)
-        core, local, sliding = np.split(embeddings, np.cumsum([part.shape[1] for part in masks])[:2], axis=1)
-        core_frames, seen = masks[0].sum(axis=(1, 2)), speech.local
-        return [
-            ChunkEmbeddings(
-                local=None if seen is None else local_rows(chunk, seen, item, local[item]),
-                windows=segmentation_windows(chunk, seen),
-                sliding=windows[item].rows(chunk, sliding[item, : len(windows[item])]),
-                spare=windows[item].spare,
-                core_embedding=core[item, 0].copy(),  # a view would keep all tracks of the batch
-                core_frames=int(core_frames[item]),
-                speech=speech_in_core(chunk, speech, speech.speech[item]),
-                single=speech_in_core(chunk, speech, speech.single[item]),
-            )
-            for item, chunk in enumerate(chunks)
-        ]
+        return self.finish(self.pool(self.start(chunks)))
 
-    def _stack(self, chunks: Sequence[Chunk]) -> torch.Tensor:
+    @torch.inference_mode()
+    def start(self, chunks: Sequence[Chunk]) -> StartedPass:
+        """Launch detector and trunk for chunks with the same number of fbank frames."""
+        samples = to_device(self._stack(chunks), self.device)
+        with self.timer.step("segment"):
+            detection: Detection = Everywhere(*samples.shape)
+            if self.detector is not None:
+                detection = self.detector.start(samples)
+        with self.timer.step("fbank"):
+            features = cmn(self.fbank(samples))
+        with self.timer.step("embed"):
+            frames = self.trunk(features)
+        return StartedPass(chunks, detection, frames)
+
+    @torch.inference_mode()
+    def pool(self, started: StartedPass) -> PooledPass:
+        """Wait for the detector and launch the pooling."""
+        chunks, frames = started.chunks, started.frames
+        speech = started.detection.speech()
+        with self.timer.host_step("rows"):
+            windows = [SlidingWindows.of(chunk, self.settings, speech, i) for i, chunk in enumerate(chunks)]
+            masks = self._masks(chunks, windows, speech, frames.shape[-1])
+        with self.timer.step("embed"):
+            on_device = to_device(np.concatenate(masks, axis=1), self.device)
+            embeddings = HostCopy(self.encoder.pool(frames, on_device).float())
+        sizes = (masks[0].shape[1], masks[1].shape[1])
+        return PooledPass(chunks, speech, windows, embeddings, sizes, masks[0].sum(axis=(1, 2)))
+
+    def finish(self, pooled: PooledPass) -> list[ChunkEmbeddings]:
+        """Wait for the embeddings and make rows of them."""
+        embeddings, speech = pooled.embeddings.numpy(), pooled.speech  # (batch, tracks, D)
+        self.timer.settle()
+        with self.timer.host_step("rows"):
+            core, local, sliding = np.split(embeddings, np.cumsum(pooled.sizes), axis=1)
+            seen = speech.local
+            return [
+                ChunkEmbeddings(
+                    local=None if seen is None else local_rows(chunk, seen, item, local[item]),
+                    windows=segmentation_windows(chunk, seen),
+                    sliding=windows.rows(chunk, sliding[item, : len(windows)]),
+                    spare=windows.spare,
+                    core_embedding=core[item, 0].copy(),  # a view would keep all tracks of the batch
+                    core_frames=int(pooled.core_frames[item]),
+                    speech=speech_in_core(chunk, speech, speech.speech[item]),
+                    single=speech_in_core(chunk, speech, speech.single[item]),
+                )
+                for item, (chunk, windows) in enumerate(zip(pooled.chunks, pooled.windows, strict=True))
+            ]
+
+    def _stack(self, chunks: Sequence[Chunk]) -> np.ndarray:
         """(batch, samples) without what is less than an fbank frame, lest a chunk depend on its batch."""
         fbank = self.fbank.settings
         used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
-        return torch.from_numpy(np.stack([chunk.samples[:used] for chunk in chunks])).to(self.device)
-
-    def _detect(self, samples: torch.Tensor) -> ChunkSpeech:
-        if self.detector is None:
-            return ChunkSpeech.everywhere(*samples.shape)
-        return self.detector.detect(samples)
+        return np.stack([chunk.samples[:used] for chunk in chunks])
 
     def _masks(
         self,

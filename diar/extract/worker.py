@@ -1,10 +1,9 @@
-"""One rank's work on one shard: decoded chunks in, published recordings and a shard index out."""
+"""One rank's work: decoded chunks in, published recordings and shard indexes out."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -13,10 +12,10 @@ import numpy as np
 from diar.archive import storage
 from diar.archive.listing import Recording
 from diar.config import ExtractConfig
-from diar.extract.chunks import Chunk, ChunkSettings
-from diar.extract.decoding import ChunkReader, DecodedChunk
-from diar.extract.devices import DEFAULT_BATCH_SECONDS
+from diar.extract.chunks import ChunkSettings
+from diar.extract.decoding import ChunkReader, DecodedChunk, DecodedRecording
 from diar.extract.memory import return_free_memory
+from diar.extract.passes import Batches, Embedded, Key, PassPipeline
 from diar.extract.progress import Counters
 from diar.extract.rows import ChunkEmbeddings, assemble
 from diar.extract.tracks import TrackEmbedder
@@ -26,10 +25,21 @@ from diar.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# How much waits for chunks of equal length, in forward passes: more fills batches better, but costs memory
-_WAITING_BATCHES = 8
 _WRITE_THREADS = 2
-_PASSES_TO_TRIM = 16  # forward passes after which free memory is given back
+_WAITING_WRITES = 64  # recordings, before the loop waits for them
+_SECONDS_TO_TRIM = 600.0  # of audio, after which free memory is given back
+
+
+@dataclass
+class _OpenShard:
+    """A shard that is being worked on."""
+
+    recordings: list[Recording]
+    rows: dict[int, RecordingRow]  # by position, of what is finished
+
+    @property
+    def complete(self) -> bool:
+        return len(self.rows) == len(self.recordings)
 
 
 @dataclass
@@ -39,6 +49,7 @@ class _Unfinished:
     chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)
     row: RecordingRow | None = None  # there once everything is decoded
     num_chunks: int = 0
+    counted: int = 0  # of its bytes
 
     @property
     def complete(self) -> bool:
@@ -47,44 +58,11 @@ class _Unfinished:
         return self.row.status != OK or len(self.chunks) == self.num_chunks
 
 
-class Batches:
-    """Collects chunks of several recordings into forward passes of one length each.
-
-    Args:
-        count_frames: fbank frames of so many samples; chunks with the same number fit together.
-        full: samples of a full forward pass.
-    """
-
-    def __init__(self, count_frames: Callable[[int], int], full: int) -> None:
-        self._count_frames = count_frames
-        self._full = full
-        self._waiting: dict[int, list[tuple[int, Chunk]]] = defaultdict(list)  # number of frames → chunks
-        self._samples = 0
-
-    def add(self, position: int, chunk: Chunk) -> Iterator[list[tuple[int, Chunk]]]:
-        """Take one chunk in; yields the batches that are now due."""
-        frames = self._count_frames(len(chunk.samples))
-        group = self._waiting[frames]
-        group.append((position, chunk))
-        self._samples += len(chunk.samples)
-        if len(group) * len(chunk.samples) >= self._full:
-            yield self._take(frames)
-        while self._samples > _WAITING_BATCHES * self._full:
-            yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
-
-    def rest(self) -> Iterator[list[tuple[int, Chunk]]]:
-        """Everything that still waits."""
-        while self._waiting:
-            yield self._take(next(iter(self._waiting)))
-
-    def _take(self, frames: int) -> list[tuple[int, Chunk]]:
-        group = self._waiting.pop(frames)
-        self._samples -= sum(len(chunk.samples) for _, chunk in group)
-        return group
-
-
 class ShardWorker:
-    """Turns the recordings of a shard into published tracks.
+    """Turns the recordings of shards into published tracks.
+
+    The next shard is begun as soon as the last one is decoded, so that the device never runs dry; an index is
+    written when the last recording of its shard is published.
 
     Args:
         config: the run's options.
@@ -92,6 +70,8 @@ class ShardWorker:
         embedder: the model on this rank's device.
         writer: of this extraction.
         counters: updated as the work goes on.
+        batch_seconds: seconds of audio in a forward pass.
+        decode_threads: recordings decoded at the same time.
     """
 
     def __init__(
@@ -101,96 +81,122 @@ class ShardWorker:
         embedder: TrackEmbedder,
         writer: Writer,
         counters: Counters,
+        *,
+        batch_seconds: float,
+        decode_threads: int,
     ) -> None:
         self._config = config
         self._settings = settings
-        self._embedder = embedder
         self._writer = writer
         self._counters = counters
-        self._passes = 0
-        batch_seconds = config.batch_seconds or DEFAULT_BATCH_SECONDS[embedder.device.type]
-        self._full_batch = round(batch_seconds * settings.rate)  # samples
+        self._decode_threads = decode_threads
+        self._batches = Batches(embedder.count_frames, round(batch_seconds * settings.rate))
+        self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
+        self._shards: dict[int, _OpenShard] = {}
+        self._recordings: dict[Key, _Unfinished] = {}
+        self._trimmed = 0.0
 
-    def run(self, shard: int, recordings: list[Recording]) -> None:
-        """Do one shard; recordings that an interrupted run has published are not computed again."""
-        rows: dict[int, RecordingRow] = {}
-        for position, recording in enumerate(recordings):
-            row = self._published(recording)
-            if row is not None:
-                rows[position] = row
-                self._counters.skipped_files += 1
-                self._counters.skipped_bytes += recording.size
-        todo = [(position, r) for position, r in enumerate(recordings) if position not in rows]
-        for position, row in self._compute(todo):
-            rows[position] = row
-            self._count(row, recordings[position])
-        self._writer.write_shard(shard, [rows[position] for position in range(len(recordings))])
+    def run(self, shards: Iterable[tuple[int, list[Recording]]]) -> None:
+        """Do shards; recordings that an interrupted run has published are not computed again.
+
+        `shards` is taken from in the decoding threads, one shard at a time.
+        """
+        reader = ChunkReader(
+            self._todo(shards),
+            self._settings,
+            channel=self._config.channel,
+            min_duration=self._config.min_duration,
+            threads=self._decode_threads,
+            ahead=max(8, 2 * self._batches.full // self._settings.length),
+            counters=self._counters,
+        )
+        with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
+            written: list[tuple[Key, _Unfinished, Future[RecordingRow]]] = []
+            for key, unfinished in self._embed(reader):
+                written.append((key, unfinished, pool.submit(self._publish, unfinished)))
+                while len(written) > _WAITING_WRITES or (written and written[0][2].done()):
+                    self._settle(*written.pop(0))
+            for waiting in written:
+                self._settle(*waiting)
+
+    def _todo(self, shards: Iterable[tuple[int, list[Recording]]]) -> Iterator[tuple[Key, Recording]]:
+        """What is not published yet."""
+        for number, recordings in shards:
+            shard = _OpenShard(recordings, {})
+            for position, recording in enumerate(recordings):
+                row = self._published(recording)
+                if row is not None:
+                    shard.rows[position] = row
+                    self._counters.add("skipped_files", 1)
+                    self._counters.add("skipped_bytes", recording.size)
+            todo = [position for position in range(len(recordings)) if position not in shard.rows]
+            self._shards[number] = shard
+            if not todo:
+                self._close_shard(number)
+            for position in todo:
+                yield Key(number, position), recordings[position]
 
     def _published(self, recording: Recording) -> RecordingRow | None:
         row = published_row(self._writer.layout, recording.recording_id, self._writer.metadata["fingerprint"])
         unchanged = row is not None and (row.size, row.mtime) == (recording.size, recording.mtime)
         return row if unchanged else None
 
-    def _compute(self, todo: list[tuple[int, Recording]]) -> Iterator[tuple[int, RecordingRow]]:
-        """Decode, embed and publish; yields each recording's row once it is on disk."""
-        reader = ChunkReader(
-            todo,
-            self._settings,
-            channel=self._config.channel,
-            min_duration=self._config.min_duration,
-            threads=self._config.decode_threads,
-            ahead=max(8, 2 * self._full_batch // self._settings.length),
-        )
-        with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
-            written: list[tuple[int, Future[RecordingRow]]] = []
-            for position, unfinished in self._embed(reader):
-                assert unfinished.row is not None
-                if unfinished.row.status != OK:
-                    yield position, unfinished.row
-                    continue
-                written.append((position, pool.submit(self._publish, unfinished)))
-                while len(written) > 64 or (written and written[0][1].done()):
-                    yield written[0][0], self._wait(written.pop(0)[1])
-            for position, future in written:
-                yield position, self._wait(future)
-
-    def _embed(self, reader: ChunkReader) -> Iterator[tuple[int, _Unfinished]]:
+    def _embed(self, reader: ChunkReader) -> Iterator[tuple[Key, _Unfinished]]:
         """Recordings in the order in which they get complete."""
-        batches = Batches(self._embedder.count_frames, self._full_batch)
-        open_recordings: dict[int, _Unfinished] = {}
-
-        def completed(positions: set[int]) -> Iterator[tuple[int, _Unfinished]]:
-            for position in sorted(positions & open_recordings.keys()):
-                if open_recordings[position].complete:
-                    yield position, open_recordings.pop(position)
-
         for item in self._counters.timed("decode_wait_seconds", reader):
-            unfinished = open_recordings.setdefault(item.position, _Unfinished())
-            if isinstance(item, DecodedChunk):
-                for batch in batches.add(item.position, item.chunk):
-                    yield from completed(self._forward(batch, open_recordings))
-            else:
+            unfinished = self._recordings.setdefault(item.key, _Unfinished())
+            if isinstance(item, DecodedRecording):
                 unfinished.row, unfinished.num_chunks = item.row, item.num_chunks
-                yield from completed({item.position})
-        for batch in batches.rest():
-            yield from completed(self._forward(batch, open_recordings))
-
-    def _forward(self, batch: list[tuple[int, Chunk]], open_recordings: dict[int, _Unfinished]) -> set[int]:
-        """Embed one batch; returns the recordings that it belongs to."""
+                yield from self._completed([item.key])
+                continue
+            for batch in self._batches.add(item.key, item.chunk):
+                with self._counters.timing("compute_seconds"):
+                    ready = self._pipeline.push(batch)
+                yield from self._take_in(ready)
+            self._note_share(item, unfinished)
+        for batch in self._batches.rest():
+            with self._counters.timing("compute_seconds"):
+                ready = self._pipeline.push(batch)
+            yield from self._take_in(ready)
         with self._counters.timing("compute_seconds"):
-            embeddings = self._embedder.embed([chunk for _, chunk in batch])
-        self._passes += 1
-        if self._passes % _PASSES_TO_TRIM == 0:
+            ready = self._pipeline.flush()
+        yield from self._take_in(ready)
+
+    def _take_in(self, embedded: list[Embedded]) -> Iterator[tuple[Key, _Unfinished]]:
+        """Keep embedded chunks; yields the recordings that are complete with them."""
+        for key, chunk, made in embedded:
+            start, end = chunk.core
+            self._counters.add("audio_seconds", (end - start) / self._settings.rate)
+            if key in self._recordings:  # else its decoding failed further on
+                self._recordings[key].chunks[chunk.index] = made
+        if self._counters.audio_seconds - self._trimmed > _SECONDS_TO_TRIM:
+            self._trimmed = self._counters.audio_seconds
             return_free_memory()
-        for (position, chunk), embedded in zip(batch, embeddings, strict=True):
-            if position in open_recordings:  # else its decoding failed further on
-                open_recordings[position].chunks[chunk.index] = embedded
-        return {position for position, _ in batch}
+        yield from self._completed(dict.fromkeys(key for key, _, _ in embedded))
+
+    def _completed(self, keys: Iterable[Key]) -> Iterator[tuple[Key, _Unfinished]]:
+        for key in keys:
+            if key in self._recordings and self._recordings[key].complete:
+                yield key, self._recordings.pop(key)
+
+    def _note_share(self, item: DecodedChunk, unfinished: _Unfinished) -> None:
+        """Count a recording's bytes as it is read; what is then missing is counted when it is published."""
+        size = self._shards[item.key.shard].recordings[item.key.position].size
+        counted = int(item.share * size)
+        if counted > unfinished.counted:
+            self._counters.add("bytes", counted - unfinished.counted)
+            unfinished.counted = counted
+
+    def _use_smaller_batches(self, chunks: int) -> None:
+        self._batches.full = min(self._batches.full, chunks * self._settings.length)
 
     def _publish(self, recording: _Unfinished) -> RecordingRow:
         assert recording.row is not None
-        ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
-        made = assemble(ordered, self._settings.rate)
+        if recording.row.status != OK:
+            return recording.row
+        with self._counters.timing("rows_step"):
+            ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
+            made = assemble(ordered, self._settings.rate)
         if not (np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all()):
             message = "the encoder gave values that are not finite"
             return replace(recording.row, status="not_finite", error=message)
@@ -201,18 +207,30 @@ class ShardWorker:
             speech_seconds=made.speech_seconds,
             overlap_seconds=made.overlap_seconds,
         )
-        self._writer.write_tracks(row, made.tracks)
+        with self._counters.timing("write_step"):
+            self._writer.write_tracks(row, made.tracks)
         return row
 
-    def _wait(self, future: Future[RecordingRow]) -> RecordingRow:
+    def _settle(self, key: Key, unfinished: _Unfinished, future: Future[RecordingRow]) -> None:
+        """Wait for a recording to be published, and close its shard if it was the last."""
         with self._counters.timing("write_wait_seconds"):
-            return future.result()
+            row = future.result()
+        shard = self._shards[key.shard]
+        self._counters.add("bytes", shard.recordings[key.position].size - unfinished.counted)
+        self._count(row)
+        shard.rows[key.position] = row
+        if shard.complete:
+            self._close_shard(key.shard)
 
-    def _count(self, row: RecordingRow, recording: Recording) -> None:
-        self._counters.files += 1
-        self._counters.bytes += recording.size
-        self._counters.audio_seconds += row.duration
+    def _close_shard(self, number: int) -> None:
+        shard = self._shards.pop(number)
+        with self._counters.timing("write_step"):
+            rows = [shard.rows[position] for position in range(len(shard.recordings))]
+            self._writer.write_shard(number, rows)
+
+    def _count(self, row: RecordingRow) -> None:
+        self._counters.add("files", 1)
         if row.status != OK:
             storage.remove(self._writer.layout.tracks(row.recording_id))  # of an earlier, better version
-            self._counters.failed += 1
+            self._counters.add("failed", 1)
             log.warning("%s: %s: %s", row.status, row.recording_id, row.error)

@@ -29,8 +29,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(out)).add_(self.shortcut(x)), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -50,9 +50,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, 4 · planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        return F.relu(self.bn3(self.conv3(out)) + self.shortcut(x))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        return F.relu(self.bn3(self.conv3(out)).add_(self.shortcut(x)), inplace=True)
 
 
 def make_shortcut(in_planes: int, out_planes: int, stride: Stride) -> nn.Sequential:
@@ -131,7 +131,7 @@ class ResNet(SegmentHeadEncoder):
     def frames(self, fbank: Tensor) -> Tensor:
         """(batch, frames, mels) → (batch, channels, ⌈frames / 8⌉)."""
         out = fbank.transpose(1, 2).unsqueeze(1)
-        out = F.relu(self.bn1(self.conv1(out)))
+        out = F.relu(self.bn1(self.conv1(out)), inplace=True)
         out = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         return out.flatten(1, 2)
 

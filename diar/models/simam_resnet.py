@@ -30,9 +30,9 @@ class SimAMBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = simam(self.bn2(self.conv2(out)))
-        return F.relu(out + self.downsample(x))
+        return F.relu(out.add_(self.downsample(x)), inplace=True)
 
 
 def simam(x: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class SimAMTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 1, mels, frames) → (batch, 8 · in_planes, mels / 8, frames / 8)."""
-        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         trunk: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         return trunk
 

@@ -1,0 +1,35 @@
+"""Copies between host and device that do not hold up either."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A tensor of the array's values on the device; the copy to a GPU runs beside what it computes."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class HostCopy:
+    """A tensor on its way to the host."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._event: torch.cuda.Event | None = None
+        if tensor.device.type != "cuda":
+            self._host = tensor
+            return
+        self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        self._host.copy_(tensor, non_blocking=True)
+        self._event = torch.cuda.Event()
+        self._event.record()
+
+    def numpy(self) -> np.ndarray:
+        """Its values, as soon as they are there."""
+        if self._event is not None:
+            self._event.synchronize()
+        values: np.ndarray = self._host.numpy()
+        return values

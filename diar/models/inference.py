@@ -1,0 +1,177 @@
+"""An encoder's trunk made ready for inference: layers folded, the memory format and precision that are fast.
+
+fp32 is the reference (DESIGN §4.9). The pooling stays fp32 in any precision: its sums over thousands of
+frames would lose what the products do not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from diar.models.encoder import ModelError, SpeakerEncoder, StatisticsEncoder
+from diar.models.time_major import ScaleAndShift, TimeMajorBatchNorm
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+PRECISIONS: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+_CPU_BF16 = {"avx512_bf16", "amx_bf16"}  # names in /proc/cpuinfo
+_Convolution = nn.Conv1d | nn.Conv2d
+_FOLD_TOLERANCE = 1e-3  # relative to the largest output; rounding gives some 1e-6, a wrong fold 1e-1
+
+
+class Trunk(nn.Module):
+    """`frames` of an encoder as it runs fastest on its device; the encoder itself is left as it is.
+
+    Args:
+        encoder: fp32, in eval mode, on the CPU.
+        num_mel_bins: mels that it takes.
+        precision: of the trunk's products; sums are fp32 in all of them.
+        compiled: through torch.compile, which takes about a minute for each length of chunks.
+
+    Raises:
+        ModelError: a precision other than fp32 for a network that cannot be split into trunk and pooling.
+    """
+
+    def __init__(
+        self,
+        encoder: SpeakerEncoder,
+        num_mel_bins: int,
+        precision: Precision = "fp32",
+        compiled: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(encoder, StatisticsEncoder) and (precision != "fp32" or compiled):
+            raise ModelError(
+                f"{type(encoder).__name__} runs only as its package defines it: use --precision fp32, "
+                "without --compile"
+            )
+        self.precision = precision
+        self.dtype = PRECISIONS[precision]
+        self.encoder = copy.deepcopy(encoder)
+        if isinstance(encoder, StatisticsEncoder):
+            fold_batch_norms(self.encoder, num_mel_bins)
+            self.encoder.to(self.dtype)
+            self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._frames = torch.compile(self.encoder.frames) if compiled else self.encoder.frames
+
+    def forward(self, fbank: Tensor) -> Tensor:
+        """(batch, frames, mels) float32 → (batch, channels, T') float32."""
+        with tensor_float_32(self.precision == "tf32"):
+            frames: Tensor = self._frames(fbank.to(self.dtype)).float()
+        return frames
+
+
+def fold_batch_norms(encoder: SpeakerEncoder, num_mel_bins: int) -> int:
+    """Fold each batch normalisation that follows a convolution into it; returns how many were.
+
+    Of those that follow none, what can be worked out before is.
+
+    What follows what is seen in a forward pass: a normalisation whose input is the very tensor that a
+    convolution has put out. The result is compared with the encoder's own.
+
+    Raises:
+        ModelError: the folded encoder gives other frames.
+    """
+    sample = torch.randn(1, 200, num_mel_bins, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, pairs = _normalised_convolutions(encoder, sample)
+        for convolution, name in pairs:
+            norm = cast(_BatchNorm, encoder.get_submodule(name))
+            assert norm.running_mean is not None and norm.running_var is not None
+            convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                convolution.weight,
+                convolution.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
+            )
+            encoder.set_submodule(name, nn.Identity())
+        for name, module in list(encoder.named_modules()):
+            if isinstance(module, TimeMajorBatchNorm):
+                encoder.set_submodule(name, ScaleAndShift(module))
+        off = (encoder.frames(sample) - expected).abs().max() / expected.abs().max()
+    if not off <= _FOLD_TOLERANCE:
+        raise ModelError(f"{type(encoder).__name__} differs by {off:.1e} after folding its batch norms")
+    return len(pairs)
+
+
+def _normalised_convolutions(
+    encoder: SpeakerEncoder, sample: Tensor
+) -> tuple[Tensor, list[tuple[_Convolution, str]]]:
+    """The encoder's frames, and each convolution with the name of the normalisation that follows it."""
+    outputs: dict[int, tuple[Tensor, _Convolution]] = {}  # holds the tensors, so that no number comes twice
+    pairs: list[tuple[_Convolution, str]] = []
+
+    def note_output(module: nn.Module, _: object, output: Tensor) -> None:
+        outputs[id(output)] = (output, cast(_Convolution, module))
+
+    def note_input(name: str, given: Tensor) -> None:
+        if id(given) in outputs:
+            pairs.append((outputs[id(given)][1], name))
+
+    hooks = []
+    for name, module in encoder.named_modules():
+        if isinstance(module, _Convolution):
+            hooks.append(module.register_forward_hook(note_output))
+        elif isinstance(module, _BatchNorm):
+            hooks.append(
+                module.register_forward_pre_hook(lambda _, given, name=name: note_input(name, given[0]))
+            )
+    frames = encoder.frames(sample)
+    for hook in hooks:
+        hook.remove()
+    return frames, pairs
+
+
+@contextmanager
+def tensor_float_32(allowed: bool) -> Iterator[None]:
+    """Let NVIDIA GPUs round fp32 factors to 10 bits inside, or not; afterwards all is as before."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def best_precision(device: torch.device) -> Precision:
+    """bf16 where the device multiplies it natively, else fp32."""
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere and later
+    else:
+        native = bool(_CPU_BF16 & _cpu_flags())
+    return "bf16" if native else "fp32"
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuse what a device cannot do.
+
+    Raises:
+        ModelError: TF32 or fp16 on a CPU.
+    """
+    if device.type == "cpu" and precision in ("tf32", "fp16"):
+        raise ModelError(f"--precision {precision} needs a GPU; on the CPU use fp32 or bf16")
+
+
+def _cpu_flags() -> set[str]:
+    """What the processor says it can do; nothing where the system does not tell."""
+    file = Path("/proc/cpuinfo")
+    if not file.exists():
+        return set()
+    lines = (line for line in file.read_text().splitlines() if line.startswith("flags"))
+    return set(next(lines, "").partition(":")[2].split())

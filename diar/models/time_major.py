@@ -1,0 +1,58 @@
+"""Layers over time on (batch, T', channels).
+
+Their convolutions are matrix products of contiguous rows, which CPUs and GPUs multiply fastest in half
+precision (decision 042). Parameters have the names and shapes of torch's layers on (batch, channels, T').
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TimeMajorConv(nn.Conv1d):
+    """A convolution over time that keeps the frames: (batch, T', in_channels) → (batch, T', out_channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One matrix product of the frames that each output frame sees."""
+        kernel, dilation = self.kernel_size[0], self.dilation[0]
+        if kernel == 1:
+            return F.linear(x, self.weight.squeeze(-1), self.bias)
+        frames = x.shape[1]
+        side = (kernel - 1) // 2 * dilation
+        padded = F.pad(x, (0, 0, side, side))
+        seen = torch.cat([padded[:, k * dilation : k * dilation + frames] for k in range(kernel)], dim=-1)
+        return F.linear(seen, self.weight.transpose(1, 2).flatten(1), self.bias)
+
+
+class TimeMajorBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (batch, T', channels), always by the running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel scaled and shifted."""
+        scale, shift = self.scale_and_shift()
+        return torch.addcmul(shift, x, scale)
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What it does to each channel, two tensors (channels,)."""
+        assert self.running_mean is not None and self.running_var is not None
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return scale, self.bias - self.running_mean * scale
+
+
+class ScaleAndShift(nn.Module):
+    """What a batch normalisation does to (batch, T', channels), worked out in fp32 once and for all."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: TimeMajorBatchNorm) -> None:
+        super().__init__()
+        scale, shift = norm.scale_and_shift()
+        self.register_buffer("scale", scale.detach())
+        self.register_buffer("shift", shift.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        return torch.addcmul(self.shift, x, self.scale)
