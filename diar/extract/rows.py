@@ -77,6 +77,13 @@ class SlidingWindows:
             kept[clean.argmax()] = True
         return cls(spans[kept], active.take(kept), clean[kept], spare)
 
+    @classmethod
+    def none(cls) -> SlidingWindows:
+        """Of a chunk in which nobody speaks."""
+        nothing = np.empty((0, 2), np.int64)
+        counts = np.empty(0, np.int64)
+        return cls(nothing, IntervalLists(nothing, counts), counts, spare=True)
+
     def __len__(self) -> int:
         return len(self.spans)
 

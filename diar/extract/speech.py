@@ -99,7 +99,7 @@ class SpeechDetector:
         """Let the network look at chunks (batch, samples) on its device, without waiting for it."""
         batch, length = samples.shape
         if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
-            return Everywhere(batch, length)
+            return Known(ChunkSpeech.everywhere(batch, length))
         size = min(self.window, length)
         first = window_frames(length, size, self.step, self.geometry.step)
         probability, active = self._run(samples, first * self.geometry.step, size)
@@ -136,15 +136,14 @@ class Detection(ABC):
 
 
 @dataclass(frozen=True)
-class Everywhere(Detection):
-    """Nothing looks at the chunks: one person speaks all the time."""
+class Known(Detection):
+    """Nothing to wait for."""
 
-    batch: int
-    length: int  # samples
+    found: ChunkSpeech
 
     def speech(self) -> ChunkSpeech:
-        """All of it."""
-        return ChunkSpeech.everywhere(self.batch, self.length)
+        """What is known."""
+        return self.found
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from diar.extract.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.extract.speech import ChunkSpeech, Detection, Everywhere, SpeechDetector
+from diar.extract.speech import ChunkSpeech, Detection, Known, SpeechDetector
 from diar.extract.timing import StepTimer
 from diar.extract.transfer import HostCopy, to_device
 from diar.models.features import Fbank, cmn, num_frames
@@ -33,7 +33,7 @@ class StartedPass:
 
     chunks: Sequence[Chunk]
     detection: Detection
-    frames: torch.Tensor  # (batch, channels, T') of the trunk
+    frames: torch.Tensor | None  # (batch, channels, T') of the trunk; None where nobody speaks
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,15 @@ class TrackEmbedder:
         self.timer = StepTimer(counters or Counters(), device)
 
     def count_frames(self, samples: int) -> int:
-        """Fbank frames of so many samples."""
+        """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.
+
+        On a GPU a recording of one chunk loses up to a hundredth at its end (see `of_few_lengths`).
+        """
         fbank = self.fbank.settings
-        return num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
+        frames = num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
+        if self.device.type == "cuda" and samples < self.settings.length:
+            return of_few_lengths(frames)
+        return frames
 
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
         """Embed chunks with the same number of fbank frames in one forward pass."""
@@ -94,12 +100,19 @@ class TrackEmbedder:
 
     @torch.inference_mode()
     def start(self, chunks: Sequence[Chunk]) -> StartedPass:
-        """Launch detector and trunk for chunks with the same number of fbank frames."""
+        """Launch detector and trunk for chunks with the same number of fbank frames.
+
+        On the CPU, where there is no waiting for the detector, the trunk is left out if nobody speaks.
+        """
         samples = to_device(self._stack(chunks), self.device)
         with self.timer.step("segment"):
-            detection: Detection = Everywhere(*samples.shape)
+            detection: Detection = Known(ChunkSpeech.everywhere(*samples.shape))
             if self.detector is not None:
                 detection = self.detector.start(samples)
+            if self.device.type == "cpu":
+                detection = Known(detection.speech())
+        if isinstance(detection, Known) and not spoken_chunks(chunks, detection.found).any():
+            return StartedPass(chunks, detection, None)
         with self.timer.step("fbank"):
             features = cmn(self.fbank(samples))
         with self.timer.step("embed"):
@@ -109,14 +122,18 @@ class TrackEmbedder:
     @torch.inference_mode()
     def pool(self, started: StartedPass) -> PooledPass:
         """Wait for the detector and launch the pooling."""
-        chunks, frames = started.chunks, started.frames
+        chunks = started.chunks
         speech = started.detection.speech()
         with self.timer.host_step("rows"):
-            windows = [SlidingWindows.of(chunk, self.settings, speech, i) for i, chunk in enumerate(chunks)]
-            masks = self._masks(chunks, windows, speech, frames.shape[-1])
+            spoken = spoken_chunks(chunks, speech)
+            windows = [
+                SlidingWindows.of(chunk, self.settings, speech, i) if spoken[i] else SlidingWindows.none()
+                for i, chunk in enumerate(chunks)
+            ]
+            masks = self._masks(chunks, windows, speech)
+            masks[0][~spoken] = False
         with self.timer.step("embed"):
-            on_device = to_device(np.concatenate(masks, axis=1), self.device)
-            embeddings = HostCopy(self.encoder.pool(frames, on_device).float())
+            embeddings = self._pool(started.frames, np.concatenate(masks, axis=1))
         sizes = (masks[0].shape[1], masks[1].shape[1])
         return PooledPass(chunks, speech, windows, embeddings, sizes, masks[0].sum(axis=(1, 2)))
 
@@ -141,6 +158,12 @@ class TrackEmbedder:
                 for item, (chunk, windows) in enumerate(zip(pooled.chunks, pooled.windows, strict=True))
             ]
 
+    def _pool(self, frames: torch.Tensor | None, masks: np.ndarray) -> HostCopy:
+        """Embeddings (batch, tracks, D) of masks (batch, tracks, T')."""
+        if frames is None:
+            return HostCopy(torch.zeros(*masks.shape[:2], self.encoder.embedding_dim))
+        return HostCopy(self.encoder.pool(frames, to_device(masks, self.device)).float())
+
     def _stack(self, chunks: Sequence[Chunk]) -> np.ndarray:
         """(batch, samples) without what is less than an fbank frame, lest a chunk depend on its batch."""
         fbank = self.fbank.settings
@@ -152,10 +175,10 @@ class TrackEmbedder:
         chunks: Sequence[Chunk],
         windows: Sequence[SlidingWindows],
         speech: ChunkSpeech,
-        num_frames: int,
     ) -> list[np.ndarray]:
         """(batch, tracks, T') bool for each chunk's core, its local speakers and its sliding windows."""
         fbank = self.fbank.settings
+        num_frames = self.encoder.num_frames(self.count_frames(len(chunks[0].samples)))
         stride = fbank.frame_shift * self.encoder.frame_stride
         centres = np.arange(num_frames) * stride + fbank.frame_length / 2
         trunk = TrunkFrames(centres, stride / fbank.sample_rate)
@@ -165,3 +188,25 @@ class TrackEmbedder:
             local = local_speaker_masks(speech.local, trunk)
         sliding = sliding_masks(windows, speech, trunk)
         return [core_masks(cores, speech, trunk), local, sliding]
+
+
+def of_few_lengths(frames: int) -> int:
+    """Up to a hundredth fewer, so that recordings of similar lengths have as many.
+
+    A GPU takes as long for one short recording as for fifty, so they have to go together, and only equal
+    lengths do without padding. For each doubling of the length there are about 100 numbers.
+    """
+    step = 1 << max(0, (frames // 100).bit_length() - 1)
+    return frames // step * step
+
+
+def spoken_chunks(chunks: Sequence[Chunk], speech: ChunkSpeech) -> np.ndarray:
+    """(batch,) bool: the chunks that are worth embedding.
+
+    Those in which anybody may speak, and the first of each recording, since every recording has a vector.
+    """
+    spoken = speech.speech.any(axis=1) | np.array([chunk.index == 0 for chunk in chunks])
+    if speech.local is not None:
+        spoken |= speech.local.present.any(axis=(1, 2))
+    wanted: np.ndarray = spoken
+    return wanted

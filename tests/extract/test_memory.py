@@ -33,3 +33,30 @@ def test_holes_between_what_is_kept_are_given_back() -> None:
     if held < 100:
         pytest.skip("this C library gives memory back by itself")
     assert left < held / 4
+
+
+FAULTS = """
+import resource
+import numpy as np
+from diar.extract.memory import keep_freed_memory
+
+def faults() -> int:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(2_000_000)  # 16 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first = faults()
+keep_freed_memory()
+np.ones(2_000_000)
+print(first, faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_kept_memory_is_not_cleared_again_for_every_array() -> None:
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    if before < 1000:
+        pytest.skip("this C library keeps memory by itself")
+    assert after < before / 10

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from diar.extract.chunks import ChunkSettings, cut_chunks
+from diar.extract.progress import Counters
 from diar.extract.rows import RecordingEmbeddings, assemble
 from diar.extract.speech import SpeechDetector
 from diar.extract.tracks import TrackEmbedder
@@ -143,3 +144,42 @@ def test_without_a_network_every_window_is_speech(tiny_model_dir: Path, conversa
     np.testing.assert_allclose(made.tracks.clean_seconds, 1.0)
     assert all(len(row) == 0 for row in made.tracks.activity)
     assert (made.speech_seconds, made.overlap_seconds) == (len(conversation) / RATE, 0.0)
+
+
+def test_half_precision_keeps_vectors_and_rows(
+    campplus_dir: Path, detector: SpeechDetector, conversation: np.ndarray
+) -> None:
+    model, samples = open_model_dir(campplus_dir), conversation[: 16 * RATE]
+    exact = embed(TrackEmbedder(model, detector, SETTINGS, CPU), samples)
+    halved = embed(TrackEmbedder(model, detector, SETTINGS, CPU, precision="bf16"), samples)
+    np.testing.assert_array_equal(halved.tracks.start, exact.tracks.start)
+    cosine = (halved.tracks.embedding * exact.tracks.embedding).sum(axis=1)
+    assert np.median(cosine) >= 0.999
+    assert 0.995 <= cosine.min() < 1.0, "short local speakers lose most"
+    assert halved.embedding @ exact.embedding >= 0.999
+
+
+def test_chunks_without_speech_are_not_embedded(
+    campplus_dir: Path, detector: SpeechDetector, conversation: np.ndarray
+) -> None:
+    model = open_model_dir(campplus_dir)
+    quiet = 1e-4 * np.random.default_rng(0).standard_normal(64 * RATE).astype(np.float32)
+    samples = np.concatenate([conversation[: 20 * RATE], quiet, conversation[20 * RATE : 30 * RATE]])
+    counters = Counters()
+    embedder = TrackEmbedder(model, detector, SETTINGS, CPU, counters=counters)
+    passes = []
+    embedder.trunk.register_forward_hook(lambda *_: passes.append(1))
+    made = embed(embedder, samples)
+    assert (len(passes), len(list(cut_chunks([samples], SETTINGS)))) == (3, 4)
+    assert not ((made.tracks.start > 22) & (made.tracks.end < 83)).any()
+    assert (made.tracks.start > 84).any()
+    assert abs(np.linalg.norm(made.embedding) - 1) < 1e-5
+    assert counters.steps()["segment"] > 0 < counters.steps()["embed"]
+
+
+def test_a_recording_without_speech_still_has_a_vector(campplus_dir: Path, detector: SpeechDetector) -> None:
+    quiet = 1e-4 * np.random.default_rng(0).standard_normal(70 * RATE).astype(np.float32)
+    made = embed(TrackEmbedder(open_model_dir(campplus_dir), detector, SETTINGS, CPU), quiet)
+    assert made.speech_seconds == 0
+    assert len(made.tracks) == 1
+    assert abs(np.linalg.norm(made.embedding) - 1) < 1e-5

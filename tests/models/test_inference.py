@@ -1,0 +1,86 @@
+"""The trunk as it runs: folded, it gives the encoder's own frames."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from diar.models.encoder import ModelError, StatisticsEncoder
+from diar.models.foreign import ForeignEncoder
+from diar.models.inference import Trunk, check_precision, fold_batch_norms, tensor_float_32
+from diar.models.pooling import TSTP
+from tests.models.cases import build, features
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    "case", ["ResNet18", "SimAM_ResNet34_ASP", "CAMPPlus", "ECAPA_TDNN_c512", "ERes2Net34_Base"]
+)
+def test_folding_changes_no_frame_and_leaves_the_encoder_alone(case: str) -> None:
+    sample = features(case, 2, 250)
+    with torch.inference_mode():
+        encoder = build(case)
+        expected = encoder.frames(sample)
+        trunk = Trunk(encoder, 80).eval()
+        off = (trunk(sample) - expected).abs().max() / expected.abs().max()
+        assert off < 1e-5
+        assert torch.equal(encoder.frames(sample), expected)
+
+
+def test_norms_after_convolutions_are_gone() -> None:
+    encoder = build("ResNet18")
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
+    assert fold_batch_norms(encoder, 80) == norms == 20
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
+
+
+class Branching(StatisticsEncoder):
+    """Its convolution is also seen without the normalisation, so that folding would be wrong."""
+
+    frame_stride = 1
+    embedding_dim = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(80, 8, 1), nn.BatchNorm1d(8)
+        nn.init.constant_(self.norm.weight, 3.0)
+        self.set_pooling(TSTP(8))
+
+    def frames(self, fbank: Tensor) -> Tensor:
+        plain = self.conv(fbank.transpose(1, 2))
+        return plain + self.norm(plain)
+
+    def embed(self, statistics: Tensor) -> Tensor:
+        return statistics
+
+
+def test_a_fold_that_would_change_the_frames_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"Branching differs by .* after folding"):
+        Trunk(Branching().eval().requires_grad_(False), 80)
+
+
+class Whole(nn.Module):
+    def forward(self, fbank: Tensor) -> Tensor:
+        return fbank.mean(dim=1)
+
+
+def test_a_network_that_cannot_be_split_runs_as_it_is_and_only_in_fp32() -> None:
+    encoder = ForeignEncoder(Whole(), 80)
+    sample = torch.randn(1, 50, 80)
+    assert torch.equal(Trunk(encoder, 80)(sample), encoder.frames(sample))
+    with pytest.raises(ModelError, match="--precision fp32"):
+        Trunk(encoder, 80, "bf16")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "fp16"])
+def test_what_a_cpu_cannot_do_is_refused(precision: str) -> None:
+    with pytest.raises(ModelError, match=f"--precision {precision} needs a GPU"):
+        check_precision(precision, CPU)
+    check_precision("bf16", CPU)
+
+
+def test_tf32_is_allowed_inside_and_as_it_was_afterwards() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with tensor_float_32(not before[0]):
+        assert torch.backends.cuda.matmul.allow_tf32 is not before[0]
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
