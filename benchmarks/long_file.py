@@ -1,0 +1,85 @@
+"""Two recordings of a day, WAV and MP3, through both stages: time, and memory of each process as it goes.
+
+    python benchmarks/long_file.py                                  # 24 hours each, of speech-like noise
+    python benchmarks/long_file.py --hours 2 --speech ../shared/data/ami --keep /tmp/day
+
+The day is made of the recordings in --speech (any audio files), one after the other, again and again; without
+it, of noise with the pauses and levels of speech. Two workers take a recording each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from measure import measure
+from sample_audio import RATE, SUFFIXES, speech_like
+
+from diar.archive.decode import decode
+from diar.archive.listing import list_recordings
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--kinds", nargs="+", choices=SUFFIXES, default=["wav", "mp3"])
+    parser.add_argument("--speech", type=Path, help="folder of recordings to make the day of")
+    parser.add_argument("--keep", type=Path, help="work here and keep it, in place of a temporary folder")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="for stage 1")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        audio = folder / "audio"
+        if not audio.exists():
+            make_day(audio, options.kinds, options.hours, options.speech)
+        fixed = ("--workers", len(options.kinds), "--threads", 1)
+        arguments = ("--input_dir", audio, "--output_dir", folder / "embeddings", *fixed, *options.options)
+        rows = [("stage 1", measure("extract_embeddings_multigpu.py", *arguments))]
+        arguments = ("--embeddings_dir", folder / "embeddings", "--output_dir", folder / "result")
+        rows.append(("stage 2, turns", measure("detect_boundaries.py", "--task", "turns", *arguments)))
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    print(f"\n{' and '.join(options.kinds)} of {options.hours} h, {machine}\n")
+    print("| step | seconds | × real time, all together | peak MiB, one process | exit code |")
+    print("|---|---|---|---|---|")
+    for step, measured in rows:
+        speed = 3600 * options.hours * len(options.kinds) / measured.seconds
+        peak = measured.peak_process / 2**20
+        print(f"| {step} | {measured.seconds:.0f} | {speed:.0f} | {peak:.0f} | {measured.returncode} |")
+
+
+def make_day(folder: Path, kinds: list[str], hours: float, speech: Path | None) -> None:
+    """One file of each kind; RF64 where a WAV exceeds 4 GB."""
+    folder.mkdir(parents=True)
+    for kind in kinds:
+        container, subtype = SUFFIXES[kind]
+        container = "RF64" if kind == "wav" else container
+        missing = round(hours * 3600 * RATE)
+        with sf.SoundFile(folder / f"day.{kind}", "w", RATE, 1, subtype, format=container) as file:
+            for samples in pieces(speech):
+                file.write(samples[:missing])
+                missing -= min(missing, len(samples))
+                if not missing:
+                    break
+
+
+def pieces(speech: Path | None) -> Iterator[np.ndarray]:
+    """Stretches of audio without end."""
+    if speech is None:
+        minutes = [speech_like(60.0, seed) for seed in range(10)]
+    else:
+        minutes = [decode(recording, RATE).samples for recording in list_recordings(str(speech)).recordings]
+    while True:
+        yield from minutes
+
+
+if __name__ == "__main__":
+    main()

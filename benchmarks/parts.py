@@ -1,0 +1,223 @@
+"""Each step of stage 1 alone, in one process: how fast it is, and how near to what the machine can do.
+
+    python benchmarks/parts.py
+    python benchmarks/parts.py --threads 2 --model_dir MODEL --json parts.json
+
+The limit of the networks is their arithmetic: floating-point operations a second of audio over the rate that
+a matrix product of the same precision reaches here. Decoding has none that is easily told; it is measured
+with 1 thread, 2 threads and 2 processes, which tells what to decode with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from sample_audio import RATE, SUFFIXES, speech_like, write_archive
+from torch.utils.flop_counter import FlopCounterMode
+
+from diar.archive.decode import open_audio
+from diar.archive.recording import Recording
+from diar.extract.chunks import ChunkSettings, cut_chunks
+from diar.extract.memory import keep_freed_memory
+from diar.extract.rows import assemble
+from diar.extract.run import DEFAULT_MODEL
+from diar.extract.speech import SpeechDetector
+from diar.extract.tracks import TrackEmbedder
+from diar.models import hub
+from diar.models.features import Fbank, cmn
+from diar.models.inference import Trunk
+from diar.models.segmentation import open_segmentation
+from diar.models.wespeaker import open_model_dir
+from diar.store.layout import Layout
+from diar.store.schema import RecordingRow
+from diar.store.writer import Writer
+
+CHUNK = 32.0  # seconds, with context
+Row = dict[str, object]
+
+
+def main() -> None:
+    """Print two tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--decode_seconds", type=float, default=600.0, help="length of a decoded file")
+    parser.add_argument("--model_dir", type=Path, help="default: the default encoder")
+    parser.add_argument("--segmentation_dir", type=Path, help="default: the default segmentation model")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}, {options.threads} threads, torch {torch.__version__}\n")
+    rows = decode_rows(options.decode_seconds, options.repeats)
+    print_table(rows, ["decoding", "1 thread", "2 threads", "2 processes"])
+    networks = network_rows(options)
+    print_table(
+        networks, ["step", "× real time", "ms a chunk of 32 s", "GFLOP a chunk", "share of the limit"]
+    )
+    if options.json:
+        options.json.write_text(json.dumps({"decode": rows, "steps": networks}, indent=2))
+
+
+def decode_rows(seconds: float, repeats: int) -> list[Row]:
+    """× real time of decoding to mono float32 at 16 kHz, all workers together."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for kind in SUFFIXES:
+            folder = Path(temporary) / kind
+            write_archive(folder, kind, seconds, files=2, distinct=1)
+            files = sorted(map(str, folder.iterdir()))
+            row: Row = {"decoding": kind}
+            for name, pool, share in (
+                ("1 thread", ThreadPoolExecutor(1), files[:1]),
+                ("2 threads", ThreadPoolExecutor(2), files),
+                ("2 processes", ProcessPoolExecutor(2), files),
+            ):
+                row[name] = round(
+                    len(share) * seconds / median_time(lambda p=pool, s=share: decode_all(p, s), repeats)
+                )
+                pool.shutdown()
+            rows.append(row)
+    return rows
+
+
+def decode_all(pool: Executor, files: list[str]) -> None:
+    list(pool.map(decode_file, files))
+
+
+def decode_file(path: str) -> int:
+    """Samples of a file."""
+    with open_audio(Recording(path, path, Path(path).stat().st_size, 0.0), RATE, "mix") as audio:
+        return sum(len(block) for block in audio)
+
+
+@torch.inference_mode()
+def network_rows(options: argparse.Namespace) -> list[Row]:
+    """Each step on one chunk."""
+    model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_MODEL))
+    segmentation = open_segmentation(options.segmentation_dir or hub.resolve("segmentation-3.0"))
+    cpu = torch.device("cpu")
+    detector = SpeechDetector(segmentation, cpu, step=5.0, silence_margin=2.0)
+    settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)
+    chunk = next(cut_chunks([speech_like(CHUNK)], settings))
+    samples = torch.from_numpy(chunk.samples)[None]
+    fbank = Fbank(model.fbank).eval()
+    features = cmn(fbank(samples))
+    rows = [
+        measure("fbank", lambda: cmn(fbank(samples)), options.repeats),
+        measure(
+            "segmentation",
+            lambda: detector.detect(samples),
+            options.repeats,
+            lambda: segmentation_flops(detector, samples),
+        ),
+    ]
+    for precision in ("fp32", "bf16"):
+        trunk = Trunk(model.encoder, model.fbank.num_mel_bins, precision).eval()
+        rows.append(
+            measure(f"trunk, {precision}", lambda t=trunk: t(features), options.repeats,
+                    lambda: count_flops(lambda: model.encoder.frames(features)), trunk.dtype)
+        )  # fmt: skip
+    embedder = TrackEmbedder(model, detector, settings, cpu)
+    started = embedder.start([chunk])
+    pooled = embedder.pool(started)
+    made = embedder.finish(pooled)
+    rows.append(measure("masks and pooling", lambda: embedder.pool(started), options.repeats))
+    rows.append(measure("rows", lambda: assemble(embedder.finish(pooled), RATE), options.repeats))
+    with tempfile.TemporaryDirectory() as temporary:
+        writer = Writer(Layout(temporary), model.encoder.embedding_dim, {"fingerprint": "benchmark"})
+        tracks = assemble(made, RATE).tracks
+        rows.append(
+            measure(
+                "write", lambda: writer.write_tracks(RecordingRow("a.wav", "a.wav"), tracks), options.repeats
+            )
+        )
+    return rows
+
+
+def measure(
+    name: str,
+    action: Callable[[], object],
+    repeats: int,
+    flops: Callable[[], float] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Row:
+    """A row of the table; the limit is that of a matrix product in `dtype`."""
+    seconds = median_time(action, repeats)
+    row: Row = {
+        "step": name,
+        "× real time": round(CHUNK / seconds),
+        "ms a chunk of 32 s": round(1e3 * seconds, 1),
+    }
+    if flops is not None:
+        operations = flops()
+        row["GFLOP a chunk"] = round(operations / 1e9, 1)
+        row["share of the limit"] = f"{operations / seconds / matrix_rate(dtype, repeats):.0%}"
+    return row
+
+
+def median_time(action: Callable[[], object], repeats: int) -> float:
+    """Seconds, without the first call."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def matrix_rate(dtype: torch.dtype, repeats: int, size: int = 1024) -> float:
+    """Floating-point operations a second of the faster of torch's two matrix products."""
+    one = torch.randn(size, size).to(dtype)
+    seconds = [median_time(lambda: one @ one, repeats)]
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        product = torch.ops.mkldnn._linear_pointwise
+        seconds.append(median_time(lambda: product(one, one, None, "none", [], ""), repeats))
+    return 2 * size**3 / min(seconds)
+
+
+def count_flops(action: Callable[[], object]) -> float:
+    """Of convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return float(counter.get_total_flops())
+
+
+def segmentation_flops(detector: SpeechDetector, samples: torch.Tensor) -> float:
+    """Of all windows of a chunk; torch does not count those of LSTMs."""
+    window = samples[:, : detector.window]
+    lstm = detector.network.lstm
+    inputs = [lstm.input_size, *[2 * lstm.hidden_size] * (lstm.num_layers - 1)]
+    frames = detector.network.num_frames(window.shape[1])
+    recurrent = sum(2 * 2 * 4 * lstm.hidden_size * (size + lstm.hidden_size) for size in inputs) * frames
+    found = detector.detect(samples).local
+    assert found is not None
+    return len(found.starts) * (
+        count_flops(lambda: detector.network.sincnet(window.unsqueeze(1))) + recurrent
+    )
+
+
+def print_table(rows: list[Row], columns: list[str]) -> None:
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(str(row.get(column, "")) for column in columns) + " |")
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Audio in, RTTM out: ours beside the peers on the same machine, in turns, with DER beside speed.
+
+    python benchmarks/throughput.py --shared ../shared
+    python benchmarks/throughput.py --senko ENV/bin/python --pyannote ENV2/bin/python --sets AMI default
+
+Ours are the real commands with their defaults: stage 1, then stage 2 with --task turns. A peer is run by its
+script in `bench/` of the shared folder, by an interpreter that has it (`pip install senko==0.2.2`; for
+pyannote see run_pyannote.py). Rounds alternate (A B C A B C), so that what else the machine does hits all
+alike; medians and their ratios are printed.
+
+The peers' scripts time their pipelines without imports and model loading. So for us two figures are printed:
+"commands" is the wall clock of both commands from start to end; "pipeline" leaves out stage 1 up to its first
+claim (imports, models, listing), but not the start of stage 2. Ratios are those of "pipeline".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diarization import ROOT, SETS, call
+
+NAMES = dict(zip(("AMI", "default", "seed5"), SETS, strict=True))
+Runner = Callable[[Path, Path], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One set: its audio, its references, and how long it is."""
+
+    name: str
+    folder: Path
+    seconds: float
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--senko", type=Path, help="python that has senko")
+    parser.add_argument("--pyannote", type=Path, help="python that has pyannote.audio")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--sets", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="for stage 1")
+    options = parser.parse_args()
+    runners: dict[str, Runner] = {"diar": lambda audio, out: run_ours(audio, out, options.options)}
+    for name in ("senko", "pyannote"):
+        python = getattr(options, name)
+        if python is not None:
+            script = options.shared / "bench" / f"run_{name}.py"
+            runners[name] = lambda audio, out, p=python, s=script: run_peer(p, s, audio, out)
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}, rounds: {options.rounds}"
+    )
+    print("\n| set | system | × real time, pipeline | × real time, commands | ours / theirs | DER % |")
+    print("|---|---|---|---|---|---|")
+    figures = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in options.sets:
+            data = prepare(options.shared, name, Path(temporary))
+            runs = compare(data, runners, options.rounds, Path(temporary) / f"{name}-out")
+            figures[name] = runs
+            print_rows(data, runs)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+def prepare(shared: Path, name: str, work: Path) -> Data:
+    """The set's audio as WAV beside its RTTM."""
+    make = SETS[NAMES[name]][0]
+    folder = shared / "data" / "ami" if make is None else work / name
+    if make is not None:
+        call(shared / "tools" / "simulate_conversations.py", folder, *make.split())
+    import soundfile as sf
+
+    return Data(name, folder, sum(sf.info(file).duration for file in folder.glob("*.wav")))
+
+
+def compare(
+    data: Data, runners: dict[str, Runner], rounds: int, out: Path
+) -> dict[str, list[dict[str, float]]]:
+    """Figures of each system's runs, by system."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in runners}
+    for number in range(rounds):
+        for name, runner in runners.items():
+            result = out / f"{name}-{number}"
+            figures = runner(data.folder, result)
+            speed = {key: data.seconds / value for key, value in figures.items()}
+            runs[name].append({**speed, "der": error_rate(data.folder, result)})
+    return runs
+
+
+def run_ours(audio: Path, out: Path, options: list[str]) -> dict[str, float]:
+    """Seconds of both commands, and without stage 1's start-up."""
+    embeddings, result = out.with_suffix(".embeddings"), out
+    start = time.perf_counter()
+    call(ROOT / "extract_embeddings_multigpu.py", "--input_dir", audio, "--output_dir", embeddings, *options)
+    between = time.perf_counter()
+    fixed = ("--embeddings_dir", embeddings, "--output_dir", result)
+    call(ROOT / "detect_boundaries.py", "--task", "turns", *fixed)
+    end = time.perf_counter()
+    run = json.loads((embeddings / "extraction_stats.json").read_text())["this_run"]
+    return {"pipeline": run["working_seconds"] + end - between, "commands": end - start}
+
+
+def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, float]:
+    """Seconds that the script says, and of the whole command."""
+    start = time.perf_counter()
+    done = subprocess.run([python, script, audio, out], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    said = re.search(r"s of audio in ([0-9.]+) s", done.stdout)
+    if done.returncode or said is None:
+        sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
+    return {"pipeline": float(said[1]), "commands": seconds}
+
+
+def error_rate(reference: Path, hypothesis: Path) -> float:
+    """DER in percent, pooled: collar 0, overlap scored, whole recordings."""
+    score = call("-m", "diar", "score", "der", "--json", "--reference", reference, "--hypothesis", hypothesis)
+    return 100 * float(json.loads(score)["pooled"]["der"])
+
+
+def print_rows(data: Data, runs: dict[str, list[dict[str, float]]]) -> None:
+    ours = statistics.median(run["pipeline"] for run in runs["diar"])
+    for name, found in runs.items():
+        pipeline, commands = ([run[key] for run in found] for key in ("pipeline", "commands"))
+        speed = statistics.median(pipeline)
+        ratio = "" if name == "diar" else f"{ours / speed:.1f}"
+        spread = f"{speed:.1f} ({min(pipeline):.1f}–{max(pipeline):.1f})"
+        der = statistics.median(run["der"] for run in found)
+        shown = [
+            f"{data.name} ({data.seconds / 60:.0f} min)",
+            name,
+            spread,
+            f"{statistics.median(commands):.1f}",
+        ]
+        print("| " + " | ".join([*shown, ratio, f"{der:.1f}"]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
