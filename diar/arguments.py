@@ -36,7 +36,7 @@ def parse_arguments(
         SystemExit: `--help` (0) or flags that argparse refuses (2).
     """
     parser = _build_parser(config_class, prog, description, epilog)
-    flags = vars(parser.parse_args([_underscored(argument) for argument in arguments]))
+    flags = vars(parser.parse_args([underscored(argument) for argument in arguments]))
     yaml_file = flags.pop("config", None)
     sources = {
         "YAML": _read_yaml(config_class, yaml_file) if yaml_file else {},
@@ -84,7 +84,7 @@ def _build_parser(
     return parser
 
 
-def _underscored(argument: str) -> str:
+def underscored(argument: str) -> str:
     """`--input-dir=a-b` → `--input_dir=a-b`, so that both spellings of a flag work."""
     if not argument.startswith("--"):
         return argument

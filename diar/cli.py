@@ -15,6 +15,7 @@ _COMMANDS = """\
 commands:
   extract            stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)
   detect             stage 2: embeddings to speaker folders (detect_boundaries.py)
+  plan               hours, GPUs, cost and disk of an extraction, before it starts
   status             how far an extraction is, and what failed
   score boundaries   a stage 2 result against a truth
   score der          who spoke when against a reference: DER, JER
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "extract": _extract,
         "detect": _detect,
+        "plan": _plan,
         "status": _status,
         "score": _score,
         "models": _models,
@@ -63,6 +65,12 @@ def _detect(arguments: list[str]) -> int:
     from diar.detect.command import main as detect
 
     return detect(arguments)
+
+
+def _plan(arguments: list[str]) -> int:
+    from diar.extract.cost_command import main as plan
+
+    return plan(arguments)
 
 
 @report_errors

@@ -84,6 +84,9 @@ class ExtractConfig(CommandConfig):
 
     overwrite: bool = option(False, "run", "remove an earlier extraction in output_dir and start again")
     retry_failed: bool = option(False, "run", "try the recordings again that failed in earlier runs")
+    profile: bool = option(
+        False, "run", "trace some forward passes to OUT/_extraction/profile (open in ui.perfetto.dev)"
+    )
     dry_run: bool = option(False, "run", "print what would be done (files, hours, shards, disk), do nothing")
 
     @field_validator("gpus", mode="before")

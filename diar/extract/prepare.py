@@ -213,7 +213,7 @@ def remove_extraction(layout: Layout) -> None:
     if storage.exists(layout.plan):
         for recording_id in _planned_ids(layout):
             storage.remove(layout.tracks(recording_id))
-    for folder in (layout.shards, storage.join(layout.private, "progress")):
+    for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
     for url in (layout.statistics, layout.plan, layout.config):

@@ -8,8 +8,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from diar.archive import storage
+from diar.extract.split import describe_loop, loop_shares
 from diar.store.layout import Layout
 
 T = TypeVar("T")
@@ -36,6 +37,9 @@ class Counters:
     The loop that feeds the device computes, waits for decoded audio or waits for writes. The steps are
     counted wherever they run: decoding and writing in several threads at once, so that all steps together may
     take longer than the run.
+
+    Attributes:
+        annotate: makes a context in which each timed step runs; a profiler names the steps by it.
     """
 
     files: int = 0
@@ -44,6 +48,7 @@ class Counters:
     skipped_files: int = 0  # published by an interrupted run
     skipped_bytes: int = 0
     audio_seconds: float = 0.0  # embedded so far, also of recordings that are not finished
+    working_seconds: float = 0.0  # from the first claim to the last write
     compute_seconds: float = 0.0
     decode_wait_seconds: float = 0.0
     write_wait_seconds: float = 0.0
@@ -54,22 +59,47 @@ class Counters:
     rows_step: float = 0.0
     write_step: float = 0.0
 
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> Counters:
+        """The counters among `figures`, such as those of a rank in `extraction_stats.json`.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        return cls(**{field.name: figures[field.name] for field in fields(cls)})
+
     def __post_init__(self) -> None:
         self._lock = threading.Lock()  # steps run in several threads
+        self._running: dict[object, tuple[str, float]] = {}  # what is being timed: counter, start
+        self.annotate: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:
         """Add the time spent inside to the counter `name`."""
+        timed = object()
         start = time.perf_counter()
+        with self._lock:
+            self._running[timed] = name, start
         try:
-            yield
+            with self.annotate(name):
+                yield
         finally:
-            self.add(name, time.perf_counter() - start)
+            with self._lock:
+                del self._running[timed]
+                setattr(self, name, getattr(self, name) + time.perf_counter() - start)
 
     def add(self, name: str, amount: float) -> None:
         """Add to a counter, from any thread."""
         with self._lock:
             setattr(self, name, getattr(self, name) + amount)
+
+    def snapshot(self) -> dict[str, float]:
+        """All counters by name as of now, so with what is being timed at this moment."""
+        with self._lock:
+            now, counted = time.perf_counter(), asdict(self)
+            for name, start in self._running.values():
+                counted[name] += now - start
+        return counted
 
     def steps(self) -> dict[str, float]:
         """Seconds by step: decode, fbank, segment, embed, rows, write."""
@@ -88,6 +118,9 @@ class Counters:
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counters)))
+
+    def __sub__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(Counters)))
 
 
 @dataclass(frozen=True)
@@ -150,7 +183,7 @@ class ProgressReporter:
             self._tick()
 
     def _tick(self) -> None:
-        record = {**self._identity, "updated": time.time(), "counters": asdict(self._counters)}
+        record = {**self._identity, "updated": time.time(), "counters": self._counters.snapshot()}
         try:
             storage.write_bytes_atomic(self._layout.progress(self._rank), json.dumps(record).encode())
             if self._display:
@@ -178,37 +211,51 @@ def sum_counters(records: list[dict[str, Any]]) -> Counters:
 
 
 class Display:
-    """One line about the whole job: a bar on a terminal, else a plain line now and then."""
+    """The whole job: on a terminal a bar and below it where the time goes, else a plain line now and then."""
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
         self._start = self._last_line = time.monotonic()
-        self._bar: tqdm | None = None
+        self._lines: tuple[tqdm, tqdm] | None = None
         if sys.stderr.isatty():
             layout = "{percentage:3.0f}%|{bar:20}| {desc}"
-            self._bar = tqdm(total=totals.bytes or 1, initial=totals.bytes_before, bar_format=layout)
+            bar = tqdm(total=totals.bytes or 1, initial=totals.bytes_before, bar_format=layout, position=0)
+            self._lines = bar, tqdm(total=0, bar_format="{desc}", position=1)
 
     def show(self, done: Counters) -> None:
         """Update the bar, or print a line if the last one is old enough."""
-        if self._bar is not None:
-            self._bar.n = min(self._totals.bytes_before + done.skipped_bytes + done.bytes, self._totals.bytes)
-            self._bar.set_description_str(self.describe(done))
+        elapsed = time.monotonic() - self._start
+        if self._lines is not None:
+            bar, below = self._lines
+            bar.n = min(self._totals.bytes_before + done.skipped_bytes + done.bytes, self._totals.bytes)
+            bar.set_description_str(_describe_amounts(self._totals, done, elapsed))
+            below.set_description_str(f"     {_describe_time(done)}")
         elif time.monotonic() - self._last_line >= _PLAIN_INTERVAL:
             self._last_line = time.monotonic()
-            print(self.describe(done), file=sys.stderr, flush=True)
+            print(describe(self._totals, done, elapsed), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the last state of the bar on the screen."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def describe(self, done: Counters) -> str:
-        """`1 234/20 000 files · 12.3 h audio · 85 × real time · ETA 0:03:12 · 2 failed`."""
-        return describe(self._totals, done, time.monotonic() - self._start)
+        """Leave the last state on the screen."""
+        for line in self._lines or ():
+            line.close()
 
 
 def describe(totals: Totals, done: Counters, elapsed: float) -> str:
-    """A sentence about a running job; `elapsed` in seconds."""
+    """A line about a running job.
+
+    `1,234/20,000 files · 12.30 h audio · 85 × real time · ETA 0:03:12 · 2 failed · computing 93 %, waiting
+    for decode 5 %, for writes 2 %`.
+
+    Args:
+        totals: of the job.
+        done: by all ranks in this run.
+        elapsed: seconds since it started to work.
+    """
+    parts = _describe_amounts(totals, done, elapsed), _describe_time(done)
+    return " · ".join(part for part in parts if part)
+
+
+def _describe_amounts(totals: Totals, done: Counters, elapsed: float) -> str:
     parts = [
         f"{totals.files_before + done.skipped_files + done.files:,}/{totals.files:,} files",
         f"{done.audio_seconds / 3600:.2f} h audio",
@@ -217,6 +264,10 @@ def describe(totals: Totals, done: Counters, elapsed: float) -> str:
         f"{done.failed} failed",
     ]
     return " · ".join(parts)
+
+
+def _describe_time(done: Counters) -> str:
+    return describe_loop(loop_shares(asdict(done))) if done.working_seconds else ""
 
 
 def _eta(totals: Totals, done: Counters, elapsed: float) -> str:

@@ -26,6 +26,7 @@ from diar.extract.lock import exclusive
 from diar.extract.memory import keep_freed_memory
 from diar.extract.plan import claim_order, shard_recordings
 from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
+from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
@@ -107,11 +108,12 @@ class Rank:
                 model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
             )
             writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
-            worker = self._agree(lambda: self._worker(models, settings, device, writer))
+            profiler = Profiler(self.config.profile, self.layout, self.rank, device, self.counters)
+            worker = self._agree(lambda: self._worker(models, settings, device, writer, profiler))
             reporter = ProgressReporter(
                 self.layout, run_id, self.rank, self.world_size, totals, self.counters
             )
-            with reporter:
+            with reporter, profiler:
                 self._agree(lambda: self._work(worker, order))
                 ranks = self._gather(self._report(device, time.time() - start))
             return self._broadcast(lambda: self._finish(ranks, metadata))
@@ -128,7 +130,12 @@ class Rank:
         return device, open_models(self.config)
 
     def _worker(
-        self, models: Models, settings: ChunkSettings, device: torch.device, writer: Writer
+        self,
+        models: Models,
+        settings: ChunkSettings,
+        device: torch.device,
+        writer: Writer,
+        profiler: Profiler,
     ) -> ShardWorker:
         config, detector = self.config, None
         if models.segmentation is not None:
@@ -150,6 +157,7 @@ class Rank:
             embedder,
             writer,
             self.counters,
+            profiler,
             batch_seconds=sizes.batch_seconds(config, embedder, ranks_on_device=1),
             decode_threads=sizes.decode_threads(config, device, self.local_world_size),
         )
@@ -167,7 +175,8 @@ class Rank:
     def _work(self, worker: ShardWorker, order: list[int]) -> None:
         """Do claimed shards; an error here lets the other ranks stop after the shard that they are at."""
         try:
-            worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._claims(order))
+            with self.counters.timing("working_seconds"):
+                worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._claims(order))
         except _MENDABLE as error:
             print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
             self.store.set("failed", str(self.rank))

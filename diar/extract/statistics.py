@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ import torch
 
 import diar
 from diar.archive import storage
+from diar.extract.progress import Counters
+from diar.extract.split import describe_loop, find_bound, loop_shares, remedy
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows
 from diar.store.schema import OK
 
 _LISTED_FAILURES = 10
+_NOTED_IDLE = 0.1  # share of the working time; less is the usual end of a run
 
 
 def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -37,8 +41,6 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
     rows = finished_rows(layout, columns)
     status = rows["status"].to_pylist()
     failed = {kind: count for kind, count in Counter(status).most_common() if kind != OK}
-    seconds = max(rank["seconds"] for rank in ranks)
-    audio = sum(rank["audio_seconds"] for rank in ranks)
     statistics = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "recordings": {
@@ -50,14 +52,7 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
         },
         "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
         "tracks": int(np.sum(rows["tracks"].to_numpy())),
-        "this_run": {
-            "seconds": seconds,
-            "recordings": sum(rank["files"] for rank in ranks),
-            "already_published": sum(rank["skipped_files"] for rank in ranks),
-            "audio_seconds": audio,
-            "times_real_time": audio / max(seconds, 1e-9),
-            "ranks": ranks,
-        },
+        "this_run": summarise_ranks(ranks),
         "model": {key: metadata[key] for key in ("model", "model_sha256", "architecture", "fingerprint")},
         "versions": {
             "diar": diar.__version__,
@@ -70,6 +65,39 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
     return statistics
 
 
+def summarise_ranks(ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """`this_run` of the statistics (docs/on-disk.md), from what each rank reports of itself."""
+    counters = [Counters.of(rank) for rank in ranks]
+    total = sum(counters, Counters())
+    seconds = max(rank["seconds"] for rank in ranks)
+    working = max(counted.working_seconds for counted in counters)
+    startup = max(0.0, seconds - working)
+    return {
+        "seconds": seconds,
+        "startup_seconds": startup,
+        "working_seconds": working,
+        "recordings": total.files,
+        "already_published": total.skipped_files,
+        "audio_seconds": total.audio_seconds,
+        "times_real_time": total.audio_seconds / max(seconds, 1e-9),
+        "idle_share": 1 - total.working_seconds / (working * len(ranks)) if working else 0.0,
+        **_split(total, startup * len(ranks)),
+        "ranks": [
+            {**rank, **_split(counted, startup)} for rank, counted in zip(ranks, counters, strict=True)
+        ],
+    }
+
+
+def _split(counters: Counters, startup: float) -> dict[str, Any]:
+    """Where the time of a rank, or of all together, went."""
+    figures = asdict(counters)
+    return {
+        "steps": counters.steps(),
+        "loop": loop_shares(figures),
+        "bound_by": find_bound(figures, startup),
+    }
+
+
 def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
     """Say what was done, and name the first failures."""
     recordings, run = statistics["recordings"], statistics["this_run"]
@@ -80,6 +108,7 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
         f"({run['times_real_time']:.0f} × real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
         file=sys.stderr,
     )
+    print(f"time: {_describe_time(run)}", file=sys.stderr)
     failed = failures(layout)
     for row in failed[:_LISTED_FAILURES]:
         print(f"  {row['status']}: {row['recording_id']}: {row['error']}", file=sys.stderr)
@@ -88,3 +117,11 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
             f"  … and {len(failed) - _LISTED_FAILURES} more: diar status {layout.root} --failures",
             file=sys.stderr,
         )
+
+
+def _describe_time(run: dict[str, Any]) -> str:
+    """What took the time, and what to do about it."""
+    text = f"start-up {run['startup_seconds']:.1f} s; then {describe_loop(run['loop'])}"
+    if run["idle_share"] >= _NOTED_IDLE:
+        text += f"; workers that were done early waited {run['idle_share']:.0%} of it".replace("%", " %")
+    return f"{text}; bound by {run['bound_by']}: {remedy(run['bound_by'])}"

@@ -10,6 +10,7 @@ from typing import Any
 from diar.archive import storage
 from diar.extract.lock import is_locked
 from diar.extract.progress import Totals, describe, read_ranks, sum_counters
+from diar.extract.split import describe_loop, loop_shares
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows, read_config
 
@@ -56,10 +57,9 @@ def _print_running(ranks: list[dict[str, Any]]) -> None:
     for rank in ranks:
         age = time.time() - rank["updated"]
         counters = rank["counters"]
+        told = f"{counters['files']:,} files, {describe_loop(loop_shares(counters))}"
         state = "" if age < _ALIVE_SECONDS else f", silent for {age:.0f} s"
-        print(
-            f"  rank {rank['rank']} on {rank['host']} (pid {rank['pid']}): {counters['files']:,} files{state}"
-        )
+        print(f"  rank {rank['rank']} on {rank['host']} (pid {rank['pid']}): {told}{state}")
 
 
 def _print_speed(layout: Layout) -> None:
@@ -71,3 +71,5 @@ def _print_speed(layout: Layout) -> None:
         f"finished {statistics['finished']}: {statistics['audio_hours']:.2f} h of audio; last run "
         f"{run['times_real_time']:.0f} × real time on {len(run['ranks'])} × {run['ranks'][0]['device']}"
     )
+    if "loop" in run:  # extractions of diar 0.1.0 do not tell
+        print(f"{describe_loop(run['loop'])}; bound by {run['bound_by']}")

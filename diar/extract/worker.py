@@ -15,7 +15,8 @@ from diar.config import ExtractConfig
 from diar.extract.chunks import ChunkSettings
 from diar.extract.decoding import ChunkReader, DecodedChunk, DecodedRecording
 from diar.extract.memory import return_free_memory
-from diar.extract.passes import Batches, Embedded, Key, PassPipeline
+from diar.extract.passes import Batch, Batches, Embedded, Key, PassPipeline
+from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters
 from diar.extract.rows import ChunkEmbeddings, assemble
 from diar.extract.tracks import TrackEmbedder
@@ -70,6 +71,7 @@ class ShardWorker:
         embedder: the model on this rank's device.
         writer: of this extraction.
         counters: updated as the work goes on.
+        profiler: told of every forward pass.
         batch_seconds: seconds of audio in a forward pass.
         decode_threads: recordings decoded at the same time.
     """
@@ -81,6 +83,7 @@ class ShardWorker:
         embedder: TrackEmbedder,
         writer: Writer,
         counters: Counters,
+        profiler: Profiler,
         *,
         batch_seconds: float,
         decode_threads: int,
@@ -89,6 +92,7 @@ class ShardWorker:
         self._settings = settings
         self._writer = writer
         self._counters = counters
+        self._profiler = profiler
         self._decode_threads = decode_threads
         self._batches = Batches(embedder.count_frames, round(batch_seconds * settings.rate))
         self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
@@ -150,17 +154,20 @@ class ShardWorker:
                 yield from self._completed([item.key])
                 continue
             for batch in self._batches.add(item.key, item.chunk):
-                with self._counters.timing("compute_seconds"):
-                    ready = self._pipeline.push(batch)
-                yield from self._take_in(ready)
+                yield from self._take_in(self._push(batch))
             self._note_share(item, unfinished)
         for batch in self._batches.rest():
-            with self._counters.timing("compute_seconds"):
-                ready = self._pipeline.push(batch)
-            yield from self._take_in(ready)
+            yield from self._take_in(self._push(batch))
         with self._counters.timing("compute_seconds"):
             ready = self._pipeline.flush()
         yield from self._take_in(ready)
+
+    def _push(self, batch: Batch) -> list[Embedded]:
+        """One forward pass; returns what is finished by now, which may be of an earlier one."""
+        with self._counters.timing("compute_seconds"):
+            ready = self._pipeline.push(batch)
+        self._profiler.step()
+        return ready
 
     def _take_in(self, embedded: list[Embedded]) -> Iterator[tuple[Key, _Unfinished]]:
         """Keep embedded chunks; yields the recordings that are complete with them."""

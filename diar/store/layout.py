@@ -25,6 +25,10 @@ class Layout:
         """How far one rank is, rewritten about once a second."""
         return storage.join(self.private, "progress", f"rank_{rank:03d}.json")
 
+    def profile(self, rank: int) -> str:
+        """Trace of one rank's forward passes (`--profile`)."""
+        return storage.join(self.private, "profile", f"rank_{rank:03d}.json.gz")
+
     @property
     def private(self) -> str:
         """Folder of everything but the tracks."""
