@@ -55,6 +55,7 @@ class Job:
         Raises:
             CostError: no number of workers is, or `deadline_hours` is not above 0.
         """
+        _check("--deadline", deadline_hours, deadline_hours > 0, "above 0, in hours")
         left = deadline_hours - self.startup_seconds / 3600
         deadline = f"--deadline {deadline_hours:g} h cannot be met"
         if left <= 0:

@@ -72,7 +72,7 @@ class CostReport:
 
     def _speed_lines(self) -> list[str]:
         rtf = self.job.rtf
-        found = f"RTF {rtf:.3g}: one {self.unit} works at {1 / rtf:,.3g} × real time"
+        found = f"RTF {rtf:.3g}: one {self.unit} works at {_number(1 / rtf)} × real time"
         lines = [f"speed      {found} ({self.source})"]
         if self.speed is None:
             return lines
@@ -92,7 +92,7 @@ class CostReport:
         rows = [(name, rtf) for name, rtf in self.speed.steps.items() if rtf]
         return [
             f"{'step':<10} {'RTF':>9} {'× real time':>12}",
-            *(f"{name:<10} {rtf:9.2g} {1 / rtf:12,.0f}" for name, rtf in rows),
+            *(f"{name:<10} {rtf:9.2g} {_number(1 / rtf):>12}" for name, rtf in rows),
             "(steps run side by side, decoding and writing in several threads)",
         ]
 
@@ -109,26 +109,20 @@ class CostReport:
         return lines
 
     def _time_lines(self) -> list[str]:
-        lines = [
-            f"{self.unit + 's':<10} {'wall clock':>10}" + ("" if self.price is None else f" {'cost':>12}")
-        ]
+        units = f"{self.unit}s"
+        lines = [f"{units:<10} {'wall clock':>10}"]
         for count in self.workers:
-            cost = "" if self.price is None else f" {_money(self.job.cost(count, self.price)):>12}"
-            lines.append(f"{count:<10,} {_duration(self.job.hours(count)):>10}{cost}")
+            lines.append(f"{count:<10,} {_duration(self.job.hours(count)):>10}")
         if self.price is not None:
-            lines.append(
-                f"cost       {self.job.cost_per_minute(self.price):.3g} a minute of audio at {self.price:g} "
-                f"a {self.unit} and hour"
-            )
-        lines.append(
-            f"           with {self.unit}s at work for {100 * self.job.utilisation:.3g} % of the time (--utilisation)"
-        )
+            costs = ["cost", *(_number(self.job.cost(count, self.price)) for count in self.workers)]
+            lines = [f"{line} {cost:>12}" for line, cost in zip(lines, costs, strict=True)]
+            minute = f"{self.job.cost_per_minute(self.price):.3g} a minute of audio"
+            lines.append(f"cost       {minute}, at {self.price:g} a {self.unit} and hour")
+        lines.append(f"at work    {100 * self.job.utilisation:.3g} % of the time (--utilisation)")
         if self.deadline is not None:
             workers, why = self.deadline_workers()
-            needed = (
-                f"deadline   {_duration(self.deadline)} need {workers:,} {self.unit}s" if workers else why
-            )
-            lines.append(needed)
+            met = f"deadline   {_duration(self.deadline)} need {workers} {units}"
+            lines.append(why if workers is None else met)
         return lines
 
     def as_json(self) -> dict[str, Any]:
@@ -191,6 +185,8 @@ def _duration(hours: float) -> str:
     return f"{hours * 60:.1f} min" if hours < 1 else f"{hours:,.1f} h"
 
 
-def _money(amount: float) -> str:
-    """Two decimals, and three digits of what is less than 1."""
-    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+def _number(value: float) -> str:
+    """`12,345`, `27.78`, `0.00123`."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"

@@ -57,6 +57,9 @@ def test_statistics_and_status_tell_what_happened(archive: Path, output: Path) -
     assert [rank["rank"] for rank in ranks] == [0, 1]
     assert all(rank["device"].startswith("cpu") for rank in ranks)
     assert sum(rank["files"] for rank in ranks) == len(DURATIONS)
+    run = statistics["this_run"]
+    assert 0 < run["working_seconds"] <= run["seconds"]
+    assert sum(run["loop"].values()) == pytest.approx(1)
     told = run_diar("status", output)
     assert told.returncode == 0
     assert f"{len(DURATIONS)} of {len(DURATIONS)} recordings" in told.stdout
@@ -66,9 +69,11 @@ def test_statistics_and_status_tell_what_happened(archive: Path, output: Path) -
 def test_any_number_of_workers_gives_the_same_output(
     archive: Path, output: Path, tiny_model_dir: Path, tmp_path: Path, workers: int
 ) -> None:
-    done = extract(archive, tmp_path / "out", "--model_dir", tiny_model_dir, "--workers", workers)
+    traced = ("--profile",) if workers == 1 else ()
+    done = extract(archive, tmp_path / "out", "--model_dir", tiny_model_dir, "--workers", workers, *traced)
     assert done.returncode == 0, done.stderr
     assert_same_extraction(output, tmp_path / "out")
+    assert Path(Layout(str(tmp_path / "out")).profile(0)).exists() == bool(traced)
 
 
 def test_torchrun_does_the_same_job(
