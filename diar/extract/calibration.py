@@ -40,8 +40,8 @@ def calibrate(
 ) -> Speed:
     """Run stage 1 on a sample for so many seconds of work, or until the sample is done.
 
-    The first results are not counted where enough others follow, because the first passes allocate memory and
-    choose kernels.
+    If there is more of it, only the second half of the time counts: the first passes allocate memory and
+    choose kernels (docs/decisions/040-cost-planning.md).
 
     Args:
         config: the options that stage 1 will have.
@@ -93,8 +93,8 @@ def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[b
 def _watch(
     layout: Layout, process: subprocess.Popen[bytes], seconds: float
 ) -> tuple[Counters, list[dict[str, Any]]]:
-    """Counters of all ranks from the first results on, or of everything if that is little; the ranks."""
-    first: Counters | None = None
+    """Counters of all ranks together, of the second half if they are not done after `seconds`; the ranks."""
+    history: list[Counters] = []
     run_id, ended = None, False
     while not ended:
         time.sleep(_POLL)
@@ -102,18 +102,22 @@ def _watch(
         ranks = read_ranks(layout)
         if not ranks:
             continue
-        done = sum_counters(ranks)
-        if ranks[0]["run_id"] != run_id:  # the first run, or workers that were started again
-            run_id, first = ranks[0]["run_id"], None
-        if first is None and done.audio_seconds:
-            first = done
+        if ranks[0]["run_id"] != run_id:  # workers that were started again count anew
+            run_id, history = ranks[0]["run_id"], []
+        history.append(sum_counters(ranks))
         longest = max(rank["counters"]["working_seconds"] for rank in ranks)
-        ended = ended or (bool(done.audio_seconds) and longest >= seconds)
-    if not ranks or first is None:
-        return Counters(), ranks
-    later = done - first
-    enough = later.audio_seconds and later.working_seconds >= done.working_seconds / 2
-    return (later if enough else done), ranks
+        if not ended and longest >= seconds:
+            half = _second_half(history)
+            if half.audio_seconds:
+                return half, ranks
+    return (history[-1] if history else Counters()), ranks
+
+
+def _second_half(history: list[Counters]) -> Counters:
+    """What was done since half of the working time had gone."""
+    last = history[-1]
+    middle = next(done for done in history if done.working_seconds >= last.working_seconds / 2)
+    return last - middle
 
 
 def _explain(folder: Path, sampled: int) -> str:

@@ -79,7 +79,7 @@ class CostReport:
         done, workers, bound = self.speed.counters, self.speed.workers, self.speed.bound_by
         return [
             *lines,
-            f"measured   {done.files:,} recordings, {_duration(done.audio_seconds / 3600)} of audio, in "
+            f"measured   {_duration(done.audio_seconds / 3600)} of audio in "
             f"{done.working_seconds / workers:.1f} s on {workers} × {self.speed.device}; "
             f"start-up {self.speed.startup_seconds:.1f} s apart",
             f"time       {describe_loop(self.speed.loop)}",
@@ -170,7 +170,6 @@ class CostReport:
             "device": self.speed.device,
             "workers": self.speed.workers,
             "startup_seconds": self.speed.startup_seconds,
-            "recordings": self.speed.counters.files,
             "audio_seconds": self.speed.counters.audio_seconds,
             "steps": self.speed.steps,
             "loop": self.speed.loop,

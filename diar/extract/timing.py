@@ -35,7 +35,8 @@ class StepTimer:
             return
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        yield
+        with self._counters.annotate(f"{name}_step"):
+            yield
         end.record()
         self._open.append((name, start, end))
 
