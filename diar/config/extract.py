@@ -66,7 +66,11 @@ class ExtractConfig(CommandConfig):
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
     gpus: tuple[int, ...] | None = option(None, "machine", "GPU numbers, such as 0,1,2,3; default all")
     workers: int | None = option(
-        None, "machine", "processes on the CPU; default 2 (GPUs: one process each)", ge=1, le=1024
+        None,
+        "machine",
+        "processes; default one a GPU (more share the GPUs in turn), on the CPU 2",
+        ge=1,
+        le=1024,
     )
     port: int = option(0, "machine", "TCP port where the workers meet; 0 = any free one", ge=0, le=65535)
     threads: int | None = option(
@@ -80,7 +84,7 @@ class ExtractConfig(CommandConfig):
     )
     shard_files: int = option(512, "machine", "most recordings in a shard, the unit of claiming", ge=1)
     shard_megabytes: float = option(256.0, "machine", "most audio in a shard, megabytes as stored", gt=0)
-    max_restarts: int = option(3, "machine", "how often dead workers are started again", ge=0)
+    max_restarts: int = option(3, "machine", "how often dead workers are started again, all together", ge=0)
 
     overwrite: bool = option(False, "run", "remove an earlier extraction in output_dir and start again")
     retry_failed: bool = option(False, "run", "try the recordings again that failed in earlier runs")

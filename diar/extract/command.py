@@ -11,8 +11,9 @@ from diar.errors import report_errors
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
 
-Started plainly, it starts one worker on each GPU (on the CPU: --workers, default 2). Started by torchrun, it
-joins as one of its ranks. Interrupted in any way, the same command goes on where it was."""
+Started plainly, it starts one worker on each GPU (on the CPU two; --workers says otherwise). One that dies is
+started again while the others work on. Started by torchrun, it joins as one of its ranks. Interrupted in any
+way, the same command goes on where it was."""
 
 EPILOG = """\
 examples:
@@ -41,9 +42,10 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     # torch takes seconds to import, which --help and a wrong flag should not cost
     from diar.extract import launch
     from diar.extract.run import open_models, run_rank
+    from diar.extract.supervisor import EXIT_FAILURES, EXIT_OK
 
     if launch.started_by_torchrun():
         code = run_rank(config)
-        return launch.EXIT_OK if code == launch.EXIT_FAILURES else code
+        return EXIT_OK if code == EXIT_FAILURES else code
     open_models(config)  # fetches it once, and tells what is wrong before workers start
     return launch.launch(config, run_rank)

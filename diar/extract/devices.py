@@ -41,31 +41,30 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
 
 
 def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
-    """Processes to start on this machine: one a GPU, or `--workers` on the CPU.
-
-    Raises:
-        DeviceError: more workers than GPUs.
-    """
+    """Processes to start on this machine: `--workers`, else one a GPU, or a few on the CPU."""
+    if workers is not None:
+        return workers
     if kind == "cpu":
-        return workers or min(DEFAULT_CPU_WORKERS, os.cpu_count() or 1)
-    available = len(gpus) if gpus is not None else torch.cuda.device_count()
-    if workers is not None and workers > available:
-        raise DeviceError(f"--workers {workers}: each needs a GPU of its own, and there are {available}")
-    return workers or available
+        return min(DEFAULT_CPU_WORKERS, os.cpu_count() or 1)
+    return len(gpus) if gpus is not None else torch.cuda.device_count()
 
 
 def rank_device(kind: str, gpus: Sequence[int] | None, local_rank: int) -> torch.device:
-    """The device of one rank on its machine.
-
-    Raises:
-        DeviceError: torchrun started more processes than there are GPUs.
-    """
+    """The device of one rank on its machine; more ranks than GPUs share them in turn."""
     if kind == "cpu":
         return torch.device("cpu")
     available = list(gpus) if gpus is not None else list(range(torch.cuda.device_count()))
-    if local_rank >= len(available):
-        raise DeviceError(f"process {local_rank + 1} of this machine has no GPU: {len(available)} to share")
-    return torch.device("cuda", available[local_rank])
+    return torch.device("cuda", available[local_rank % len(available)])
+
+
+def ranks_on_device(
+    device: torch.device, gpus: Sequence[int] | None, local_rank: int, local_world_size: int
+) -> int:
+    """How many of a machine's ranks share the device of one of them; the CPU counts as one for each."""
+    if device.type == "cpu":
+        return 1
+    available = len(gpus) if gpus is not None else torch.cuda.device_count()
+    return len(range(local_rank % available, local_world_size, available))
 
 
 def place(module: ModuleT, device: torch.device) -> ModuleT:

@@ -1,25 +1,24 @@
-"""Starting the ranks through torchrun's own API, and ending cleanly when the launcher is gone."""
+"""Starting the ranks, and ending cleanly when the launcher is gone."""
 
 from __future__ import annotations
 
-import logging
+import multiprocessing
 import os
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 
-from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+import torch.distributed as dist
 
 from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract.devices import count_workers, device_kind
+from diar.extract.supervisor import EXIT_CRASHED, Supervisor
 
-EXIT_OK, EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
+_HOST = "127.0.0.1"
 _PARENT_POLL = 0.2  # seconds
 
 
@@ -29,10 +28,14 @@ def started_by_torchrun() -> bool:
 
 
 def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> int:
-    """Run `run_rank(config)` in one process a GPU (or `--workers` on the CPU); returns the exit code.
+    """Run `run_rank(config)` in one process a GPU, or in `--workers`; returns the exit code.
 
-    A worker that dies takes the others with it; all are started again up to `max_restarts` times and go on
-    where they were.
+    A worker that dies is started again and goes on where it was, up to `max_restarts` times in all, while the
+    others work on. The store that they agree through lives here, so that it outlives them.
+
+    Args:
+        config: the run's options.
+        run_rank: in a module that a new process can import; its exit code counts for all.
 
     Raises:
         DeviceError: the devices asked for are not there.
@@ -40,53 +43,45 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
     """
     kind = device_kind(config.device, config.gpus)
     workers = count_workers(kind, config.gpus, config.workers)
-    _check_port(config.port)
+    store = _host_store(config.port)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # each rank sets its own number of threads
-    # Gloo looks its address up by host name, which laptops and containers often cannot resolve
-    if sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    # torch logs every restart and signal with a stack trace; what matters is reported below and by rank 0
-    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    settings = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=workers,
-        run_id=f"diar-{os.getpid()}",
-        rdzv_backend="c10d",
-        rdzv_endpoint=f"127.0.0.1:{config.port}",
-        max_restarts=config.max_restarts,
-        monitor_interval=0.2,
-        start_method="spawn",
-    )
+    spawn = multiprocessing.get_context("spawn")
+
+    def make(rank: int) -> BaseProcess:
+        environment = {
+            "RANK": rank,
+            "LOCAL_RANK": rank,
+            "WORLD_SIZE": workers,
+            "LOCAL_WORLD_SIZE": workers,
+            "MASTER_ADDR": _HOST,
+            "MASTER_PORT": store.port,
+            "TORCHELASTIC_USE_AGENT_STORE": True,  # rank 0 need not start one
+        }
+        return spawn.Process(target=_work, args=(environment, run_rank, config), name=f"worker {rank}")
+
+    return Supervisor(make, workers, config.max_restarts).run()
+
+
+def _work(
+    environment: dict[str, object], run_rank: Callable[[ExtractConfig], int], config: ExtractConfig
+) -> None:
+    """In a new process: be the rank that `environment` says, as if torchrun had started it."""
+    os.environ.update({name: str(value) for name, value in environment.items()})
+    sys.exit(run_rank(config))
+
+
+def _host_store(port: int) -> dist.TCPStore:
+    """A store that only this machine reaches; port 0 = any free one."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        with tempfile.TemporaryDirectory(prefix="diar-") as logs:  # torch leaves its own behind
-            settings.logs_specs = DefaultLogsSpecs(log_dir=logs)
-            results = elastic_launch(settings, run_rank)(config)
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        print(
-            f"error: worker {rank} died ({failure.message or f'exit code {failure.exitcode}'}) "
-            f"after {config.max_restarts} restarts; the same command goes on from here",
-            file=sys.stderr,
-        )
-        return EXIT_CRASHED
-    except (SignalException, KeyboardInterrupt) as error:
-        number = int(getattr(error, "sigval", 2))
-        print(f"interrupted (signal {number}); the same command goes on from here", file=sys.stderr)
-        return 128 + number
-    return max(results.values())
-
-
-def _check_port(port: int) -> None:
-    if not port:
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise DiarError(f"--port {port}: {error.strerror}; leave it out to take any free port") from None
+        listening.bind((_HOST, port))
+    except OSError as error:
+        raise DiarError(f"--port {port}: {error.strerror}; leave it out to take any free port") from None
+    port = listening.getsockname()[1]
+    return dist.TCPStore(
+        _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()
+    )
 
 
 def check_restarts() -> None:
@@ -106,11 +101,13 @@ def check_restarts() -> None:
 
 
 def end_with_parent() -> None:
-    """Let this rank end soon after its launcher was killed, so that no orphan writes beside a new run."""
-    parent = os.getppid()
+    """Let this rank end as soon as its launcher was killed, so that no orphan writes beside a new run."""
+    launcher, parent = multiprocessing.parent_process(), os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        if launcher is not None:
+            launcher.join()
+        while launcher is None and os.getppid() == parent:  # torchrun tells its ranks nothing better
             time.sleep(_PARENT_POLL)
         os._exit(EXIT_CRASHED)
 

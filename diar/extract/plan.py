@@ -18,8 +18,8 @@ from diar.store.reader import finished_rows, read_plan
 from diar.store.schema import OK, PLAN_SCHEMA
 from diar.store.writer import write_table
 
-# A small archive is still cut into about this many shards, so that it keeps several workers busy
-_WANTED_SHARDS = 32
+# A smaller archive is still cut into about this many shards, so that several workers end together
+_WANTED_SHARDS = 256
 _FEWEST_FILES, _FEWEST_BYTES = 16, 4_000_000
 
 

@@ -1,4 +1,4 @@
-"""One rank from start to end: meet, check, claim shards until none is left, add up."""
+"""One rank from start to end: check, claim shards until none is left, add up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any, TypeVar, cast
+from itertools import chain
+from typing import Any, cast
 
-import pyarrow as pa
 import torch
 import torch.distributed as dist
 
@@ -21,15 +20,19 @@ from diar.archive import storage
 from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract import devices, launch, sizes
+from diar.extract.agreement import MENDABLE, AgreedError, Agreement
 from diar.extract.chunks import ChunkSettings
-from diar.extract.lock import exclusive
+from diar.extract.claims import Claims
+from diar.extract.lock import run_lock
 from diar.extract.memory import keep_freed_memory
 from diar.extract.plan import claim_order, shard_recordings
 from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters, ProgressReporter, Totals
+from diar.extract.restart import earlier_counters
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
+from diar.extract.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from diar.extract.tracks import TrackEmbedder
 from diar.extract.worker import ShardWorker
 from diar.models import hub
@@ -37,86 +40,135 @@ from diar.models.inference import Precision, check_precision
 from diar.models.segmentation import SegmentationModel, open_segmentation
 from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
+from diar.store.reader import done_shards
 from diar.store.writer import Writer
 
-T = TypeVar("T")
-_MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can do something about
-
 DEFAULT_MODEL = "campplus-zh-en"
-# A rank may wait for another one's last shard, which can be a day of audio
-_TIMEOUT = timedelta(days=7)
 
 
-def run_rank(config: ExtractConfig) -> int:
+@dataclass(frozen=True)
+class Models:
+    """The networks of a run."""
+
+    encoder: SpeakerModel
+    segmentation: SegmentationModel | None
+
+
+MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
+
+
+def build_embedder(
+    config: ExtractConfig,
+    models: Models,
+    settings: ChunkSettings,
+    device: torch.device,
+    counters: Counters,
+) -> TrackEmbedder:
+    """The run's networks on this rank's device.
+
+    Raises:
+        DiarError: the device cannot compute with `--precision`.
+    """
+    detector = None
+    if models.segmentation is not None:
+        detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin)
+    precision = cast(Precision, config.precision)
+    check_precision(precision, device)
+    return TrackEmbedder(
+        models.encoder,
+        detector,
+        settings,
+        device,
+        precision=precision,
+        compiled=config.compile,
+        counters=counters,
+    )
+
+
+def run_rank(
+    config: ExtractConfig,
+    make_embedder: MakeEmbedder = build_embedder,
+) -> int:
     """Do this rank's part of the job; the exit code is the same on all ranks.
 
-    Errors that a user can mend are printed once and returned as exit code 2, so that torchrun does not start
-    the workers again for them.
+    Errors that a user can mend are printed once and returned as exit code 2, for which no worker is started
+    again.
+
+    Args:
+        config: the run's options.
+        make_embedder: gives what turns chunks into embeddings; benchmarks put a stand-in here.
     """
     launch.end_with_parent()
     launch.check_restarts()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    store, rank, world_size = next(iter(dist.rendezvous("env://", timeout=_TIMEOUT)))
-    store.set_timeout(_TIMEOUT)
-    # The launcher's store outlives a restart; a prefix hides the dead workers' addresses and claims
+    store, rank, world_size = next(iter(dist.rendezvous("env://")))
+    # Torchrun's store outlives a restart of all ranks; a prefix hides what the dead ones said and claimed
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"attempt_{attempt}", store)
     if rank == 0 and attempt != "0":
         print(f"a worker died; started again (restart {attempt}), going on where it was", file=sys.stderr)
-    dist.init_process_group(
-        "gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=world_size, timeout=_TIMEOUT
-    )
+    agreement = Agreement(dist.PrefixStore(f"attempt_{attempt}", store), rank, world_size)
     try:
-        return Rank(config, store, rank, world_size).run()
+        code = Rank(config, agreement, make_embedder).run()
     except AgreedError as error:
         if rank == 0:
             print(f"error: {error}", file=sys.stderr)
-        return launch.EXIT_ERROR
-    finally:
-        dist.destroy_process_group()
-
-
-class AgreedError(DiarError):
-    """An error of one rank that all ranks know of, so that all stop."""
+        agreement.leave(str(error))
+        return EXIT_ERROR
+    agreement.leave()
+    return code
 
 
 class Rank:
     """State of one rank while it runs."""
 
-    def __init__(self, config: ExtractConfig, store: dist.Store, rank: int, world_size: int) -> None:
+    def __init__(
+        self,
+        config: ExtractConfig,
+        agreement: Agreement,
+        make_embedder: MakeEmbedder,
+    ) -> None:
         self.config = config
-        self.store = store
-        self.rank = rank
-        self.world_size = world_size
+        self.agreement = agreement
+        self.make_embedder = make_embedder
+        self.rank = agreement.rank
         self.local_rank = int(os.environ["LOCAL_RANK"])
         self.local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
         self.layout = Layout(config.output_dir)
         self.counters = Counters()
 
     def run(self) -> int:
-        """Start-up checks, the loop over shards, final statistics."""
-        start = time.time()
+        """Start-up checks, the loop over shards, final statistics.
+
+        Any of it may be done a second time, by a rank that was started again.
+        """
+        agreement = self.agreement
+        started = agreement.remember("started", time.time())
         with ExitStack() as stack:
-            device, models = self._agree(self._open_models)
-            model = models.encoder
-            precision = self._broadcast(lambda: settle_precision(self.config, self.layout, device))
-            self.config = self.config.model_copy(update={"precision": precision})
-            identity = Identity.of(self.config, model, models.segmentation)
-            metadata = identity.metadata(model, models.segmentation)
-            run_id, order, totals = self._broadcast(lambda: self._plan(stack, identity, metadata))
-            settings = ChunkSettings.from_seconds(
-                model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
+            device, models = agreement.agree("models", self._open_models)
+            precision = agreement.broadcast(
+                "precision", lambda: settle_precision(self.config, self.layout, device)
             )
-            writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
+            self.config = self.config.model_copy(update={"precision": precision})
+            identity = Identity.of(self.config, models.encoder, models.segmentation)
+            metadata = identity.metadata(models.encoder, models.segmentation)
+            plan = agreement.broadcast("plan", lambda: self._plan(stack, identity, metadata))
+            claims = Claims(agreement.store, self.rank, plan["order"])
+            unfinished = agreement.agree("claims", lambda: self._take_up(stack, claims, plan["run_id"]))
             profiler = Profiler(self.config.profile, self.layout, self.rank, device, self.counters)
-            worker = self._agree(lambda: self._worker(models, settings, device, writer, profiler))
+            worker = agreement.agree("worker", lambda: self._worker(models, device, metadata, profiler))
             reporter = ProgressReporter(
-                self.layout, run_id, self.rank, self.world_size, totals, self.counters
+                self.layout,
+                plan["run_id"],
+                self.rank,
+                agreement.world_size,
+                Totals(**plan["totals"]),
+                self.counters,
             )
             with reporter, profiler:
-                self._agree(lambda: self._work(worker, order))
-                ranks = self._gather(self._report(device, time.time() - start))
-            return self._broadcast(lambda: self._finish(ranks, metadata))
+                agreement.agree("work", lambda: self._work(worker, unfinished, claims))
+                ranks = agreement.gather("report", self._report(device, time.time() - started))
+            code: int = agreement.broadcast("finish", lambda: self._finish(ranks, metadata))
+            return code
 
     def _open_models(self) -> tuple[torch.device, Models]:
         kind = devices.device_kind(self.config.device, self.config.gpus)
@@ -129,65 +181,62 @@ class Rank:
             torch.set_num_threads(sizes.compute_threads(self.config, self.local_world_size))
         return device, open_models(self.config)
 
+    def _plan(self, stack: ExitStack, identity: Identity, metadata: dict[str, str]) -> dict[str, Any]:
+        """On rank 0: settle the plan; returns what the ranks need of it."""
+        stack.enter_context(run_lock(self.layout, first=True))
+        plan, warnings = settle_plan(self.config, self.layout, identity, metadata)
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        done = set(done_shards(self.layout))
+        return {
+            "run_id": uuid.uuid4().hex,
+            "order": [shard for shard in claim_order(plan).tolist() if shard not in done],
+            "totals": asdict(job_totals(self.layout, plan)),
+        }
+
     def _worker(
-        self,
-        models: Models,
-        settings: ChunkSettings,
-        device: torch.device,
-        writer: Writer,
-        profiler: Profiler,
+        self, models: Models, device: torch.device, metadata: dict[str, str], profiler: Profiler
     ) -> ShardWorker:
-        config, detector = self.config, None
-        if models.segmentation is not None:
-            detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin)
-        precision = cast(Precision, config.precision)
-        check_precision(precision, device)
-        embedder = TrackEmbedder(
-            models.encoder,
-            detector,
-            settings,
-            device,
-            precision=precision,
-            compiled=config.compile,
-            counters=self.counters,
-        )
+        config = self.config
+        rate, dimension = models.encoder.fbank.sample_rate, models.encoder.encoder.embedding_dim
+        settings = ChunkSettings.from_seconds(rate, config.chunk, config.window, config.hop)
+        embedder = self.make_embedder(config, models, settings, device, self.counters)
+        sharing = devices.ranks_on_device(device, config.gpus, self.local_rank, self.local_world_size)
         return ShardWorker(
             config,
             settings,
             embedder,
-            writer,
+            Writer(self.layout, dimension, metadata),
             self.counters,
             profiler,
-            batch_seconds=sizes.batch_seconds(config, embedder, ranks_on_device=1),
+            batch_seconds=sizes.batch_seconds(config, embedder, sharing),
             decode_threads=sizes.decode_threads(config, device, self.local_world_size),
         )
 
-    def _plan(
-        self, stack: ExitStack, identity: Identity, metadata: dict[str, str]
-    ) -> tuple[str, list[int], Totals]:
-        """On rank 0: settle the plan; returns what the other ranks need of it."""
-        stack.enter_context(exclusive(self.layout))
-        plan, warnings = settle_plan(self.config, self.layout, identity, metadata)
-        for warning in warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-        return uuid.uuid4().hex, claim_order(plan).tolist(), job_totals(self.layout, plan)
+    def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:
+        """Join the run; returns what this rank had claimed and not finished, should it have died before."""
+        stack.enter_context(run_lock(self.layout, first=False))
+        unfinished = [shard for shard in claims.before if not storage.exists(self.layout.shard(shard))]
+        if claims.before:
+            finished = set(claims.before) - set(unfinished)
+            self.counters = earlier_counters(self.layout, self.rank, run_id, finished)
+        return unfinished
 
-    def _work(self, worker: ShardWorker, order: list[int]) -> None:
+    def _work(self, worker: ShardWorker, unfinished: list[int], claims: Claims) -> None:
         """Do claimed shards; an error here lets the other ranks stop after the shard that they are at."""
         try:
+            shards = self._shards(unfinished, claims)
             with self.counters.timing("working_seconds"):
-                worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._claims(order))
-        except _MENDABLE as error:
+                worker.run((shard, shard_recordings(self.layout, shard)) for shard in shards)
+        except MENDABLE as error:
             print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
-            self.store.set("failed", str(self.rank))
             raise
 
-    def _claims(self, order: list[int]) -> Iterator[int]:
-        """Shards for this rank, from a counter that all ranks share; finished ones are passed over."""
-        counter = dist.PrefixStore("claims", self.store)
-        while (claim := counter.add("next", 1) - 1) < len(order) and not self.store.check(["failed"]):
-            if not storage.exists(self.layout.shard(order[claim])):
-                yield order[claim]
+    def _shards(self, unfinished: list[int], claims: Claims) -> Iterator[int]:
+        for shard in chain(unfinished, claims):
+            if self.agreement.any_failed():
+                return
+            yield shard
 
     def _report(self, device: torch.device, seconds: float) -> dict[str, Any]:
         report = {
@@ -211,45 +260,7 @@ class Rank:
                 f"{statistics['recordings']['planned'] - done} recordings have no result although all shards "
                 f"are done; remove {self.layout.shards} and run again (what is published stays)"
             )
-        return launch.EXIT_FAILURES if statistics["recordings"]["failed"] else launch.EXIT_OK
-
-    def _agree(self, action: Callable[[], T]) -> T:
-        """Run `action` on every rank; if it failed on any, all raise AgreedError."""
-        outcome, error = _attempt(action)
-        errors = self._gather(error)
-        failed = [message for message in errors if message is not None]
-        if failed:
-            raise AgreedError(failed[0])
-        return outcome
-
-    def _broadcast(self, action: Callable[[], T]) -> T:
-        """Run `action` on rank 0 and give its result to all; if it failed, all raise AgreedError."""
-        message = [_attempt(action) if self.rank == 0 else None]
-        dist.broadcast_object_list(message)
-        outcome, error = message[0]  # type: ignore[misc]
-        if error is not None:
-            raise AgreedError(error)
-        return outcome
-
-    def _gather(self, value: Any) -> list[Any]:
-        values: list[Any] = [None] * self.world_size
-        dist.all_gather_object(values, value)
-        return values
-
-
-def _attempt(action: Callable[[], Any]) -> tuple[Any, str | None]:
-    try:
-        return action(), None
-    except _MENDABLE as error:
-        return None, str(error)
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks of a run."""
-
-    encoder: SpeakerModel
-    segmentation: SegmentationModel | None
+        return EXIT_FAILURES if statistics["recordings"]["failed"] else EXIT_OK
 
 
 def open_models(config: ExtractConfig) -> Models:

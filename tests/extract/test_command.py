@@ -1,4 +1,4 @@
-"""Stage 1 through its real command: two workers over gloo, a real network, real files."""
+"""Stage 1 through its real command: two workers, a real network, real files."""
 
 import json
 import os

@@ -3,18 +3,29 @@
 Three kills by default, one of each kind; DIAR_KILLS=10 for the full exercise.
 """
 
+import json
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from diar.store.layout import Layout
-from tests.commands import extract, start_extract, write_archive
+from diar.store.reader import load_index
+from tests.commands import (
+    clean_environment,
+    command,
+    extract,
+    extract_arguments,
+    start_extract,
+    write_archive,
+)
 from tests.extract.comparison import assert_same_extraction
 
 KILLS = int(os.environ.get("DIAR_KILLS", "3"))
@@ -91,19 +102,54 @@ def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: P
     assert not list(out.rglob(".*")), "temporary files are left"
 
 
-def test_a_killed_worker_is_started_again_and_overwrites_only_once(
-    tiny_model_dir: Path, tmp_path: Path
-) -> None:
-    archive = write_archive(tmp_path / "archive", [4.0] * 400)
+def progress(output: Path) -> dict[int, dict[str, Any]]:
+    """What the ranks say of themselves, by rank."""
+    files = (Path(Layout(str(output)).progress(rank)) for rank in (0, 1))
+    records = [json.loads(file.read_text()) for file in files if file.exists()]
+    return {record["rank"]: record for record in records}
+
+
+def test_a_killed_worker_is_started_again_and_hurts_nobody(tiny_model_dir: Path, tmp_path: Path) -> None:
+    rank = 0  # which holds most: the plan, the display, the final statistics
+    archive = write_archive(tmp_path / "archive", [1.0] * 300)
     out = tmp_path / "out"
-    process = start_extract(archive, out, "--model_dir", tiny_model_dir, "--overwrite")
-    assert wait_until(lambda: len(published(out)) > 2, 60)
+    terminal = {"stderr": subprocess.PIPE, "text": True}
+    process = start_extract(archive, out, "--model_dir", tiny_model_dir, "--overwrite", **terminal)
+    assert wait_until(lambda: len(published(out)) > 2 and len(progress(out)) == 2, 60)
+    pids = {number: record["pid"] for number, record in progress(out).items()}
     before = published(out)
-    kill(psutil.Process(process.pid), "one worker", random.Random(1))
-    assert process.wait(120) == 0
+    os.kill(pids[rank], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert f"worker {rank} died (signal 9, SIGKILL" in errors
+    assert "Traceback" not in errors
     after = published(out)
-    assert len(after) == 400
-    assert {name: after[name] for name in before} == before
+    assert len(after) == 300
+    assert {name: after[name] for name in before} == before, "a published recording was computed twice"
+    records = progress(out)
+    assert records[rank]["pid"] != pids[rank]
+    assert records[1 - rank]["pid"] == pids[1 - rank], "the other worker was started again, too"
+    counted = [record["counters"] for record in records.values()]
+    assert sum(counters["files"] + counters["skipped_files"] for counters in counted) == 300
+    assert load_index(str(out)).unfinished == 0
+
+
+def test_torchrun_starts_all_its_workers_again(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [1.0] * 300)
+    out = tmp_path / "out"
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    script = command("extract_embeddings_multigpu.py", *extract_arguments(archive, out))
+    call = [sys.executable, *torchrun, *script[1:], "--model_dir", str(tiny_model_dir)]
+    process = subprocess.Popen(call, env=clean_environment(), stderr=subprocess.PIPE, text=True)
+    assert wait_until(lambda: len(published(out)) > 2 and len(progress(out)) == 2, 60)
+    before = published(out)
+    os.kill(progress(out)[1]["pid"], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "started again (restart 1)" in errors
+    after = published(out)
+    assert len(after) == 300
+    assert {name: after[name] for name in before} == before, "a published recording was computed twice"
 
 
 def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, tmp_path: Path) -> None:

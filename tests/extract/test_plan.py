@@ -1,7 +1,9 @@
+import heapq
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,8 +39,25 @@ def test_shards_are_consecutive_and_within_their_limits(sizes: list[int], files:
 def test_a_small_archive_still_makes_several_shards_and_a_large_one_keeps_the_limits() -> None:
     small = ShardLimits.for_archive(recordings([32_000] * 128), 512, 256_000_000)
     assert small.files == 16
-    large = ShardLimits.for_archive(recordings([32_000] * 100_000), 512, 256_000_000)
-    assert large == ShardLimits(512, 100_000_000)
+    middle = ShardLimits.for_archive(recordings([32_000] * 100_000), 512, 256_000_000)
+    assert middle == ShardLimits(391, 12_500_000)
+    large = ShardLimits.for_archive(recordings([2_000_000] * 140_000), 512, 256_000_000)
+    assert large == ShardLimits(512, 256_000_000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("files", "median"), [(3000, 10.0), (5000, 30.0), (200, 3600.0), (20_000, 1.0)])
+def test_eight_workers_end_together_on_a_skewed_archive(files: int, median: float, seed: int) -> None:
+    seconds = np.random.default_rng(seed).lognormal(np.log(median), 0.9, files)
+    seconds[files // 3] = min(6 * 3600, seconds.sum() / 10)
+    listed = recordings([round(32_000 * duration) for duration in seconds])
+    plan = make_plan(listed, ShardLimits.for_archive(listed, 512, 256_000_000))
+    sizes = np.bincount(plan["shard"], weights=plan["size"])
+    free_at = [0.0] * 8
+    for shard in claim_order(plan):
+        heapq.heapreplace(free_at, free_at[0] + sizes[shard])
+    assert sizes.sum() / 8 / max(free_at) > 0.97
+    assert len(sizes) < 400
 
 
 def test_a_plan_keeps_what_is_settled_when_files_come_change_and_go() -> None:

@@ -1,0 +1,117 @@
+"""What the ranks of a run agree on, through torch's key-value store alone.
+
+Whatever a rank says at a step stays in the store. So a rank that died and was started again alone passes
+through what is settled already and meets the others where they are; nobody else has to start again for it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import torch.distributed as dist
+
+from diar.errors import DiarError
+
+T = TypeVar("T")
+MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can do something about
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25  # seconds between two looks into the store
+
+
+class AgreedError(DiarError):
+    """An error of one rank that all ranks know of, so that all stop."""
+
+
+class Agreement:
+    """One rank's side of the agreement; all values go through JSON.
+
+    Args:
+        store: which all ranks of the run share, and nobody else.
+        rank: of this process.
+        world_size: number of ranks.
+    """
+
+    def __init__(self, store: dist.Store, rank: int, world_size: int) -> None:
+        self.store = store
+        self.rank = rank
+        self.world_size = world_size
+
+    def agree(self, step: str, action: Callable[[], T]) -> T:
+        """Run `action` on every rank; each gets its own result.
+
+        Raises:
+            AgreedError: it failed on any of them.
+        """
+        outcome, error = self._attempt(action)
+        self._say(step, None, error)
+        self._hear(step, range(self.world_size))
+        return outcome
+
+    def broadcast(self, step: str, action: Callable[[], Any]) -> Any:
+        """The result of `action` on rank 0, which runs it unless the step is settled.
+
+        Raises:
+            AgreedError: it failed.
+        """
+        if self.rank == 0 and not self.store.check([f"{step}/0"]):
+            self._say(step, *self._attempt(action))
+        return self._hear(step, [0])[0]
+
+    def gather(self, step: str, value: Any) -> list[Any]:
+        """The `value` of every rank, by rank.
+
+        Raises:
+            AgreedError: a rank left before it came here.
+        """
+        self._say(step, value)
+        return self._hear(step, range(self.world_size))
+
+    def remember(self, name: str, value: Any) -> Any:
+        """What this rank said first under `name`: `value`, unless it died since and was started again."""
+        return json.loads(self.store.compare_set(f"{name}/{self.rank}", "", json.dumps(value)))
+
+    def any_failed(self) -> bool:
+        """Whether a rank has met an error, so that no further work should be begun."""
+        return self.store.check(["failed"])
+
+    def leave(self, error: str | None = None) -> None:
+        """Say goodbye, with the reason if it is an error; rank 0 waits for the others' goodbyes.
+
+        It may be the one that keeps the store, and they may still have to read what it said last.
+        """
+        self._say("end", None, error)
+        if self.rank == 0:
+            for rank in range(1, self.world_size):
+                self._wait("end", rank)
+
+    def _attempt(self, action: Callable[[], Any]) -> tuple[Any, str | None]:
+        try:
+            return action(), None
+        except MENDABLE as error:
+            self.store.set("failed", str(self.rank))
+            return None, str(error)
+
+    def _say(self, step: str, value: Any, error: str | None = None) -> None:
+        self.store.set(f"{step}/{self.rank}", json.dumps([value, error]))
+
+    def _hear(self, step: str, ranks: Iterable[int]) -> list[Any]:
+        said = [self._wait(step, rank) for rank in ranks]
+        for _, error in said:
+            if error is not None:
+                raise AgreedError(error)
+        return [value for value, _ in said]
+
+    def _wait(self, step: str, rank: int) -> tuple[Any, str | None]:
+        """(value, error) of a rank at a step; if it left with an error before, that."""
+        key, pause = f"{step}/{rank}", _FIRST_PAUSE
+        while not self.store.check([key]):
+            if self.store.check([f"end/{rank}"]):
+                key = f"end/{rank}"
+                break
+            time.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
+        value, error = json.loads(self.store.get(key))
+        return value, error

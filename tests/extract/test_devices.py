@@ -1,0 +1,34 @@
+"""How many workers, and on which device each; GPUs are counted, not used."""
+
+import pytest
+import torch
+
+from diar.extract.devices import DeviceError, count_workers, device_kind, rank_device
+
+
+@pytest.fixture(autouse=True)
+def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_one_worker_a_gpu_unless_told_otherwise() -> None:
+    assert count_workers("cuda", None, None) == 4
+    assert count_workers("cuda", (0, 2), None) == 2
+    assert count_workers("cuda", None, 3) == 3
+    assert count_workers("cuda", None, 8) == 8
+    assert count_workers("cpu", None, 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("gpus", "expected"), [(None, [0, 1, 2, 3, 0, 1]), ((3, 1), [3, 1, 3, 1, 3, 1]), ((2,), [2] * 6)]
+)
+def test_more_workers_than_gpus_share_them_in_turn(gpus: tuple[int, ...] | None, expected: list[int]) -> None:
+    assert [rank_device("cuda", gpus, rank).index for rank in range(6)] == expected
+    assert rank_device("cpu", None, 5) == torch.device("cpu")
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    assert device_kind("auto", (0, 3)) == "cuda"
+    with pytest.raises(DeviceError, match="names GPU 4, but this machine has 4"):
+        device_kind("cuda", (0, 4))
