@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from diar.archive.listing import Recording
 from diar.store.layout import Layout
+from diar.store.parquet import write_table
 from diar.store.reader import finished_rows, read_plan
 from diar.store.schema import OK, PLAN_SCHEMA
-from diar.store.writer import write_table
 
 # A small archive is still cut into about this many shards, so that it keeps several workers busy
 _WANTED_SHARDS = 32

@@ -23,8 +23,8 @@ from diar.extract.progress import Totals
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
-from diar.store.layout import Layout
-from diar.store.reader import StoreError, done_shards, read_config, read_plan
+from diar.store.layout import PACKED, Layout
+from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
 
 
@@ -110,6 +110,7 @@ def settle_plan(
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
+        "layout": config.layout,
         "input_dir": archive_root(config),
         "settings": identity.settings,
         "metadata": metadata,
@@ -118,6 +119,8 @@ def settle_plan(
     }
     # Before the plan: a plan never stands without what it belongs to
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
+    if previous is None and config.layout == PACKED:
+        remove_packed(layout, plan)  # they belong to shards that nobody knows of
     if previous is None or not plan.equals(previous):
         save_plan(layout, plan)
     return plan, [*listing.warnings, *_gone(previous, plan)]
@@ -161,9 +164,13 @@ def archive_root(config: ExtractConfig) -> str:
 def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
     """Remove the half-written files that a killed run may have left."""
     done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
-    tracks = map(layout.tracks, plan.filter(pc.invert(done))["recording_id"].to_pylist())
-    folders = {url.rpartition("/")[0] for url in tracks}
-    for folder in (*folders, layout.private, layout.shards, storage.join(layout.private, "progress")):
+    unfinished = plan.filter(pc.invert(done))
+    for folder in (
+        *_folders(layout, unfinished),
+        layout.private,
+        layout.shards,
+        storage.join(layout.private, "progress"),
+    ):
         storage.remove_temporaries(folder)
 
 
@@ -200,6 +207,8 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
     differences = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing]
     if earlier["input_dir"] != archive_root(config):
         differences.append(f"input_dir: {earlier['input_dir']!r} there, {archive_root(config)!r} now")
+    if arrangement(layout) != config.layout:
+        differences.append(f"layout: {arrangement(layout)!r} there, {config.layout!r} now")
     if differences:
         raise ExtractError(
             f"--output_dir {layout.root} holds another extraction:\n  "
@@ -210,9 +219,8 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
 
 def remove_extraction(layout: Layout) -> None:
     """Delete an earlier extraction's files, and nothing else."""
-    if storage.exists(layout.plan):
-        for recording_id in _planned_ids(layout):
-            storage.remove(layout.tracks(recording_id))
+    if storage.exists(layout.plan) and storage.exists(layout.config):
+        _remove_tracks(layout)
     for folder in (layout.shards, storage.join(layout.private, "progress")):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
@@ -220,12 +228,30 @@ def remove_extraction(layout: Layout) -> None:
         storage.remove(url)
 
 
-def _planned_ids(layout: Layout) -> list[str]:
+def _remove_tracks(layout: Layout) -> None:
     try:
-        ids: list[str] = read_plan(layout, columns=["recording_id"])["recording_id"].to_pylist()
+        plan = read_plan(layout, columns=["recording_id"])
     except StoreError:
-        return []  # damaged: which tracks there are is not known, so they stay
-    return ids
+        return  # damaged: which tracks there are is not known, so they stay
+    if arrangement(layout) == PACKED:
+        remove_packed(layout, plan)
+        return
+    for recording_id in plan["recording_id"]:
+        storage.remove(layout.tracks(recording_id.as_py()))
+
+
+def remove_packed(layout: Layout, plan: pa.Table) -> None:
+    """Delete all packed files in the folders of the plan's recordings."""
+    for folder in _folders(layout, plan):
+        for name in filter(storage.PACKED_PATTERN.fullmatch, storage.list_names(folder)):
+            storage.remove(storage.join(folder, name))
+
+
+def _folders(layout: Layout, plan: pa.Table) -> set[str]:
+    """Where the tracks of the plan's recordings lie."""
+    ids = plan["recording_id"]
+    folders = pc.unique(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement=""))
+    return {layout.folder(folder) for folder in folders.to_pylist()}
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:

@@ -36,7 +36,7 @@ from diar.models.inference import Precision, check_precision
 from diar.models.segmentation import SegmentationModel, open_segmentation
 from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
-from diar.store.writer import Writer
+from diar.store.writer import Writer, make_writer
 
 T = TypeVar("T")
 _MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can do something about
@@ -106,7 +106,7 @@ class Rank:
             settings = ChunkSettings.from_seconds(
                 model.fbank.sample_rate, self.config.chunk, self.config.window, self.config.hop
             )
-            writer = Writer(self.layout, model.encoder.embedding_dim, metadata)
+            writer = make_writer(self.config.layout, self.layout, model.encoder.embedding_dim, metadata)
             worker = self._agree(lambda: self._worker(models, settings, device, writer))
             reporter = ProgressReporter(
                 self.layout, run_id, self.rank, self.world_size, totals, self.counters
