@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from diar.archive.decode import DecodeError, probe_seconds
@@ -37,7 +39,7 @@ def print_dry_run(config: ExtractConfig) -> None:
         print(f"warning: {warning}")
 
 
-def estimate_seconds(recordings: list[Recording]) -> tuple[float, int]:
+def estimate_seconds(recordings: Sequence[Recording]) -> tuple[float, int]:
     """(seconds of audio, recordings probed): seconds a byte of a sample, times all bytes."""
     sample = [recordings[i] for i in np.unique(np.linspace(0, len(recordings) - 1, _PROBED).astype(int))]
     seconds = size = probed = 0.0

@@ -9,6 +9,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -18,7 +19,7 @@ from diar.archive import storage
 from diar.archive.listing import Listing, list_recordings
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract.plan import ShardLimits, failed_ids, make_plan, save_plan
+from diar.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, make_plan, save_plan
 from diar.extract.progress import Totals
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation import SegmentationModel
@@ -121,15 +122,14 @@ def settle_plan(
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
     if previous is None and config.layout == PACKED:
         remove_packed(layout, plan)  # they belong to shards that nobody knows of
-    if previous is None or not plan.equals(previous):
-        save_plan(layout, plan)
+    save_plan(layout, plan)
     return plan, [*listing.warnings, *_gone(previous, plan)]
 
 
 def _previous_plan(layout: Layout) -> pa.Table | None:
     """The earlier plan, with what killed writers left swept away; without one, old shards mean nothing."""
     if storage.exists(layout.plan):
-        previous = read_plan(layout)
+        previous = read_plan(layout, columns=SETTLED_COLUMNS)
         sweep_unfinished(layout, previous)
         return previous
     for name in storage.list_names(layout.shards):
@@ -164,7 +164,7 @@ def archive_root(config: ExtractConfig) -> str:
 def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
     """Remove the half-written files that a killed run may have left."""
     done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
-    unfinished = plan.filter(pc.invert(done))
+    unfinished = plan.select(["recording_id"]).filter(pc.invert(done))
     for folder in (
         *_folders(layout, unfinished),
         layout.private,
@@ -256,6 +256,6 @@ def _folders(layout: Layout, plan: pa.Table) -> set[str]:
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:
     """Size of the whole job, and how much of it finished shards hold."""
-    done = plan.filter(pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32())))
     size = plan["size"].to_numpy()
-    return Totals(len(plan), int(size.sum()), len(done), int(done["size"].to_numpy().sum()))
+    done = size[np.isin(plan["shard"].to_numpy(), done_shards(layout))]
+    return Totals(len(plan), int(size.sum()), len(done), int(done.sum()))

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from diar.archive import storage
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
-from diar.store.parquet import StoreError, read_table
+from diar.store.parquet import StoreError, open_parquet, read_table
 from diar.store.schema import OK, SCHEMA_VERSION, ActivityFrames, RecordingTracks, matrix
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "read_config",
     "read_offsets",
     "read_plan",
+    "read_planned",
     "read_shard",
     "read_tracks",
 ]
@@ -108,10 +110,19 @@ def arrangement(layout: Layout) -> str:
     return str(read_config(layout).get("layout", MIRROR))
 
 
-def read_plan(layout: Layout, columns: list[str] | None = None, shard: int | None = None) -> pa.Table:
-    """The plan, or one shard's part of it."""
-    filters = None if shard is None else [("shard", "=", shard)]
-    return read_table(layout.plan, columns=columns, filters=filters)
+def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
+    """The plan, or some columns of it."""
+    return read_table(layout.plan, columns=columns)
+
+
+def read_planned(layout: Layout, shard: int) -> pa.Table:
+    """One shard's part of the plan, without reading the rest of it."""
+    with open_parquet(layout.plan, "run stage 1 again to restore it") as parquet:
+        metadata = parquet.metadata
+        spans = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
+        groups = [i for i, span in enumerate(spans) if span.min <= shard <= span.max]
+        table = parquet.read_row_groups(groups, use_threads=False)
+    return table.filter(pc.equal(table["shard"], shard))
 
 
 def read_offsets(embeddings_dir: str) -> dict[str, float]:

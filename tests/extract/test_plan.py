@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diar.archive.listing import Recording
 from diar.extract.plan import ShardLimits, assign_shards, claim_order, make_plan, save_plan, shard_recordings
 from diar.store.layout import Layout
-from diar.store.reader import read_plan
+from diar.store.reader import read_planned
 
 
 def recordings(sizes: list[int], prefix: str = "") -> list[Recording]:
@@ -69,5 +69,5 @@ def test_the_largest_shards_are_claimed_first() -> None:
 def test_a_plan_of_many_recordings_is_read_by_shard(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
     save_plan(layout, make_plan(recordings([1] * 40_000), ShardLimits(512, 10**9)))
-    part = read_plan(layout, shard=70)
+    part = read_planned(layout, 70)
     assert part["position"].to_pylist() == list(range(70 * 512, 71 * 512))
