@@ -154,27 +154,31 @@ def finished_rows(layout: Layout, columns: list[str] | None = None) -> pa.Table:
 
     A recording that is tried again or has changed moves to a new shard; its row in the old one is then stale.
     """
-    shards = done_shards(layout)
-    if not shards:
-        return pa.table({name: [] for name in columns or ["recording_id"]})
-    wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
-    tables = [read_shard(layout, shard, wanted).replace_schema_metadata(None) for shard in shards]
-    rows = pa.concat_tables(tables)
-    # Acero joins no list columns, so join row numbers and take
-    shard_of_row = np.repeat(shards, [len(table) for table in tables]).astype(np.int32)
-    keys = pa.table(
-        {"shard": shard_of_row, "recording_id": rows["recording_id"], "row": np.arange(len(rows))}
-    )
     plan = read_plan(layout, columns=["shard", "position", "recording_id"])
-    joined = keys.join(plan, ["shard", "recording_id"], join_type="inner", use_threads=False)
-    kept = joined.sort_by("position")
-    return rows.take(kept["row"]).append_column("shard", kept["shard"])
+    planned_shard = plan["shard"].to_numpy()  # ascending
+    wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
+    tables, positions = [], []
+    for shard in done_shards(layout):
+        start, end = np.searchsorted(planned_shard, [shard, shard + 1]).tolist()
+        planned = plan.slice(start, end - start)
+        rows = read_shard(layout, shard, wanted).replace_schema_metadata(None)
+        found = pc.index_in(planned["recording_id"], value_set=rows["recording_id"].combine_chunks())
+        current = rows.take(found.drop_null())
+        tables.append(current.append_column("shard", pa.array(np.full(len(current), shard, np.int32))))
+        positions.append(planned["position"].filter(found.is_valid()).to_numpy())
+    if not tables:
+        return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard"]})
+    order, table = np.concatenate(positions), pa.concat_tables(tables)
+    if (np.diff(order) < 0).any():  # a copy, so not where nothing moved
+        table = table.take(pa.array(np.argsort(order)))
+    return table
 
 
 def failures(layout: Layout) -> list[dict[str, str]]:
     """Recording id, status and error of every recording that failed."""
     rows = finished_rows(layout, ["recording_id", "status", "error"])
-    return [row for row in rows.to_pylist() if row["status"] != OK]
+    failed: list[dict[str, str]] = rows.filter(pc.not_equal(rows["status"], OK)).to_pylist()
+    return failed
 
 
 class TracksReader:
