@@ -25,6 +25,8 @@ SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime"]  # of an earlier pl
 _WANTED_SHARDS = 32
 _FEWEST_FILES, _FEWEST_BYTES = 16, 4_000_000
 
+_IDS_AT_A_TIME = 250_000  # whose hash table is in memory
+
 
 @dataclass(frozen=True)
 class ShardLimits:
@@ -91,7 +93,7 @@ def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) 
     if previous is None or not len(previous):
         return shards
     ids = listed["recording_id"]
-    row = pc.index_in(ids, value_set=previous["recording_id"].combine_chunks()).fill_null(-1).to_numpy()
+    row = find_ids(ids, previous["recording_id"])
     kept = row >= 0
     for name in ("size", "mtime"):
         kept &= listed[name].to_numpy() == previous[name].to_numpy()[row]
@@ -99,6 +101,16 @@ def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) 
         kept &= ~pc.is_in(ids, value_set=pa.array(redo, pa.string())).to_numpy()
     shards[kept] = previous["shard"].to_numpy()[row[kept]]
     return shards
+
+
+def find_ids(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """(n,) int64: where each of `ids` stands in `among`, -1 where it does not; `among` holds each once."""
+    rows = np.full(len(ids), -1, np.int64)
+    for start in range(0, len(among), _IDS_AT_A_TIME):
+        part = among.slice(start, _IDS_AT_A_TIME).combine_chunks()
+        found = pc.index_in(ids, value_set=part).fill_null(-1).to_numpy()
+        rows[found >= 0] = found[found >= 0] + start
+    return rows
 
 
 def save_plan(layout: Layout, plan: pa.Table) -> None:

@@ -19,7 +19,7 @@ from diar.archive import storage
 from diar.archive.listing import Listing, list_recordings
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, make_plan, save_plan
+from diar.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
 from diar.extract.progress import Totals
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation import SegmentationModel
@@ -140,9 +140,7 @@ def _previous_plan(layout: Layout) -> pa.Table | None:
 def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
     if previous is None:
         return []
-    count = pc.sum(
-        pc.invert(pc.is_in(previous["recording_id"], plan["recording_id"].combine_chunks()))
-    ).as_py()
+    count = int((find_ids(previous["recording_id"], plan["recording_id"]) < 0).sum())
     return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
 
 
@@ -249,9 +247,10 @@ def remove_packed(layout: Layout, plan: pa.Table) -> None:
 
 def _folders(layout: Layout, plan: pa.Table) -> set[str]:
     """Where the tracks of the plan's recordings lie."""
-    ids = plan["recording_id"]
-    folders = pc.unique(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement=""))
-    return {layout.folder(folder) for folder in folders.to_pylist()}
+    folders: set[str] = set()
+    for ids in plan["recording_id"].chunks:
+        folders.update(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="").to_pylist())
+    return {layout.folder(folder) for folder in folders}
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:
