@@ -1,35 +1,89 @@
 #!/usr/bin/env python3
-"""Many one-second files: files per second with 1 and 2 workers, memory, resume, stage 2.
+"""Very many one-second files: files a second, what is not the networks, bytes, memory, resume, stage 2.
 
 python benchmarks/small_files.py                       # 20 000 files
-python benchmarks/small_files.py --files 2000 --workers 1 2 --keep /tmp/small
+python benchmarks/small_files.py --files 100000
+python benchmarks/small_files.py --files 2000 --workers 1 --layouts packed --turns --keep /tmp/small
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from measure import measure
+from measure import Measured, measure
 
 RATE = 16_000
+DISTINCT = 400  # files; the others are hard links to them, which cost a stage nothing less
+NETWORK_STEPS = ("fbank_step", "segment_step", "embed_step")
+OTHER_STEPS = ("decode_step", "rows_step", "write_step")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    step: str
+    measured: Measured
+    statistics: str = " | | | | "  # of stage 1
 
 
 def make_archive(folder: Path, files: int, block: int = 1000) -> None:
     """One-second files in blocks of `block`; a block shares its spectral colour, as a speaker does."""
     rng = np.random.default_rng(0)
     for index in range(files):
-        if index % block == 0:
-            colour = rng.standard_normal(64) * np.exp(-np.arange(64) / rng.uniform(2, 20))
-        samples = np.convolve(rng.standard_normal(RATE), colour, "same")
         path = folder / f"part_{index // 500}" / f"{index}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        sf.write(path, 0.3 * samples / np.abs(samples).max(), RATE, subtype="PCM_16")
+        first = index // block % 20 * DISTINCT // 20  # of 20 that a block shares
+        original = folder.parent / "distinct" / f"{first + index % (DISTINCT // 20)}.wav"
+        if not original.exists():
+            original.parent.mkdir(exist_ok=True)
+            _write_noise(original, first, rng)
+        os.link(original, path)
+
+
+def _write_noise(path: Path, colour_seed: int, rng: np.random.Generator) -> None:
+    voice = np.random.default_rng(colour_seed)
+    colour = voice.standard_normal(64) * np.exp(-np.arange(64) / voice.uniform(2, 20))
+    samples = np.convolve(rng.standard_normal(RATE), colour, "same")
+    sf.write(path, 0.3 * samples / np.abs(samples).max(), RATE, subtype="PCM_16")
+
+
+def run(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
+    """Stage 1 and its resume for all layouts and numbers of workers; stage 2 on the last of each layout."""
+    archive = folder / "archive"
+    for layout in options.layouts:
+        for workers in options.workers:
+            out = folder / f"embeddings_{layout}_{workers}"
+            fixed = ("--input_dir", archive, "--output_dir", out, "--model", options.model)
+            stage_1 = ("extract_embeddings_multigpu.py", *fixed, "--workers", workers, "--layout", layout)
+            what = f"{layout}, {workers} workers"
+            yield Row(f"stage 1, {what}", measure(*stage_1), describe(out, options.files))
+            yield Row(f"resume, all done, {what}", measure(*stage_1))
+        result = folder / f"result_{layout}"
+        stage_2 = ("detect_boundaries.py", "--embeddings_dir", out, "--output_dir", result)
+        yield Row(f"stage 2, automatic, {layout}", measure(*stage_2))
+        yield Row(f"stage 2, block size given, {layout}", measure(*stage_2, "--segment_size", 1000))
+        if options.turns:
+            yield Row(f"stage 2, turns, {layout}", measure(*stage_2, "--task", "turns", "--no_plot"))
+
+
+def describe(out: Path, files: int) -> str:
+    """Cells: share of the ranks' time outside of the networks, milliseconds a file by step, bytes a file."""
+    ranks = json.loads((out / "extraction_stats.json").read_text())["this_run"]["ranks"]
+    networks = sum(rank[step] for rank in ranks for step in NETWORK_STEPS)
+    outside = 1 - networks / sum(rank["seconds"] for rank in ranks)
+    steps = [1000 * sum(rank[step] for rank in ranks) / files for step in OTHER_STEPS]
+    size = sum(path.stat().st_size for path in out.rglob("*.parquet"))
+    return f"{100 * outside:.0f} % | " + " | ".join(f"{ms:.2f}" for ms in steps) + f" | {size / files:.0f}"
 
 
 def main() -> None:
@@ -39,36 +93,33 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--layouts", nargs="+", default=["mirror", "packed"], choices=["mirror", "packed"])
     parser.add_argument("--model", default="campplus-zh-en")
+    parser.add_argument("--turns", action="store_true", help="also stage 2 inside recordings")
     parser.add_argument("--keep", type=Path, help="work here and keep it, in place of a temporary folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        archive = folder / "archive"
-        if archive.exists():
+        if (folder / "archive").exists():
             parser.error(f"--keep {folder} holds an earlier run; name an empty folder")
-        make_archive(archive, options.files)
-        rows = []
-        for workers in options.workers:
-            out = folder / f"embeddings_{workers}"
-            fixed = ("--input_dir", archive, "--output_dir", out, "--model", options.model)
-            for step in ("stage 1", "resume, all done"):
-                measured = measure("extract_embeddings_multigpu.py", *fixed, "--workers", workers)
-                rows.append((f"{step}, {workers} workers", measured))
-        fixed = ("--embeddings_dir", out, "--output_dir", folder / "result")
-        rows.append(("stage 2, automatic", measure("detect_boundaries.py", *fixed)))
-        rows.append(
-            ("stage 2, block size given", measure("detect_boundaries.py", *fixed, "--segment_size", 1000))
-        )
+        make_archive(folder / "archive", options.files)
+        rows = list(run(folder, options))
     print(
         f"\n{options.files:,} files of 1 s, {options.model}, {os.cpu_count()} cores, {platform.machine()}\n"
     )
-    print("| step | seconds | files/s | peak MiB, one process | peak MiB, all | exit code |")
-    print("|---|---|---|---|---|---|")
-    for step, measured in rows:
+    print(
+        "| step | seconds | files/s | not networks | decode, ms a file | rows | write | bytes a file "
+        "| peak MiB, one process | all | exit code |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        measured = row.measured
         memory = f"{measured.peak_process / 2**20:.0f} | {measured.peak_total / 2**20:.0f}"
         rate = options.files / measured.seconds
-        print(f"| {step} | {measured.seconds:.1f} | {rate:.0f} | {memory} | {measured.returncode} |")
+        print(
+            f"| {row.step} | {measured.seconds:.1f} | {rate:.0f} | {row.statistics} "
+            f"| {memory} | {measured.returncode} |"
+        )
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from diar.archive import storage
 from diar.archive.manifests import LIST_SUFFIXES, read_list
-from diar.archive.recording import ListingError, Recording, has_audio_suffix, natural_order
+from diar.archive.recording import ListingError, Recording, has_audio_suffix
+from diar.archive.recordings import Recordings
 
-__all__ = ["Listing", "ListingError", "Recording", "list_recordings"]
+__all__ = ["Listing", "ListingError", "Recording", "Recordings", "list_recordings"]
 
 # What only outputs of stage 1 and stage 2 hold; links to audio in them are not new recordings
 _OUTPUT_MARKS = ("_extraction", "_detection", "speaker_boundary_detection_result.json")
@@ -32,7 +34,7 @@ class Listing:
         ordered: whether the order is the source's own (wav.scp, manifest).
     """
 
-    recordings: list[Recording]
+    recordings: Recordings
     ignored: int = 0
     warnings: list[str] = field(default_factory=list)
     ordered: bool = False
@@ -68,7 +70,7 @@ def _list_local_file(path: Path) -> Listing:
         recordings, warnings = read_list(str(path))
         return Listing(recordings, warnings=warnings, ordered=True)
     details = path.stat()
-    return Listing([_local_recording(path.name, storage.absolute(path), details)])
+    return Listing(Recordings.of([_local_recording(path.name, storage.absolute(path), details)]))
 
 
 def _local_recording(relative: str, path: str, details: os.stat_result | None) -> Recording:
@@ -89,7 +91,7 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 class _LocalLister:
-    """Collects the recordings below one root.
+    """Lists the recordings below one root.
 
     Every folder is entered once, known by device and inode, so that links cannot lead in circles. Links to
     folders come last: a folder that also lies in the archive itself keeps its own path.
@@ -97,7 +99,6 @@ class _LocalLister:
 
     def __init__(self, root: Path, exclude_dir: str | None) -> None:
         self._root = storage.absolute(root)
-        self._recordings: dict[str, Recording] = {}
         self._ignored = 0
         self._warnings: list[str] = []
         self._entered: dict[tuple[int, int], str] = {}
@@ -107,33 +108,38 @@ class _LocalLister:
 
     def folder(self) -> Listing:
         """Everything below the root."""
-        self._walk(self._root)
-        return self._listing()
+        return self._listing(self._walk(self._root))
 
     def pattern(self, pattern: Path) -> Listing:
         """What matches the glob; matching folders with all they hold."""
+        return self._listing(self._matches(pattern))
+
+    def _listing(self, found: Iterator[Recording]) -> Listing:
+        recordings = Recordings.of(chain(found, self._behind_links())).in_natural_order()
+        return Listing(recordings, self._ignored, self._warnings)
+
+    def _matches(self, pattern: Path) -> Iterator[Recording]:
         for match in sorted(glob.iglob(storage.absolute(pattern), recursive=True)):  # noqa: PTH207
             if os.path.isdir(match):  # noqa: PTH112
-                self._walk(match)
+                yield from self._walk(match)
             elif not self._inside_excluded(match):
-                self._add(match)
-        return self._listing()
+                yield from self._file(match)
 
-    def _listing(self) -> Listing:
+    def _behind_links(self) -> Iterator[Recording]:
         while self._linked:
             linked, self._linked = sorted(self._linked), []
             for folder in linked:
-                self._walk(folder)
-        recordings = list(self._recordings.values())
-        natural_order(recordings)
-        return Listing(recordings, self._ignored, self._warnings)
+                yield from self._walk(folder)
 
-    def _walk(self, top: str) -> None:
+    def _walk(self, top: str) -> Iterator[Recording]:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
             if self._enter(folder):
-                waiting.extend(self._scan(folder))
+                files, below = self._scan(folder)
+                waiting.extend(below)
+                for path in files:
+                    yield from self._file(path)
 
     def _enter(self, folder: str) -> bool:
         identity = _identity(Path(folder))
@@ -147,16 +153,17 @@ class _LocalLister:
             self._warnings.append(f"{folder}: links to a folder already listed as {earlier}")
         return earlier is folder
 
-    def _scan(self, folder: str) -> list[str]:
-        """Add the files of one folder; returns its sub-folders."""
-        below = []
+    def _scan(self, folder: str) -> tuple[list[str], list[str]]:
+        """Files and sub-folders of one folder; links to folders are noted for later."""
+        files: list[str] = []
+        below: list[str] = []
         try:
             with os.scandir(folder) as scanned:
                 entries = list(scanned)
             made = next((entry.name for entry in entries if entry.name in _OUTPUT_MARKS), None)
             if made and folder != self._root:
                 self._warnings.append(f"{folder}: left out, it is an output of diar ({made})")
-                return []
+                return [], []
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
@@ -165,12 +172,13 @@ class _LocalLister:
                 elif entry.is_dir():
                     self._linked.append(entry.path)
                 else:
-                    self._add(entry.path)
+                    files.append(entry.path)
         except OSError as error:
             self._warnings.append(f"{folder}: cannot be read ({error.strerror})")
-        return below
+        return files, below
 
-    def _add(self, path: str) -> None:
+    def _file(self, path: str) -> Iterator[Recording]:
+        """The recording at `path`, if there is one."""
         if not has_audio_suffix(path.rpartition("/")[2]):
             self._ignored += 1
             return
@@ -181,13 +189,7 @@ class _LocalLister:
         if details is not None and not stat.S_ISREG(details.st_mode):
             self._ignored += 1
             return
-        relative = path[len(self._root) :].lstrip("/")
-        recording = _local_recording(relative, path, details)
-        earlier = self._recordings.setdefault(recording.recording_id, recording)
-        if earlier.url != recording.url:
-            raise ListingError(
-                f"{recording.url!r} and {earlier.url!r} have the same name in UTF-8; rename one of them"
-            )
+        yield _local_recording(path[len(self._root) :].lstrip("/"), path, details)
 
     def _inside_excluded(self, path: str) -> bool:
         return self._excluded is not None and any(
@@ -218,7 +220,7 @@ def _list_remote(source: str, exclude_dir: str | None) -> Listing:
         if Path(name).suffix.lower() in LIST_SUFFIXES:
             recordings, warnings = read_list(source)
             return Listing(recordings, warnings=warnings, ordered=True)
-        return Listing([Recording(name, source, found.size, found.mtime)])
+        return Listing(Recordings.of([Recording(name, source, found.size, found.mtime)]))
     link, chained, rest = source.partition("::")
     if _MAGIC.search(link):
         base = _MAGIC.split(link, maxsplit=1)[0].rpartition("/")[0] + "/"
@@ -242,5 +244,4 @@ def _select(base: str, root: str, files: list[storage.RemoteFile], exclude_dir: 
             recordings.append(Recording(relative, url, file.size, file.mtime))
         else:
             ignored += 1
-    natural_order(recordings)
-    return Listing(recordings, ignored)
+    return Listing(Recordings.of(recordings).in_natural_order(), ignored)

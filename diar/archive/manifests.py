@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
+from array import array
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
+
 from diar.archive import storage
 from diar.archive.recording import ListingError, Recording, check_recording_id
+from diar.archive.recordings import Recordings
 
 LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
 
 _PCM_BYTES = 32_000  # a second of 16 kHz PCM
 _MISSING_SHOWN = 3
+_REMEMBERED = 16_384  # files
 
 
 class _Entry(NamedTuple):
@@ -25,7 +32,7 @@ class _Entry(NamedTuple):
     duration: float | None = None
 
 
-def read_list(url: str) -> tuple[list[Recording], list[str]]:
+def read_list(url: str) -> tuple[Recordings, list[str]]:
     """Read a `wav.scp` (`*.scp`: `utterance-id path` a line) or a NeMo manifest (a JSON object a line).
 
     Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
@@ -43,22 +50,37 @@ def read_list(url: str) -> tuple[list[Recording], list[str]]:
         text = storage.read_bytes(url).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ListingError(f"{url}: not valid UTF-8 ({error.reason} at byte {error.start})") from error
-    lines = _json_lines(text, url) if not is_scp else list(enumerate(text.split("\n"), 1))
+    lines = _lines(text) if is_scp or not text.lstrip().startswith("[") else _items(text, url)
     folder = _folder_of(url)
     finder = _Finder(folder, current_first=is_scp)
-    recordings: list[Recording] = []
-    first_line: dict[str, int] = {}
-    for number, line in lines:
-        if isinstance(line, str) and not line.strip():
-            continue
-        where = f"{url}, line {number}"
-        entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where)
-        check_recording_id(entry.recording_id, where)
-        earlier = first_line.setdefault(entry.recording_id, number)
-        if earlier != number:
-            raise ListingError(f"{where}: {entry.recording_id!r} is already on line {earlier}; remove one")
-        recordings.append(finder.recording(entry))
+    numbers = array("q")
+
+    def entries() -> Iterator[Recording]:
+        for number, line in lines:
+            if isinstance(line, str) and not line.strip():
+                continue
+            where = f"{url}, line {number}"
+            entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where)
+            check_recording_id(entry.recording_id, where)
+            numbers.append(number)
+            yield finder.recording(entry)
+
+    recordings = Recordings.of(entries())
+    _check_unique(recordings, numbers, url)
     return recordings, finder.warnings()
+
+
+def _check_unique(recordings: Recordings, numbers: array[int], url: str) -> None:
+    ids = recordings.table["recording_id"]
+    if len(pc.unique(ids)) == len(ids):
+        return
+    first_line: dict[str, int] = {}
+    for recording_id, number in zip(ids.to_pylist(), numbers, strict=True):
+        earlier = first_line.setdefault(recording_id, number)
+        if earlier != number:
+            raise ListingError(
+                f"{url}, line {number}: {recording_id!r} is already on line {earlier}; remove one"
+            )
 
 
 def _scp_entry(line: str, where: str) -> _Entry:
@@ -77,14 +99,25 @@ def _scp_entry(line: str, where: str) -> _Entry:
     return _Entry(recording_id, path)
 
 
-def _json_lines(text: str, url: str) -> list[tuple[int, Any]]:
-    """(line number, text) of each line; of a file that is one JSON array, (position, item)."""
-    if not text.lstrip().startswith("["):
-        return list(enumerate(text.split("\n"), 1))
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, text) of each line; one at a time, because a list may have millions."""
+    start = 0
+    for number in count(1):
+        end = text.find("\n", start)
+        if end < 0:
+            yield number, text[start:]
+            return
+        yield number, text[start:end]
+        start = end + 1
+
+
+def _items(text: str, url: str) -> Iterator[tuple[int, Any]]:
+    """(position, item) of a file that is one JSON array."""
     try:
-        return list(enumerate(json.loads(text), 1))
+        items = json.loads(text)
     except json.JSONDecodeError as error:
         raise ListingError(f"{url}, line {error.lineno}: not JSON ({error.msg})") from error
+    return iter(enumerate(items, 1))
 
 
 def _manifest_entry(line: Any, folder: str, where: str) -> _Entry:
@@ -138,18 +171,16 @@ def _folder_of(url: str) -> str:
 
 
 class _Finder:
-    """Finds the files of a list; each is looked up once, however many parts of it are listed."""
+    """Finds the files of a list; each is looked up once, if its parts are listed together."""
 
     def __init__(self, folder: str, current_first: bool) -> None:
         self._folder = folder
         self._current_first = current_first
-        self._known: dict[str, tuple[str, int, float]] = {}
-        self._missing: list[str] = []
+        self._find = lru_cache(_REMEMBERED)(self._look_up)
+        self._missing: dict[str, None] = {}
 
     def recording(self, entry: _Entry) -> Recording:
-        if entry.path not in self._known:
-            self._known[entry.path] = self._look_up(entry.path)
-        url, size, mtime = self._known[entry.path]
+        url, size, mtime = self._find(entry.path)
         if entry.duration is not None:
             size = min(size, math.ceil(entry.duration * _PCM_BYTES))
         return Recording(entry.recording_id, url, size, mtime, entry.offset, entry.duration)
@@ -157,7 +188,7 @@ class _Finder:
     def warnings(self) -> list[str]:
         if not self._missing:
             return []
-        shown = ", ".join(self._missing[:_MISSING_SHOWN])
+        shown = ", ".join(islice(self._missing, _MISSING_SHOWN))
         return [f"{len(self._missing)} files of the list do not exist, such as {shown}"]
 
     def _look_up(self, path: str) -> tuple[str, int, float]:
@@ -172,7 +203,7 @@ class _Finder:
             elif local.is_file():
                 details = local.stat()
                 return url, details.st_size, details.st_mtime
-        self._missing.append(candidates[0])
+        self._missing[candidates[0]] = None
         return candidates[0], 0, 0.0
 
     def _candidates(self, path: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from diar.errors import DiarError
 
@@ -51,12 +50,6 @@ def has_audio_suffix(name: str) -> bool:
     return bool(stem) and suffix.lower() in AUDIO_SUFFIXES
 
 
-def natural_order(recordings: list[Recording]) -> None:
-    """Sort in place, by path component, numbers by value: `a/2.wav`, `a/10.wav`, `a b/1.wav`."""
-    recordings.sort(key=lambda recording: recording.recording_id)  # decides between `1.wav` and `01.wav`
-    recordings.sort(key=lambda recording: natural_key(recording.recording_id))
-
-
 def natural_key(path: str) -> str:
     """A string that compares as `path` does in natural order.
 
@@ -81,8 +74,8 @@ def check_recording_id(recording_id: str, where: str) -> None:
     Raises:
         ListingError: it is empty, absolute, or has a `..` part.
     """
-    path = PurePosixPath(recording_id)
-    if not recording_id or path.is_absolute() or ".." in path.parts or "\0" in recording_id:
+    absolute, parts = recording_id.startswith("/"), recording_id.split("/")
+    if not recording_id or absolute or ".." in parts or "\0" in recording_id:
         raise ListingError(
             f"{where}: {recording_id!r} cannot name a recording; use an id that is relative and without '..'"
         )

@@ -25,6 +25,8 @@ from diar.errors import DiarError
 
 _MAX_NAME = 255  # bytes of one path component on nearly every file system
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
+PACKED_NAME = "shard_{:05d}.parquet"  # of diar.store.layout; kept free of recordings' outputs
+PACKED_PATTERN = re.compile(r"shard_\d+\.parquet")
 _TEMPORARY = ".diar-"  # hidden, so that listings pass over a file that is being written
 
 
@@ -82,9 +84,10 @@ def join(base: str, *parts: str) -> str:
 def output_name(recording_id: str, suffix: str) -> str:
     """The relative path of a recording's output: `recording_id` + `suffix`.
 
-    A component that no file system holds (over 255 bytes in UTF-8, empty, `.` or `..`) becomes as much of its
-    beginning as fits, `~`, and 12 hexadecimal digits of its SHA-256. (`open_atomic` names its temporary file
-    without regard to the final name, so that this one may use all the room.)
+    A component that no file system holds (over 255 bytes in UTF-8, empty, `.` or `..`) or that looks like a
+    packed file becomes as much of its beginning as fits, `~`, and 12 hexadecimal digits of its SHA-256.
+    (`open_atomic` names its temporary file without regard to the final name, so that this one may use all the
+    room.)
     """
     *folders, name = recording_id.split("/")
     return "/".join([*(_storable(folder) for folder in folders), _storable(name, suffix)])
@@ -92,7 +95,8 @@ def output_name(recording_id: str, suffix: str) -> str:
 
 def _storable(component: str, suffix: str = "") -> str:
     encoded = component.encode()
-    if len(encoded) + len(suffix.encode()) <= _MAX_NAME and component not in ("", ".", ".."):
+    taken = component in ("", ".", "..") or PACKED_PATTERN.fullmatch(component + suffix)
+    if len(encoded) + len(suffix.encode()) <= _MAX_NAME and not taken:
         return component + suffix
     ending = "~" + hashlib.sha256(encoded).hexdigest()[:12] + suffix
     return encoded[: _MAX_NAME - len(ending.encode())].decode(errors="ignore") + ending

@@ -21,6 +21,12 @@ class ExtractConfig(CommandConfig):
     channel: str = option(
         "mix", "archive", "'mix' averages all channels, a number takes one (0 = first)", result=True
     )
+    layout: Literal["mirror", "packed"] = option(
+        "mirror",
+        "archive",
+        "mirror: a Parquet file a recording; packed: one a folder and shard, for very many short recordings "
+        "(an interrupted shard starts again)",
+    )
     min_duration: float = option(
         0.2, "archive", "seconds; a shorter recording is reported as too_short", result=True, ge=0.05
     )

@@ -30,7 +30,7 @@ from diar.errors import DiarError
 from diar.outputs.names import match_names
 from diar.outputs.rttm import Turn, read_turns
 from diar.outputs.written import OutputDirectory
-from diar.store.reader import RecordingIndex, load_index, read_tracks
+from diar.store.reader import RecordingIndex, TracksReader, load_index
 from diar.store.schema import OK
 
 logger = logging.getLogger(__name__)
@@ -88,9 +88,8 @@ def _diarize_all(
 ) -> list[Diarization | NoTurns]:
     """What each recording of the archive comes to."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
-    results = workers.map(
-        partial(_diarize_one, embeddings_dir, settings), [index.recording_id[row] for row in rows]
-    )
+    stored = [(index.recording_id[row], int(index.shard[row])) for row in rows]
+    results = workers.map(partial(_diarize_one, TracksReader(embeddings_dir), settings), stored)
     found: list[Diarization | NoTurns] = [
         NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
     ]
@@ -100,9 +99,11 @@ def _diarize_all(
     return found
 
 
-def _diarize_one(embeddings_dir: str, settings: DiarizeSettings, recording_id: str) -> Diarization | NoTurns:
+def _diarize_one(
+    reader: TracksReader, settings: DiarizeSettings, stored: tuple[str, int]
+) -> Diarization | NoTurns:
     try:
-        observations = Observations.of(read_tracks(embeddings_dir, recording_id))
+        observations = Observations.of(reader.read(*stored))
     except DiarError as error:
         return NoTurns(NO_TRACKS, str(error))
     return diarize(observations, settings)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ _NOT_PASSED_ON = {"input_dir", "output_dir", "overwrite", "retry_failed", "profi
 
 
 def calibrate(
-    config: ExtractConfig, recordings: list[Recording], durations: Durations, seconds: float
+    config: ExtractConfig, recordings: Sequence[Recording], durations: Durations, seconds: float
 ) -> Speed:
     """Run stage 1 on a sample for so many seconds of work, or until the sample is done.
 

@@ -151,7 +151,7 @@ def _make_report(options: argparse.Namespace, config: ExtractConfig) -> CostRepo
     )
 
 
-def _list(config: ExtractConfig) -> tuple[list[Recording], Durations]:
+def _list(config: ExtractConfig) -> tuple[Sequence[Recording], Durations]:
     from diar.extract.prepare import list_archive
 
     recordings = list_archive(config).recordings
@@ -164,7 +164,7 @@ def _list(config: ExtractConfig) -> tuple[list[Recording], Durations]:
 def _archive(
     options: argparse.Namespace,
     config: ExtractConfig,
-    recordings: list[Recording],
+    recordings: Sequence[Recording],
     durations: Durations,
     finished: FinishedRun | None,
 ) -> Archive:
@@ -184,7 +184,7 @@ def _archive(
     return Archive(hours, count, estimate_disk(config, count, hours * 3600), longest, longest_hours)
 
 
-def _longest(recordings: list[Recording], durations: Durations) -> tuple[str, float]:
+def _longest(recordings: Sequence[Recording], durations: Durations) -> tuple[str, float]:
     recording = recordings[int(np.argmax(durations.seconds))]
     try:
         return recording.recording_id, probe_seconds(recording) / 3600
@@ -195,7 +195,7 @@ def _longest(recordings: list[Recording], durations: Durations) -> tuple[str, fl
 def _speed(
     options: argparse.Namespace,
     config: ExtractConfig,
-    recordings: list[Recording],
+    recordings: Sequence[Recording],
     durations: Durations,
     finished: FinishedRun | None,
 ) -> tuple[Speed | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -30,7 +31,7 @@ class Durations:
         return float(self.seconds.sum())
 
 
-def estimate_durations(recordings: list[Recording]) -> Durations:
+def estimate_durations(recordings: Sequence[Recording]) -> Durations:
     """Bytes of each recording times the seconds a byte of a sample with its suffix.
 
     A recording whose list gives its duration has that one. One that cannot be opened is left to the run to
@@ -51,7 +52,7 @@ def estimate_durations(recordings: list[Recording]) -> Durations:
     return Durations(seconds, total_probed)
 
 
-def _seconds_per_byte(sample: list[Recording]) -> tuple[float, int]:
+def _seconds_per_byte(sample: Sequence[Recording]) -> tuple[float, int]:
     """(seconds a byte, how many could be opened); 0 if none could."""
     seconds, size, probed = 0.0, 0, 0
     for recording in sample:

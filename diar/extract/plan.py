@@ -6,21 +6,26 @@ number of them. Recordings that appear later, have changed or are tried again ge
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from diar.archive.listing import Recording
+from diar.archive.listing import Recording, Recordings
 from diar.store.layout import Layout
-from diar.store.reader import finished_rows, read_plan
+from diar.store.parquet import write_table
+from diar.store.reader import finished_rows, read_planned
 from diar.store.schema import OK, PLAN_SCHEMA
-from diar.store.writer import write_table
+
+SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime"]  # of an earlier plan, what the next one needs
 
 # A smaller archive is still cut into about this many shards, so that several workers end together
 _WANTED_SHARDS = 256
 _FEWEST_FILES, _FEWEST_BYTES = 16, 4_000_000
+
+_IDS_AT_A_TIME = 250_000  # whose hash table is in memory
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class ShardLimits:
     bytes: int
 
     @classmethod
-    def for_archive(cls, recordings: list[Recording], max_files: int, max_bytes: int) -> ShardLimits:
+    def for_archive(cls, recordings: Sequence[Recording], max_files: int, max_bytes: int) -> ShardLimits:
         """Limits that depend on the archive alone."""
         total = sum(recording.size for recording in recordings)
         files = max(_FEWEST_FILES, -(-len(recordings) // _WANTED_SHARDS))
@@ -39,7 +44,7 @@ class ShardLimits:
         return cls(min(max_files, files), min(max_bytes, size))
 
 
-def assign_shards(recordings: list[Recording], limits: ShardLimits, first: int = 0) -> np.ndarray:
+def assign_shards(recordings: Sequence[Recording], limits: ShardLimits, first: int = 0) -> np.ndarray:
     """Shard number of each recording, (n,) int32: consecutive recordings, cut where a limit is reached."""
     shards = np.empty(len(recordings), np.int32)
     shard, files, size = first, 0, 0
@@ -52,7 +57,7 @@ def assign_shards(recordings: list[Recording], limits: ShardLimits, first: int =
 
 
 def make_plan(
-    recordings: list[Recording],
+    recordings: Sequence[Recording],
     limits: ShardLimits,
     previous: pa.Table | None = None,
     *,
@@ -65,29 +70,47 @@ def make_plan(
         recordings: the archive as it is listed now, in order. What it no longer has leaves the plan; if it
             comes back, its tracks are still there.
         limits: of new shards.
-        previous: an earlier plan of the same output.
+        previous: an earlier plan of the same output, SETTLED_COLUMNS of it at least.
         first_shard: number of the first new shard, above all that were ever used.
         redo: ids that get a new shard although nothing changed (failed ones to try again).
     """
-    settled = _settled(previous)
-    shard_of: dict[str, int] = {}
-    for recording in recordings:
-        shard, size, mtime = settled.get(recording.recording_id, (-1, -1, -1.0))
-        if (size, mtime) == (recording.size, recording.mtime) and recording.recording_id not in redo:
-            shard_of[recording.recording_id] = shard
-    new = [recording for recording in recordings if recording.recording_id not in shard_of]
-    for recording, shard in zip(new, assign_shards(new, limits, first_shard).tolist(), strict=True):
-        shard_of[recording.recording_id] = shard
-    plan = _table(recordings, [shard_of[recording.recording_id] for recording in recordings])
-    return plan.sort_by([("shard", "ascending"), ("position", "ascending")])
+    listed = Recordings.of(recordings)
+    shards = _settled(listed.table, previous, redo)
+    new = np.flatnonzero(shards < 0)
+    unsettled = listed if len(new) == len(listed) else listed.take(new)
+    shards[new] = assign_shards(unsettled, limits, first_shard)
+    columns = {"shard": shards, "position": np.arange(len(listed))}
+    columns.update((name, listed.table[name]) for name in listed.table.column_names)
+    plan = pa.table(columns, schema=PLAN_SCHEMA)
+    if (np.diff(shards) < 0).any():
+        plan = plan.take(pa.array(np.argsort(shards, kind="stable")))
+    return plan
 
 
-def _settled(previous: pa.Table | None) -> dict[str, tuple[int, int, float]]:
-    """Recording id → (shard, bytes, mtime) of an earlier plan, in its order."""
-    if previous is None:
-        return {}
-    columns = [previous[name].to_pylist() for name in ("recording_id", "shard", "size", "mtime")]
-    return {key: (shard, size, mtime) for key, shard, size, mtime in zip(*columns, strict=True)}
+def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) -> np.ndarray:
+    """(n,) int32: the shard of each recording that an earlier plan had and that has not changed, else -1."""
+    shards = np.full(len(listed), -1, np.int32)
+    if previous is None or not len(previous):
+        return shards
+    ids = listed["recording_id"]
+    row = find_ids(ids, previous["recording_id"])
+    kept = row >= 0
+    for name in ("size", "mtime"):
+        kept &= listed[name].to_numpy() == previous[name].to_numpy()[row]
+    if redo:
+        kept &= ~pc.is_in(ids, value_set=pa.array(redo, pa.string())).to_numpy()
+    shards[kept] = previous["shard"].to_numpy()[row[kept]]
+    return shards
+
+
+def find_ids(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """(n,) int64: where each of `ids` stands in `among`, -1 where it does not; `among` holds each once."""
+    rows = np.full(len(ids), -1, np.int64)
+    for start in range(0, len(among), _IDS_AT_A_TIME):
+        part = among.slice(start, _IDS_AT_A_TIME).combine_chunks()
+        found = pc.index_in(ids, value_set=part).fill_null(-1).to_numpy()
+        rows[found >= 0] = found[found >= 0] + start
+    return rows
 
 
 def save_plan(layout: Layout, plan: pa.Table) -> None:
@@ -97,11 +120,7 @@ def save_plan(layout: Layout, plan: pa.Table) -> None:
 
 def shard_recordings(layout: Layout, shard: int) -> list[Recording]:
     """The recordings of one shard."""
-    rows = read_plan(layout, shard=shard).to_pylist()
-    return [
-        Recording(row["recording_id"], row["path"], row["size"], row["mtime"], row["offset"], row["duration"])
-        for row in rows
-    ]
+    return list(Recordings(read_planned(layout, shard)))
 
 
 def failed_ids(layout: Layout) -> frozenset[str]:
@@ -115,17 +134,3 @@ def claim_order(plan: pa.Table) -> np.ndarray:
     sizes = plan.group_by("shard", use_threads=False).aggregate([("size", "sum")])
     ordered = sizes.sort_by([("size_sum", "descending"), ("shard", "ascending")])
     return ordered["shard"].to_numpy()
-
-
-def _table(recordings: list[Recording], shards: list[int]) -> pa.Table:
-    columns = {
-        "shard": shards,
-        "position": np.arange(len(recordings)),
-        "recording_id": [recording.recording_id for recording in recordings],
-        "path": [recording.url for recording in recordings],
-        "size": [recording.size for recording in recordings],
-        "mtime": [recording.mtime for recording in recordings],
-        "offset": [recording.offset for recording in recordings],
-        "duration": [recording.duration for recording in recordings],
-    }
-    return pa.table(columns, schema=PLAN_SCHEMA)

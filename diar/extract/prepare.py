@@ -9,6 +9,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -18,13 +19,13 @@ from diar.archive import storage
 from diar.archive.listing import Listing, list_recordings
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract.plan import ShardLimits, failed_ids, make_plan, save_plan
+from diar.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
 from diar.extract.progress import Totals
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation import SegmentationModel
 from diar.models.wespeaker import SpeakerModel
-from diar.store.layout import Layout
-from diar.store.reader import StoreError, done_shards, read_config, read_plan
+from diar.store.layout import PACKED, Layout
+from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
 
 
@@ -110,6 +111,7 @@ def settle_plan(
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
+        "layout": config.layout,
         "input_dir": archive_root(config),
         "settings": identity.settings,
         "metadata": metadata,
@@ -118,15 +120,16 @@ def settle_plan(
     }
     # Before the plan: a plan never stands without what it belongs to
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
-    if previous is None or not plan.equals(previous):
-        save_plan(layout, plan)
+    if previous is None and config.layout == PACKED:
+        remove_packed(layout, plan)  # they belong to shards that nobody knows of
+    save_plan(layout, plan)
     return plan, [*listing.warnings, *_gone(previous, plan)]
 
 
 def _previous_plan(layout: Layout) -> pa.Table | None:
     """The earlier plan, with what killed writers left swept away; without one, old shards mean nothing."""
     if storage.exists(layout.plan):
-        previous = read_plan(layout)
+        previous = read_plan(layout, columns=SETTLED_COLUMNS)
         sweep_unfinished(layout, previous)
         return previous
     for name in storage.list_names(layout.shards):
@@ -137,9 +140,7 @@ def _previous_plan(layout: Layout) -> pa.Table | None:
 def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
     if previous is None:
         return []
-    count = pc.sum(
-        pc.invert(pc.is_in(previous["recording_id"], plan["recording_id"].combine_chunks()))
-    ).as_py()
+    count = int((find_ids(previous["recording_id"], plan["recording_id"]) < 0).sum())
     return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
 
 
@@ -161,9 +162,13 @@ def archive_root(config: ExtractConfig) -> str:
 def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
     """Remove the half-written files that a killed run may have left."""
     done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
-    tracks = map(layout.tracks, plan.filter(pc.invert(done))["recording_id"].to_pylist())
-    folders = {url.rpartition("/")[0] for url in tracks}
-    for folder in (*folders, layout.private, layout.shards, storage.join(layout.private, "progress")):
+    unfinished = plan.select(["recording_id"]).filter(pc.invert(done))
+    for folder in (
+        *_folders(layout, unfinished),
+        layout.private,
+        layout.shards,
+        storage.join(layout.private, "progress"),
+    ):
         storage.remove_temporaries(folder)
 
 
@@ -200,6 +205,8 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
     differences = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing]
     if earlier["input_dir"] != archive_root(config):
         differences.append(f"input_dir: {earlier['input_dir']!r} there, {archive_root(config)!r} now")
+    if arrangement(layout) != config.layout:
+        differences.append(f"layout: {arrangement(layout)!r} there, {config.layout!r} now")
     if differences:
         raise ExtractError(
             f"--output_dir {layout.root} holds another extraction:\n  "
@@ -210,9 +217,8 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
 
 def remove_extraction(layout: Layout) -> None:
     """Delete an earlier extraction's files, and nothing else."""
-    if storage.exists(layout.plan):
-        for recording_id in _planned_ids(layout):
-            storage.remove(layout.tracks(recording_id))
+    if storage.exists(layout.plan) and storage.exists(layout.config):
+        _remove_tracks(layout)
     for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
@@ -220,16 +226,35 @@ def remove_extraction(layout: Layout) -> None:
         storage.remove(url)
 
 
-def _planned_ids(layout: Layout) -> list[str]:
+def _remove_tracks(layout: Layout) -> None:
     try:
-        ids: list[str] = read_plan(layout, columns=["recording_id"])["recording_id"].to_pylist()
+        plan = read_plan(layout, columns=["recording_id"])
     except StoreError:
-        return []  # damaged: which tracks there are is not known, so they stay
-    return ids
+        return  # damaged: which tracks there are is not known, so they stay
+    if arrangement(layout) == PACKED:
+        remove_packed(layout, plan)
+        return
+    for recording_id in plan["recording_id"]:
+        storage.remove(layout.tracks(recording_id.as_py()))
+
+
+def remove_packed(layout: Layout, plan: pa.Table) -> None:
+    """Delete all packed files in the folders of the plan's recordings."""
+    for folder in _folders(layout, plan):
+        for name in filter(storage.PACKED_PATTERN.fullmatch, storage.list_names(folder)):
+            storage.remove(storage.join(folder, name))
+
+
+def _folders(layout: Layout, plan: pa.Table) -> set[str]:
+    """Where the tracks of the plan's recordings lie."""
+    folders: set[str] = set()
+    for ids in plan["recording_id"].chunks:
+        folders.update(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="").to_pylist())
+    return {layout.folder(folder) for folder in folders}
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:
     """Size of the whole job, and how much of it finished shards hold."""
-    done = plan.filter(pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32())))
     size = plan["size"].to_numpy()
-    return Totals(len(plan), int(size.sum()), len(done), int(done["size"].to_numpy().sum()))
+    done = size[np.isin(plan["shard"].to_numpy(), done_shards(layout))]
+    return Totals(len(plan), int(size.sum()), len(done), int(done.sum()))

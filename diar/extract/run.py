@@ -41,7 +41,7 @@ from diar.models.segmentation import SegmentationModel, open_segmentation
 from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
-from diar.store.writer import Writer
+from diar.store.writer import make_writer
 
 DEFAULT_MODEL = "campplus-zh-en"
 
@@ -206,7 +206,7 @@ class Rank:
             config,
             settings,
             embedder,
-            Writer(self.layout, dimension, metadata),
+            make_writer(config.layout, self.layout, dimension, metadata),
             self.counters,
             profiler,
             batch_seconds=sizes.batch_seconds(config, embedder, sharing),

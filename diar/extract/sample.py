@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _SHORTEST_PART = 1.0  # seconds of a long recording that are worth taking
 _SEED = 0
 
 
-def sample_archive(recordings: list[Recording], seconds: np.ndarray, wanted: float) -> list[Recording]:
+def sample_archive(recordings: Sequence[Recording], seconds: np.ndarray, wanted: float) -> list[Recording]:
     """About `wanted` seconds of the archive, or all of it, in mixed order.
 
     The archive, all recordings one after the other, is a tape; pieces of equal length, evenly spread over it,
@@ -57,7 +58,7 @@ def sample_archive(recordings: list[Recording], seconds: np.ndarray, wanted: flo
     return list(distinct.values())
 
 
-def write_manifest(file: Path, recordings: list[Recording]) -> None:
+def write_manifest(file: Path, recordings: Sequence[Recording]) -> None:
     """Write recordings as a NeMo manifest."""
     with file.open("w", encoding="utf-8") as lines:
         for recording in recordings:

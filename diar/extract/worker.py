@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from diar.archive import storage
 from diar.archive.listing import Recording
 from diar.config import ExtractConfig
 from diar.extract.chunks import ChunkSettings
@@ -20,7 +19,6 @@ from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters
 from diar.extract.rows import ChunkEmbeddings, assemble
 from diar.extract.tracks import TrackEmbedder
-from diar.store.reader import published_row
 from diar.store.schema import OK, RecordingRow
 from diar.store.writer import Writer
 
@@ -117,7 +115,7 @@ class ShardWorker:
         with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
             written: list[tuple[Key, _Unfinished, Future[RecordingRow]]] = []
             for key, unfinished in self._embed(reader):
-                written.append((key, unfinished, pool.submit(self._publish, unfinished)))
+                written.append((key, unfinished, pool.submit(self._publish, key.shard, unfinished)))
                 while len(written) > _WAITING_WRITES or (written and written[0][2].done()):
                     self._settle(*written.pop(0))
             for waiting in written:
@@ -141,7 +139,7 @@ class ShardWorker:
                 yield Key(number, position), recordings[position]
 
     def _published(self, recording: Recording) -> RecordingRow | None:
-        row = published_row(self._writer.layout, recording.recording_id, self._writer.metadata["fingerprint"])
+        row = self._writer.published(recording.recording_id)
         unchanged = row is not None and (row.size, row.mtime) == (recording.size, recording.mtime)
         return row if unchanged else None
 
@@ -197,7 +195,7 @@ class ShardWorker:
     def _use_smaller_batches(self, chunks: int) -> None:
         self._batches.full = min(self._batches.full, chunks * self._settings.length)
 
-    def _publish(self, recording: _Unfinished) -> RecordingRow:
+    def _publish(self, shard: int, recording: _Unfinished) -> RecordingRow:
         assert recording.row is not None
         if recording.row.status != OK:
             return recording.row
@@ -215,7 +213,7 @@ class ShardWorker:
             overlap_seconds=made.overlap_seconds,
         )
         with self._counters.timing("write_step"):
-            self._writer.write_tracks(row, made.tracks)
+            self._writer.write_tracks(shard, row, made.tracks)
         return row
 
     def _settle(self, key: Key, unfinished: _Unfinished, future: Future[RecordingRow]) -> None:
@@ -238,6 +236,6 @@ class ShardWorker:
     def _count(self, row: RecordingRow) -> None:
         self._counters.add("files", 1)
         if row.status != OK:
-            storage.remove(self._writer.layout.tracks(row.recording_id))  # of an earlier, better version
+            self._writer.remove_tracks(row.recording_id)  # of an earlier, better version
             self._counters.add("failed", 1)
             log.warning("%s: %s: %s", row.status, row.recording_id, row.error)

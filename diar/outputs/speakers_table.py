@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from diar.outputs.turns_json import RecordingTurns
+from diar.store.parquet import write_table
 from diar.store.schema import vectors
-from diar.store.writer import write_table
 
 SPEAKERS_NAME = "speakers.parquet"
 SPEAKERS_CSV = "speakers.csv"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from diar.archive import storage
 
+MIRROR, PACKED = "mirror", "packed"  # how tracks lie: a file a recording, or a file a folder and shard
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -16,6 +18,14 @@ class Layout:
     def tracks(self, recording_id: str) -> str:
         """Tracks of one recording: the input's path + `.parquet`."""
         return storage.join(self.root, storage.output_name(recording_id, ".parquet"))
+
+    def folder(self, recording_id: str) -> str:
+        """Folder of a recording's tracks, in both layouts."""
+        return self.tracks(recording_id).rpartition("/")[0]
+
+    def packed(self, folder: str, shard: int) -> str:
+        """Tracks of a shard's recordings in `folder`; no recording's own file is called so."""
+        return storage.join(folder, storage.PACKED_NAME.format(shard))
 
     def shard(self, shard: int) -> str:
         """Index of one shard; it is written last, so it is also the mark that the shard is done."""

@@ -9,25 +9,35 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from diar.archive import storage
-from diar.errors import DiarError
-from diar.store.layout import Layout
-from diar.store.schema import (
-    OK,
-    SCHEMA_VERSION,
-    RecordingRow,
-    Tracks,
-    matrix,
-    row_from_json,
-    tracks_of,
-    windows_from_json,
-)
+from diar.store.layout import MIRROR, PACKED, Layout
+from diar.store.mirrored import published_row, read_mirrored
+from diar.store.packed import PackedReader
+from diar.store.parquet import StoreError, open_parquet, read_table
+from diar.store.schema import OK, SCHEMA_VERSION, ActivityFrames, RecordingTracks, matrix
 
-
-class StoreError(DiarError):
-    """A directory that is no (complete) extraction output, or a damaged file in one."""
+__all__ = [
+    "ActivityFrames",
+    "RecordingIndex",
+    "RecordingTracks",
+    "StoreError",
+    "TracksReader",
+    "arrangement",
+    "count_planned",
+    "done_shards",
+    "failures",
+    "finished_rows",
+    "load_index",
+    "published_row",
+    "read_config",
+    "read_offsets",
+    "read_plan",
+    "read_planned",
+    "read_shard",
+    "read_tracks",
+]
 
 
 @dataclass(frozen=True)
@@ -41,30 +51,13 @@ class RecordingIndex:
     duration: np.ndarray  # (n,) seconds
     speech_seconds: np.ndarray  # (n,); the duration where stage 1 had no segmentation model
     embedding: np.ndarray  # (n, D) float32, L2-normalised; NaN where status is not ok
+    shard: np.ndarray  # (n,) int32, for `TracksReader`
     metadata: dict[str, str]  # model, model_sha256, fingerprint, schema_version, …
     input: str  # root of the archive
     unfinished: int  # recordings planned but not yet done
 
     def __len__(self) -> int:
         return len(self.recording_id)
-
-
-@dataclass(frozen=True)
-class ActivityFrames:
-    """Where the frames of `Tracks.activity` lie: frame i is centred at start + first_center + i × step."""
-
-    first_center: float  # seconds
-    step: float  # seconds
-
-
-@dataclass(frozen=True)
-class RecordingTracks:
-    """One recording as stage 1 stored it."""
-
-    recording: RecordingRow
-    tracks: Tracks
-    frames: ActivityFrames | None  # None where stage 1 had no segmentation model: sliding windows only
-    metadata: dict[str, str]  # as in RecordingIndex
 
 
 def load_index(embeddings_dir: str) -> RecordingIndex:
@@ -88,6 +81,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
         duration=table["duration"].to_numpy(),
         speech_seconds=table["speech_seconds"].to_numpy(),
         embedding=matrix(table["embedding"]),
+        shard=table["shard"].to_numpy(),
         metadata=config["metadata"],
         input=config["input_dir"],
         unfinished=count_planned(layout) - len(table),
@@ -111,10 +105,24 @@ def read_config(layout: Layout) -> dict[str, Any]:
     return config
 
 
-def read_plan(layout: Layout, columns: list[str] | None = None, shard: int | None = None) -> pa.Table:
-    """The plan, or one shard's part of it."""
-    filters = None if shard is None else [("shard", "=", shard)]
-    return _read(layout.plan, columns=columns, filters=filters)
+def arrangement(layout: Layout) -> str:
+    """How the tracks lie, MIRROR or PACKED; raises StoreError as `read_config` does."""
+    return str(read_config(layout).get("layout", MIRROR))
+
+
+def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
+    """The plan, or some columns of it."""
+    return read_table(layout.plan, columns=columns)
+
+
+def read_planned(layout: Layout, shard: int) -> pa.Table:
+    """One shard's part of the plan, without reading the rest of it."""
+    with open_parquet(layout.plan, "run stage 1 again to restore it") as parquet:
+        metadata = parquet.metadata
+        spans = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
+        groups = [i for i, span in enumerate(spans) if span.min <= shard <= span.max]
+        table = parquet.read_row_groups(groups, use_threads=False)
+    return table.filter(pc.equal(table["shard"], shard))
 
 
 def read_offsets(embeddings_dir: str) -> dict[str, float]:
@@ -127,7 +135,7 @@ def read_offsets(embeddings_dir: str) -> dict[str, float]:
 
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
     """Index of a finished shard, with its footer metadata."""
-    return _read(layout.shard(shard), columns=columns)
+    return read_table(layout.shard(shard), columns=columns)
 
 
 def done_shards(layout: Layout) -> list[int]:
@@ -142,93 +150,76 @@ def count_planned(layout: Layout) -> int:
 
 
 def finished_rows(layout: Layout, columns: list[str] | None = None) -> pa.Table:
-    """Rows of all finished shards that the plan still points to, in archive order; maybe none.
+    """Rows of all finished shards that the plan still points to, with `shard`, in archive order; maybe none.
 
     A recording that is tried again or has changed moves to a new shard; its row in the old one is then stale.
     """
-    shards = done_shards(layout)
-    if not shards:
-        return pa.table({name: [] for name in columns or ["recording_id"]})
-    wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
-    tables = [read_shard(layout, shard, wanted).replace_schema_metadata(None) for shard in shards]
-    rows = pa.concat_tables(tables)
-    # Acero joins no list columns, so join row numbers and take
-    shard_of_row = np.repeat(shards, [len(table) for table in tables]).astype(np.int32)
-    keys = pa.table(
-        {"shard": shard_of_row, "recording_id": rows["recording_id"], "row": np.arange(len(rows))}
-    )
     plan = read_plan(layout, columns=["shard", "position", "recording_id"])
-    joined = keys.join(plan, ["shard", "recording_id"], join_type="inner", use_threads=False)
-    kept = joined.sort_by("position")
-    return rows.take(kept["row"])
+    planned_shard = plan["shard"].to_numpy()  # ascending
+    wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
+    tables, positions = [], []
+    for shard in done_shards(layout):
+        start, end = np.searchsorted(planned_shard, [shard, shard + 1]).tolist()
+        planned = plan.slice(start, end - start)
+        rows = read_shard(layout, shard, wanted).replace_schema_metadata(None)
+        found = pc.index_in(planned["recording_id"], value_set=rows["recording_id"].combine_chunks())
+        current = rows.take(found.drop_null())
+        tables.append(current.append_column("shard", pa.array(np.full(len(current), shard, np.int32))))
+        positions.append(planned["position"].filter(found.is_valid()).to_numpy())
+    if not tables:
+        return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard"]})
+    order, table = np.concatenate(positions), pa.concat_tables(tables)
+    if (np.diff(order) < 0).any():  # a copy, so not where nothing moved
+        table = table.take(pa.array(np.argsort(order)))
+    return table
 
 
 def failures(layout: Layout) -> list[dict[str, str]]:
     """Recording id, status and error of every recording that failed."""
     rows = finished_rows(layout, ["recording_id", "status", "error"])
-    return [row for row in rows.to_pylist() if row["status"] != OK]
+    failed: list[dict[str, str]] = rows.filter(pc.not_equal(rows["status"], OK)).to_pylist()
+    return failed
+
+
+class TracksReader:
+    """Reads the tracks of an extraction's recordings, however they are laid out.
+
+    Recordings of one packed file are best asked for one after another: it is opened once then.
+
+    Raises:
+        StoreError: `embeddings_dir` was not written by stage 1, or has another schema.
+    """
+
+    def __init__(self, embeddings_dir: str) -> None:
+        self._layout = Layout(embeddings_dir)
+        packed = arrangement(self._layout) == PACKED
+        self._packed = PackedReader(self._layout) if packed else None
+
+    def read(self, recording_id: str, shard: int | None = None) -> RecordingTracks:
+        """The tracks of one recording, in the order of docs/on-disk.md.
+
+        Args:
+            recording_id: of the recording.
+            shard: that it belongs to (`RecordingIndex.shard`), which saves looking it up in the plan.
+
+        Raises:
+            StoreError: they are missing, damaged, of another schema or of another recording.
+        """
+        if self._packed is None:
+            return read_mirrored(self._layout, recording_id)
+        return self._packed.read(recording_id, self._shard(recording_id) if shard is None else shard)
+
+    def _shard(self, recording_id: str) -> int:
+        plan = read_table(self._layout.plan, columns=["shard"], filters=[("recording_id", "=", recording_id)])
+        if not len(plan):
+            raise StoreError(f"{self._layout.root} knows no recording {recording_id!r}")
+        return int(plan["shard"][0].as_py())
 
 
 def read_tracks(embeddings_dir: str, recording_id: str) -> RecordingTracks:
-    """The tracks of one recording, in the order of docs/on-disk.md.
+    """The tracks of one recording; of many, `TracksReader` reads them faster.
 
     Raises:
-        StoreError: they are missing, damaged, of another schema or of another recording.
+        StoreError: as TracksReader and its `read`.
     """
-    layout = Layout(embeddings_dir)
-    url = layout.tracks(recording_id)
-    remedy = f"remove {layout.shards} and run stage 1 again: it computes only what is missing"
-    table = _read(url, remedy)
-    try:
-        return _parse_tracks(url, table, recording_id)
-    except (KeyError, TypeError, ValueError) as error:  # no checksum covers a Parquet footer
-        raise StoreError(
-            f"{url} is damaged ({type(error).__name__}: {error}); delete it, then {remedy}"
-        ) from None
-
-
-def _parse_tracks(url: str, table: pa.Table, recording_id: str) -> RecordingTracks:
-    metadata = _metadata(table.schema)
-    version = metadata.pop("schema_version", None)
-    if version != SCHEMA_VERSION:
-        raise StoreError(f"{url} has schema version {version}, not {SCHEMA_VERSION}; extract it again")
-    recording = row_from_json(metadata.pop("recording"))
-    windows = windows_from_json(metadata.pop("segmentation_windows"))
-    if recording.recording_id != recording_id:
-        raise StoreError(f"{url} holds tracks of {recording.recording_id!r}, not of {recording_id!r}")
-    frames = None
-    if "activity_step" in metadata:
-        frames = ActivityFrames(float(metadata["activity_first_center"]), float(metadata["activity_step"]))
-    return RecordingTracks(recording, tracks_of(table, windows), frames, metadata)
-
-
-def published_row(layout: Layout, recording_id: str, fingerprint: str) -> RecordingRow | None:
-    """Index row of a recording whose tracks are already published under `fingerprint`, else None."""
-    url = layout.tracks(recording_id)
-    if not storage.exists(url):
-        return None
-    try:
-        with storage.open_binary(url) as file:
-            metadata = _metadata(pq.read_schema(file))
-    except pa.ArrowInvalid:
-        return None  # not a file of ours; publishing replaces it
-    if metadata.get("fingerprint") != fingerprint or "recording" not in metadata:
-        return None
-    row = row_from_json(metadata["recording"])
-    return row if row.recording_id == recording_id and row.status == OK else None
-
-
-def _metadata(schema: pa.Schema) -> dict[str, str]:
-    items = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
-    return {k.removeprefix("diar."): v for k, v in items.items() if k.startswith("diar.")}
-
-
-def _read(url: str, remedy: str = "run stage 1 again to restore it", **options: Any) -> pa.Table:
-    if not storage.exists(url):
-        raise StoreError(f"{url} is missing; {remedy}")
-    try:
-        with storage.open_binary(url) as file:
-            # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
-            return pq.read_table(file, use_threads=False, **options)
-    except (pa.ArrowException, OSError) as error:  # Arrow's decompression fails with OSError
-        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None
+    return TracksReader(embeddings_dir).read(recording_id)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,35 @@ class RecordingRow:
     embedding: np.ndarray | None = None  # (D,) float32, L2-normalised; None unless status is ok
 
 
+@dataclass(frozen=True)
+class ActivityFrames:
+    """Where the frames of `Tracks.activity` lie: frame i is centred at start + first_center + i × step."""
+
+    first_center: float  # seconds
+    step: float  # seconds
+
+
+@dataclass(frozen=True)
+class RecordingTracks:
+    """One recording as stage 1 stored it."""
+
+    recording: RecordingRow
+    tracks: Tracks
+    frames: ActivityFrames | None  # None where stage 1 had no segmentation model: sliding windows only
+    metadata: dict[str, str]  # model, model_sha256, fingerprint, …
+
+    @classmethod
+    def of(cls, recording: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> RecordingTracks:
+        """With what the footer of the tracks' file says of the extraction."""
+        metadata = {key: value for key, value in footer.items() if key != "schema_version"}
+        frames = None
+        if "activity_step" in metadata:
+            times = (float(metadata[key]) for key in ("activity_first_center", "activity_step"))
+            frames = ActivityFrames(*times)
+        return cls(recording, tracks, frames, metadata)
+
+
+@cache
 def track_schema(dimension: int) -> pa.Schema:
     """Schema of a recording's tracks; `dimension` is the embedding's."""
     return pa.schema(
@@ -113,26 +144,35 @@ def index_schema(dimension: int) -> pa.Schema:
     )
 
 
-def tracks_table(recording_id: str, tracks: Tracks) -> pa.Table:
-    """Arrow table of one recording's tracks, without metadata."""
-    dimension = tracks.embedding.shape[1]
-    schema = track_schema(dimension)
+def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
+    """Arrow table of the tracks of recordings (id and tracks; at least one), without metadata."""
+    ids, parts = zip(*recordings, strict=True)
+    owner = np.repeat(np.arange(len(parts)), [len(tracks) for tracks in parts])
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(tracks, name) for tracks in parts])
+
     columns = [
-        pa.array([recording_id] * len(tracks), pa.string()),
-        pa.array(tracks.start, pa.float64()),
-        pa.array(tracks.end, pa.float64()),
-        pa.array(tracks.local_speaker, pa.int16()),
-        _interval_lists(tracks.active),
-        pa.array(tracks.speech_seconds, pa.float32()),
-        pa.array(tracks.clean_seconds, pa.float32()),
-        pa.array([row.tobytes() for row in tracks.activity], pa.binary()),
-        vectors(rounded(tracks.embedding)),
+        pa.array(ids, pa.string()).take(pa.array(owner)),
+        pa.array(joined("start"), pa.float64()),
+        pa.array(joined("end"), pa.float64()),
+        pa.array(joined("local_speaker"), pa.int16()),
+        _interval_lists([intervals for tracks in parts for intervals in tracks.active]),
+        pa.array(joined("speech_seconds"), pa.float32()),
+        pa.array(joined("clean_seconds"), pa.float32()),
+        pa.array([row.tobytes() for tracks in parts for row in tracks.activity], pa.binary()),
+        vectors(rounded(joined("embedding"))),
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(columns, schema=track_schema(parts[0].embedding.shape[1]))
 
 
 def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
-    """Inverse of `tracks_table`, but for rounded embeddings and the windows, which are in the footer."""
+    """Tracks of one recording from its rows, inverse of `tracks_table` but for rounded embeddings.
+
+    Args:
+        table: the rows.
+        windows: (w, 2) segmentation windows, which lie in the footer.
+    """
     active = table["active"].combine_chunks()
     times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
     borders = active.offsets.to_numpy()[1:-1] - active.offsets[0].as_py()
@@ -149,27 +189,38 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
     )
 
 
-def windows_to_json(windows: np.ndarray) -> str:
-    """Segmentation windows (w, 2) in seconds as text for a footer; exact to a sample at 48 kHz."""
-    return json.dumps(np.round(windows, 6).tolist(), separators=(",", ":"))
+def windows_to_lists(windows: np.ndarray) -> list[list[float]]:
+    """Segmentation windows (w, 2) in seconds for the JSON of a footer; exact to a sample at 48 kHz."""
+    return np.round(windows, 6).tolist()
 
 
-def windows_from_json(text: str) -> np.ndarray:
-    """Inverse of `windows_to_json`."""
-    return np.array(json.loads(text), np.float64).reshape(-1, 2)
+def windows_from_lists(lists: list[list[float]]) -> np.ndarray:
+    """Inverse of `windows_to_lists`."""
+    return np.array(lists, np.float64).reshape(-1, 2)
 
 
 def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
     """Arrow table of a shard's recordings."""
-    records = [
-        {
-            **vars(row),
-            "gaps": _intervals(row.gaps),
-            "embedding": None if row.embedding is None else row.embedding.tolist(),
-        }
-        for row in rows
-    ]
-    return pa.Table.from_pylist(records, schema=index_schema(dimension))
+    schema = index_schema(dimension)
+    records = [{**vars(row), "gaps": _intervals(row.gaps), "embedding": None} for row in rows]
+    table = pa.Table.from_pylist(records, schema=schema)
+    none = np.array([row.embedding is None for row in rows], bool)
+    embeddings = np.zeros((len(rows), dimension), np.float32)
+    for position in np.flatnonzero(~none):
+        embeddings[position] = rows[position].embedding
+    column = pa.FixedSizeListArray.from_arrays(
+        pa.array(embeddings.reshape(-1)), dimension, mask=pa.array(none)
+    )
+    return table.set_column(schema.get_field_index("embedding"), schema.field("embedding"), column)
+
+
+def row_of(table: pa.Table, index: int) -> RecordingRow:
+    """One row of a shard's table, inverse of `index_table`."""
+    record = table.slice(index, 1).to_pylist()[0]
+    record["gaps"] = tuple((gap["start"], gap["end"]) for gap in record["gaps"])
+    if record["embedding"] is not None:
+        record["embedding"] = np.array(record["embedding"], np.float32)
+    return RecordingRow(**record)
 
 
 def rounded(matrix: np.ndarray) -> np.ndarray:
@@ -197,9 +248,8 @@ def matrix(column: pa.ChunkedArray | pa.FixedSizeListArray) -> np.ndarray:
 def row_to_json(row: RecordingRow) -> str:
     """The index row as it is kept in its Parquet footer, from which a resume restores it."""
     vector = None if row.embedding is None else row.embedding.astype("<f4").tobytes()
-    record: dict[str, Any] = {**asdict(replace(row, embedding=None))}
-    record["embedding"] = None if vector is None else base64.b64encode(vector).decode("ascii")
-    return json.dumps(record)
+    text = None if vector is None else base64.b64encode(vector).decode("ascii")
+    return json.dumps({**vars(row), "embedding": text})
 
 
 def row_from_json(text: str) -> RecordingRow:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from diar.archive import storage
-from diar.store.layout import Layout
-from diar.store.schema import (
-    SCHEMA_VERSION,
-    RecordingRow,
-    Tracks,
-    index_table,
-    row_to_json,
-    tracks_table,
-    windows_to_json,
-)
+from diar.store.layout import PACKED, Layout
+from diar.store.mirrored import published_row, write_mirrored
+from diar.store.packed import PackedFiles
+from diar.store.parquet import with_prefix, write_table
+from diar.store.schema import SCHEMA_VERSION, RecordingRow, Tracks, index_table
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes one extraction's files.
+    """Writes one extraction's files: tracks of each recording by themselves. Threads may share one.
 
     Attributes:
         layout: where they go.
@@ -35,40 +26,52 @@ class Writer:
     dimension: int
     metadata: dict[str, str]
 
-    def write_tracks(self, row: RecordingRow, tracks: Tracks) -> None:
-        """Publish one recording's tracks with its index row in the footer."""
-        footer = {
-            **self._footer(),
-            "diar.recording": row_to_json(row),
-            "diar.segmentation_windows": windows_to_json(tracks.windows),
-        }
-        # Bytes of equal weight side by side, and no dictionary of values that do not repeat: docs/on-disk.md
-        write_table(
-            self.layout.tracks(row.recording_id),
-            tracks_table(row.recording_id, tracks),
-            footer,
-            use_dictionary=["recording_id"],
-            column_encoding={"embedding.list.element": "BYTE_STREAM_SPLIT"},
-        )
+    def write_tracks(self, shard: int, row: RecordingRow, tracks: Tracks) -> None:
+        """Take one recording of a shard; here it is published at once."""
+        write_mirrored(self.layout, row, tracks, self.footer)
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
         """Publish a shard's index, which marks the shard as done."""
-        write_table(self.layout.shard(shard), index_table(rows, self.dimension), self._footer())
+        write_table(self.layout.shard(shard), index_table(rows, self.dimension), with_prefix(self.footer))
 
-    def _footer(self) -> dict[str, str]:
-        items = {"schema_version": SCHEMA_VERSION, **self.metadata}
-        return {f"diar.{key}": value for key, value in items.items()}
+    def published(self, recording_id: str) -> RecordingRow | None:
+        """Index row of a recording whose tracks an interrupted run has published, else None."""
+        return published_row(self.layout, recording_id, self.metadata["fingerprint"])
+
+    def remove_tracks(self, recording_id: str) -> None:
+        """Delete what an earlier run published of a recording that fails now."""
+        storage.remove(self.layout.tracks(recording_id))
+
+    @property
+    def footer(self) -> dict[str, str]:
+        """What every file says of the extraction."""
+        return {"schema_version": SCHEMA_VERSION, **self.metadata}
 
 
-def write_table(
-    url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = 65_536, **encoding: Any
-) -> None:
-    """Write `table` with `footer` metadata to `url`, atomically; `encoding` are options of Parquet."""
-    with storage.open_atomic(url) as file:
-        pq.write_table(
-            table.replace_schema_metadata(footer),
-            file,
-            compression="zstd",
-            row_group_size=row_group_size,
-            **encoding,
-        )
+class PackedWriter(Writer):
+    """Writes tracks of a shard's recordings together, a file a folder, when the shard is finished."""
+
+    def __init__(self, layout: Layout, dimension: int, metadata: dict[str, str]) -> None:
+        super().__init__(layout, dimension, metadata)
+        self._files = PackedFiles(layout, dimension, self.footer)
+
+    def write_tracks(self, shard: int, row: RecordingRow, tracks: Tracks) -> None:
+        """Take one recording of a shard; several shards may be open at a time."""
+        self._files.add(shard, row.recording_id, tracks)
+
+    def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
+        """Publish a shard's tracks, then its index."""
+        self._files.publish(shard, [row.recording_id for row in rows])
+        super().write_shard(shard, rows)
+
+    def published(self, recording_id: str) -> RecordingRow | None:
+        """None: only whole shards are published."""
+        return None
+
+    def remove_tracks(self, recording_id: str) -> None:
+        """Nothing: the index decides which of a packed file's recordings count."""
+
+
+def make_writer(arrangement: str, layout: Layout, dimension: int, metadata: dict[str, str]) -> Writer:
+    """The writer for `--layout` MIRROR or PACKED."""
+    return (PackedWriter if arrangement == PACKED else Writer)(layout, dimension, metadata)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from diar.archive import storage
 from diar.archive.listing import ListingError, list_recordings
-from diar.archive.recording import Recording, has_audio_suffix, natural_key, natural_order
+from diar.archive.recording import Recording, has_audio_suffix, natural_key
+from diar.archive.recordings import Recordings
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -249,9 +250,7 @@ def test_the_order_is_total_and_does_not_depend_on_the_input(
     one = [Recording(name, "", 0, 0.0) for name in names]
     other = list(one)
     shuffler.shuffle(other)
-    natural_order(one)
-    natural_order(other)
-    assert one == other
+    assert Recordings.of(one).in_natural_order() == Recordings.of(other).in_natural_order()
 
 
 @given(st.lists(st.from_regex(r"[a-c]{1,2}[0-9]{1,4}(/[a-c][0-9]{1,3}){0,2}", fullmatch=True), max_size=20))
@@ -267,9 +266,9 @@ def test_a_hundred_thousand_paths_are_sorted_in_seconds() -> None:
         Recording(f"d{rng.randrange(9)}/s{i % 97}/audio_{i}.wav", "", 0, 0.0) for i in range(100_000)
     ]
     rng.shuffle(recordings)
-    natural_order(recordings)
+    ordered = Recordings.of(recordings).in_natural_order()
     numbers = [
         tuple(map(int, r.recording_id[1:-4].replace("/s", "/").replace("audio_", "").split("/")))
-        for r in recordings
+        for r in ordered
     ]
     assert numbers == sorted(numbers)

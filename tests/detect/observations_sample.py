@@ -130,7 +130,7 @@ def write_store(root: Path, talks: dict[str, Conversation], metadata: dict[str, 
             tracks=len(tracks),
             embedding=(unit(mean) if mean.any() else talk.voices[0]).astype(np.float32),
         )
-        writer.write_tracks(row, tracks)
+        writer.write_tracks(0, row, tracks)
         rows.append(row)
     listed = [Recording(name, str(root / "audio" / name), 10, 1.0) for name in talks]
     save_plan(layout, make_plan(listed, ShardLimits(10_000, 10**9)))

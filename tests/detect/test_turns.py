@@ -189,11 +189,9 @@ def test_a_damaged_file_costs_that_recording_only(tmp_path: Path) -> None:
 def test_a_flipped_bit_in_the_footer_is_damage_too(tmp_path: Path) -> None:
     write_store(tmp_path, talks())
     file = tmp_path / "E/day 1/a.wav.parquet"
-    table = pq.read_table(file)
-    metadata = {
-        key: text.replace(b'"duration"', b'"duratioo"') for key, text in table.schema.metadata.items()
-    }
-    pq.write_table(table.replace_schema_metadata(metadata), file)
+    footer = pq.read_metadata(file).metadata
+    damaged = {key: text.replace(b'"duration"', b'"duratioo"') for key, text in footer.items()}
+    pq.write_table(pq.read_table(file).replace_schema_metadata(damaged), file)
     run(tmp_path, tmp_path / "R", status=3)
     with (tmp_path / "R/recordings.csv").open(newline="") as rows:
         assert "duratioo" in next(csv.DictReader(rows))["error"]

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.archive.listing import Recording
+from diar.extract import plan as module
 from diar.extract.plan import ShardLimits, assign_shards, claim_order, make_plan, save_plan, shard_recordings
 from diar.store.layout import Layout
-from diar.store.reader import read_plan
+from diar.store.reader import read_planned
 
 
 def recordings(sizes: list[int], prefix: str = "") -> list[Recording]:
@@ -88,5 +89,13 @@ def test_the_largest_shards_are_claimed_first() -> None:
 def test_a_plan_of_many_recordings_is_read_by_shard(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
     save_plan(layout, make_plan(recordings([1] * 40_000), ShardLimits(512, 10**9)))
-    part = read_plan(layout, shard=70)
+    part = read_planned(layout, 70)
     assert part["position"].to_pylist() == list(range(70 * 512, 71 * 512))
+
+
+@given(st.lists(st.text("abc", max_size=3), max_size=20), st.lists(st.text("abc", max_size=3), unique=True))
+def test_ids_are_found_wherever_they_stand(ids: list[str], among: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_IDS_AT_A_TIME", 3)
+        found = module.find_ids(pa.chunked_array([ids], pa.string()), pa.chunked_array([among], pa.string()))
+    assert found.tolist() == [among.index(one) if one in among else -1 for one in ids]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from diar.archive import storage
 from diar.archive.listing import Recording
 from diar.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store.layout import Layout
@@ -59,6 +60,11 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
     )
 
 
+def save_config(layout: Layout, metadata: dict[str, str]) -> None:
+    config = {"schema_version": SCHEMA_VERSION, "input_dir": "/audio", "metadata": metadata}
+    storage.write_bytes_atomic(layout.config, json.dumps(config).encode())
+
+
 @pytest.fixture
 def extraction(tmp_path: Path) -> tuple[Layout, dict[str, Tracks], list[RecordingRow]]:
     """An output directory with two embedded recordings and one that failed, in two shards."""
@@ -76,9 +82,8 @@ def extraction(tmp_path: Path) -> tuple[Layout, dict[str, Tracks], list[Recordin
     ]
     rows.append(RecordingRow("bad.wav", "/audio/bad.wav", status="undecodable", error="no audio in it"))
     for row in rows[:2]:
-        writer.write_tracks(row, tracks[row.recording_id])
-    config = {"schema_version": SCHEMA_VERSION, "input_dir": "/audio", "metadata": METADATA}
-    Path(layout.config).write_text(json.dumps(config))
+        writer.write_tracks(0, row, tracks[row.recording_id])
+    save_config(layout, METADATA)
     writer.write_shard(1, rows[2:])
     writer.write_shard(0, rows[:2])
     return layout, tracks, rows
@@ -144,7 +149,8 @@ def test_tracks_come_back_as_they_were_written(extraction) -> None:
 def test_tracks_without_a_segmentation_model_have_no_frames(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     writer = Writer(Layout(str(tmp_path)), DIMENSION, {"model": "m"})
-    writer.write_tracks(RecordingRow("a.wav", "/a.wav", tracks=1), make_tracks(rng, 1))
+    save_config(Layout(str(tmp_path)), {"model": "m"})
+    writer.write_tracks(0, RecordingRow("a.wav", "/a.wav", tracks=1), make_tracks(rng, 1))
     found = read_tracks(str(tmp_path), "a.wav")
     assert (found.frames, len(found.tracks), len(found.tracks.active[0])) == (None, 1, 0)
 
@@ -173,9 +179,8 @@ def test_tracks_that_are_not_there_as_written_are_refused(extraction, damage: st
     elif damage == "foreign":
         pq.write_table(pq.read_table(file).replace_schema_metadata({}), file)
     elif damage == "version":
-        table = pq.read_table(file)
-        footer = {**table.schema.metadata, b"diar.schema_version": b"1"}
-        pq.write_table(table.replace_schema_metadata(footer), file)
+        footer = {**pq.read_metadata(file).metadata, b"diar.schema_version": b"1"}
+        pq.write_table(pq.read_table(file).replace_schema_metadata(footer), file)
     else:
         file.write_bytes(Path(layout.tracks("10.wav")).read_bytes())
     with pytest.raises(StoreError, match=message) as caught:
@@ -205,7 +210,7 @@ def test_tracks_take_less_room_than_plain_parquet(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     row, tracks = RecordingRow("a.wav", "/a.wav", tracks=500), make_tracks(rng, 500)
     tracks = replace(tracks, embedding=unit(rng, 500, 192))
-    Writer(Layout(str(tmp_path)), 192, METADATA).write_tracks(row, tracks)
+    Writer(Layout(str(tmp_path)), 192, METADATA).write_tracks(0, row, tracks)
     assert Path(Layout(str(tmp_path)).tracks("a.wav")).stat().st_size < 0.6 * tracks.embedding.nbytes
 
 
@@ -276,7 +281,8 @@ def test_reading_ends_cleanly(extraction) -> None:
     layout, _, _ = extraction
     many = [Recording(f"{i}.wav", f"/audio/{i}.wav", 10, 1.0) for i in range(20_000)]
     save_plan(layout, make_plan(many, ShardLimits(500, 10**9)))
-    code = f"from diar.store.reader import *; print(count_planned(Layout({layout.root!r})))"
+    code = "from diar.store.layout import Layout; from diar.store.reader import count_planned; "
+    code += f"print(count_planned(Layout({layout.root!r})))"
     for _ in range(6):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, "20000\n"), done.stderr
@@ -286,13 +292,15 @@ def test_a_reader_never_sees_half_a_file(extraction, monkeypatch: pytest.MonkeyP
     layout, tracks, rows = extraction
     before = Path(layout.tracks("2.wav")).read_bytes()
 
-    def fail_half_way(table, file, **_):
-        file.write(b"half")
+    written = pq.ParquetWriter.write_table
+
+    def fail_half_way(self, *arguments, **options):
+        written(self, *arguments, **options)
         raise OSError("disk full")
 
-    monkeypatch.setattr(pq, "write_table", fail_half_way)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fail_half_way)
     with pytest.raises(OSError, match="disk full"):
-        Writer(layout, DIMENSION, METADATA).write_tracks(rows[0], tracks["2.wav"])
+        Writer(layout, DIMENSION, METADATA).write_tracks(0, rows[0], tracks["2.wav"])
     folder = Path(layout.root)
     assert Path(layout.tracks("2.wav")).read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == [

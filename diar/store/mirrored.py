@@ -1,0 +1,71 @@
+"""Mirrored tracks: one Parquet file a recording, which also holds the recording's index row in its footer."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from diar.archive import storage
+from diar.store.layout import Layout
+from diar.store.parquet import StoreError, TracksFile, checked_footer, footer_of, open_parquet, parsing
+from diar.store.schema import (
+    OK,
+    RecordingRow,
+    RecordingTracks,
+    Tracks,
+    row_from_json,
+    row_to_json,
+    tracks_of,
+    tracks_table,
+    windows_from_lists,
+    windows_to_lists,
+)
+
+
+def write_mirrored(layout: Layout, row: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> None:
+    """Publish one recording; `footer` says what every file of the extraction says."""
+    entries = {
+        "recording": row_to_json(row),
+        "segmentation_windows": json.dumps(windows_to_lists(tracks.windows), separators=(",", ":")),
+    }
+    dimension = tracks.embedding.shape[1]
+    with storage.open_atomic(layout.tracks(row.recording_id)) as file, TracksFile(file, dimension) as parquet:
+        parquet.write(tracks_table([(row.recording_id, tracks)]))
+        parquet.set_footer({**footer, **entries})
+
+
+def read_mirrored(layout: Layout, recording_id: str) -> RecordingTracks:
+    """One recording.
+
+    Raises:
+        StoreError: its file is missing, damaged, of another schema or of another recording.
+    """
+    url = layout.tracks(recording_id)
+    remedy = f"remove {layout.shards} and run stage 1 again: it computes only what is missing"
+    with open_parquet(url, remedy) as parquet:
+        metadata, table = parquet.metadata, parquet.read(use_threads=False)
+    with parsing(url, remedy):
+        footer = checked_footer(url, metadata)
+        recording = row_from_json(footer.pop("recording"))
+        windows = windows_from_lists(json.loads(footer.pop("segmentation_windows")))
+        if recording.recording_id != recording_id:
+            raise StoreError(f"{url} holds tracks of {recording.recording_id!r}, not of {recording_id!r}")
+        return RecordingTracks.of(recording, tracks_of(table, windows), footer)
+
+
+def published_row(layout: Layout, recording_id: str, fingerprint: str) -> RecordingRow | None:
+    """Index row of a recording whose tracks are already published under `fingerprint`, else None."""
+    url = layout.tracks(recording_id)
+    if not storage.exists(url):
+        return None
+    try:
+        with storage.open_binary(url) as file:
+            footer = footer_of(pq.read_metadata(file))
+    except pa.ArrowInvalid:
+        return None  # not a file of ours; publishing replaces it
+    if footer.get("fingerprint") != fingerprint or "recording" not in footer:
+        return None
+    row = row_from_json(footer["recording"])
+    return row if row.recording_id == recording_id and row.status == OK else None

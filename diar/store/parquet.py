@@ -1,0 +1,125 @@
+"""Parquet files of the store: published whole or not at all; who reads a damaged one learns what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from diar.archive import storage
+from diar.errors import DiarError
+from diar.store.schema import SCHEMA_VERSION, track_schema
+
+_PREFIX = "diar."  # of footer keys
+_ROW_GROUP = 65_536
+# A packed file is read by row group, so that one recording of thousands, or of a day, costs little memory
+TRACKS_ROW_GROUP = 8_192
+
+
+class StoreError(DiarError):
+    """A directory that is no (complete) extraction output, or a damaged file in one."""
+
+
+def write_table(url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = _ROW_GROUP) -> None:
+    """Write `table` with `footer` metadata to `url`, atomically."""
+    with storage.open_atomic(url) as file:
+        pq.write_table(
+            table.replace_schema_metadata(footer), file, compression="zstd", row_group_size=row_group_size
+        )
+
+
+class TracksFile:
+    """A Parquet file of tracks while it is written, complete when the block ends.
+
+    Args:
+        file: what to write to.
+        dimension: length of the embeddings.
+    """
+
+    def __init__(self, file: Any, dimension: int) -> None:
+        # Bytes of equal weight side by side, and no dictionary of values that do not repeat: docs/on-disk.md
+        self._parquet = pq.ParquetWriter(
+            file,
+            track_schema(dimension),
+            compression="zstd",
+            use_dictionary=["recording_id"],
+            write_statistics=["recording_id"],
+            column_encoding={"embedding.list.element": "BYTE_STREAM_SPLIT"},
+        )
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows (as `schema.tracks_table` makes them)."""
+        self._parquet.write_table(table, row_group_size=TRACKS_ROW_GROUP)
+
+    def set_footer(self, footer: dict[str, str]) -> None:
+        """Give the file its `diar.` entries."""
+        # Not in the schema's metadata: the footer holds a copy of the schema, half of a short file's bytes
+        self._parquet.add_key_value_metadata({_PREFIX + key: value for key, value in footer.items()})
+
+    def __enter__(self) -> TracksFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parquet.close()
+
+
+def footer_of(metadata: pq.FileMetaData) -> dict[str, str]:
+    """diar's own entries, without their prefix."""
+    items = {key.decode(): value for key, value in (metadata.metadata or {}).items()}
+    return {key.removeprefix(_PREFIX): v.decode() for key, v in items.items() if key.startswith(_PREFIX)}
+
+
+def checked_footer(url: str, metadata: pq.FileMetaData) -> dict[str, str]:
+    """`footer_of` a file at `url`; raises StoreError if it has another schema version."""
+    footer = footer_of(metadata)
+    version = footer.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{url} has schema version {version}, not {SCHEMA_VERSION}; extract it again")
+    return footer
+
+
+def with_prefix(footer: dict[str, str]) -> dict[str, str]:
+    """`footer` for `write_table`, as `footer_of` reads it."""
+    return {_PREFIX + key: value for key, value in footer.items()}
+
+
+@contextmanager
+def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read in the block, which does nothing else.
+
+    Raises:
+        StoreError: it is missing or damaged; the message ends with `remedy`.
+    """
+    if not storage.exists(url):
+        raise StoreError(f"{url} is missing; {remedy}")
+    try:
+        with storage.open_binary(url) as file:
+            yield pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:  # Arrow's decompression fails with OSError
+        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None
+
+
+@contextmanager
+def parsing(url: str, remedy: str) -> Iterator[None]:
+    """What the block takes from the file at `url` may be damaged: no checksum covers a Parquet footer."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{url} is damaged ({type(error).__name__}: {error}); delete it, then {remedy}"
+        ) from None
+
+
+def read_table(url: str, remedy: str = "run stage 1 again to restore it", **options: Any) -> pa.Table:
+    """A table, or the part that `options` of pyarrow select; raises StoreError as `open_parquet` does."""
+    if not storage.exists(url):
+        raise StoreError(f"{url} is missing; {remedy}")
+    try:
+        with storage.open_binary(url) as file:
+            # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
+            return pq.read_table(file, use_threads=False, **options)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None
