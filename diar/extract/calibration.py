@@ -108,7 +108,7 @@ def _watch(
         longest = max(rank["counters"]["working_seconds"] for rank in ranks)
         if not ended and longest >= seconds:
             half = _second_half(history)
-            if half.audio_seconds:
+            if half.audio_seconds > 0:  # less where a worker was started again
                 return half, ranks
     return (history[-1] if history else Counters()), ranks
 
