@@ -12,10 +12,12 @@ import numpy as np
 from diar.archive.decode import DecodeError, probe_seconds
 from diar.archive.listing import Recording
 from diar.config import ExtractConfig
+from diar.store.layout import MIRROR, PACKED
 
 _PROBED = 64  # recordings of each suffix, evenly over the archive, whose headers are read
 # Measured on conversations with the default encoder (192-d)
-_BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW, _BYTES_PER_FILE = 380, 1_300, 8_000
+_BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW = 380, 1_300
+_BYTES_PER_FILE = {MIRROR: 5_500, PACKED: 600}  # besides, with its row in the index
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,17 @@ def estimate_durations(recordings: Sequence[Recording]) -> Durations:
     A recording whose list gives its duration has that one. One that cannot be opened is left to the run to
     report; a suffix of which none can be opened counts 0 seconds.
     """
-    known = [recording.duration for recording in recordings]
-    seconds = np.array([duration or 0.0 for duration in known])
+    seconds, sizes = np.zeros(len(recordings)), np.zeros(len(recordings))
     by_suffix = defaultdict(list)
     for index, recording in enumerate(recordings):
-        if known[index] is None:
+        seconds[index], sizes[index] = recording.duration or 0.0, recording.size
+        if recording.duration is None:
             by_suffix[PurePosixPath(recording.url).suffix.lower()].append(index)
     total_probed = 0
     for members in by_suffix.values():
         sample = np.unique(np.linspace(0, len(members) - 1, _PROBED).astype(int))
         rate, probed = _seconds_per_byte([recordings[members[i]] for i in sample])
-        seconds[members] = [rate * recordings[index].size for index in members]
+        seconds[members] = rate * sizes[members]
         total_probed += probed
     return Durations(seconds, total_probed)
 
@@ -70,7 +72,7 @@ def estimate_disk(config: ExtractConfig, recordings: int, seconds: float) -> flo
     Every recording has one sliding window and one segmentation window at least.
     """
     sliding, segmentation = (max(recordings, seconds / step) for step in (config.hop, config.step))
-    disk = sliding * _BYTES_PER_SLIDING_WINDOW + recordings * _BYTES_PER_FILE
+    disk = sliding * _BYTES_PER_SLIDING_WINDOW + recordings * _BYTES_PER_FILE[config.layout]
     if config.segmentation != "none":
         disk += segmentation * _BYTES_PER_SEGMENTATION_WINDOW
     return disk
