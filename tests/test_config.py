@@ -107,4 +107,5 @@ def test_the_result_options_are_those_that_change_numbers() -> None:
         "window",
         "hop",
         "chunk",
+        "precision",
     ]

@@ -59,10 +59,10 @@ class ExtractConfig(CommandConfig):
         30.0, "model", "seconds of audio the network sees at once in a long recording", result=True, ge=2
     )
 
-    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
+    precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
         "auto",
         "model",
-        "of the encoder's trunk: fp32, bf16, on GPUs also tf32, fp16; auto = bf16 where it is native",
+        "of the trunk; mixed = bf16 in 2-D convolutions only; auto = fp16 on GPUs, on CPUs mixed or fp32",
         result=True,
     )
     compile: bool = option(

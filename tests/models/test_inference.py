@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from diar.models.encoder import ModelError, StatisticsEncoder
 from diar.models.foreign import ForeignEncoder
-from diar.models.inference import Trunk, check_precision, fold_batch_norms, tensor_float_32
+from diar.models.inference import Precision, Trunk, check_precision, fold_batch_norms, tensor_float_32
 from diar.models.pooling import TSTP
 from tests.models.cases import build, features
 
@@ -25,6 +25,19 @@ def test_folding_changes_no_frame_and_leaves_the_encoder_alone(case: str) -> Non
         off = (trunk(sample) - expected).abs().max() / expected.abs().max()
         assert off < 1e-5
         assert torch.equal(encoder.frames(sample), expected)
+
+
+@pytest.mark.parametrize("precision", ["mixed", "bf16"])
+@pytest.mark.parametrize("case", ["ResNet18", "SimAM_ResNet34_ASP", "ECAPA_TDNN_c512", "ERes2Net34_Base"])
+def test_every_kind_of_encoder_runs_in_half_precision(case: str, precision: Precision) -> None:
+    with torch.inference_mode():
+        encoder = build(case)
+        expected = encoder.frames(features(case, 1, 120))
+        frames = Trunk(encoder, 80, precision).eval()(features(case, 1, 120))
+    assert frames.dtype == torch.float32
+    off = float((frames - expected).norm() / expected.norm())
+    assert off < 0.05
+    assert (off < 1e-5) == (precision == "mixed" and case == "ECAPA_TDNN_c512"), "it has no planes"
 
 
 def test_norms_after_convolutions_are_gone() -> None:
