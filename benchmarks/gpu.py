@@ -40,8 +40,8 @@ from diar.models.wespeaker import ARCHITECTURES, open_model_dir
 
 DEFAULT = "campplus"
 PRECISIONS: dict[str, tuple[Precision, ...]] = {
-    "cuda": ("fp32", "tf32", "bf16", "fp16"),
-    "cpu": ("fp32", "bf16"),
+    "cuda": ("fp32", "tf32", "mixed", "bf16", "fp16"),
+    "cpu": ("fp32", "mixed", "bf16"),
 }
 CHUNK = 32.0  # seconds
 Row = dict[str, Any]

@@ -35,7 +35,7 @@ from diar.extract.speech import SpeechDetector
 from diar.extract.tracks import TrackEmbedder
 from diar.models import hub
 from diar.models.features import Fbank, cmn
-from diar.models.inference import Trunk
+from diar.models.inference import PRECISIONS, Trunk
 from diar.models.segmentation import open_segmentation
 from diar.models.wespeaker import open_model_dir
 from diar.store.layout import Layout
@@ -125,11 +125,11 @@ def network_rows(options: argparse.Namespace) -> list[Row]:
             lambda: segmentation_flops(detector, samples),
         ),
     ]
-    for precision in ("fp32", "bf16"):
+    for precision in ("fp32", "mixed", "bf16"):
         trunk = Trunk(model.encoder, model.fbank.num_mel_bins, precision).eval()
         rows.append(
             measure(f"trunk, {precision}", lambda t=trunk: t(features), options.repeats,
-                    lambda: count_flops(lambda: model.encoder.frames(features)), trunk.dtype)
+                    lambda: count_flops(lambda: model.encoder.frames(features)), PRECISIONS[precision][1])
         )  # fmt: skip
     embedder = TrackEmbedder(model, detector, settings, cpu)
     started = embedder.start([chunk])

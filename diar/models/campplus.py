@@ -201,7 +201,8 @@ class CAMPPlus(StatisticsEncoder):
 
     def frames(self, fbank: Tensor) -> Tensor:
         """(batch, frames, mels) → (batch, channels, ⌈frames / 2⌉)."""
-        out = self.head(fbank.transpose(1, 2)).to(self.xvector.tdnn.linear.weight.dtype)
+        dtype = next(self.xvector.parameters()).dtype  # the front end may be in another precision
+        out = self.head(fbank.transpose(1, 2)).to(dtype)
         for layer in list(self.xvector)[:-2]:  # up to the pooling
             out = layer(out)
         return out.transpose(1, 2)
