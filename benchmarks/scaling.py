@@ -92,7 +92,7 @@ def by_plan(output: str, seconds: dict[str, float], config: ExtractConfig) -> fl
     audio = [seconds[recording_id] for recording_id in plan["recording_id"].to_pylist()]
     shards = np.bincount(plan["shard"].to_numpy(), weights=audio)
     free_at = [0.0] * (config.workers or 1)
-    for shard in claim_order(plan):
+    for shard, _ in claim_order(plan):
         heapq.heapreplace(free_at, free_at[0] + shards[shard])
     return float(shards.sum() / len(free_at) / max(free_at))
 

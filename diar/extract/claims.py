@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
 import torch.distributed as dist
+
+_POLL = 0.05  # seconds
+_STUCK = 10.0  # seconds without progress after which a rank claims in any case
 
 
 class Claims:
-    """The shards of one rank: iterating claims the next one that nobody has, until none is left.
+    """The shards of one rank.
 
     A counter proposes a position in the order of claiming; an owner written under that position, which nobody
     can overwrite, settles it. So what a dead rank had claimed is known when it is started again, and a
@@ -17,23 +22,65 @@ class Claims:
     Args:
         store: which all ranks of the run share.
         rank: of this process.
-        order: the shards to do, in the order of claiming; the same on all ranks.
+        world_size: number of ranks.
+        order: (shard, bytes) of the shards to do, in the order of claiming; the same on all ranks.
 
     Attributes:
         before: the shards that this rank had claimed before it died and was started again.
     """
 
-    def __init__(self, store: dist.Store, rank: int, order: Sequence[int]) -> None:
+    def __init__(
+        self, store: dist.Store, rank: int, world_size: int, order: Sequence[tuple[int, int]]
+    ) -> None:
         self._store = dist.PrefixStore("claims", store)
         self._rank = str(rank)
+        self._world_size = world_size
         self._order = order
-        proposed = min(self._store.add("next", 0), len(order))
-        self.before = [order[position] for position in range(proposed) if self._sign(position)]
+        sizes = [size for _, size in order]
+        self._rest = [*np.cumsum(sizes[::-1])[::-1].tolist(), 0]  # bytes from each position to the end
+        self.before = [order[position][0] for position in range(self._proposed()) if self._sign(position)]
 
-    def __iter__(self) -> Iterator[int]:
-        while (position := self._store.add("next", 1) - 1) < len(self._order):
+    def shards(self, first: Iterable[int], read: Callable[[], int]) -> Iterator[int]:
+        """The shards in `first`, then what this rank claims until none is left.
+
+        Recordings are decoded ahead and beside each other, so a rank would claim more while it is at a long
+        recording, and end last with it. So it claims only while what it has before it is no more than its
+        share of what nobody has claimed yet.
+
+        Args:
+            first: unfinished ones of `before`.
+            read: bytes that this rank has read so far, as counted in the plan.
+        """
+        sizes = dict(self._order)
+        claimed = read()  # what it had read before it died was claimed then
+        for shard in first:
+            claimed += sizes[shard]
+            yield shard
+        while True:
+            self._hold_back(claimed, read)
+            position = self._store.add("next", 1) - 1
+            if position >= len(self._order):
+                return
             if self._sign(position):
-                yield self._order[position]
+                claimed += self._order[position][1]
+                yield self._order[position][0]
+
+    def _hold_back(self, claimed: int, read: Callable[[], int]) -> None:
+        """Wait while there is more before this rank than its share of what is left for all."""
+        if self._world_size == 1:
+            return
+        last, since = read(), time.monotonic()
+        while claimed - last > self._rest[self._proposed()] / self._world_size > 0:
+            time.sleep(_POLL)
+            now = read()
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > _STUCK:
+                return
+
+    def _proposed(self) -> int:
+        """How many positions were proposed so far, to anybody."""
+        return min(self._store.add("next", 0), len(self._order))
 
     def _sign(self, position: int) -> bool:
         """Whether the shard at `position` is this rank's, now or from before."""

@@ -129,8 +129,8 @@ def failed_ids(layout: Layout) -> frozenset[str]:
     return frozenset(rows.filter(pc.not_equal(rows["status"], OK))["recording_id"].to_pylist())
 
 
-def claim_order(plan: pa.Table) -> np.ndarray:
-    """Shard numbers, the largest in bytes first, so that none is left over at the end for one rank."""
+def claim_order(plan: pa.Table) -> list[tuple[int, int]]:
+    """(shard, bytes), the largest first, so that none is left over at the end for one rank."""
     sizes = plan.group_by("shard", use_threads=False).aggregate([("size", "sum")])
     ordered = sizes.sort_by([("size_sum", "descending"), ("shard", "ascending")])
-    return ordered["shard"].to_numpy()
+    return list(zip(ordered["shard"].to_pylist(), ordered["size_sum"].to_pylist(), strict=True))

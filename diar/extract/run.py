@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -152,7 +151,7 @@ class Rank:
             identity = Identity.of(self.config, models.encoder, models.segmentation)
             metadata = identity.metadata(models.encoder, models.segmentation)
             plan = agreement.broadcast("plan", lambda: self._plan(stack, identity, metadata))
-            claims = Claims(agreement.store, self.rank, plan["order"])
+            claims = Claims(agreement.store, self.rank, agreement.world_size, plan["order"])
             unfinished = agreement.agree("claims", lambda: self._take_up(stack, claims, plan["run_id"]))
             profiler = Profiler(self.config.profile, self.layout, self.rank, device, self.counters)
             worker = agreement.agree("worker", lambda: self._worker(models, device, metadata, profiler))
@@ -190,7 +189,7 @@ class Rank:
         done = set(done_shards(self.layout))
         return {
             "run_id": uuid.uuid4().hex,
-            "order": [shard for shard in claim_order(plan).tolist() if shard not in done],
+            "order": [(shard, size) for shard, size in claim_order(plan) if shard not in done],
             "totals": asdict(job_totals(self.layout, plan)),
         }
 
@@ -233,7 +232,7 @@ class Rank:
             raise
 
     def _shards(self, unfinished: list[int], claims: Claims) -> Iterator[int]:
-        for shard in chain(unfinished, claims):
+        for shard in claims.shards(unfinished, lambda: self.counters.bytes + self.counters.skipped_bytes):
             if self.agreement.any_failed():
                 return
             yield shard

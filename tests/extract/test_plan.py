@@ -55,7 +55,7 @@ def test_eight_workers_end_together_on_a_skewed_archive(files: int, median: floa
     plan = make_plan(listed, ShardLimits.for_archive(listed, 512, 256_000_000))
     sizes = np.bincount(plan["shard"], weights=plan["size"])
     free_at = [0.0] * 8
-    for shard in claim_order(plan):
+    for shard, _ in claim_order(plan):
         heapq.heapreplace(free_at, free_at[0] + sizes[shard])
     assert sizes.sum() / 8 / max(free_at) > 0.97
     assert len(sizes) < 400
@@ -83,7 +83,7 @@ def test_a_rank_reads_back_the_recordings_of_one_shard(tmp_path: Path) -> None:
 
 def test_the_largest_shards_are_claimed_first() -> None:
     plan = make_plan(recordings([1, 1, 50, 1, 9, 9]), ShardLimits(2, 10**9))
-    assert claim_order(plan).tolist() == [1, 2, 0]
+    assert claim_order(plan) == [(1, 51), (2, 18), (0, 2)]
 
 
 def test_a_plan_of_many_recordings_is_read_by_shard(tmp_path: Path) -> None:
