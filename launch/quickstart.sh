@@ -12,7 +12,7 @@
 # TASK=turns   only who speaks when inside every recording, for conversations
 # TASK=all     both (the default)
 #
-# It uses all GPUs, or two workers on the CPU. PYTHON=python3.12 picks another interpreter.
+# It uses all GPUs, or all cores. PYTHON=python3.12 picks another interpreter.
 set -euo pipefail
 
 if [[ ${1:-} == -h || ${1:-} == --help || $# -gt 2 ]]; then

@@ -74,7 +74,7 @@ class ExtractConfig(CommandConfig):
     workers: int | None = option(
         None,
         "machine",
-        "processes; default one a GPU (more share the GPUs in turn), on the CPU 2",
+        "processes; default one a GPU (more share the GPUs in turn), on the CPU one a core",
         ge=1,
         le=1024,
     )

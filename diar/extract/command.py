@@ -11,9 +11,9 @@ from diar.errors import report_errors
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
 
-Started plainly, it starts one worker on each GPU (on the CPU two; --workers says otherwise). One that dies is
-started again while the others work on. Started by torchrun, it joins as one of its ranks. Interrupted in any
-way, the same command goes on where it was."""
+Started plainly, it starts one worker on each GPU (without one, on each core; --workers says otherwise). One
+that dies is started again while the others work on. Started by torchrun, it joins as one of its ranks.
+Interrupted in any way, the same command goes on where it was."""
 
 EPILOG = """\
 examples:

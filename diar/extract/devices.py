@@ -11,7 +11,7 @@ import torch
 from diar.errors import DiarError
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
-DEFAULT_CPU_WORKERS = 2
+_CPU_WORKER_BYTES = 2**31  # of memory for each worker on the CPU: it takes about 1 GB, and files are cached
 
 
 class DeviceError(DiarError):
@@ -41,12 +41,22 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
 
 
 def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
-    """Processes to start on this machine: `--workers`, else one a GPU, or a few on the CPU."""
+    """Processes to start on this machine: `--workers`, else one a GPU, or one a core that has memory."""
     if workers is not None:
         return workers
     if kind == "cpu":
-        return min(DEFAULT_CPU_WORKERS, os.cpu_count() or 1)
+        return max(1, min(cpu_cores(), physical_memory() // _CPU_WORKER_BYTES))
     return len(gpus) if gpus is not None else torch.cuda.device_count()
+
+
+def cpu_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def physical_memory() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def rank_device(kind: str, gpus: Sequence[int] | None, local_rank: int) -> torch.device:

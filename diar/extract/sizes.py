@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 
 from diar.config import ExtractConfig
 from diar.extract.chunks import Chunk
+from diar.extract.devices import cpu_cores
 from diar.extract.tracks import TrackEmbedder
 
 # On a GPU a pass may take this much, so that the smallest supported one has room for it
@@ -17,11 +16,6 @@ _FREE_SHARE = 0.8  # of a GPU's free memory: allocators need some room
 _MOST_SECONDS = 1920.0  # more than 60 chunks do not make a GPU faster
 _CPU_SECONDS = 32.0  # one chunk: more leaves the cache (decision 002)
 _MOST_DECODE_THREADS = 8
-
-
-def cpu_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compute_threads(config: ExtractConfig, local_world_size: int) -> int:

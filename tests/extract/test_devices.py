@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diar.extract import devices
 from diar.extract.devices import DeviceError, count_workers, device_kind, rank_device
 
 
@@ -32,3 +33,14 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert device_kind("auto", (0, 3)) == "cuda"
     with pytest.raises(DeviceError, match="names GPU 4, but this machine has 4"):
         device_kind("cuda", (0, 4))
+
+
+def test_on_the_cpu_there_is_a_worker_a_core_that_has_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_cores", lambda: 16)
+    monkeypatch.setattr(devices, "physical_memory", lambda: 64 * 2**30)
+    assert devices.count_workers("cpu", None, None) == 16
+    monkeypatch.setattr(devices, "physical_memory", lambda: 9 * 2**30)
+    assert devices.count_workers("cpu", None, None) == 4
+    monkeypatch.setattr(devices, "physical_memory", lambda: 2**30)
+    assert devices.count_workers("cpu", None, None) == 1
+    assert devices.count_workers("cpu", None, 7) == 7
