@@ -33,7 +33,7 @@ from diar.extract.devices import place
 from diar.extract.run import DEFAULT_MODEL
 from diar.extract.sizes import seconds_in
 from diar.models import hub
-from diar.models.features import Fbank, FbankSettings, cmn
+from diar.models.features import Fbank, cmn
 from diar.models.inference import Precision, Trunk
 from diar.models.segmentation import open_segmentation
 from diar.models.wespeaker import ARCHITECTURES, open_model_dir
@@ -79,6 +79,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--model_dir", type=Path, help=f"of {DEFAULT}; default: the named weights")
     parser.add_argument("--segmentation", default="segmentation-3.0", help="named weights or directory")
+    parser.add_argument("--precisions", nargs="+", help="default: all that the device has")
     parser.add_argument("--kinds", nargs="+", choices=SUFFIXES, default=list(SUFFIXES))
     parser.add_argument("--hours", type=float, default=100.0, help="of audio for stage 1 from each kind")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4], help="processes on the one GPU")
@@ -86,6 +87,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="little audio: to see that it runs")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
+    options.precisions = options.precisions or PRECISIONS[options.device]
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no usable GPU; --device cpu --small shows that everything runs")
     return options
@@ -113,12 +115,13 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
     """Trunks in each precision, and the segmentation model."""
     seconds = 4.0 if options.small else CHUNK
     sample = torch.from_numpy(np.stack([speech_like(seconds, seed) for seed in range(4)])).to(device)
-    features = cmn(place(Fbank(FbankSettings()), device)(sample))
     rows = []
     for name, folder in models.items():
-        encoder = open_model_dir(folder).encoder
+        model = open_model_dir(folder)
+        encoder = model.encoder
+        features = cmn(place(Fbank(model.fbank), device)(sample))
         reference = None
-        for precision in PRECISIONS[device.type]:
+        for precision in options.precisions:
             trunk = place(Trunk(encoder, features.shape[-1], precision), device)
             pooling = place(encoder, device)
             found = whole_embeddings(trunk, pooling, features)
@@ -183,7 +186,7 @@ def stage_rows(
         write_archive(work / kind, kind, seconds, files)
     first = models.get(DEFAULT) or next(iter(models.values()))
     runs = [(first, kind, "auto") for kind in options.kinds]
-    runs += [(first, options.kinds[0], precision) for precision in PRECISIONS[device.type]]
+    runs += [(first, options.kinds[0], precision) for precision in options.precisions]
     runs += [(folder, options.kinds[0], "auto") for folder in models.values() if folder != first]
     rows = []
     for number, (folder, kind, precision) in enumerate(runs):
@@ -212,13 +215,16 @@ def describe_run(model: str, kind: str, precision: str, workers: int, out: Path)
 
 
 def error_rows(model: Path, options: argparse.Namespace, device: torch.device, work: Path) -> list[Row]:
-    """DER in each precision on the simulated conversations (the AMI excerpts where --small)."""
-    audio = options.shared / "data" / "ami"
-    if not options.small:
-        audio = work / "conversations"
+    """DER in each precision on the simulated conversations (an AMI excerpt where --small)."""
+    audio = work / "conversations"
+    if options.small:
+        audio.mkdir()
+        for file in sorted((options.shared / "data" / "ami").glob("*"))[:2]:  # audio and reference
+            (audio / file.name).symlink_to(file.resolve())
+    else:
         call(options.shared / "tools" / "simulate_conversations.py", audio)
     rows = []
-    for precision in PRECISIONS[device.type]:
+    for precision in options.precisions:
         embeddings, result = work / f"der-{precision}", work / f"der-{precision}-result"
         call(
             ROOT / "extract_embeddings_multigpu.py",

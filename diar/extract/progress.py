@@ -101,6 +101,10 @@ class Counters:
                 counted[name] += now - start
         return counted
 
+    def device_seconds(self) -> float:
+        """Seconds that the device has computed."""
+        return self.fbank_step + self.segment_step + self.embed_step
+
     def steps(self) -> dict[str, float]:
         """Seconds by step: decode, fbank, segment, embed, rows, write."""
         return {name: getattr(self, f"{name}_step") for name in STEPS}

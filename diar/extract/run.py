@@ -242,7 +242,7 @@ class Rank:
             "rank": self.rank,
             "device": devices.describe(device),
             "seconds": seconds,
-            "busy_share": self.counters.compute_seconds / max(seconds, 1e-9),
+            "busy_share": self.counters.device_seconds() / max(self.counters.working_seconds, 1e-9),
             **asdict(self.counters),
         }
         if device.type == "cuda":
