@@ -14,7 +14,7 @@ from diar.extract.tracks import TrackEmbedder
 _GPU_BYTES = 6e9
 _FREE_SHARE = 0.8  # of a GPU's free memory: allocators need some room
 _MOST_SECONDS = 1920.0  # more than 60 chunks do not make a GPU faster
-_CPU_SECONDS = 32.0  # one chunk: more leaves the cache (decision 002)
+_CPU_SECONDS = 32.0  # one chunk: more leaves the cache (decisions 002 and 042)
 _MOST_DECODE_THREADS = 8
 
 
