@@ -13,12 +13,15 @@ start-up     until all workers are ready: Python, PyTorch, models, listing, plan
 measured     from then until the last shard is published
 efficiency   ideal / measured; ideal = audio / (workers × times_real_time)
 by plan      efficiency if only the sizes of the shards and the order of claiming counted
+of one       speed / that of one worker; beside it the same for bare matrix products, which is what the cores
+             of this machine, and whoever else uses them, leave to be gained
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import multiprocessing
 import os
 import signal
 import struct
@@ -32,10 +35,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile as sf
 import torch
 import yaml
 from stand_in import DIMENSION, make_real, make_stand_in, read_log
+from threadpoolctl import threadpool_limits
 
 from diar.config import ExtractConfig
 from diar.extract.launch import launch
@@ -45,8 +48,9 @@ from diar.models.campplus import CAMPPlus
 from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan
 
+ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
-VICTIMS = ("another worker", "the one at the long file")
+VICTIMS = ("one at a short recording", "the one furthest into a recording")
 
 
 @dataclass(frozen=True)
@@ -177,25 +181,55 @@ def stand_in_rows(options: argparse.Namespace, folder: Path) -> Iterator[list[st
 
 
 def real_rows(options: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
-    random = np.random.default_rng(0)
-    for number in range(round(options.minutes)):
-        path = folder / "archive" / f"{number}.flac"
-        path.parent.mkdir(exist_ok=True)
-        sf.write(path, 0.1 * random.standard_normal(60 * RATE).clip(-5, 5), RATE)
-    config = ExtractConfig(input_dir=str(folder / "archive"), output_dir=str(folder), device="cpu", threads=1)
-    print(f"{options.minutes:g} FLAC files of 60 s of noise, default networks, one thread a worker\n")
-    cores = sorted(os.sched_getaffinity(0))
-    yield ["workers", "cores", "start-up, s", "measured, s", "× real time", "of one worker"]
+    archive = folder / "archive"
+    archive.mkdir()
+    audio = sorted((options.shared / "data" / "ami").glob("*.wav"))
+    if not audio:
+        raise SystemExit(f"--shared {options.shared}: no data/ami/*.wav there")
+    for number in range(options.files_real):
+        (archive / f"{number}.wav").symlink_to(audio[number % len(audio)].resolve())
+    config = ExtractConfig(input_dir=str(archive), output_dir=str(folder), device="cpu", threads=1)
+    print(f"{options.files_real} excerpts of 30 s of AMI, default networks, one thread a worker\n")
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    yield [
+        "workers",
+        "cores",
+        "start-up, s",
+        "measured, s",
+        "× real time",
+        "of one",
+        "matrix products of one",
+    ]
     speeds: dict[int, list[float]] = {1: [], 2: []}
+    products: dict[int, list[float]] = {1: [], 2: []}
     for workers in (1, 2) * options.repeat:
         os.sched_setaffinity(0, cores[:workers])
         run = extract(config.model_copy(update={"workers": workers}), make_real)
         speeds[workers].append(run.audio / run.measured)
-        ratio = speeds[workers][-1] / speeds[1][-1]
-        row = [f"{run.startup:.1f}", f"{run.measured:.1f}", f"{speeds[workers][-1]:.1f}", f"{ratio:.2f}"]
-        yield [str(workers), str(workers), *row]
-    medians = {workers: float(np.median(speed)) for workers, speed in speeds.items()}
-    yield ["2, median", "2", "", "", f"{medians[2]:.1f}", f"**{medians[2] / medians[1]:.2f}**"]
+        products[workers].append(matrix_products(cores[:workers]))
+        ratios = [f"{figures[workers][-1] / figures[1][-1]:.2f}" for figures in (speeds, products)]
+        row = [f"{run.startup:.1f}", f"{run.measured:.1f}", f"{speeds[workers][-1]:.1f}"]
+        yield [str(workers), str(workers), *row, *ratios]
+    ratios = [f"{np.median(figures[2]) / np.median(figures[1]):.2f}" for figures in (speeds, products)]
+    yield ["2, median", "2", "", "", f"{np.median(speeds[2]):.1f}", *ratios]
+
+
+def matrix_products(cores: list[int], seconds: float = 2.0) -> float:
+    """Products a second of all cores together: what the machine itself loses when they work at once."""
+    with multiprocessing.get_context("spawn").Pool(len(cores)) as pool:
+        return sum(pool.map(partial(_products_of, seconds=seconds), cores, chunksize=1))
+
+
+def _products_of(core: int, seconds: float) -> float:
+    os.sched_setaffinity(0, {core})
+    matrix, count = np.ones((400, 400), np.float32), 0
+    with threadpool_limits(1):
+        matrix @ matrix
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            matrix @ matrix
+            count += 1
+    return count / seconds
 
 
 def main() -> None:
@@ -210,7 +244,8 @@ def main() -> None:
     parser.add_argument("--batch_seconds", type=float, default=240.0, help="audio in a pass of the stand-in")
     parser.add_argument("--kill", action="store_true", help="what killing one of the most workers costs")
     parser.add_argument("--real", action="store_true", help="the real networks on two cores")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of audio for --real")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="has the audio of --real")
+    parser.add_argument("--files_real", type=int, default=80, help="excerpts of 30 s for --real")
     parser.add_argument("--repeat", type=int, default=2, help="of --real")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:

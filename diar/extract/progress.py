@@ -147,10 +147,19 @@ class ProgressReporter:
         world_size: number of ranks.
         totals: of the job.
         counters: of this rank, changed elsewhere.
+        started: when this rank began to work, be it before it died and was started again; seconds since the
+            epoch.
     """
 
     def __init__(
-        self, layout: Layout, run_id: str, rank: int, world_size: int, totals: Totals, counters: Counters
+        self,
+        layout: Layout,
+        run_id: str,
+        rank: int,
+        world_size: int,
+        totals: Totals,
+        counters: Counters,
+        started: float,
     ) -> None:
         self._layout, self._rank, self._world_size = layout, rank, world_size
         self._totals, self._counters = totals, counters
@@ -160,13 +169,13 @@ class ProgressReporter:
             "world_size": world_size,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": time.time(),
+            "started": started,
             "totals": asdict(totals),
         }
         self._warned = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self._display = Display(totals) if rank == 0 else None
+        self._display = Display(totals, time.time() - started) if rank == 0 else None
 
     def __enter__(self) -> ProgressReporter:
         self._thread.start()
@@ -215,11 +224,17 @@ def sum_counters(records: list[dict[str, Any]]) -> Counters:
 
 
 class Display:
-    """The whole job: on a terminal a bar and below it where the time goes, else a plain line now and then."""
+    """The whole job: on a terminal a bar and below it where the time goes, else a plain line now and then.
 
-    def __init__(self, totals: Totals) -> None:
+    Args:
+        totals: of the job.
+        elapsed: seconds since it started to work.
+    """
+
+    def __init__(self, totals: Totals, elapsed: float = 0.0) -> None:
         self._totals = totals
-        self._start = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        self._start = self._last_line - elapsed
         self._lines: tuple[tqdm, tqdm] | None = None
         if sys.stderr.isatty():
             layout = "{percentage:3.0f}%|{bar:20}| {desc}"

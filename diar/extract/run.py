@@ -162,6 +162,7 @@ class Rank:
                 agreement.world_size,
                 Totals(**plan["totals"]),
                 self.counters,
+                agreement.remember("working", time.time()),
             )
             with reporter, profiler:
                 agreement.agree("work", lambda: self._work(worker, unfinished, claims))

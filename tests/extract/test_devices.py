@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diar.extract import devices
-from diar.extract.devices import DeviceError, count_workers, device_kind, rank_device
+from diar.extract.devices import DeviceError, count_workers, device_kind, rank_device, ranks_on_device
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,13 @@ def test_one_worker_a_gpu_unless_told_otherwise() -> None:
 def test_more_workers_than_gpus_share_them_in_turn(gpus: tuple[int, ...] | None, expected: list[int]) -> None:
     assert [rank_device("cuda", gpus, rank).index for rank in range(6)] == expected
     assert rank_device("cpu", None, 5) == torch.device("cpu")
+
+
+def test_how_many_ranks_share_a_device() -> None:
+    gpu = torch.device("cuda", 0)
+    assert [ranks_on_device(gpu, None, rank, 6) for rank in range(6)] == [2, 2, 1, 1, 2, 2]
+    assert [ranks_on_device(gpu, (3,), rank, 2) for rank in range(2)] == [2, 2]
+    assert ranks_on_device(torch.device("cpu"), None, 0, 6) == 1
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
