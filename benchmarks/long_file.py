@@ -10,10 +10,11 @@ it, of noise with the pauses and levels of speech. Two workers take a recording 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -59,26 +60,47 @@ def main() -> None:
 def make_day(folder: Path, kinds: list[str], hours: float, speech: Path | None) -> None:
     """One file of each kind; RF64 where a WAV exceeds 4 GB."""
     folder.mkdir(parents=True)
+    samples = pieces(speech)
     for kind in kinds:
-        container, subtype = SUFFIXES[kind]
-        container = "RF64" if kind == "wav" else container
-        missing = round(hours * 3600 * RATE)
-        with sf.SoundFile(folder / f"day.{kind}", "w", RATE, 1, subtype, format=container) as file:
-            for samples in pieces(speech):
-                file.write(samples[:missing])
-                missing -= min(missing, len(samples))
-                if not missing:
-                    break
+        # An MP3 may be joined of encoded pieces, and a day takes ten minutes to encode
+        write = write_joined if kind == "mp3" else write_whole
+        write(folder / f"day.{kind}", kind, samples, hours * 3600)
 
 
-def pieces(speech: Path | None) -> Iterator[np.ndarray]:
-    """Stretches of audio without end."""
+def write_whole(path: Path, kind: str, samples: list[np.ndarray], seconds: float) -> None:
+    """The pieces again and again, until there are so many seconds."""
+    container, subtype = SUFFIXES[kind]
+    container = "RF64" if kind == "wav" else container
+    missing = round(seconds * RATE)
+    with sf.SoundFile(path, "w", RATE, 1, subtype, format=container) as file:
+        for piece in cycle(samples):
+            file.write(piece[:missing])
+            missing -= min(missing, len(piece))
+            if not missing:
+                return
+
+
+def write_joined(path: Path, kind: str, samples: list[np.ndarray], seconds: float) -> None:
+    """The same, each piece encoded once; up to a piece longer."""
+    container, subtype = SUFFIXES[kind]
+    encoded = []
+    for piece in samples:
+        buffer = io.BytesIO()
+        sf.write(buffer, piece, RATE, format=container, subtype=subtype)
+        encoded.append((buffer.getvalue(), len(piece) / RATE))
+    with path.open("wb") as file:
+        for content, duration in cycle(encoded):
+            file.write(content)
+            seconds -= duration
+            if seconds <= 0:
+                return
+
+
+def pieces(speech: Path | None) -> list[np.ndarray]:
+    """Stretches of audio that a day is made of."""
     if speech is None:
-        minutes = [speech_like(60.0, seed) for seed in range(10)]
-    else:
-        minutes = [decode(recording, RATE).samples for recording in list_recordings(str(speech)).recordings]
-    while True:
-        yield from minutes
+        return [speech_like(60.0, seed) for seed in range(10)]
+    return [decode(recording, RATE).samples for recording in list_recordings(str(speech)).recordings]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ alike; medians and their ratios are printed.
 
 The peers' scripts time their pipelines without imports and model loading. So for us two figures are printed:
 "commands" is the wall clock of both commands from start to end; "pipeline" leaves out stage 1 up to its first
-claim (imports, models, listing), but not the start of stage 2. Ratios are those of "pipeline".
+claim (imports, models, listing) and stage 2's imports. Ratios are those of "pipeline".
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ from pathlib import Path
 
 from diarization import ROOT, SETS, call
 
+# The command with its imports done before the clock starts, as the peers' scripts do it
+_TIMED_STAGE_2 = """
+import sys, time
+import diar.detect.turns
+from diar.detect.command import main
+start = time.perf_counter()
+code = main(sys.argv[1:])
+print(time.perf_counter() - start)
+sys.exit(code)
+"""
 NAMES = dict(zip(("AMI", "default", "seed5"), SETS, strict=True))
 Runner = Callable[[Path, Path], dict[str, float]]
 
@@ -109,12 +119,11 @@ def run_ours(audio: Path, out: Path, options: list[str]) -> dict[str, float]:
     embeddings, result = out.with_suffix(".embeddings"), out
     start = time.perf_counter()
     call(ROOT / "extract_embeddings_multigpu.py", "--input_dir", audio, "--output_dir", embeddings, *options)
-    between = time.perf_counter()
     fixed = ("--embeddings_dir", embeddings, "--output_dir", result)
-    call(ROOT / "detect_boundaries.py", "--task", "turns", *fixed)
-    end = time.perf_counter()
+    said = call("-c", _TIMED_STAGE_2, "--task", "turns", *fixed)
+    seconds = time.perf_counter() - start
     run = json.loads((embeddings / "extraction_stats.json").read_text())["this_run"]
-    return {"pipeline": run["working_seconds"] + end - between, "commands": end - start}
+    return {"pipeline": run["working_seconds"] + float(said.split()[-1]), "commands": seconds}
 
 
 def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, float]:
