@@ -111,7 +111,12 @@ class DetectConfig(CommandConfig):
     )
     plot: bool = option(True, "output", "draw boundary_detection_visualization.png, timeline.png")
     labels: bool = option(True, "output", "turns: also as Audacity labels and Praat TextGrid")
-    processes: int | None = option(None, "output", "turns: processes at work; default all cores", ge=1)
+    processes: int | None = option(
+        None,
+        "output",
+        "turns: processes at work; default all cores, fewer for less than an hour of audio",
+        ge=1,
+    )
     debug: bool = option(False, "output", "also write every candidate's score")
 
     @field_validator("segment_size", mode="before")

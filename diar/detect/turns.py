@@ -8,6 +8,7 @@ a speaker.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from diar.detect.observations import Observations
 from diar.detect.settings import diarize_settings, thresholds
 from diar.detect.turns_report import TurnsReport
 from diar.detect.turns_writer import NoTurns, TurnsSummary, TurnsWriter
-from diar.detect.workers import Workers, start_workers
+from diar.detect.workers import Workers, start_workers, worth_starting
 from diar.errors import DiarError
 from diar.outputs.names import match_names
 from diar.outputs.rttm import Turn, read_turns
@@ -50,7 +51,8 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
     settings = diarize_settings(config)
     known = None if config.known_speakers is None else read_known_speakers(config.known_speakers, index)
     reference = {} if config.reference is None else _read_reference(config.reference, index)
-    with start_workers(config.processes, index.status.count(OK)) as workers:
+    processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
+    with start_workers(processes, index.status.count(OK)) as workers:
         found = _diarize_all(workers, config.embeddings_dir, index, settings)
         linked = _link(found, index.embedding.shape[1], known, config)
         report = TurnsReport(config, index, settings.clustering.method, thresholds(settings), linked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,6 +18,7 @@ from diar.errors import DiarError
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+_SECONDS_A_PROCESS = 600.0  # of audio
 _LARGEST_BATCH = 64  # items a message; more bring nothing
 _BATCHES = 16  # a process at least, so that all end at about the same time
 _AHEAD = 4  # batches a process that are handed out before the first is back
@@ -62,13 +62,18 @@ class Workers:
             ) from None
 
 
+def worth_starting(audio_seconds: float, cores: int) -> int:
+    """Processes that little audio is worth: importing takes one as long as diarizing ten minutes."""
+    return min(cores, 1 + int(audio_seconds / _SECONDS_A_PROCESS))
+
+
 @contextmanager
-def start_workers(wanted: int | None, items: int) -> Iterator[Workers]:
-    """`wanted` processes, None for all cores, but no more than there are items.
+def start_workers(wanted: int, items: int) -> Iterator[Workers]:
+    """`wanted` processes, but no more than there are items.
 
     Each uses one thread: the matrices of a recording are small, and more threads are slower even for one.
     """
-    processes = max(1, min(wanted or os.cpu_count() or 1, items))
+    processes = max(1, min(wanted, items))
     if processes == 1:
         with threadpool_limits(1):
             yield Workers(None, 1, items)

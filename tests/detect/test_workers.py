@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from diar.detect.workers import start_workers
+from diar.detect.workers import start_workers, worth_starting
 from diar.errors import DiarError
 
 
@@ -51,3 +51,8 @@ def test_an_error_in_the_work_is_raised_here(processes: int) -> None:
 def test_a_killed_process_is_told_with_a_remedy() -> None:
     with pytest.raises(DiarError, match="fewer --processes than 2"), start_workers(2, 20) as workers:
         list(workers.map(die_at_seven, range(20)))
+
+
+def test_little_audio_is_not_worth_a_second_process() -> None:
+    assert [worth_starting(minutes * 60, 8) for minutes in (0, 5, 10, 35, 600)] == [1, 1, 2, 4, 8]
+    assert worth_starting(3600, 1) == 1
