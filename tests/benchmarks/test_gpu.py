@@ -31,5 +31,5 @@ def test_the_gpu_benchmark_runs_on_the_cpu(
         "segmentation, windows",
     ]
     assert all(row["× real time"] > 0 for row in (*figures["networks"], *figures["stage 1"]))
-    assert len(figures["stage 1"]) == 3
+    assert figures["stage 1"][0]["peak GB"] == 0.0, "there is no GPU"
     assert 0 < figures["DER"][0]["DER %"] < 100
