@@ -11,10 +11,18 @@ import soxr
 
 from diar.archive.audio_file import AudioFile, DecodeError
 from diar.archive.decode_pyav import JUMP, PyavReader
-from diar.archive.decode_soundfile import SoundfileReader
+from diar.archive.decode_soundfile import SUFFIXES, SoundfileReader
 from diar.archive.recording import Recording
 
-__all__ = ["Audio", "AudioStream", "DecodeError", "decode", "open_audio", "probe_seconds"]
+__all__ = [
+    "Audio",
+    "AudioStream",
+    "DecodeError",
+    "decode",
+    "decoded_in_blocks",
+    "open_audio",
+    "probe_seconds",
+]
 
 _MERGED = 0.01  # seconds; gaps closer than this are one
 
@@ -144,6 +152,11 @@ class AudioStream:
         with tolerant:
             yield from tolerant.blocks(start, self._stop, self._channel)
             self._gaps.extend((max(a, start), b) for a, b in tolerant.gaps if b > start)
+
+
+def decoded_in_blocks(url: str) -> bool:
+    """Whether a file, by its name, is decoded in large blocks, and not packet by packet."""
+    return url.lower().endswith(SUFFIXES)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # First bytes of WAV (RIFF, RIFX, RF64), Wave64, AIFF, AU, CAF, NIST Sphere, FLAC
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC")
+SUFFIXES = (".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".flac")
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC stream that does not tell
 _PLACEHOLDER = 0x7FFF_0000  # data sizes from here are what streaming writers put in, not a promise
 _CUT_SHORT = re.compile(r"data : (\d+) \(should be (\d+)\)")  # libsndfile's remark: header, file

@@ -85,6 +85,11 @@ class ExtractConfig(CommandConfig):
     decode_threads: int | None = option(
         None, "machine", "recordings a worker decodes at once; default 2, on GPUs up to 8", ge=1, le=64
     )
+    decode_in: Literal["auto", "threads", "processes"] = option(
+        "auto",
+        "machine",
+        "what a worker decodes in: processes beside a GPU (MP3 needs them), else threads",
+    )
     batch_seconds: float | None = option(
         None, "machine", "seconds of audio in one forward pass; default 32, on a GPU what 6 GB hold", ge=1
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from diar.arguments import parse_arguments
 from diar.config import ExtractConfig
 from diar.errors import report_errors
+from diar.extract.processes import started_by_torchrun, worker_context
+from diar.extract.supervisor import EXIT_FAILURES, EXIT_OK
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -40,12 +42,14 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
         print_dry_run(config)
         return 0
     # torch takes seconds to import, which --help and a wrong flag should not cost
-    from diar.extract import launch
-    from diar.extract.run import open_models, run_rank
-    from diar.extract.supervisor import EXIT_FAILURES, EXIT_OK
+    if started_by_torchrun():
+        from diar.extract.run import run_rank
 
-    if launch.started_by_torchrun():
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
+    worker_context()  # it imports torch while this process does
+    from diar.extract.launch import launch
+    from diar.extract.run import open_models, run_rank
+
     open_models(config)  # fetches it once, and tells what is wrong before workers start
-    return launch.launch(config, run_rank)
+    return launch(config, run_rank)

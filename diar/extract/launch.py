@@ -16,15 +16,11 @@ import torch.distributed as dist
 from diar.config import ExtractConfig
 from diar.errors import DiarError
 from diar.extract.devices import count_workers, device_kind
+from diar.extract.processes import worker_context
 from diar.extract.supervisor import EXIT_CRASHED, Supervisor
 
 _HOST = "127.0.0.1"
 _PARENT_POLL = 0.2  # seconds
-
-
-def started_by_torchrun() -> bool:
-    """Whether this process is already one of torchrun's ranks."""
-    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> int:
@@ -44,8 +40,7 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
     kind = device_kind(config.device, config.gpus)
     workers = count_workers(kind, config.gpus, config.workers)
     store = _host_store(config.port)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # each rank sets its own number of threads
-    spawn = multiprocessing.get_context("spawn")
+    context = worker_context()
 
     def make(rank: int) -> BaseProcess:
         environment = {
@@ -57,7 +52,7 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
             "MASTER_PORT": store.port,
             "TORCHELASTIC_USE_AGENT_STORE": True,  # rank 0 need not start one
         }
-        return spawn.Process(target=_work, args=(environment, run_rank, config), name=f"worker {rank}")
+        return context.Process(target=_work, args=(environment, run_rank, config), name=f"worker {rank}")
 
     return Supervisor(make, workers, config.max_restarts).run()
 

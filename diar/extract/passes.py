@@ -38,7 +38,7 @@ class Batches:
 
     Args:
         count_frames: fbank frames of so many samples; chunks with the same number fit together.
-        full: samples of a full forward pass; may be lowered at any time.
+        full: most samples of a forward pass of more than one chunk; may be lowered at any time.
     """
 
     def __init__(self, count_frames: Callable[[int], int], full: int) -> None:
@@ -53,7 +53,7 @@ class Batches:
         group = self._waiting[frames]
         group.append((key, chunk))
         self._samples += len(chunk.samples)
-        if len(group) * len(chunk.samples) >= self.full:
+        if (len(group) + 1) * len(chunk.samples) > self.full:
             yield self._take(frames)
         while self._samples > _WAITING_BATCHES * self.full:
             yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))

@@ -23,7 +23,7 @@ SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime"]  # of an earlier pl
 
 # A smaller archive is still cut into about this many shards, so that several workers end together
 _WANTED_SHARDS = 256
-_FEWEST_FILES, _FEWEST_BYTES = 16, 4_000_000
+_FEWEST_FILES, _FEWEST_BYTES = 16, 1_000_000  # half a minute of WAV
 
 _IDS_AT_A_TIME = 250_000  # whose hash table is in memory
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+import pyarrow as pa
 import torch
 import torch.distributed as dist
 
@@ -150,6 +151,7 @@ class Rank:
             self.config = self.config.model_copy(update={"precision": precision})
             identity = Identity.of(self.config, models.encoder, models.segmentation)
             metadata = identity.metadata(models.encoder, models.segmentation)
+            pa.scalar(0)  # Arrow's first conversion imports pandas if it is there: now, while rank 0 plans
             plan = agreement.broadcast("plan", lambda: self._plan(stack, identity, metadata))
             claims = Claims(agreement.store, self.rank, agreement.world_size, plan["order"])
             unfinished = agreement.agree("claims", lambda: self._take_up(stack, claims, plan["run_id"]))
@@ -211,6 +213,8 @@ class Rank:
             profiler,
             batch_seconds=sizes.batch_seconds(config, embedder, sharing),
             decode_threads=sizes.decode_threads(config, device, self.local_world_size),
+            decode_processes=sizes.decode_processes(config, device),
+            passes_ahead=sizes.passes_ahead(device),
         )
 
     def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:

@@ -36,6 +36,22 @@ def decode_threads(config: ExtractConfig, device: torch.device, local_world_size
     return min(_MOST_DECODE_THREADS, max(2, cpu_cores() // local_world_size))
 
 
+def decode_processes(config: ExtractConfig, device: torch.device) -> bool:
+    """Whether each recording is decoded in a process: beside a GPU, which one interpreter cannot feed."""
+    if config.decode_in == "auto":
+        return device.type == "cuda"
+    return config.decode_in == "processes"
+
+
+def passes_ahead(device: torch.device) -> float:
+    """How much is decoded before it is needed, in forward passes.
+
+    On the CPU, where a pass is a chunk, this is one chunk: what is decoded is claimed, and at the end of a
+    run the others wait for whoever claimed most.
+    """
+    return 2.0 if device.type == "cuda" else 0.9
+
+
 def batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_device: int) -> float:
     """Seconds of audio in a forward pass; on a GPU found from its free memory and what a chunk takes."""
     if config.batch_seconds is not None:

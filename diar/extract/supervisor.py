@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
+
+from diar.extract.processes import sigint_blocked
 
 EXIT_OK, EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
 _SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that came to its end
@@ -47,13 +49,9 @@ class Supervisor:
 
     def _start(self, rank: int) -> None:
         """Start a worker that Ctrl-C does not reach: it is this process that ends the workers."""
-        resource_tracker.ensure_running()  # else it is started with the worker, and lets SIGINT through again
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with sigint_blocked():
             self._workers[rank] = self._make(rank)
             self._workers[rank].start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def _watch(self) -> int:
         codes: dict[int, int] = {}

@@ -12,11 +12,12 @@ import numpy as np
 from diar.archive.listing import Recording
 from diar.config import ExtractConfig
 from diar.extract.chunks import ChunkSettings
-from diar.extract.decoding import ChunkReader, DecodedChunk, DecodedRecording
+from diar.extract.decoding import ChunkReader
 from diar.extract.memory import return_free_memory
 from diar.extract.passes import Batch, Batches, Embedded, Key, PassPipeline
 from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters
+from diar.extract.reading import ReadChunk, ReadSettings
 from diar.extract.rows import ChunkEmbeddings, assemble
 from diar.extract.tracks import TrackEmbedder
 from diar.store.schema import OK, RecordingRow
@@ -47,7 +48,7 @@ class _Unfinished:
 
     chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)
     row: RecordingRow | None = None  # there once everything is decoded
-    num_chunks: int = 0
+    num_chunks: int = 0  # decoded so far
     counted: int = 0  # of its bytes
 
     @property
@@ -72,6 +73,8 @@ class ShardWorker:
         profiler: told of every forward pass.
         batch_seconds: seconds of audio in a forward pass.
         decode_threads: recordings decoded at the same time.
+        decode_processes: each in a process of its own.
+        passes_ahead: how much is decoded before it is needed, in forward passes.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class ShardWorker:
         *,
         batch_seconds: float,
         decode_threads: int,
+        decode_processes: bool,
+        passes_ahead: float,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -92,6 +97,8 @@ class ShardWorker:
         self._counters = counters
         self._profiler = profiler
         self._decode_threads = decode_threads
+        self._decode_processes = decode_processes
+        self._passes_ahead = passes_ahead
         self._batches = Batches(embedder.count_frames, round(batch_seconds * settings.rate))
         self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
         self._shards: dict[int, _OpenShard] = {}
@@ -105,11 +112,10 @@ class ShardWorker:
         """
         reader = ChunkReader(
             self._todo(shards),
-            self._settings,
-            channel=self._config.channel,
-            min_duration=self._config.min_duration,
+            ReadSettings(self._settings, self._config.channel, self._config.min_duration),
             threads=self._decode_threads,
-            ahead=max(8, 2 * self._batches.full // self._settings.length),
+            processes=self._decode_processes,
+            ahead=round(self._passes_ahead * self._batches.full),
             counters=self._counters,
         )
         with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
@@ -145,15 +151,16 @@ class ShardWorker:
 
     def _embed(self, reader: ChunkReader) -> Iterator[tuple[Key, _Unfinished]]:
         """Recordings in the order in which they get complete."""
-        for item in self._counters.timed("decode_wait_seconds", reader):
-            unfinished = self._recordings.setdefault(item.key, _Unfinished())
-            if isinstance(item, DecodedRecording):
-                unfinished.row, unfinished.num_chunks = item.row, item.num_chunks
-                yield from self._completed([item.key])
+        for key, item in self._counters.timed("decode_wait_seconds", reader):
+            unfinished = self._recordings.setdefault(key, _Unfinished())
+            if isinstance(item, RecordingRow):
+                unfinished.row = item
+                yield from self._completed([key])
                 continue
-            for batch in self._batches.add(item.key, item.chunk):
+            unfinished.num_chunks += 1
+            for batch in self._batches.add(key, item.chunk):
                 yield from self._take_in(self._push(batch))
-            self._note_share(item, unfinished)
+            self._note_share(key, item, unfinished)
         for batch in self._batches.rest():
             yield from self._take_in(self._push(batch))
         with self._counters.timing("compute_seconds"):
@@ -184,9 +191,9 @@ class ShardWorker:
             if key in self._recordings and self._recordings[key].complete:
                 yield key, self._recordings.pop(key)
 
-    def _note_share(self, item: DecodedChunk, unfinished: _Unfinished) -> None:
+    def _note_share(self, key: Key, item: ReadChunk, unfinished: _Unfinished) -> None:
         """Count a recording's bytes as it is read; what is then missing is counted when it is published."""
-        size = self._shards[item.key.shard].recordings[item.key.position].size
+        size = self._shards[key.shard].recordings[key.position].size
         counted = int(item.share * size)
         if counted > unfinished.counted:
             self._counters.add("bytes", counted - unfinished.counted)

@@ -1,33 +1,74 @@
-"""The picture of one recording: who speaks when, a lane a speaker, overlap marked."""
+"""The picture of one recording: who speaks when, a lane a speaker, overlap marked.
+
+Bars and lines are laid down as pixels and Pillow writes the text: Matplotlib takes five times as long, which
+was most of stage 2 in an archive of short recordings.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
 
+import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.transforms import blended_transform_factory
+from matplotlib.colors import to_rgb
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from diar.outputs.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.outputs.plot_parts import png, short
+from diar.outputs.plot_parts import short
 from diar.outputs.rttm import Turn
 from diar.outputs.stretches import running_seconds
-from diar.outputs.strips import MOST_STRIPS, amount, divide, draw_clock
+from diar.outputs.strips import MOST_STRIPS, amount, clock, divide, tick
 from diar.outputs.turns_json import RecordingTurns
 
 TIMELINE_NAME = "timeline.png"
-_WIDTH, _DPI = 17.0, 100
-_MARGIN, _RIGHT = 0.012, 0.974
-_LANE_INCHES = 0.17
-_LETTER_INCHES = 0.068  # of a label
-_TALLEST = 24.0  # inches of all strips together, beyond which strips become fewer and longer
-_OUTSIDE = "#e9e9ec"
+_WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left to text, to the strips' end
+_HEAD, _FOOT, _BETWEEN = 84, 40, 33  # pixels above, below and between the strips
+_LANE_PIXELS, _LOWEST_STRIP = 17, 80
+_TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
+_POINT = 100 / 72  # pixels of a point
+_OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
+    to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
+)
 _FAINTEST = 0.3  # what is there for a moment only must still be seen
 _BRIEF = 0.25  # seconds of a pixel up to which nobody minds that it mixes
-_ROWS = 10  # of the image, a lane
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A part of the recording in its place on the sheet."""
+
+    groups: list[Group]
+    edges: np.ndarray  # (columns + 1,) seconds: borders of the pixels
+    end: float  # of the recording, seconds
+    left: int  # pixels from the sheet's left
+    top: int  # pixels from the sheet's top
+    height: int  # pixels
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Of all groups."""
+        return [lane for group in self.groups for lane in group.lanes]
+
+    @property
+    def clock_times(self) -> np.ndarray:
+        """Seconds that are labelled."""
+        start, end = self.edges[[0, -1]]
+        step = tick(end - start)
+        return np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
+
+    def row(self, lane: float) -> int:
+        """Pixels from the strip's top to a height given in lanes."""
+        return round((lane + 0.1) / (self.groups[-1].bottom + 0.2) * self.height)
+
+    def column(self, seconds: float) -> int:
+        """Pixels from the strip's left."""
+        start, end = self.edges[[0, -1]]
+        return round((seconds - start) / (end - start) * (len(self.edges) - 1))
 
 
 def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = None) -> bytes:
@@ -37,67 +78,84 @@ def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = Non
     dense as they are. Long recordings are cut into strips, one below the other.
     """
     groups = arrange(result.turns, reference)
-    lanes = groups[-1].bottom
-    strip_inches = max(0.8, _LANE_INCHES * lanes)
-    most = max(1, min(MOST_STRIPS, int(_TALLEST / strip_inches)))
-    length, strips = divide(result.duration, most)
-    head, foot, between = 0.84, 0.4, 0.33
-    total = head + foot + strips * strip_inches + (strips - 1) * between
-    figure = Figure(figsize=(_WIDTH, total), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(strips, 1, squeeze=False)[:, 0]
+    height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
+    length, count = divide(result.duration, max(1, min(MOST_STRIPS, _TALLEST // height)))
     left = _left_margin(groups)
-    figure.subplots_adjust(
-        left=left, right=_RIGHT, top=1 - head / total, bottom=foot / total, hspace=between / strip_inches
-    )
-    pixels = round(_WIDTH * _DPI * (_RIGHT - left))
-    _draw_title(figure, result, groups, length / pixels, total)
-    for number, axes in enumerate(panels):
-        edges = np.linspace(number * length, (number + 1) * length, pixels + 1)
-        _draw_strip(figure, axes, groups, edges, result.duration)
-    return png(figure, Software=result.program)
+    strips = [
+        _Strip(
+            groups,
+            np.linspace(number * length, (number + 1) * length, _RIGHT - left + 1),
+            result.duration,
+            left,
+            _HEAD + number * (height + _BETWEEN),
+            height,
+        )
+        for number in range(count)
+    ]
+    sheet = np.ones((strips[-1].top + height + _FOOT, _WIDTH, 3), np.float32)
+    for strip in strips:
+        _paint(sheet, strip)
+    picture = Image.fromarray((255 * sheet).round().astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    for strip in strips:
+        _label(draw, strip)
+    _draw_title(draw, result, groups, length / (_RIGHT - left))
+    information, data = PngInfo(), BytesIO()
+    information.add_text("Software", result.program)
+    picture.save(data, "PNG", pnginfo=information)
+    return data.getvalue()
 
 
-def _left_margin(groups: list[Group]) -> float:
-    """Room for labels and titles, as a share of the picture's width."""
-    longest = max(len(lane.label) for group in groups for lane in group.lanes)
-    title = max(len(group.title) for group in groups)
-    return (0.35 + _LETTER_INCHES * (longest + 1.2 * title)) / _WIDTH
+@cache
+def _font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The one that Matplotlib brings along."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
 
 
-def _draw_strip(figure: Figure, axes: Axes, groups: list[Group], edges: np.ndarray, duration: float) -> None:
-    """One strip; `edges` (pixels + 1,) are the times of its pixels' borders."""
-    bottom, start, end = groups[-1].bottom, edges[0], edges[-1]
-    axes.set_facecolor(_OUTSIDE)
-    axes.axvspan(start, min(end, duration), color="white", linewidth=0, zorder=0)
-    image = np.zeros((round(bottom * _ROWS), len(edges) - 1, 4))
-    for lane in (lane for group in groups for lane in group.lanes):
-        first, last = round(lane.top * _ROWS) + 1, round((lane.top + lane.height) * _ROWS) - 1
-        image[first:last] = _shaded(lane, edges)
-    axes.imshow(image, extent=(start, end, bottom, 0), aspect="auto", interpolation="nearest", zorder=2)
-    axes.set_xlim(start, end)
-    axes.set_ylim(bottom + 0.1, -0.1)
-    _label(figure, axes, groups, (start + min(end, duration)) / 2)
-    draw_clock(axes, end - start)
+def _left_margin(groups: list[Group]) -> int:
+    """Pixels for labels and titles."""
+    label = max(_font(8).getlength(lane.label) for group in groups for lane in group.lanes)
+    title = max(_font(9, bold=True).getlength(group.title) for group in groups)
+    return round(_MARGIN + title + (16 if title else 0) + label + 5)
 
 
-def _label(figure: Figure, axes: Axes, groups: list[Group], middle: float) -> None:
-    """Names of lanes and groups, lines between them; an empty lane says so at `middle` seconds, too."""
-    for group in groups[1:]:
-        axes.axhline(group.top - GAP / 2, color="#444444", linewidth=0.8)
-    for group in groups:
-        axes.text(
-            _MARGIN, (group.top + group.bottom) / 2, group.title, fontsize=9, weight="bold", va="center",
-            transform=blended_transform_factory(figure.transFigure, axes.transData), clip_on=False,
-        )  # fmt: skip
-    lanes = [lane for group in groups for lane in group.lanes]
-    for lane in lanes:
-        axes.axhline(lane.top + lane.height, color="#ececef", linewidth=0.5, zorder=1)
+def _paint(sheet: np.ndarray, strip: _Strip) -> None:
+    """Everything of a strip but its text, onto `sheet` (height, width, 3)."""
+    columns = len(strip.edges) - 1
+    panel = sheet[strip.top : strip.top + strip.height, strip.left : strip.left + columns]
+    panel[:, min(columns, strip.column(strip.end)) :] = _OUTSIDE
+    ticks = [strip.column(seconds) for seconds in strip.clock_times]
+    panel[:, np.minimum(ticks, columns - 1)] = _CLOCK
+    for lane in strip.lanes:
+        panel[min(strip.height - 1, strip.row(lane.top + lane.height))] = _FAINT
+    for lane in strip.lanes:
+        first, last = strip.row(lane.top + 0.1), strip.row(lane.top + lane.height - 0.1)
+        shaded = _shaded(lane, strip.edges)
+        color, opaque = shaded[:, :3], shaded[:, 3:]
+        panel[first:last] = panel[first:last] * (1 - opaque) + color * opaque
+    for group in strip.groups[1:]:
+        panel[strip.row(group.top - GAP / 2)] = _BORDER
+    around = sheet[strip.top - 1 : strip.top + strip.height + 1, strip.left - 1 : strip.left + columns + 1]
+    around[[0, -1]] = around[:, [0, -1]] = _FRAME
+    below = sheet[strip.top + strip.height : strip.top + strip.height + 4, strip.left : strip.left + columns]
+    below[:, np.minimum(ticks, columns - 1)] = _FRAME
+
+
+def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
+    """Names of lanes and groups, the clock; an empty lane says so in its middle, too."""
+    for group in strip.groups:
+        place = _MARGIN, strip.top + strip.row((group.top + group.bottom) / 2)
+        draw.text(place, group.title, "black", _font(9, bold=True), anchor="lm")
+    for lane in strip.lanes:
+        y = strip.top + strip.row(lane.top + lane.height / 2)
+        draw.text((strip.left - 5, y), lane.label, "black", _font(8), anchor="rm")
         if not len(lane.own):
-            axes.text(middle, lane.top + 0.5, lane.label, fontsize=11, ha="center", va="center", color=GREY)
-    places = [lane.top + lane.height / 2 for lane in lanes]
-    axes.set_yticks(places, [lane.label for lane in lanes], fontsize=8, parse_math=False)
-    axes.tick_params(axis="y", length=0)
+            middle = strip.column((strip.edges[0] + min(strip.edges[-1], strip.end)) / 2)
+            draw.text((strip.left + middle, y), lane.label, GREY, _font(11), anchor="mm")
+    for seconds in strip.clock_times:
+        place = strip.left + strip.column(seconds), strip.top + strip.height + 6
+        draw.text(place, clock(seconds), "black", _font(9), anchor="mt")
 
 
 def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
@@ -112,13 +170,10 @@ def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
     return np.clip(colors, 0.0, 1.0)
 
 
-def _draw_title(
-    figure: Figure, result: RecordingTurns, groups: list[Group], pixel: float, height: float
-) -> None:
-    figure.text(
-        _MARGIN, 1 - 0.27 / height, short(result.recording_id, 110), fontsize=14, weight="bold", va="center",
-        parse_math=False,
-    )  # fmt: skip
+def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[Group], pixel: float) -> None:
+    """Name, amounts and what the colours mean; a pixel of the strips is so many seconds."""
+    name = short(result.recording_id, 110)
+    draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
     speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
     parts = [
         _count(len(result.speakers), "speaker"),
@@ -127,17 +182,20 @@ def _draw_title(
         f"overlap {amount(overlap)} ({overlap / max(speech, 1e-9):.0%} of speech)",
         f"clustering: {result.clustering.method}",
     ]
-    figure.text(_MARGIN, 1 - 0.56 / height, " · ".join(parts), fontsize=10, va="center")
-    handles = []
-    if pixel > _BRIEF:
-        handles.append(Patch(color="#c3c6cb", label=f"pale: speaks in a part of each {pixel:.1f} s only"))
+    draw.text((_MARGIN, 56), " · ".join(parts), "black", _font(10), anchor="lm")
+    right = _RIGHT
     if any(len(lane.shared) for group in groups for lane in group.lanes):
-        handles.append(Patch(color=OVERLAP, label="overlap (dark in the speakers' lanes)"))
-    if handles:
-        figure.legend(
-            handles=handles, loc="center right", bbox_to_anchor=(_RIGHT, 1 - 0.56 / height), ncols=3,
-            fontsize=9, frameon=False, borderaxespad=0,
-        )  # fmt: skip
+        right = _draw_key(draw, right, OVERLAP, "overlap (dark in the speakers' lanes)")
+    if pixel > _BRIEF:
+        _draw_key(draw, right, "#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only")
+
+
+def _draw_key(draw: ImageDraw.ImageDraw, right: int, color: str, text: str) -> int:
+    """One entry of the legend, which ends at `right`; returns where the one before it may end."""
+    draw.text((right, 56), text, "black", _font(9), anchor="rm")
+    left = right - round(_font(9).getlength(text)) - 34
+    draw.rectangle((left, 52, left + 25, 60), color)
+    return left - 24
 
 
 def _count(number: int, thing: str) -> str:

@@ -39,12 +39,8 @@ def published(output: Path) -> dict[str, tuple[int, int]]:
 
 
 def workers_of(launcher: psutil.Process) -> list[psutil.Process]:
-    found = []
-    for child in launcher.children():
-        text = " ".join(child.cmdline())
-        if "spawn_main" in text:
-            found.append(child)
-    return found
+    servers = [child for child in launcher.children() if "forkserver" in " ".join(child.cmdline())]
+    return [worker for server in servers for worker in server.children()]
 
 
 def kill(launcher: psutil.Process, target: str, rng: random.Random) -> None:

@@ -1,0 +1,88 @@
+"""One recording, from its file to chunks and its row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diar.archive.decode import DecodeError, open_audio
+from diar.archive.recording import Recording
+from diar.extract.chunks import Chunk, ChunkSettings, cut_chunks
+from diar.store.schema import RecordingRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How recordings are read."""
+
+    chunks: ChunkSettings  # rate and lengths
+    channel: str  # `mix` or a channel number
+    min_duration: float  # seconds below which a recording is `too_short`
+
+
+@dataclass(frozen=True)
+class ReadChunk:
+    """One chunk of a recording."""
+
+    chunk: Chunk
+    share: float  # of the recording, that ends with this chunk; 0 where its length is not known before
+
+
+def read_recording(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | RecordingRow]:
+    """The chunks in order, and last the row, which says what went wrong if something did.
+
+    The row is without tracks and embedding. Whatever a file provokes becomes a row: it must not stop a run.
+    """
+    try:
+        yield from _read(recording, settings)
+    except DecodeError as error:
+        yield failed_row(recording, error.kind, str(error))
+    except Exception as error:
+        log.exception("decoding %s", recording.recording_id)
+        yield failed_row(recording, "error", f"{type(error).__name__}: {error}")
+
+
+def _read(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | RecordingRow]:
+    rate, samples, peak = settings.chunks.rate, 0, 0.0
+    with open_audio(recording, rate, settings.channel) as audio:
+        for chunk in cut_chunks(audio, settings.chunks):
+            if chunk.last and chunk.end < settings.min_duration * rate:
+                seconds = chunk.end / rate
+                message = f"{seconds:.3f} s of audio, less than min_duration ({settings.min_duration} s)"
+                yield failed_row(recording, "too_short", message)
+                return
+            samples = chunk.end
+            peak = max(peak, float(np.abs(chunk.samples).max()))
+            yield ReadChunk(chunk, audio.share(chunk.end))
+        if not samples:
+            yield failed_row(recording, "empty", "holds no audio samples")
+        elif peak == 0.0:
+            yield failed_row(recording, "silent", "all samples are zero")
+        else:
+            yield RecordingRow(
+                recording.recording_id,
+                recording.url,
+                duration=samples / rate,
+                sample_rate=audio.source_rate,
+                channels=audio.channels,
+                gaps=tuple(audio.gaps),
+                size=recording.size,
+                mtime=recording.mtime,
+            )
+
+
+def failed_row(recording: Recording, kind: str, message: str) -> RecordingRow:
+    """The row of a recording that gives nothing, with its status and reason."""
+    return RecordingRow(
+        recording.recording_id,
+        recording.url,
+        status=kind,
+        error=message,
+        size=recording.size,
+        mtime=recording.mtime,
+    )
