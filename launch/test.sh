@@ -12,5 +12,5 @@ cd "$repository"
 "$python" -m ruff check --no-cache . # a cached verdict on imports outlives the modules it was made without
 "$python" -m ruff format --check .
 "$python" -m mypy
-# several processes share the cores already
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m pytest "$@"
+# a file of tests at a time in each of two processes, in which several share the cores already
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

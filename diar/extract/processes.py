@@ -10,12 +10,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 _SHARED = ["torch"]  # of diar itself nothing: the server may not look for it where the command's script lies
+_LONGEST_FOLDER = 70  # bytes of the path of temporary files: the server's socket there may have 108
 
 
 def started_by_torchrun() -> bool:
@@ -29,8 +31,8 @@ def worker_context() -> SpawnContext | ForkServerContext:
     Ctrl-C does not reach the workers: it is the launcher that ends them.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read at torch's import; each rank sets its own number
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
+    if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+        return multiprocessing.get_context("spawn")  # the same, only slower to start
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_SHARED)
     with sigint_blocked():
