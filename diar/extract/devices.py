@@ -49,9 +49,14 @@ def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) ->
     return len(gpus) if gpus is not None else torch.cuda.device_count()
 
 
+def usable_cores() -> frozenset[int]:
+    """Numbers of the cores that this process may use; empty where the system does not tell."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
 def cpu_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use."""
+    return len(usable_cores()) or os.cpu_count() or 1
 
 
 def physical_memory() -> int:

@@ -15,7 +15,7 @@ import torch.distributed as dist
 
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract.devices import count_workers, device_kind
+from diar.extract.devices import count_workers, device_kind, usable_cores
 from diar.extract.processes import worker_context
 from diar.extract.supervisor import EXIT_CRASHED, Supervisor
 
@@ -44,24 +44,35 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
 
     def make(rank: int) -> BaseProcess:
         environment = {
-            "RANK": rank,
-            "LOCAL_RANK": rank,
-            "WORLD_SIZE": workers,
-            "LOCAL_WORLD_SIZE": workers,
+            **os.environ,
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(workers),
+            "LOCAL_WORLD_SIZE": str(workers),
             "MASTER_ADDR": _HOST,
-            "MASTER_PORT": store.port,
-            "TORCHELASTIC_USE_AGENT_STORE": True,  # rank 0 need not start one
+            "MASTER_PORT": str(store.port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 need not start one
         }
-        return context.Process(target=_work, args=(environment, run_rank, config), name=f"worker {rank}")
+        arguments = (environment, usable_cores(), run_rank, config)
+        return context.Process(target=_work, args=arguments, name=f"worker {rank}")
 
     return Supervisor(make, workers, config.max_restarts).run()
 
 
 def _work(
-    environment: dict[str, object], run_rank: Callable[[ExtractConfig], int], config: ExtractConfig
+    environment: dict[str, str],
+    cores: frozenset[int],
+    run_rank: Callable[[ExtractConfig], int],
+    config: ExtractConfig,
 ) -> None:
-    """In a new process: be the rank that `environment` says, as if torchrun had started it."""
-    os.environ.update({name: str(value) for name, value in environment.items()})
+    """In a new process: be the rank that `environment` says, as if torchrun had started it.
+
+    What it is forked from may have been started for an earlier run, under other circumstances.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    if cores:
+        os.sched_setaffinity(0, cores)
     sys.exit(run_rank(config))
 
 

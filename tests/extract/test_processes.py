@@ -1,12 +1,17 @@
 """What workers are started with."""
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
+from diar.config import ExtractConfig
 from diar.extract import processes
+from diar.extract.launch import launch
 from tests.commands import clean_environment
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are spawned")
@@ -40,3 +45,32 @@ def test_where_the_servers_socket_would_have_too_long_a_path_workers_are_spawned
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "x" * 100)
     assert processes.worker_context().get_start_method() == "spawn"
+
+
+def note_circumstances(config: ExtractConfig) -> int:
+    found = (os.environ.get("DIAR_NOTED"), os.environ["RANK"], sorted(os.sched_getaffinity(0)), os.getcwd())
+    Path(config.output_dir).write_text(json.dumps(found))
+    return 0
+
+
+@LINUX
+def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the server, which an earlier run in the same process may have started."""
+    noted = tmp_path / "noted"
+    config = ExtractConfig(input_dir="in", output_dir=str(noted), device="cpu", workers=1)
+    cores = os.sched_getaffinity(0)
+    for number, chosen in enumerate([cores, {min(cores)}, cores]):
+        monkeypatch.setenv("DIAR_NOTED", str(number))
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(tmp_path / str(number))
+        try:
+            os.sched_setaffinity(0, chosen)
+            assert launch(config, note_circumstances) == 0
+        finally:
+            os.sched_setaffinity(0, cores)
+        assert json.loads(noted.read_text()) == [
+            str(number),
+            "0",
+            sorted(chosen),
+            str(tmp_path / str(number)),
+        ]
