@@ -5,7 +5,8 @@
     python benchmarks/gpu.py --device cpu --small          # the same code, some seconds on a laptop
 
 1. Networks: each encoder (random weights but for the default one) in each precision: × real time of the trunk
-   at the batch that 6 GB hold, cosine of its embeddings to fp32, peak memory; and the segmentation model.
+   at the batch that 6 GB hold, cosine of its embeddings to fp32, peak memory; some in the last precision
+   through torch.compile, too; and the segmentation model.
 2. Stage 1 by the real command, from WAV, FLAC and MP3: × real time, seconds by step, busy share, peak memory.
 3. With --shared: DER of the default encoder on the simulated conversations in each precision.
 """
@@ -77,6 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--models", nargs="+", default=[DEFAULT, "ResNet34", "ResNet293", "SimAM_ResNet100_ASP"]
     )
+    parser.add_argument("--compiled", nargs="*", help=f"models to compile, too; default on a GPU: {DEFAULT}")
     parser.add_argument("--model_dir", type=Path, help=f"of {DEFAULT}; default: the named weights")
     parser.add_argument("--segmentation", default="segmentation-3.0", help="named weights or directory")
     parser.add_argument("--precisions", nargs="+", help="default: all that the device has")
@@ -88,6 +90,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
     options.precisions = options.precisions or PRECISIONS[options.device]
+    if options.compiled is None:
+        options.compiled = [DEFAULT] if options.device == "cuda" else []
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no usable GPU; --device cpu --small shows that everything runs")
     return options
@@ -121,21 +125,24 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
         encoder = model.encoder
         features = cmn(place(Fbank(model.fbank), device)(sample))
         reference = None
-        for precision in options.precisions:
+        ways = [(precision, False) for precision in options.precisions]
+        for precision, compiled in [*ways, *[(ways[-1][0], True)] * (name in options.compiled)]:
             trunk = place(Trunk(encoder, features.shape[-1], precision), device)
+            if compiled:
+                trunk.compile()
             pooling = place(encoder, device)
             found = whole_embeddings(trunk, pooling, features)
             reference = found if reference is None else reference
             cosine = float(F.cosine_similarity(found, reference, dim=-1).min())
             speed, peak, batch = time_batch(trunk, features[:1], seconds, device, options.small)
-            rows.append({"network": name, "precision": precision, "× real time": speed, "chunks": batch,
-                         "peak GB": peak, "cosine to fp32": round(cosine, 5)})  # fmt: skip
+            rows.append({"network": name, "precision": precision, "compiled": compiled,
+                         "× real time": speed, "chunks": batch, "peak GB": peak, "cosine to fp32": round(cosine, 5)})  # fmt: skip
             encoder = encoder.cpu()
     segmentation = place(open_segmentation(hub.resolve(options.segmentation)).network, device)
     window = sample[:1, : min(10 * RATE, sample.shape[1])]
     speed, peak, batch = time_batch(segmentation, window, window.shape[1] / RATE, device, options.small)
-    rows.append({"network": "segmentation, windows", "precision": "fp32", "× real time": speed,
-                 "chunks": batch, "peak GB": peak, "cosine to fp32": 1.0})  # fmt: skip
+    rows.append({"network": "segmentation, windows", "precision": "fp32", "compiled": False,
+                 "× real time": speed, "chunks": batch, "peak GB": peak, "cosine to fp32": 1.0})  # fmt: skip
     return rows
 
 

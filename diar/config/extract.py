@@ -65,9 +65,6 @@ class ExtractConfig(CommandConfig):
         "of the trunk; mixed = bf16 in 2-D convolutions only; auto = fp16 on GPUs, on CPUs mixed or fp32",
         result=True,
     )
-    compile: bool = option(
-        False, "model", "torch.compile for the trunk: about a minute for each length of chunks, then faster"
-    )
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
     gpus: tuple[int, ...] | None = option(None, "machine", "GPU numbers, such as 0,1,2,3; default all")

@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -55,24 +56,47 @@ class DecodeProcess:
             self._process.join()
 
     def read(self, recording: Recording) -> Iterator[ReadChunk | RecordingRow]:
-        """As `read_recording`; if the process dies of a recording, that gives a row which says so.
+        """As `read_recording`; to be iterated to its end before the next.
+
+        If the process dies, a new one goes on where it was: most likely memory ran out. If that dies of the
+        same recording, too, the row says so.
 
         Raises:
-            DiarError: the process could not be started.
+            DiarError: a process could not be started.
+        """
+        given, how = 0, ""
+        for _ in range(2):
+            try:
+                for item in islice(self._ask_for(recording), given, None):
+                    given += 1
+                    yield item
+                return
+            except (EOFError, ConnectionError):
+                how = self._ended()
+        yield failed_row(recording, "error", f"the decoding process {how}, twice")
+
+    def _ask_for(self, recording: Recording) -> Iterator[ReadChunk | RecordingRow]:
+        """What the process sends.
+
+        Raises:
+            EOFError, ConnectionError: it died.
         """
         if self._process is None:
             self._process = self._start()
-        try:
-            self._connection.send(recording)
-            while not isinstance(item := self._connection.recv(), RecordingRow):
-                samples = np.frombuffer(self._slot, np.float32, item.count).copy()
-                self._connection.send(None)  # the slot is free
-                yield replace(item.read, chunk=replace(item.read.chunk, samples=samples))
-            yield item
-        except (EOFError, ConnectionError):
-            self._process.join()
-            how, self._process = _ended(self._process.exitcode), None
-            yield failed_row(recording, "error", f"the decoding process {how}")
+        self._connection.send(recording)
+        while not isinstance(item := self._connection.recv(), RecordingRow):
+            samples = np.frombuffer(self._slot, np.float32, item.count).copy()
+            self._connection.send(None)  # the slot is free
+            yield replace(item.read, chunk=replace(item.read.chunk, samples=samples))
+        yield item
+
+    def _ended(self) -> str:
+        """How the process ended, in words; the next recording starts another."""
+        assert self._process is not None
+        self._connection.close()
+        self._process.join()
+        code, self._process = self._process.exitcode, None
+        return _describe(code)
 
     def _start(self) -> SpawnProcess:
         # Not multiprocessing.shared_memory, whose segments outlive a process that is killed
@@ -87,7 +111,7 @@ class DecodeProcess:
             self._connection.recv()
         except EOFError:
             process.join()
-            how = _ended(process.exitcode)
+            how = _describe(process.exitcode)
             raise DiarError(f"a decoding process {how} as it started; try --decode_in threads") from None
         return process
 
@@ -115,7 +139,7 @@ def _in_slot(read: ReadChunk, shared: np.ndarray) -> _InSlot:
     return _InSlot(replace(read, chunk=replace(read.chunk, samples=samples[:0].copy())), len(samples))
 
 
-def _ended(code: int | None) -> str:
+def _describe(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with code {code}"

@@ -80,7 +80,6 @@ def build_embedder(
         settings,
         device,
         precision=precision,
-        compiled=config.compile,
         counters=counters,
     )
 

@@ -60,7 +60,6 @@ class TrackEmbedder:
         settings: chunk and window lengths.
         device: where all compute; verified by `devices.place`.
         precision: of the encoder's trunk.
-        compiled: the trunk goes through torch.compile.
         counters: take the time of each step.
     """
 
@@ -72,12 +71,11 @@ class TrackEmbedder:
         device: torch.device,
         *,
         precision: Precision = "fp32",
-        compiled: bool = False,
         counters: Counters | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
-        self.trunk = place(Trunk(model.encoder, model.fbank.num_mel_bins, precision, compiled), device)
+        self.trunk = place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector

@@ -41,24 +41,16 @@ class Trunk(nn.Module):
         encoder: fp32, in eval mode, on the CPU.
         num_mel_bins: mels that it takes.
         precision: of the trunk's products; sums are fp32 in all of them.
-        compiled: through torch.compile, which takes about a minute for each length of chunks.
 
     Raises:
         ModelError: a precision other than fp32 for a network that cannot be split into trunk and pooling.
     """
 
-    def __init__(
-        self,
-        encoder: SpeakerEncoder,
-        num_mel_bins: int,
-        precision: Precision = "fp32",
-        compiled: bool = False,
-    ) -> None:
+    def __init__(self, encoder: SpeakerEncoder, num_mel_bins: int, precision: Precision = "fp32") -> None:
         super().__init__()
-        if not isinstance(encoder, StatisticsEncoder) and (precision != "fp32" or compiled):
+        if not isinstance(encoder, StatisticsEncoder) and precision != "fp32":
             raise ModelError(
-                f"{type(encoder).__name__} runs only as its package defines it: use --precision fp32, "
-                "without --compile"
+                f"{type(encoder).__name__} runs only as its package defines it: use --precision fp32"
             )
         self.precision = precision
         self.encoder = copy.deepcopy(encoder)
@@ -67,12 +59,11 @@ class Trunk(nn.Module):
             self._cast(*PRECISIONS[precision])
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._input_dtype = next(self.encoder.parameters(), torch.empty(0)).dtype
-        self._frames = torch.compile(self.encoder.frames) if compiled else self.encoder.frames
 
     def forward(self, fbank: Tensor) -> Tensor:
         """(batch, frames, mels) float32 → (batch, channels, T') float32."""
         with tensor_float_32(self.precision == "tf32"):
-            frames: Tensor = self._frames(fbank.to(self._input_dtype)).float()
+            frames: Tensor = self.encoder.frames(fbank.to(self._input_dtype)).float()
         return frames
 
     def _cast(self, planes: torch.dtype, others: torch.dtype) -> None:

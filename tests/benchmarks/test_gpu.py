@@ -21,14 +21,15 @@ def test_the_gpu_benchmark_runs_on_the_cpu(
             "campplus",
             "ResNet18",
         ),
-        *("--kinds", "wav", "--precisions", "mixed", "--workers", 1),
+        *("--kinds", "wav", "--precisions", "mixed", "--workers", 1, "--compiled", "ResNet18"),
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "gpu.json").read_text())
-    assert [row["network"] for row in figures["networks"]] == [
-        "campplus",
-        "ResNet18",
-        "segmentation, windows",
+    assert [(row["network"], row["compiled"]) for row in figures["networks"]] == [
+        ("campplus", False),
+        ("ResNet18", False),
+        ("ResNet18", True),
+        ("segmentation, windows", False),
     ]
     assert all(row["× real time"] > 0 for row in (*figures["networks"], *figures["stage 1"]))
     assert figures["stage 1"][0]["peak GB"] == 0.0, "there is no GPU"
