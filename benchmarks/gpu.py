@@ -136,7 +136,8 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
             cosine = float(F.cosine_similarity(found, reference, dim=-1).min())
             speed, peak, batch = time_batch(trunk, features[:1], seconds, device, options.small)
             rows.append({"network": name, "precision": precision, "compiled": compiled,
-                         "× real time": speed, "chunks": batch, "peak GB": peak, "cosine to fp32": round(cosine, 5)})  # fmt: skip
+                         "× real time": speed, "chunks": batch, "peak GB": peak,
+                         "cosine to fp32": round(cosine, 5)})  # fmt: skip
             encoder = encoder.cpu()
     segmentation = place(open_segmentation(hub.resolve(options.segmentation)).network, device)
     window = sample[:1, : min(10 * RATE, sample.shape[1])]

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from diar.models import hub
+
+settings.register_profile("diar", deadline=None)  # how long an example takes says more of the machine
+settings.load_profile("diar")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -282,7 +282,7 @@ def test_an_error_of_the_consumer_is_left_alone(tmp_path: Path) -> None:
     damages=st.integers(1, 20),
     head=st.booleans(),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_damage_gives_audio_or_a_decode_error(
     folder: Path, tmp_path: Path, name: str, seed: int, damages: int, head: bool
 ) -> None:

@@ -128,7 +128,7 @@ def test_the_sound_of_a_video_and_a_video_without(tmp_path: Path) -> None:
     subtype=st.sampled_from(["PCM_16", "PCM_24", "FLOAT"]),
     count=st.integers(200, 30_000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_rate_and_channels_to_mono(
     tmp_path_factory: pytest.TempPathFactory, rate: int, wanted: int, channels: int, subtype: str, count: int
 ) -> None:

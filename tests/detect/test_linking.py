@@ -238,7 +238,7 @@ def anything(draw: st.DrawFn) -> People:
 
 
 @given(anything(), st.sampled_from([0.01, 0.5, 0.99]), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_speakers_of_one_recording_are_never_one_person(
     archive: People, probability: float, enrolled: bool
 ) -> None:
@@ -251,7 +251,7 @@ def test_speakers_of_one_recording_are_never_one_person(
 
 
 @given(st.integers(0, 1_000), st.sampled_from([0.1, 0.5, 1.0]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_rows_does_not_matter(seed: int, session: float) -> None:
     archive = people(8, 15, seed, session=session)
     order = np.random.default_rng(seed).permutation(len(archive.person))

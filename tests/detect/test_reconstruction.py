@@ -33,7 +33,7 @@ def count_frames(duration: float) -> int:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     duration=st.one_of(st.floats(0.1, 9.9), st.floats(10.0, 34.0)),
     step=st.sampled_from([1.0, 2.5, 5.0]),
@@ -93,7 +93,7 @@ def check(frames: Frames, expected: np.ndarray, settings: ReconstructionSettings
     assert frames.active[frames.dominant[spoken], np.flatnonzero(spoken)].all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     duration=st.floats(0.1, 25.0),
     clusters=st.integers(0, 4),

@@ -17,7 +17,7 @@ def chunks_of(samples: np.ndarray, block: int, chunk_settings: ChunkSettings = S
     return list(cut_chunks(blocks, chunk_settings))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(length=st.integers(1, 6000), block=st.integers(1, 3000))
 def test_cores_tile_the_recording_and_samples_are_where_they_were(length: int, block: int) -> None:
     samples = np.arange(length, dtype=np.float32)
@@ -35,7 +35,7 @@ def test_cores_tile_the_recording_and_samples_are_where_they_were(length: int, b
             assert len(chunk.samples) == SETTINGS.length
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     length=st.integers(20, 6000),
     window=st.sampled_from([0.5, 1.5, 2.0, 3.0]),
@@ -60,7 +60,7 @@ def test_windows_start_every_hop_lie_in_their_chunk_and_leave_nothing_out(
     assert found == regular + tail
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(length=st.integers(30, 6000), step=st.integers(20, 400))
 def test_segmentation_windows_see_every_moment_of_every_core(length: int, step: int) -> None:
     frame_step, seen = 3, np.zeros(length, bool)

@@ -55,7 +55,7 @@ def test_nothing_is_silent_in_less_than_a_pause_or_without_a_margin(seconds: flo
     assert not silence_of(noise(seconds, 0.001), margin=margin).any()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pauses=st.lists(st.tuples(st.integers(6, 99), st.integers(20, 90)), min_size=1, max_size=6))
 def test_every_pause_of_60_frames_is_found_and_no_other(pauses: list[tuple[int, int]]) -> None:
     parts, expected = [noise(0.5, 0.1)], [np.zeros(50, bool)]

@@ -237,7 +237,7 @@ def test_files_that_are_no_checkpoints_are_named(tmp_path: Path) -> None:
         read_tensors(file)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4))
 def test_any_damage_is_an_error_or_does_not_matter(tmp_path: Path, changes: list[tuple[float, int]]) -> None:
     with zipfile.ZipFile(io.BytesIO(saved({"state_dict": WEIGHTS, "cargo": print}))) as archive:

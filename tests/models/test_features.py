@@ -37,7 +37,7 @@ def ours(samples: np.ndarray, front_end: FbankSettings) -> np.ndarray:
 
 # The same examples in every run: with an offset twenty times the amplitude, Kaldi's own float32 is now and
 # then up to 0.05 from the same formula in float64, and the draw would decide.
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(
     rate=st.sampled_from([8000, 16000]),
     window_type=st.sampled_from(sorted(WINDOWS)),
@@ -111,7 +111,7 @@ def test_a_batch_is_its_items() -> None:
 
 
 @given(st.integers(0, 3000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_frames_are_counted_right(num_samples: int) -> None:
     starts = range(0, num_samples - 400 + 1, 160)
     assert num_frames(num_samples) == len(starts)

@@ -148,7 +148,7 @@ def test_frames_in_seconds() -> None:
     assert [frames.num_frames(samples) for samples in (0, 990, 991, 1260, 1261)] == [0, 0, 1, 1, 2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(samples=st.integers(1261, 20000), batch=st.integers(1, 3))
 def test_number_of_frames(tiny: Segmentation, samples: int, batch: int) -> None:
     assert tiny(torch.randn(batch, samples)).shape == (batch, tiny.num_frames(samples), 7)

@@ -222,7 +222,7 @@ def test_truncated_weights_are_refused(write: Write) -> None:
         assert "avg_model.pt" in refusal(path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60), start=st.sampled_from([b"", b"\x80\x02", b"PK\x03\x04"]))
 def test_any_bytes_are_refused_with_a_message(tmp_path: Path, start: bytes, content: bytes) -> None:
     file = tmp_path / "avg_model.pt"

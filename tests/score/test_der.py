@@ -80,7 +80,7 @@ def seconds(score: RecordingScore) -> list[float]:
     return [amounts.speech, amounts.miss, amounts.false_alarm, amounts.confusion]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns_of("r"), turns_of("h"), st.sampled_from([0.0, 0.1, 0.25, 0.5]), st.booleans())
 def test_equals_md_eval_on_random_turns(
     reference: list[Turn], hypothesis: list[Turn], collar: float, skip_overlap: bool
@@ -152,7 +152,7 @@ def test_pieces_of_a_long_recording_equal_pyannote_on_all_of_it(collar: float, s
     assert score.mapping == DiarizationErrorRate().optimal_mapping(*sides, uem=uem)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns_of("r"), turns_of("h"))
 def test_jer_and_overlap_by_counting_on_a_grid(reference: list[Turn], hypothesis: list[Turn]) -> None:
     score = score_recording("a", reference, hypothesis)
@@ -178,7 +178,7 @@ def test_jer_and_overlap_by_counting_on_a_grid(reference: list[Turn], hypothesis
     assert score.amounts.common_overlap == pytest.approx((overlaps[0] & overlaps[1]).sum() / 10, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns_of("r"), turns_of("h"), st.sampled_from([0.0, 0.25]), st.booleans())
 def test_error_spans_sum_to_the_amounts(
     reference: list[Turn], hypothesis: list[Turn], collar: float, skip_overlap: bool

@@ -97,7 +97,7 @@ def test_the_rows_of_a_finished_shard_are_in_archive_order(extraction) -> None:
     assert rows == ["a/1.wav"] * 3 + ["a/2.wav"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     rows=st.lists(st.integers(1, 9), min_size=1, max_size=12),
     waiting=st.integers(1, 12),

@@ -36,7 +36,7 @@ def place(archive: np.ndarray, **options: object) -> list[int]:
     return [cut.index for cut in place_boundaries(archive, chosen, noise, penalty)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(0.2, 4.0), st.integers(1, 5))
 def test_change_points_are_those_of_ruptures(seed: int, penalty: float, min_segment: int) -> None:
     archive = make_archive([7, 5, 9, 6], noise=0.6, seed=seed).embeddings.astype(np.float64)
@@ -57,7 +57,7 @@ def test_long_sequences_give_what_the_exact_search_gives(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("options", [{}, {"segment_size": 20}, {"segment_size": 20, "use_gmm": True}])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(jitter=st.lists(st.integers(-3, 3), min_size=2, max_size=9), seed=st.integers(0, 1000))
 def test_clear_boundaries_are_found_exactly(options: dict, jitter: list[int], seed: int) -> None:
     archive = make_archive([20 + j for j in jitter], noise=0.35, seed=seed)
@@ -74,7 +74,7 @@ def test_large_blocks(size: int, expected: bool) -> None:
     assert place(archive.embeddings, **options) == archive.boundaries
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SIZES, st.integers(0, 1000))
 def test_a_single_foreign_file_makes_no_boundary(sizes: list[int], seed: int) -> None:
     middle = [start + size // 2 for start, size in zip([0, *np.cumsum(sizes)[:-1]], sizes, strict=True)]
@@ -93,7 +93,7 @@ def test_identical_files_have_no_boundary() -> None:
     assert len(place(same, segment_size=10, use_gmm=True)) == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(5, 12), st.integers(0, 4), st.integers(1, 60), st.integers(0, 100))
 def test_expected_boundaries_are_the_best_chain(size: int, window: int, count: int, seed: int) -> None:
     window = min(window, size // 2)

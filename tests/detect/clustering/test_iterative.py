@@ -48,7 +48,7 @@ def test_somebody_who_hardly_speaks_is_nobody() -> None:
     assert matched(cluster_iteratively(observe(coughed), SETTINGS, SpeakerCount()), voices[:2])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     speakers=st.integers(1, 5),
     alike=st.sampled_from([0.0, 0.5, 0.9]),

@@ -55,7 +55,7 @@ def em_threshold(scores: np.ndarray) -> float:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1.0, 6.0), st.floats(0.1, 0.9), st.floats(0.01, 100))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_threshold_is_that_of_em(seed: int, apart: float, share: float, scale: float) -> None:
     rng = np.random.default_rng(seed)
     scores = scale * (rng.standard_normal(500) + apart * (rng.random(500) < share) - 3)
@@ -76,7 +76,7 @@ def test_equal_scores_make_one_cluster(scores: np.ndarray) -> None:
 
 
 @given(st.integers(2, 25), st.integers(0, 2**32 - 1), st.floats(-1, 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_average_linkage_equals_scikit_learn(count: int, seed: int, threshold: float) -> None:
     similarities = cosine_similarities(np.random.default_rng(seed).standard_normal((count, 4)))
     reference = AgglomerativeClustering(

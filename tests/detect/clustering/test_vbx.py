@@ -50,7 +50,7 @@ def dense_inference(
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_states_equal_the_dense_reference(count: int, states: int, loop: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     logs = rng.normal(0, 3, (count, states))
@@ -120,7 +120,7 @@ def test_the_sequence_helps_where_embeddings_are_poor() -> None:
     st.floats(0.1, 70),
     st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_bound_never_falls(count: int, most: int, loop: float, fa: float, fb: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     features = rng.standard_normal((count, 4)) * 3
