@@ -13,9 +13,6 @@ from diar.extract.chunks import Chunk
 from diar.extract.rows import ChunkEmbeddings
 from diar.extract.tracks import PooledPass, StartedPass, TrackEmbedder
 
-# How much waits for chunks of equal length, in forward passes: more fills batches better, but costs memory
-_WAITING_BATCHES = 8
-
 
 @dataclass(frozen=True)
 class Key:
@@ -39,11 +36,13 @@ class Batches:
     Args:
         count_frames: fbank frames of so many samples; chunks with the same number fit together.
         full: most samples of a forward pass of more than one chunk; may be lowered at any time.
+        waiting: how much waits for chunks of equal length, in forward passes; more fills them better.
     """
 
-    def __init__(self, count_frames: Callable[[int], int], full: int) -> None:
+    def __init__(self, count_frames: Callable[[int], int], full: int, waiting: float) -> None:
         self._count_frames = count_frames
         self.full = full
+        self._most_waiting = waiting
         self._waiting: dict[int, Batch] = defaultdict(list)  # number of frames → chunks
         self._samples = 0
 
@@ -55,7 +54,7 @@ class Batches:
         self._samples += len(chunk.samples)
         if (len(group) + 1) * len(chunk.samples) > self.full:
             yield self._take(frames)
-        while self._samples > _WAITING_BATCHES * self.full:
+        while self._samples > self._most_waiting * self.full:
             yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
 
     def rest(self) -> Iterator[Batch]:

@@ -214,6 +214,7 @@ class Rank:
             decode_threads=sizes.decode_threads(config, device, self.local_world_size),
             decode_processes=sizes.decode_processes(config, device),
             passes_ahead=sizes.passes_ahead(device),
+            passes_waiting=sizes.passes_waiting(device),
         )
 
     def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:

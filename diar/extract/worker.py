@@ -75,6 +75,7 @@ class ShardWorker:
         decode_threads: recordings decoded at the same time.
         decode_processes: each in a process of its own.
         passes_ahead: how much is decoded before it is needed, in forward passes.
+        passes_waiting: how much waits for chunks of equal length, in forward passes.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ShardWorker:
         decode_threads: int,
         decode_processes: bool,
         passes_ahead: float,
+        passes_waiting: float,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -99,7 +101,8 @@ class ShardWorker:
         self._decode_threads = decode_threads
         self._decode_processes = decode_processes
         self._passes_ahead = passes_ahead
-        self._batches = Batches(embedder.count_frames, round(batch_seconds * settings.rate))
+        full = round(batch_seconds * settings.rate)
+        self._batches = Batches(embedder.count_frames, full, passes_waiting)
         self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
         self._shards: dict[int, _OpenShard] = {}
         self._recordings: dict[Key, _Unfinished] = {}

@@ -94,7 +94,7 @@ def test_a_chunk_that_does_not_fit_at_all_is_an_error_with_a_remedy() -> None:
 
 @given(lengths=st.lists(st.sampled_from([100, 101, 150, 300]), max_size=60), full=st.integers(100, 1000))
 def test_batches_hold_one_length_and_lose_nothing(lengths: list[int], full: int) -> None:
-    batches = Batches(lambda samples: samples // 10, full)
+    batches = Batches(lambda samples: samples // 10, full, waiting=2)
     made: list[Batch] = []
     for index, length in enumerate(lengths):
         made += batches.add(Key(0, index), chunk(index, length))
