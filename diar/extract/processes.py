@@ -1,6 +1,6 @@
 """How workers are started: forked from a process that has imported torch, once for all of them.
 
-Importing torch takes seconds of a core and 200 MB. The server imports it while the launcher does the same,
+Importing torch takes seconds of a core. The server imports it while the launcher does the same,
 and its forks share it. It uses no GPU and starts no thread, so that forking it is safe.
 """
 

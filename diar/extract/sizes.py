@@ -37,7 +37,7 @@ def decode_threads(config: ExtractConfig, device: torch.device, local_world_size
 
 
 def decode_processes(config: ExtractConfig, device: torch.device) -> bool:
-    """Whether each recording is decoded in a process: beside a GPU, which one interpreter cannot feed."""
+    """Whether what FFmpeg reads is decoded in processes: beside a GPU, for which threads are too slow."""
     if config.decode_in == "auto":
         return device.type == "cuda"
     return config.decode_in == "processes"

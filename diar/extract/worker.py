@@ -73,7 +73,7 @@ class ShardWorker:
         profiler: told of every forward pass.
         batch_seconds: seconds of audio in a forward pass.
         decode_threads: recordings decoded at the same time.
-        decode_processes: each in a process of its own.
+        decode_processes: what FFmpeg reads is decoded in a process for each of them.
         passes_ahead: how much is decoded before it is needed, in forward passes.
         passes_waiting: how much waits for chunks of equal length, in forward passes.
     """
