@@ -51,6 +51,7 @@ class Data:
 
     name: str
     folder: Path
+    uem: Path  # all of each file
     seconds: float
 
 
@@ -97,7 +98,10 @@ def prepare(shared: Path, name: str, work: Path) -> Data:
         call(shared / "tools" / "simulate_conversations.py", folder, *make.split())
     import soundfile as sf
 
-    return Data(name, folder, sum(sf.info(file).duration for file in folder.glob("*.wav")))
+    seconds = {file.stem: sf.info(file).duration for file in sorted(folder.glob("*.wav"))}
+    uem = work / f"{name}.uem"  # what a peer says of the time after a file's end is not scored
+    uem.write_text("".join(f"{stem} 1 0 {duration}\n" for stem, duration in seconds.items()))
+    return Data(name, folder, uem, sum(seconds.values()))
 
 
 def compare(
@@ -110,7 +114,7 @@ def compare(
             result = out / f"{name}-{number}"
             figures = runner(data.folder, result)
             speed = {key: data.seconds / value for key, value in figures.items()}
-            runs[name].append({**speed, "der": error_rate(data.folder, result)})
+            runs[name].append({**speed, "der": error_rate(data, result)})
     return runs
 
 
@@ -137,9 +141,10 @@ def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, fl
     return {"pipeline": float(said[1]), "commands": seconds}
 
 
-def error_rate(reference: Path, hypothesis: Path) -> float:
-    """DER in percent, pooled: collar 0, overlap scored, whole recordings."""
-    score = call("-m", "diar", "score", "der", "--json", "--reference", reference, "--hypothesis", hypothesis)
+def error_rate(data: Data, hypothesis: Path) -> float:
+    """DER in percent, pooled: collar 0, overlap scored, all of each file."""
+    files = ("--reference", data.folder, "--hypothesis", hypothesis, "--uem", data.uem)
+    score = call("-m", "diar", "score", "der", "--json", *files)
     return 100 * float(json.loads(score)["pooled"]["der"])
 
 

@@ -23,8 +23,7 @@ from diar.detect.resegmentation import viterbi
 
 _BLOCK = 32_768  # frames, nine minutes
 _SHARPNESS = 15.0  # of the softmax over cosines; DER is flat from 8 to 30
-_LOCAL_SHARE = 0.3  # of the local speakers in the mixture with windows where one speaks …
-_LOCAL_SHARE_OVERLAP = 0.7  # … and where several do, of which windows know nothing
+_LOCAL_SHARE = 0.25  # of the local speakers in the mixture with windows
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
 
 
@@ -78,7 +77,7 @@ def reconstruct(
         windows = _WindowTimeline(observations, centroids, settings.change_probability)
         for start in range(0, frames, _BLOCK):
             block = slice(start, min(start + _BLOCK, frames))
-            score = _mix(local.block(block), windows.block(block), voices[block])
+            score = _LOCAL_SHARE * local.block(block) + (1 - _LOCAL_SHARE) * windows.block(block)
             active[:, block], dominant[block] = _choose(score, voices[block])
     return Frames(active, dominant, first_center, step)
 
@@ -178,11 +177,6 @@ def _cut(first: int, values: np.ndarray, block: slice) -> Iterator[tuple[slice, 
     start, stop = max(first, block.start), min(first + len(values), block.stop)
     if stop > start:
         yield slice(start - block.start, stop - block.start), values[start - first : stop - first]
-
-
-def _mix(local: np.ndarray, windows: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    share = np.where(voices == 2, _LOCAL_SHARE_OVERLAP, _LOCAL_SHARE)
-    return np.asarray(share * local + (1 - share) * windows)
 
 
 def _choose(score: np.ndarray, voices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

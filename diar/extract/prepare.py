@@ -51,6 +51,7 @@ class Identity:
             "model_sha256": model.sha256,
             "fbank": asdict(model.fbank),
             "segmentation_sha256": None if segmentation is None else segmentation.sha256,
+            "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -112,7 +112,7 @@ class SpeechDetector:
         powerset = self.network.powerset
         probability, active = [], []
         for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
-            log_probs = self.network(part)
+            log_probs = self.network.aligned(self.network(part))
             probability.append(powerset.soft(log_probs).clamp(0, 1))
             active.append(powerset.hard(log_probs))
         shape = (len(samples), len(starts))

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from diar.models.powerset import Powerset
 from diar.models.sincnet import SAMPLE_RATE, SincNet
 
 CONFIG_FILE = "config.yaml"
+_LARGEST_LEAD = 0.2  # seconds
 WEIGHTS_FILES = ("segmentation.pt", "pytorch_model.bin")  # the first that a model directory has
 
 
@@ -41,6 +43,7 @@ class SegmentationSettings:
     lstm_layers: int = 4
     linear_size: int = 128
     linear_layers: int = 2
+    lead_seconds: tuple[float, float] = (0.015, 0.055)  # see `Segmentation.aligned`
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Segmentation(nn.Module):
     def __init__(self, settings: SegmentationSettings | None = None) -> None:
         super().__init__()
         settings = settings or SegmentationSettings()
+        self.lead_seconds = settings.lead_seconds
         self.powerset = Powerset(settings.num_local_speakers, settings.max_simultaneous)
         self.frames = FrameGeometry(*SincNet.receptive_field(settings.sinc_stride))
         self.sincnet = SincNet(settings.sinc_stride)
@@ -129,6 +133,19 @@ class Segmentation(nn.Module):
         for linear in self.linear:
             features = F.leaky_relu(linear(features))
         return F.log_softmax(self.classifier(features), dim=-1)
+
+    def aligned(self, output: Tensor) -> Tensor:
+        """(batch, frames, classes) of `forward` → likewise, each frame with what is said of its time.
+
+        The network runs ahead of the audio, by the first of `lead_seconds` at a chunk's first frame and by
+        the second at its last. Training had laid the labels of n frames over n equal parts of a chunk, and
+        that is not quite where those frames look (docs/decisions/046-segmentation-timing.md).
+        """
+        frames = output.shape[1]
+        first, last = (seconds / self.frames.step_seconds for seconds in self.lead_seconds)
+        audio = torch.arange(frames, device=output.device)
+        source = (audio - first) / (1 + (last - first) / max(1, frames - 1))
+        return output[:, source.round().long().clamp(0, frames - 1)]
 
 
 @dataclass(frozen=True)
@@ -175,7 +192,7 @@ def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
 
 
 def read_settings(file: Path) -> SegmentationSettings:
-    """`task` and `model` of pyannote's `config.yaml`.
+    """`task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
 
     Raises:
         ModelError: unreadable, incomplete, or a network that is not supported.
@@ -193,6 +210,7 @@ def read_settings(file: Path) -> SegmentationSettings:
             lstm_layers=int(lstm["num_layers"]),
             linear_size=int(linear["hidden_size"]),
             linear_layers=int(linear["num_layers"]),
+            lead_seconds=_pair(config.get("lead_seconds", SegmentationSettings.lead_seconds)),
         )
         supported: dict[str, tuple[Any, Any]] = {
             "sample_rate": (model["sample_rate"], SAMPLE_RATE),
@@ -208,3 +226,10 @@ def read_settings(file: Path) -> SegmentationSettings:
         if found != expected:
             raise ModelError(f"{file}: {key} is {found!r}, only {expected!r} is supported")
     return settings
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    first, last = map(float, values)
+    if not max(abs(first), abs(last)) <= _LARGEST_LEAD:
+        raise ValueError(f"lead_seconds are {first:g} and {last:g}, at most {_LARGEST_LEAD:g} is plausible")
+    return first, last

@@ -1,5 +1,6 @@
 """The segmentation network: against pyannote.audio on real audio, and its parts against their definitions."""
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,49 @@ def test_a_chunk_does_not_depend_on_its_batch(tiny: Segmentation) -> None:
         torch.testing.assert_close(tiny(waveform[item : item + 1])[0], together[item], rtol=0, atol=1e-5)
 
 
+@given(
+    frames=st.integers(30, 700),
+    lead=st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)),
+)
+def test_aligned_takes_each_frame_from_where_the_network_speaks_of_it(
+    tiny: Segmentation, frames: int, lead: tuple[float, float]
+) -> None:
+    network = copy(tiny)
+    network.lead_seconds = lead
+    step = network.frames.step_seconds
+    source = network.aligned(torch.arange(frames).expand(2, frames).unsqueeze(-1))
+    assert source.shape == (2, frames, 1)
+    place = source[0, :, 0].numpy()
+    assert torch.equal(source[0], source[1])
+    assert (np.diff(place) >= 0).all()
+    early = np.interp(place, [0, frames - 1], lead)  # of the frame that was taken
+    error = np.abs(place * step + early - np.arange(frames) * step)
+    inside = (place > 0) & (place < frames - 1)  # at the ends there may be nothing better
+    half_a_frame = step / 2 + abs(lead[1] - lead[0]) / (frames - 1) / 2
+    assert error[inside].max(initial=0) <= half_a_frame + 1e-6
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 20])
+def test_short_chunks_stay_within_themselves(tiny: Segmentation, frames: int) -> None:
+    source = tiny.aligned(torch.arange(frames).view(1, frames, 1)).flatten()
+    assert len(source) == frames
+    assert (source.diff() >= 0).all()
+    assert 0 <= source.min() <= source.max() < frames
+
+
+def test_without_a_lead_nothing_moves(tiny: Segmentation) -> None:
+    network = copy(tiny)
+    network.lead_seconds = (0.0, 0.0)
+    log_probs = torch.randn(2, 589, 7)
+    assert torch.equal(network.aligned(log_probs), log_probs)
+
+
+def test_the_lead_stands_in_the_configuration(tmp_path: Path, tiny: Segmentation) -> None:
+    config = {**config_with(), "lead_seconds": [0, 0.1]}
+    model = open_segmentation(write_model(tmp_path, tiny, config))
+    assert model.settings.lead_seconds == model.network.lead_seconds == (0.0, 0.1)
+
+
 def write_model(
     folder: Path, network: Segmentation, config: object, weights: str = "segmentation.pt"
 ) -> Path:
@@ -209,6 +253,8 @@ def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: Segmenta
         (config_with(task__max_speakers_per_frame=4), "no network can be built"),
         (config_with(lstm__num_layers=2), "missing"),
         (config_with(task__max_speakers_per_chunk=4), "classifier.weight .* instead of"),
+        ({**config_with(), "lead_seconds": [0, 3]}, "lead_seconds are 0 and 3, at most 0.2"),
+        ({**config_with(), "lead_seconds": 0.1}, "describes no PyanNet"),
     ],
 )
 def test_configurations_that_do_not_fit_are_told(
