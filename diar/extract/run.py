@@ -19,7 +19,7 @@ import torch.distributed as dist
 from diar.archive import storage
 from diar.config import ExtractConfig
 from diar.errors import DiarError
-from diar.extract import devices, launch, sizes
+from diar.extract import devices, launch
 from diar.extract.agreement import MENDABLE, AgreedError, Agreement
 from diar.extract.chunks import ChunkSettings
 from diar.extract.claims import Claims
@@ -30,6 +30,7 @@ from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
 from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.restart import earlier_counters
+from diar.extract.sizes import Sizes, compute_threads
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
@@ -179,7 +180,7 @@ class Rank:
             torch.backends.cudnn.allow_tf32 = False  # torch's default, but fp32 is the reference
         else:
             keep_freed_memory()
-            torch.set_num_threads(sizes.compute_threads(self.config, self.local_world_size))
+            torch.set_num_threads(compute_threads(self.config, self.local_world_size))
         return device, open_models(self.config)
 
     def _plan(self, stack: ExitStack, identity: Identity, metadata: dict[str, str]) -> dict[str, Any]:
@@ -210,11 +211,7 @@ class Rank:
             make_writer(config.layout, self.layout, dimension, metadata),
             self.counters,
             profiler,
-            batch_seconds=sizes.batch_seconds(config, embedder, sharing),
-            decode_threads=sizes.decode_threads(config, device, self.local_world_size),
-            decode_processes=sizes.decode_processes(config, device),
-            passes_ahead=sizes.passes_ahead(device),
-            passes_waiting=sizes.passes_waiting(device),
+            Sizes.of(config, embedder, self.local_world_size, sharing),
         )
 
     def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -18,12 +20,37 @@ _CPU_SECONDS = 32.0  # one chunk: more leaves the cache (decisions 002 and 042)
 _MOST_DECODE_THREADS = 8
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """What a rank does at once."""
+
+    batch_seconds: float  # of audio in a forward pass
+    decode_threads: int  # recordings decoded at the same time
+    decode_processes: bool  # what FFmpeg reads is decoded in a process for each of them
+    passes_ahead: float  # how much is decoded before it is needed, in forward passes
+    passes_waiting: float  # how much waits for chunks of equal length, in forward passes
+
+    @classmethod
+    def of(
+        cls, config: ExtractConfig, embedder: TrackEmbedder, local_world_size: int, ranks_on_device: int
+    ) -> Sizes:
+        """For one of the machine's `local_world_size` ranks, `ranks_on_device` of which share its device."""
+        device = embedder.device
+        return cls(
+            _batch_seconds(config, embedder, ranks_on_device),
+            _decode_threads(config, device, local_world_size),
+            _decode_processes(config, device),
+            _passes_ahead(device),
+            _passes_waiting(device),
+        )
+
+
 def compute_threads(config: ExtractConfig, local_world_size: int) -> int:
     """Threads that a rank on the CPU computes with: the machine's cores are shared out."""
     return config.threads or max(1, cpu_cores() // local_world_size)
 
 
-def decode_threads(config: ExtractConfig, device: torch.device, local_world_size: int) -> int:
+def _decode_threads(config: ExtractConfig, device: torch.device, local_world_size: int) -> int:
     """Recordings that a rank decodes at once.
 
     Beside a GPU decoding has the rank's share of the cores to itself; on the CPU it takes a few percent of
@@ -36,14 +63,14 @@ def decode_threads(config: ExtractConfig, device: torch.device, local_world_size
     return min(_MOST_DECODE_THREADS, max(2, cpu_cores() // local_world_size))
 
 
-def decode_processes(config: ExtractConfig, device: torch.device) -> bool:
+def _decode_processes(config: ExtractConfig, device: torch.device) -> bool:
     """Whether what FFmpeg reads is decoded in processes: beside a GPU, for which threads are too slow."""
     if config.decode_in == "auto":
         return device.type == "cuda"
     return config.decode_in == "processes"
 
 
-def passes_ahead(device: torch.device) -> float:
+def _passes_ahead(device: torch.device) -> float:
     """How much is decoded before it is needed, in forward passes.
 
     On the CPU, where a pass is a chunk, this is one chunk: what is decoded is claimed, and at the end of a
@@ -52,7 +79,7 @@ def passes_ahead(device: torch.device) -> float:
     return 2.0 if device.type == "cuda" else 0.9
 
 
-def passes_waiting(device: torch.device) -> float:
+def _passes_waiting(device: torch.device) -> float:
     """How much waits for chunks of equal length, in forward passes.
 
     A GPU takes as long for one short chunk as for many. The CPU does not, so there it is little, again
@@ -61,7 +88,7 @@ def passes_waiting(device: torch.device) -> float:
     return 8.0 if device.type == "cuda" else 1.0
 
 
-def batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_device: int) -> float:
+def _batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_device: int) -> float:
     """Seconds of audio in a forward pass; on a GPU found from its free memory and what a chunk takes."""
     if config.batch_seconds is not None:
         return config.batch_seconds

@@ -19,6 +19,7 @@ from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters
 from diar.extract.reading import ReadChunk, ReadSettings
 from diar.extract.rows import ChunkEmbeddings, assemble
+from diar.extract.sizes import Sizes
 from diar.extract.tracks import TrackEmbedder
 from diar.store.schema import OK, RecordingRow
 from diar.store.writer import Writer
@@ -71,11 +72,7 @@ class ShardWorker:
         writer: of this extraction.
         counters: updated as the work goes on.
         profiler: told of every forward pass.
-        batch_seconds: seconds of audio in a forward pass.
-        decode_threads: recordings decoded at the same time.
-        decode_processes: what FFmpeg reads is decoded in a process for each of them.
-        passes_ahead: how much is decoded before it is needed, in forward passes.
-        passes_waiting: how much waits for chunks of equal length, in forward passes.
+        sizes: how much is decoded and computed at once.
     """
 
     def __init__(
@@ -86,23 +83,16 @@ class ShardWorker:
         writer: Writer,
         counters: Counters,
         profiler: Profiler,
-        *,
-        batch_seconds: float,
-        decode_threads: int,
-        decode_processes: bool,
-        passes_ahead: float,
-        passes_waiting: float,
+        sizes: Sizes,
     ) -> None:
         self._config = config
         self._settings = settings
         self._writer = writer
         self._counters = counters
         self._profiler = profiler
-        self._decode_threads = decode_threads
-        self._decode_processes = decode_processes
-        self._passes_ahead = passes_ahead
-        full = round(batch_seconds * settings.rate)
-        self._batches = Batches(embedder.count_frames, full, passes_waiting)
+        self._sizes = sizes
+        full = round(sizes.batch_seconds * settings.rate)
+        self._batches = Batches(embedder.count_frames, full, sizes.passes_waiting)
         self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
         self._shards: dict[int, _OpenShard] = {}
         self._recordings: dict[Key, _Unfinished] = {}
@@ -116,9 +106,9 @@ class ShardWorker:
         reader = ChunkReader(
             self._todo(shards),
             ReadSettings(self._settings, self._config.channel, self._config.min_duration),
-            threads=self._decode_threads,
-            processes=self._decode_processes,
-            ahead=round(self._passes_ahead * self._batches.full),
+            threads=self._sizes.decode_threads,
+            processes=self._sizes.decode_processes,
+            ahead=round(self._sizes.passes_ahead * self._batches.full),
             counters=self._counters,
         )
         with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
