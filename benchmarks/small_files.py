@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Very many one-second files: files a second, what is not the networks, bytes, memory, resume, stage 2.
+"""Very many short files: files a second, what is not the networks, bytes, memory, resume, stage 2.
 
 python benchmarks/small_files.py                       # 20 000 files
 python benchmarks/small_files.py --files 100000
+python benchmarks/small_files.py --files 1000 --seconds 2 4  # of many lengths
 python benchmarks/small_files.py --files 2000 --workers 1 --layouts packed --turns --keep /tmp/small
 """
 
@@ -22,7 +23,10 @@ import soundfile as sf
 from measure import Measured, measure
 
 RATE = 16_000
-DISTINCT = 400  # files; the others are hard links to them, which cost a stage nothing less
+DISTINCT = (
+    20  # files of each of 20 voices; the others are hard links to them, which cost a stage nothing less
+)
+DISTINCT_LENGTHS = 300  # likewise, where files differ in length
 NETWORK_STEPS = ("fbank_step", "segment_step", "embed_step")
 OTHER_STEPS = ("decode_step", "rows_step", "write_step")
 
@@ -36,24 +40,25 @@ class Row:
     statistics: str = " | | | | "  # of stage 1
 
 
-def make_archive(folder: Path, files: int, block: int = 1000) -> None:
-    """One-second files in blocks of `block`; a block shares its spectral colour, as a speaker does."""
+def make_archive(folder: Path, files: int, seconds: list[float], block: int = 1000) -> None:
+    """Files of least to most `seconds` in blocks; a block shares its spectral colour, as a speaker does."""
     rng = np.random.default_rng(0)
+    distinct = DISTINCT if len(seconds) == 1 else DISTINCT_LENGTHS
     for index in range(files):
         path = folder / f"part_{index // 500}" / f"{index}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        first = index // block % 20 * DISTINCT // 20  # of 20 that a block shares
-        original = folder.parent / "distinct" / f"{first + index % (DISTINCT // 20)}.wav"
+        voice = index // block % 20
+        original = folder.parent / "distinct" / f"{voice}_{index % distinct}.wav"
         if not original.exists():
             original.parent.mkdir(exist_ok=True)
-            _write_noise(original, first, rng)
+            _write_noise(original, rng.uniform(seconds[0], seconds[-1]), voice, rng)
         os.link(original, path)
 
 
-def _write_noise(path: Path, colour_seed: int, rng: np.random.Generator) -> None:
+def _write_noise(path: Path, seconds: float, colour_seed: int, rng: np.random.Generator) -> None:
     voice = np.random.default_rng(colour_seed)
     colour = voice.standard_normal(64) * np.exp(-np.arange(64) / voice.uniform(2, 20))
-    samples = np.convolve(rng.standard_normal(RATE), colour, "same")
+    samples = np.convolve(rng.standard_normal(round(seconds * RATE)), colour, "same")
     sf.write(path, 0.3 * samples / np.abs(samples).max(), RATE, subtype="PCM_16")
 
 
@@ -92,6 +97,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument(
+        "--seconds", type=float, nargs="+", default=[1.0], help="length of a file, or least and most"
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--layouts", nargs="+", default=["mirror", "packed"], choices=["mirror", "packed"])
     parser.add_argument("--model", default="campplus-zh-en")
@@ -102,11 +110,11 @@ def main() -> None:
         folder = options.keep or Path(temporary)
         if (folder / "archive").exists():
             parser.error(f"--keep {folder} holds an earlier run; name an empty folder")
-        make_archive(folder / "archive", options.files)
+        make_archive(folder / "archive", options.files, options.seconds)
         rows = list(run(folder, options))
-    print(
-        f"\n{options.files:,} files of 1 s, {options.model}, {os.cpu_count()} cores, {platform.machine()}\n"
-    )
+    lengths = " to ".join(f"{seconds:g}" for seconds in options.seconds)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    print(f"\n{options.files:,} files of {lengths} s, {options.model}, {machine}\n")
     print(
         "| step | seconds | files/s | not networks | decode, ms a file | rows | write | bytes a file "
         "| peak MiB, one process | all | exit code |"

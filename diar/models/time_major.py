@@ -10,16 +10,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Rows of a product from which preparing it anew for their number no longer matters
+_MANY_ROWS = 1024
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`F.linear`; fp32 on the CPU by oneDNN, where this build of torch has it.
 
-    `F.linear` takes MKL there, which leaves half of the AVX-512 of other makers' processors unused.
+    `F.linear` takes MKL there, which leaves half of the AVX-512 of other makers' processors unused. But
+    oneDNN makes code for every number of rows, which for short recordings of many lengths takes longer than
+    the product. So few rows are filled up to few numbers; a row of the product depends on no other.
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return product
-    return F.linear(x, weight, bias)
+    if (
+        x.device.type != "cpu"
+        or x.dtype != torch.float32
+        or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    ):
+        return F.linear(x, weight, bias)
+    rows = x.shape[:-1].numel()
+    if rows >= _MANY_ROWS:
+        return _product(x, weight, bias)
+    filled = F.pad(x.reshape(rows, -1), (0, 0, 0, _few_numbers(rows) - rows))
+    return _product(filled, weight, bias)[:rows].unflatten(0, x.shape[:-1])
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product
+
+
+def _few_numbers(rows: int) -> int:
+    """At least `rows`, at most a quarter more; four numbers for each doubling."""
+    step = 1 << max(0, rows.bit_length() - 3)
+    return -(-rows // step) * step
 
 
 class TimeMajorConv(nn.Conv1d):
