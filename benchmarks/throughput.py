@@ -114,7 +114,7 @@ def compare(
             result = out / f"{name}-{number}"
             figures = runner(data.folder, result)
             speed = {key: data.seconds / value for key, value in figures.items()}
-            runs[name].append({**speed, "der": error_rate(data, result)})
+            runs[name].append({**speed, "der": error_rate(data.folder, result, data.uem)})
     return runs
 
 
@@ -141,9 +141,10 @@ def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, fl
     return {"pipeline": float(said[1]), "commands": seconds}
 
 
-def error_rate(data: Data, hypothesis: Path) -> float:
-    """DER in percent, pooled: collar 0, overlap scored, all of each file."""
-    files = ("--reference", data.folder, "--hypothesis", hypothesis, "--uem", data.uem)
+def error_rate(reference: Path, hypothesis: Path, uem: Path | None = None) -> float:
+    """DER in percent, pooled: collar 0, overlap scored, what the UEM names or whole recordings."""
+    within = () if uem is None else ("--uem", uem)
+    files = ("--reference", reference, "--hypothesis", hypothesis, *within)
     score = call("-m", "diar", "score", "der", "--json", *files)
     return 100 * float(json.loads(score)["pooled"]["der"])
 
