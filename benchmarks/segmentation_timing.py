@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import torch
+from pyannote.core import Segment, Timeline
 
 from diar.models.hub import resolve
 from diar.models.segmentation import Segmentation, SegmentationModel, open_segmentation
-from diar.outputs.rttm import read_turns
+from diar.outputs.rttm import Turn, read_turns
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = {
@@ -70,7 +71,7 @@ def row(name: str, audio: Path, seconds: float, model: SegmentationModel) -> str
     references = read_turns(audio)
     for file in sorted(audio.glob("*.wav")):
         turns = references[file.stem]
-        true = {sign: boundaries([(turn.start, turn.end) for turn in turns], sign) for sign in (1, -1)}
+        true = {sign: boundaries(turns, sign) for sign in (1, -1)}
         samples, rate = sf.read(file, dtype="float32")
         for start, probability in windows(samples, round(seconds * rate), model.network):
             for sign, at in crossings(probability):
@@ -89,15 +90,10 @@ def row(name: str, audio: Path, seconds: float, model: SegmentationModel) -> str
     return f"| {name} | {seconds:g} s | {len(found)} | " + " | ".join(cells) + " |"
 
 
-def boundaries(turns: list[tuple[float, float]], sign: int) -> np.ndarray:
+def boundaries(turns: list[Turn], sign: int) -> np.ndarray:
     """Seconds at which speech of anybody begins (+1) or ends (-1)."""
-    spoken: list[list[float]] = []
-    for start, end in sorted(turns):
-        if spoken and start <= spoken[-1][1]:
-            spoken[-1][1] = max(spoken[-1][1], end)
-        else:
-            spoken.append([start, end])
-    return np.array(spoken)[:, 0 if sign == 1 else 1]
+    spoken = Timeline(Segment(turn.start, turn.end) for turn in turns).support()
+    return np.array([segment.start if sign == 1 else segment.end for segment in spoken])
 
 
 def windows(samples: np.ndarray, length: int, network: Segmentation) -> Iterator[tuple[int, np.ndarray]]:
