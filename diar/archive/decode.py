@@ -57,6 +57,11 @@ class AudioStream:
     Attributes:
         source_rate: Hz of the file.
         channels: of the file.
+        channel: what is read: `mix`, or the number of a channel.
+        audio_start: seconds on the file's own clock at which its audio begins; zeros stand before it.
+        audio_track: number of the audio track that is read, from 0.
+        audio_tracks: how many the file has.
+        warnings: everything unusual so far, in words; complete after the last block.
     """
 
     def __init__(
@@ -69,6 +74,11 @@ class AudioStream:
     ) -> None:
         self.source_rate = reader.rate
         self.channels = reader.channels
+        self.channel = "mix" if channel is None else str(channel)
+        self.audio_start = 0.0
+        self.audio_track = 0
+        self.audio_tracks = 1
+        self.warnings: list[str] = []
         self._file = file
         self._reader = reader
         self._rate = rate

@@ -71,6 +71,11 @@ def _read(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | 
                 sample_rate=audio.source_rate,
                 channels=audio.channels,
                 gaps=tuple(audio.gaps),
+                audio_start=audio.audio_start,
+                audio_track=audio.audio_track,
+                audio_tracks=audio.audio_tracks,
+                channel=audio.channel,
+                warnings=tuple(audio.warnings),
                 size=recording.size,
                 mtime=recording.mtime,
             )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 OK = "ok"
 SLIDING = -1  # `local_speaker` of a sliding window
 
@@ -71,6 +71,12 @@ class RecordingRow:
     overlap_seconds: float = 0.0
     tracks: int = 0
     gaps: tuple[tuple[float, float], ...] = ()  # damaged, zero-filled parts
+    audio_start: float = 0.0  # where the audio begins on the file's own clock; zeros before it
+    audio_track: int = 0  # the one that was read, counted from 0 …
+    audio_tracks: int = 1  # … of so many in the file
+    channel: str = ""  # what was read: `mix`, or the number of a channel
+    bandwidth: float = 0.0  # Hz up to which there is sound
+    warnings: tuple[str, ...] = ()  # everything unusual, in words
     size: int = 0  # bytes and mtime of the source when it was read
     mtime: float = 0.0
     embedding: np.ndarray | None = None  # (D,) float32, L2-normalised; None unless status is ok
@@ -137,6 +143,12 @@ def index_schema(dimension: int) -> pa.Schema:
             ("overlap_seconds", pa.float64()),
             ("tracks", pa.int32()),
             ("gaps", _INTERVALS),
+            ("audio_start", pa.float64()),
+            ("audio_track", pa.int32()),
+            ("audio_tracks", pa.int32()),
+            ("channel", pa.string()),
+            ("bandwidth", pa.float32()),
+            ("warnings", pa.list_(pa.string())),
             ("size", pa.int64()),
             ("mtime", pa.float64()),
             ("embedding", pa.list_(pa.float32(), dimension)),
@@ -218,6 +230,7 @@ def row_of(table: pa.Table, index: int) -> RecordingRow:
     """One row of a shard's table, inverse of `index_table`."""
     record = table.slice(index, 1).to_pylist()[0]
     record["gaps"] = tuple((gap["start"], gap["end"]) for gap in record["gaps"])
+    record["warnings"] = tuple(record["warnings"])
     if record["embedding"] is not None:
         record["embedding"] = np.array(record["embedding"], np.float32)
     return RecordingRow(**record)
@@ -256,6 +269,7 @@ def row_from_json(text: str) -> RecordingRow:
     """Inverse of `row_to_json`."""
     record = json.loads(text)
     record["gaps"] = tuple((start, end) for start, end in record["gaps"])
+    record["warnings"] = tuple(record["warnings"])
     if record["embedding"] is not None:
         record["embedding"] = np.frombuffer(base64.b64decode(record["embedding"]), "<f4")
     return RecordingRow(**record)
