@@ -41,7 +41,7 @@ def segmentation_dir() -> Path:
 def named_weights(name: str) -> Path:
     """Model directory from `../shared`, else fetched by name into the cache."""
     folder = SHARED / "models" / name
-    return folder if folder.is_dir() else hub.fetch(name)
+    return folder if (folder / "config.yaml").is_file() else hub.fetch(name)
 
 
 @pytest.fixture(scope="session")

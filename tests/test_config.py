@@ -102,6 +102,7 @@ def test_the_result_options_are_those_that_change_numbers() -> None:
     assert ExtractConfig.result_fields() == [
         "channel",
         "min_duration",
+        "speech",
         "step",
         "silence_margin",
         "window",

@@ -56,8 +56,11 @@ class DetectConfig(CommandConfig):
     plda_transform: str | None = option(
         None, "turns", "vbx: means and LDA applied before the PLDA, .h5 or .npz"
     )
-    preset: Literal["meeting", "telephone", "broadcast"] = option(
-        "meeting", "turns", "thresholds and durations for this kind of recording; the next six override it"
+    preset: Literal["auto", "general", "telephone"] = option(
+        "auto",
+        "turns",
+        "thresholds and durations for this kind of recording; auto: telephone where the spectrum says so, "
+        "else general; the next six override it",
     )
     onset: float | None = option(
         None, "turns", "expected number of voices at which speech begins", gt=0, lt=1

@@ -43,8 +43,8 @@ class ExtractConfig(CommandConfig):
     speech: Literal["segmentation", "doubt", "both"] = option(
         "doubt",
         "model",
-        "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where there is "
-        "sound but the first hears nobody; both: always both, which costs as much again",
+        "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
+        "there is sound but the first hears nobody; both: always both, which takes four times as long",
         result=True,
     )
     second_segmentation: str = option(
@@ -56,8 +56,8 @@ class ExtractConfig(CommandConfig):
     silence_margin: float = option(
         1.5,
         "model",
-        "dB above the noise floor, on average over the voice's bands, below which lasting silence is no speech; "
-        "0 = not looked at",
+        "dB above the noise floor, on average over the voice's bands, below which lasting silence is no "
+        "speech; 0 = not looked at",
         result=True,
         ge=0,
         le=40,

@@ -19,7 +19,12 @@ class DiarizeSettings:
     """Everything that decides the turns."""
 
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
-    preset: Preset = field(default_factory=lambda: PRESETS["meeting"])
+    preset: Preset = field(default_factory=lambda: PRESETS["general"])
+    narrow_preset: Preset = field(default_factory=lambda: PRESETS["telephone"])  # of narrow-band recordings
+
+    def preset_for(self, observations: Observations) -> Preset:
+        """The one that suits a recording."""
+        return self.narrow_preset if observations.narrow_band else self.preset
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,10 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
         DiarError: a clusterer that lacks what it needs.
     """
     centroids = find_centroids(observations, settings.clustering)
-    frames = reconstruct(observations, centroids, settings.preset.reconstruction)
-    turns = speaker_turns(frames, settings.preset.turns, observations.duration)
-    exclusive = exclusive_turns(frames, settings.preset.turns, observations.duration)
+    preset = settings.preset_for(observations)
+    frames = reconstruct(observations, centroids, preset.reconstruction)
+    turns = speaker_turns(frames, preset.turns, observations.duration)
+    exclusive = exclusive_turns(frames, preset.turns, observations.duration)
     spoken = [k for k in range(len(turns)) if len(turns[k])]
     order = sorted(spoken, key=lambda k: float(turns[k][0, 0]))
     seconds = _clean_seconds(observations, centroids)

@@ -11,6 +11,7 @@ from diar.store.reader import RecordingTracks
 from diar.store.schema import SLIDING, Tracks
 
 _DECIMALS = 4  # of seconds, within which two starts are the same
+_NARROW_BAND = 4_300.0  # Hz of sound, below which a recording comes over a telephone
 _RELIABLE_WINDOW = 0.5  # seconds of single-speaker speech from which a window's embedding is trusted
 
 
@@ -112,6 +113,7 @@ class Observations:
     local: LocalSpeakers
     first_center: float  # seconds from a chunk's start to the centre of its first segmentation frame
     frame_step: float  # seconds
+    narrow_band: bool = False  # of a telephone, by its spectrum
 
     @classmethod
     def of(cls, stored: RecordingTracks) -> Observations:
@@ -144,6 +146,7 @@ class Observations:
             ),
             first_center=stored.frames.first_center,
             frame_step=stored.frames.step,
+            narrow_band=0 < stored.recording.bandwidth < _NARROW_BAND,
         )
 
     def between(self, start: float, end: float) -> Observations:

@@ -33,7 +33,8 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
         transform = None if config.plda_transform is None else Path(config.plda_transform)
         plda = read_plda(Path(config.plda), transform)
     clustering = ClusteringSettings(config.clustering, speaker_count(config), plda=plda)
-    return DiarizeSettings(clustering, preset(config))
+    general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
+    return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
 
 
 def speaker_count(config: DetectConfig) -> SpeakerCount:
@@ -43,13 +44,13 @@ def speaker_count(config: DetectConfig) -> SpeakerCount:
     return SpeakerCount(config.min_speakers or 1, config.max_speakers)
 
 
-def preset(config: DetectConfig) -> Preset:
-    """The preset with the options that override it; a lower onset takes the preset's offset down with it.
+def preset(config: DetectConfig, name: str) -> Preset:
+    """A preset with the options that override it; a lower onset takes the preset's offset down with it.
 
     Raises:
         DiarError: an offset above the onset.
     """
-    chosen = PRESETS[config.preset]
+    chosen = PRESETS[name]
     onset = config.onset or chosen.reconstruction.onset
     if config.offset is not None and config.offset > onset:
         raise DiarError(
@@ -61,6 +62,7 @@ def preset(config: DetectConfig) -> Preset:
         onset=onset,
         offset=config.offset or min(onset, chosen.reconstruction.offset),
         overlap=config.overlap,
+        overlap_prior=None if config.overlap is None else 0.0,
         smoothing=None if config.smoothing is None else config.smoothing / 1000,
         change_probability=_CHANGE_PROBABILITY if config.resegmentation == "viterbi" else None,
     )
@@ -78,6 +80,9 @@ def _override(settings: SettingsT, **options: float | None) -> SettingsT:
 def thresholds(settings: DiarizeSettings) -> dict[str, float]:
     """Every number that decided the turns, for the result."""
     chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
+    if settings.narrow_preset != settings.preset:
+        chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset
+        chosen["narrow_band_offset"] = settings.narrow_preset.reconstruction.offset
     chosen |= {
         f"clustering_{name}": value for name, value in _clustering_numbers(settings.clustering).items()
     }

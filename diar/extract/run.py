@@ -30,8 +30,8 @@ from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
 from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.restart import earlier_counters
-from diar.extract.sizes import Sizes, compute_threads
 from diar.extract.second_opinion import SecondOpinion
+from diar.extract.sizes import Sizes, compute_threads
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK

@@ -1,9 +1,9 @@
 """A second segmentation network, asked where the first hears nobody although there is sound.
 
-The networks miss different things: segmentation-3.0 does not hear laughter and far voices that its forerunner of
-2022 hears, which in turn bridges pauses and takes music for speech. So the second one is asked only about sound
-well above the noise floor that the first one calls silence, and what both say is averaged (decision 053). In
-clean talk that is a few windows in a hundred.
+The networks miss different things: segmentation-3.0 does not hear laughter and far voices that its forerunner
+of 2022 hears, which in turn bridges pauses and takes music for speech. So the second one is asked only about
+sound well above the noise floor that the first one calls silence, and what both say is averaged (decision
+053). In clean talk that is a few windows in a hundred.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Speech = Literal["segmentation", "doubt", "both"]
 _DOUBT = 0.4  # probability of speech by the first network below which …
 _LOUD = 5.0  # … and dB above the floor from which …
 _LEAST_SECONDS = 0.2  # … for so long the second is asked
-_STEP = 2.5  # most seconds between two of its windows
-_BIAS = 0.2  # of the mean of both in logits: there is sound, after all
+_STEP = 1.25  # most seconds between two of its windows
+_WEIGHT = 0.7  # of the second in the mean of both in logits …
+_BIAS = 0.2  # … to which this is added: there is sound, after all
 _CLIP = 0.005  # probabilities nearer to 0 and 1 say no more
 _WINDOWS_AT_ONCE = {"cuda": 384, "cpu": 12}
 
@@ -63,13 +64,15 @@ class SecondOpinion:
         if not asked.any():
             return first
         total, times = np.zeros_like(first), np.zeros_like(first)
-        for (item, window), said in zip(np.argwhere(asked), self._run(samples, asked, starts, size), strict=True):
+        for (item, window), said in zip(
+            np.argwhere(asked), self._run(samples, asked, starts, size), strict=True
+        ):
             total[item, seen[window]] += said
             times[item, seen[window]] += 1
         windows = np.bincount(seen.ravel(), minlength=first.shape[1])
         complete = times == windows  # an answer near a window's end alone is a worse one
         second = np.divide(total, times, out=np.zeros_like(total), where=complete)
-        both = expit((_logit(first) + _logit(second)) / 2 + _BIAS)
+        both = expit((1 - _WEIGHT) * _logit(first) + _WEIGHT * _logit(second) + _BIAS)
         return np.where(complete, both, first)
 
     def _asked(self, first: np.ndarray, excess: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -78,8 +81,7 @@ class SecondOpinion:
             return np.ones((len(first), len(seen)), bool)
         least = round(_LEAST_SECONDS / self._frames.step_seconds)
         doubt = lasting((first < _DOUBT) & (excess > _LOUD), least)
-        found: np.ndarray = doubt[:, seen].any(axis=-1)
-        return found
+        return np.asarray(doubt[:, seen].any(axis=-1))
 
     def _run(
         self, samples: torch.Tensor, asked: np.ndarray, starts: np.ndarray, size: int

@@ -11,7 +11,7 @@ import torch
 from diar.errors import DiarError
 from diar.extract.devices import place
 from diar.extract.second_opinion import SecondOpinion
-from diar.extract.silence import BandExcess, silent_frames
+from diar.extract.silence import BandLevels, band_excess, silent_frames
 from diar.extract.transfer import HostCopy
 from diar.extract.windows import Windows, window_frames
 from diar.models.segmentation import FrameGeometry, SegmentationModel
@@ -91,7 +91,7 @@ class SpeechDetector:
         second: SecondOpinion | None = None,
     ) -> None:
         self.network = place(model.network, device)
-        self.excess = place(BandExcess(model.network.frames), device)
+        self.levels = place(BandLevels(model.network.frames), device)
         self.second = second
         self.geometry: FrameGeometry = model.network.frames
         self.window = model.chunk_samples
@@ -113,11 +113,20 @@ class SpeechDetector:
             return Known(ChunkSpeech.everywhere(batch, length))
         size = min(self.window, length)
         first = window_frames(length, size, self.step, self.geometry.step)
-        outputs = (HostCopy(output) for output in self._run(samples, first * self.geometry.step, size))
-        return Seen(self, samples, first, size, *outputs, HostCopy(self.excess(samples)))
+        probability, active, speech = self._run(samples, first * self.geometry.step, size)
+        return Seen(
+            self,
+            samples,
+            first,
+            size,
+            probability=HostCopy(probability),
+            active=HostCopy(active),
+            speech_probability=HostCopy(speech),
+            levels=HostCopy(self.levels(samples)),
+        )
 
-    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> tuple[torch.Tensor, ...]:
-        """Probability and decision (batch, windows, frames, speakers), and of speech (batch, windows, frames)."""
+    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
+        """Of speakers, probability and decision (batch, windows, frames, speakers), and of speech."""
         windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
         powerset = self.network.powerset
         probability, active, speech = [], [], []
@@ -127,7 +136,7 @@ class SpeechDetector:
             active.append(powerset.hard(log_probs))
             speech.append(powerset.speech(log_probs))
         shape = (len(samples), len(starts))
-        return tuple(torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech))
+        return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
 
     def edges(self, frames: int, length: int) -> np.ndarray:
         """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
@@ -168,34 +177,33 @@ class Seen(Detection):
     probability: HostCopy  # (batch, windows, frames, speakers)
     active: HostCopy  # likewise
     speech_probability: HostCopy  # (batch, windows, frames)
-    excess: HostCopy  # (batch, frames of the chunk) dB above the noise floor
+    levels: HostCopy  # (batch, bands, frames of the chunk) dB
 
     def speech(self) -> ChunkSpeech:
         """Speech of each chunk.
 
         A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
         speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
-        whether one alone does (below 1.5).
+        whether one alone does (below 1.5). A second opinion raises or lowers the stored probabilities alone:
+        embeddings are pooled over what the first network itself hears.
         """
         detector, probability = self.detector, self.probability.numpy()
-        windows = Windows(self.first, probability.shape[2])
-        excess = self.excess.numpy()[:, : windows.count]
-        alone = windows.mean(self.speech_probability.numpy())  # the network's own opinion
-        speech = alone
-        if detector.second is not None:
-            speech = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
-        step = detector.geometry.step_seconds
+        windows, step = Windows(self.first, probability.shape[2]), detector.geometry.step_seconds
+        alone = windows.mean(self.speech_probability.numpy())
+        excess = band_excess(self.levels.numpy()[..., : windows.count], alone, step)
         silent = silent_frames(excess, alone, detector.silence_margin, step)
-        weight = np.where(silent, 0.0, speech / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
-        corrected = np.minimum(probability * weight, 1.0).astype(np.float32)
-        active = (self.active.numpy() | ((corrected > 0.5) & (weight > 1))) & (weight > 0)
-        expected = windows.mean(corrected.sum(axis=-1))
-        edges = detector.edges(windows.count, self.samples.shape[1])
+        heard = np.where(silent, np.float32(0), np.float32(1))[:, windows.frame, None]
+        expected = windows.mean((probability * heard).sum(axis=-1))
+        raised = heard
+        if detector.second is not None:
+            both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
+            raised = heard * (both / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
         local = LocalSpeakers(
             self.first,
             detector.edges(windows.frames, self.size),
             detector.geometry.step,
-            np.round(255 * corrected).astype(np.uint8),
-            active,
+            np.round(255 * np.minimum(probability * raised, 1)).astype(np.uint8),
+            self.active.numpy() & (heard > 0),
         )
+        edges = detector.edges(windows.count, self.samples.shape[1])
         return ChunkSpeech(edges, expected >= 0.5, (expected >= 0.5) & (expected < 1.5), local)

@@ -35,7 +35,9 @@ class Windows:
         self.frames = frames
         self.frame = first[:, None] + np.arange(frames)
         self.count = int(self.frame[-1, -1]) + 1
-        self.times = np.bincount(self.frame.ravel(), minlength=self.count)  # (count,) windows that see a frame
+        self.times = np.bincount(
+            self.frame.ravel(), minlength=self.count
+        )  # (count,) windows that see a frame
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """(batch, windows, frames) → (batch, count) float32, the mean over the windows that see a frame."""

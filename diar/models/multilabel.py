@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class MultiLabel(nn.Module):
-    """Independent speakers; the methods take log-probabilities (…, speakers), as `Powerset`'s take classes."""
+    """Independent speakers; methods take log-probabilities (…, speakers), as `Powerset`'s take classes."""
 
     def __init__(self, num_speakers: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Local speaker segmentation: who of at most three local speakers speaks in each frame of some seconds.
 
 The network is PyanNet under its published parameter names, so that the checkpoints `segmentation-3.0` and
-`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM layers,
-two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
+`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM
+layers, two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
 
 H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmark, and recipe", Interspeech
 2023.

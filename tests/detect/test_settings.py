@@ -20,32 +20,33 @@ def config(**options: object) -> DetectConfig:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_as_it_stands_unless_an_option_overrides_it(name: str) -> None:
-    assert preset(config(preset=name)) == PRESETS[name]
+    assert preset(config(preset=name), name) == PRESETS[name]
     found = preset(
-        config(
-            preset=name,
-            onset=0.9,
-            offset=0.1,
-            overlap=1.9,
-            smoothing=250,
-            min_duration_on=0,
-            min_duration_off=2,
-        )
+        config(onset=0.9, offset=0.1, overlap=1.9, smoothing=250, min_duration_on=0, min_duration_off=2), name
     )
     assert asdict(found.turns) == {"min_duration_off": 2, "min_duration_on": 0}
     assert (found.reconstruction.onset, found.reconstruction.offset) == (0.9, 0.1)
     assert (found.reconstruction.overlap, found.reconstruction.smoothing) == (1.9, 0.25)
-    assert preset(config(preset=name, min_duration_on=3)).turns.min_duration_on == 3
-    assert preset(config(preset=name, resegmentation="viterbi")).reconstruction.change_probability
+    assert found.reconstruction.overlap_prior == 0, "a threshold that is given is taken as it stands"
+    assert preset(config(min_duration_on=3), name).turns.min_duration_on == 3
+    assert preset(config(resegmentation="viterbi"), name).reconstruction.change_probability
+
+
+def test_auto_takes_the_preset_that_suits_the_band() -> None:
+    chosen = diarize_settings(config())
+    assert (chosen.preset, chosen.narrow_preset) == (PRESETS["general"], PRESETS["telephone"])
+    assert thresholds(chosen)["narrow_band_onset"] < thresholds(chosen)["onset"]
+    fixed = diarize_settings(config(preset="telephone"))
+    assert fixed.preset == fixed.narrow_preset == PRESETS["telephone"]
 
 
 def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> None:
-    found = preset(config(onset=0.05)).reconstruction
+    found = preset(config(onset=0.05), "general").reconstruction
     assert found.offset == found.onset == 0.05
     with pytest.raises(DiarError, match=r"--offset 0\.8 is above the onset of 0\.6"):
-        preset(config(onset=0.6, offset=0.8))
+        preset(config(onset=0.6, offset=0.8), "general")
     with pytest.raises(DiarError, match=r"--offset 0\.99"):
-        preset(config(offset=0.99))
+        preset(config(offset=0.99), "general")
 
 
 @pytest.mark.parametrize(
