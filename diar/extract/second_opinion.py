@@ -70,7 +70,7 @@ class SecondOpinion:
             total[item, seen[window]] += said
             times[item, seen[window]] += 1
         windows = np.bincount(seen.ravel(), minlength=first.shape[1])
-        complete = times == windows  # an answer near a window's end alone is a worse one
+        complete = (times == windows) & (times > 0)  # an answer near a window's end alone is a worse one
         second = np.divide(total, times, out=np.zeros_like(total), where=complete)
         both = expit((1 - _WEIGHT) * _logit(first) + _WEIGHT * _logit(second) + _BIAS)
         return np.where(complete, both, first)
