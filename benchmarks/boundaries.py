@@ -10,9 +10,10 @@ stage 2 three times: automatic, and with the block size given cosine and GMM) an
 side of it, which nothing in the audio decides.
 
 --degraded measures the same archives through `tools/degrade.py` (tel and room, or what is named) in place of
-the clean ones. A block is a session: its files, with pauses between them, go through one call or one room, and
-are cut apart again. So files of a block have one response, gain and noise level; no two have noise in common.
-Each block's room is its own, also where a speaker returns, and tells more than the voice where it changes.
+the clean ones. --session says which files, with pauses between them, go through one call or one room and are
+cut apart again. By default it is a block, as people record: its files share response, gain and noise level,
+no two have the same noise, and the room changes where the block does, which helps. With `file` each file has
+its own, with `archive` all have the same, so that only the voice tells.
 
 With --work, archives are made once; embeddings and results are made anew.
 """
@@ -27,11 +28,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from degraded_archive import KINDS, degrade_archive
-from labelled_sets import make_once
+from degraded_archive import SESSIONS, degrade_archive
+from labelled_sets import KINDS, make_once
 from running import ROOT, add_stage_options, call, detect, extract, parse_arguments
 
 DEGRADED = ("tel", "room")
+Version = tuple[str, str]  # a kind of degrade.py, and of SESSIONS
 RESULT = "speaker_boundary_detection_result.json"
 
 # setting → options of make_archive.py, expected size, window (jitter + 2)
@@ -68,13 +70,22 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|---|---|")
         for kind in [None] if options.degraded is None else options.degraded or DEGRADED:
             for name, (make, *known) in settings.items():
-                title, rows = name if kind is None else f"{name}, {kind}", []
+                version = None if kind is None else (kind, options.session)
+                title, rows = ", ".join([name, *describe(version)]), []
                 for seed in options.seeds:
                     folder = work / name / str(seed)
-                    archive = prepare(options.shared.resolve(), folder, make, seed, kind)
-                    rows.append(measure(archive, folder / (kind or "clean"), known, options))
+                    archive = prepare(options.shared.resolve(), folder, make, seed, version)
+                    rows.append(measure(archive, folder / f"{archive.name}-run", known, options))
                     print(f"| {title} | {seed} | {format_row(rows[-1])} |", flush=True)
                 print(f"| **{title}** | mean | {format_row(mean(rows))} |", flush=True)
+
+
+def describe(version: Version | None) -> list[str]:
+    """What a title says beside the setting."""
+    if version is None:
+        return []
+    kind, session = version
+    return [kind if session == "block" else f"{kind} by {session}"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -86,12 +97,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="more settings")
     parser.add_argument(
         "--settings", nargs="+", choices=[*SETTINGS, *FULL], metavar="NAME",
-        help=f"these alone: {', '.join(map(repr, [*SETTINGS, *FULL]))}",
+        help=f"these alone: {', '.join(map(repr, [*SETTINGS, *FULL])).replace('%', '%%')}",
     )  # fmt: skip
     parser.add_argument(
         "--degraded", nargs="*", choices=KINDS, metavar="KIND",
         help=f"through degrade.py, in place of clean: {', '.join(KINDS)} [tel room]",
     )  # fmt: skip
+    parser.add_argument("--session", choices=SESSIONS, default="block", help="what shares a channel [block]")
     parser.add_argument(
         "--work", type=Path, help="keep archives and results here; default: a temporary folder"
     )
@@ -99,14 +111,14 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def prepare(shared: Path, folder: Path, make: str, seed: int, kind: str | None) -> Path:
+def prepare(shared: Path, folder: Path, make: str, seed: int, version: Version | None) -> Path:
     """The folder with audio/ and truth.csv, made below `folder` where it is not there yet."""
     clean, tool = folder / "archive", shared / "tools" / "make_archive.py"
     make_once(clean, lambda out: call(tool, out, *make.split(), "--seed", seed))
-    if kind is None:
+    if version is None:
         return clean
-    degraded = folder / f"archive-{kind}"
-    make_once(degraded, lambda out: degrade_archive(shared, clean, out, kind, seed))
+    degraded = folder / "-".join(["archive", *version])
+    make_once(degraded, lambda out: degrade_archive(shared, clean, out, *version, seed))
     return degraded
 
 

@@ -1,4 +1,4 @@
-"""Archives of tools/make_archive.py through the channels of tools/degrade.py, a block at a time."""
+"""Archives of tools/make_archive.py through the channels of tools/degrade.py, a session at a time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from labelled_sets import KINDS, load_degrade
-
-__all__ = ["KINDS", "degrade_archive", "degrade_session"]
+from labelled_sets import load_degrade
 
 RATE = 16_000
 PAUSE = 0.5  # seconds between two files of a session, in which a room's tail decays by 37 dB or more
+SESSIONS: dict[str, Callable[[dict[str, str]], str]] = {  # which files share a call or room
+    "block": lambda row: row["block"],
+    "file": lambda row: row["path"],
+    "archive": lambda _: "",
+}
 Channel = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, int]]
 
 
-def degrade_archive(shared: Path, archive: Path, out: Path, kind: str, seed: int) -> None:
-    """Write `archive` as one of KINDS: out/audio with the same paths, and out/truth.csv."""
+def degrade_archive(shared: Path, archive: Path, out: Path, kind: str, session: str, seed: int) -> None:
+    """Write `archive` as a kind of degrade.py: out/audio with the same paths, and out/truth.csv."""
     channel, rng = getattr(load_degrade(shared), kind), np.random.default_rng(seed)
     with (archive / "truth.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
-    for _, block in groupby(rows, key=lambda row: row["block"]):
-        paths = [row["path"] for row in block]
+    for _, together in groupby(rows, key=SESSIONS[session]):
+        paths = [row["path"] for row in together]
         waves = [sf.read(archive / "audio" / path)[0] for path in paths]
         for path, (samples, rate) in zip(paths, degrade_session(waves, channel, rng), strict=True):
             file = out / "audio" / path
@@ -39,9 +42,8 @@ def degrade_session(
 ) -> list[tuple[np.ndarray, int]]:
     """Files of one session, samples at 16 kHz, through one call or room: samples and rate of each."""
     pause = np.zeros(round(PAUSE * RATE))
-    samples, rate = channel(np.concatenate([part for wave in waves for part in (wave, pause)]), rng)
-    starts = np.cumsum([0, *(len(wave) + len(pause) for wave in waves)])
-    return [
-        (samples[start * rate // RATE : (start + len(wave)) * rate // RATE], rate)
-        for start, wave in zip(starts.tolist(), waves, strict=False)
-    ]
+    parts = [part for wave in waves for part in (pause, wave)][1:]
+    samples, rate = channel(np.concatenate(parts), rng)
+    ends = np.cumsum([len(part) for part in parts])[::2].tolist()
+    spans = [(end - len(wave), end) for wave, end in zip(waves, ends, strict=True)]
+    return [(samples[start * rate // RATE : end * rate // RATE], rate) for start, end in spans]
