@@ -90,7 +90,7 @@ def shorten(audio: Path, folder: Path, files: int | None, seconds: float | None)
 def compare(
     audio: Path, roots: dict[str, Path], options: argparse.Namespace, work: Path
 ) -> tuple[dict[str, list[Seconds]], Seconds]:
-    """Seconds of each step in each round, and DER in %, of both sides."""
+    """Seconds of each step in each round, and DER in % of the last one, of both sides."""
     runs: dict[str, list[Seconds]] = {side: [] for side in SIDES}
     errors = {}
     uem = labelled_sets.write_uem(work / "all.uem", labelled_sets.durations(audio))
@@ -100,9 +100,10 @@ def compare(
             stages = [options.extract_options, options.options] if after else [[], []]
             out = work / f"{side}-{number}"
             runs[side].append(run_once(audio, out, roots[side], *stages))
-            errors[side] = error_rate(audio, out / "result", uem)
+            if number == options.rounds - 1:
+                errors[side] = error_rate(audio, out / "result", uem)
             shutil.rmtree(out)
-            print(f"round {number + 1}, {side}: {runs[side][-1]}", file=sys.stderr)
+            print(f"round {number + 1}, {side}: {runs[side][-1]['both']:.1f} s", file=sys.stderr)
     return runs, errors
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
+import math
 import os
 import re
 import resource
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 DONE = (0, 3)  # exit codes of both stages; 3: some recordings failed
 _STAGES = ("--extract_options", "--options")
 
@@ -33,15 +37,29 @@ def timed(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) 
     """Run Python with `arguments` on the checkout `root`. SystemExit for another exit code."""
     command = [sys.executable, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(root)}
+    _adopt_orphans()
     start, cpu = time.perf_counter(), _children_seconds()
     done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    run = Run(done.stdout, time.perf_counter() - start, _children_seconds() - cpu)
+    seconds = time.perf_counter() - start
+    run = Run(done.stdout, seconds, _children_seconds() - cpu)
     if done.returncode not in allowed:
         raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
     return run
 
 
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent ends: that of the workers is not waited for by its own."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def _children_seconds() -> float:
+    """CPU seconds of all processes that were started and have ended; not known where orphans are not ours."""
+    if sys.platform != "linux":
+        return math.nan
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while True:
+            os.waitpid(-1, 0)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
