@@ -105,16 +105,18 @@ def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, fl
     return {"pipeline": float(said[1]), "commands": seconds}
 
 
-def score_der(reference: Path, hypothesis: Path, uem: Path | None = None) -> dict[str, Any]:
-    """What `diar score der` says: collar 0, overlap scored, what the UEM names or whole recordings."""
+def score_der(
+    reference: Path, hypothesis: Path, uem: Path | None = None, collar: float = 0.0
+) -> dict[str, Any]:
+    """What `diar score der` says: overlap scored, what the UEM names or whole recordings."""
     within = () if uem is None else ("--uem", uem)
-    files = ("--reference", reference, "--hypothesis", hypothesis, *within)
+    files = ("--reference", reference, "--hypothesis", hypothesis, "--collar", collar, *within)
     score: dict[str, Any] = json.loads(call("-m", "diar", "score", "der", "--json", *files))
     return score
 
 
 def error_rate(reference: Path, hypothesis: Path, uem: Path | None = None) -> float:
-    """DER in percent, pooled over all recordings."""
+    """DER in percent, pooled over all recordings, with collar 0."""
     return 100 * float(score_der(reference, hypothesis, uem)["pooled"]["der"])
 
 

@@ -54,7 +54,7 @@ def test_two_checkouts_in_turns(tmp_path: Path) -> None:
     rows = re.findall(r"^\| ([a-zC][^|]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \(", done.stdout, re.MULTILINE)
     figures = {step: tuple(map(float, cells)) for step, *cells in rows}
     assert figures["stage 1, working"] == (0.8, 0.4, 2.0)
-    assert figures["stage 1"][0] > figures["stage 1"][1] >= 0.4
+    assert figures["stage 1"][0] >= 0.8 and figures["stage 1"][1] >= 0.4
     assert min(figures["stage 1, CPU"][:2]) >= 0.4, "the worker that outlived its parent is counted"
     assert max(figures["stage 2, CPU"][:2]) < 0.4, "and not a second time"
     der = re.search(r"DER %: before ([\d.]+), after ([\d.]+)", done.stdout)

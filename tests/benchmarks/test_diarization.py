@@ -77,6 +77,7 @@ def test_a_degraded_set_beside_a_peer(
     assert ours["set"] == "simulated, --seed 3 --set 2:20, tel, seed 2"
     parts = [float(ours[part]) for part in ("miss", "false alarm", "confusion")]
     assert 0 < float(ours["DER %"]) == pytest.approx(sum(parts), abs=0.2)
+    assert 0 <= float(ours["DER % with 0.25 s collar"]) < float(ours["DER %"])
     assert ours["speakers found / there"].endswith("/2")
     assert (theirs["system"], theirs["DER %"], theirs["speakers found / there"]) == ("pyannote", "0.0", "2/2")
     folder = work / "seed-3-set-2-20"
@@ -111,7 +112,7 @@ def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         options = parse_arguments(diarization.make_parser(), ["--shared", str(tmp_path / "shared"), *more])
         ours = diarization.measure_ours(CLEAN[0], options, tmp_path / "work")
         theirs = diarization.measure_pyannote(CLEAN[0], options, tmp_path / "work")
-        speed, cpu = diarization.COLUMNS[8:]
+        speed, cpu = diarization.COST
         return ours[speed], ours[cpu], theirs[speed]
 
     assert measured("--extract_options", "--channel", "0") == ("4 (5, 20)", "450 (360, 90)", "2")
