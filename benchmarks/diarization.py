@@ -12,10 +12,10 @@ with seed 1, and so for `room`, `broadcast` and seed 2. --sets takes any of thes
 and patterns.
 
 The real commands run with one set of parameters for all sets: the defaults, or what follows
---extract_options (stage 1) and --options (stage 2). `diar score der` scores: overlap scored, whole recordings,
-collar 0 (and 0.25 s in one column). × real time is from the start of stage 1 to the end of stage 2, in
-brackets that of each stage. CPU seconds are of all processes; they vary less than × real time where something
-else runs beside.
+--extract_options (stage 1) and --options (stage 2). `diar score der` scores: overlap scored, whole
+recordings, collar 0 (and 0.25 s in one column). × real time is from the start of stage 1 to the end of
+stage 2, in brackets that of each stage. CPU seconds are of all processes; they vary less than × real time
+where something else runs beside.
 
 pyannote's pipeline is run by `bench/run_pyannote.py` of the shared folder with --pyannote; its × real time is
 without imports and model loading. The last three columns are not measured here: they are from
