@@ -31,8 +31,8 @@ _CHANGED = 1e-4  # of a coordinate of a centroid
 class IterativeSettings:
     """What decides how many clusters there are; cosines are as in clean wide-band speech (`calibrated`)."""
 
-    threshold: float = 0.61  # cosine of centroids above which two clusters are one speaker
-    start_threshold: float = 0.66  # mean cosine within the clusters of the start
+    threshold: float = 0.60  # cosine of centroids above which two clusters are one speaker
+    start_threshold: float = 0.65  # mean cosine within the clusters of the start
     stray_cosine: float = 0.45  # to the nearest cluster of the start, below which windows start one, too
     coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
     least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
