@@ -1,9 +1,11 @@
 """Running the real commands from tests."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,19 @@ import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
+
+
+@contextmanager
+def handling(number: signal.Signals, handler: object) -> Iterator[None]:
+    """With `handler` for a signal, also in what is started meanwhile if it is SIG_DFL or SIG_IGN.
+
+    Under nohup, and in the background of a script, tests begin with signals ignored.
+    """
+    before = signal.signal(number, handler)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from diar.detect.resegmentation import viterbi
 _BLOCK = 32_768  # frames, nine minutes
 _SHARPNESS = 15.0  # of the softmax over cosines; DER is flat from 8 to 30
 _LOCAL_SHARE = 0.25  # of the local speakers in the mixture with windows
+_ROUNDED = 1e-3  # frames by which a chunk's stored times may be off; a sample is four times that
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
 
 
@@ -100,7 +101,7 @@ def expected_voices(observations: Observations, frames: int) -> np.ndarray:
 
 def _frames_of(seconds: float, observations: Observations) -> int:
     """Segmentation frames of a chunk; the first and last centres are as far from its ends."""
-    return int((seconds - 2 * observations.first_center) / observations.frame_step + 1e-6) + 1
+    return int((seconds - 2 * observations.first_center) / observations.frame_step + _ROUNDED) + 1
 
 
 def _settle(expected: np.ndarray, settings: ReconstructionSettings) -> np.ndarray:

@@ -23,6 +23,7 @@ from tests.commands import (
     command,
     extract,
     extract_arguments,
+    handling,
     start_extract,
     write_archive,
 )
@@ -152,10 +153,25 @@ def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, 
     archive = write_archive(tmp_path / "archive", [4.0] * 400)
     out = tmp_path / "out"
     terminal = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    process = start_extract(archive, out, "--model_dir", tiny_model_dir, **terminal)
+    with handling(signal.SIGINT, signal.default_int_handler):
+        process = start_extract(archive, out, "--model_dir", tiny_model_dir, **terminal)
     assert wait_until(lambda: Path(Layout(str(out)).plan).exists(), 60)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on from here" in errors
     assert "Traceback" not in errors
+
+
+def test_under_nohup_a_run_outlives_its_terminal(tiny_model_dir: Path, tmp_path: Path) -> None:
+    archive, out = write_archive(tmp_path / "archive", [1.0] * 100), tmp_path / "out"
+    alone = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with handling(signal.SIGHUP, signal.SIG_IGN):  # what nohup does
+        process = start_extract(archive, out, "--model_dir", tiny_model_dir, "--workers", 1, **alone)
+    assert wait_until(lambda: len(published(out)) > 0, 60)
+    os.killpg(process.pid, signal.SIGHUP)
+    unfinished = len(published(out)) < 100
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert unfinished, "the archive is too small to hang up on"
+    assert load_index(str(out)).unfinished == 0
