@@ -10,7 +10,7 @@ from diar.config import DetectConfig
 from diar.detect.clustering.plda import Plda, write_npz
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.presets import PRESETS
-from diar.detect.settings import diarize_settings, preset, speaker_count, thresholds
+from diar.detect.settings import asked_speakers, diarize_settings, preset, thresholds
 from diar.errors import DiarError
 
 
@@ -58,7 +58,7 @@ def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> No
     ],
 )
 def test_bounds_on_speakers(options: dict, count: SpeakerCount) -> None:
-    assert speaker_count(config(**options)) == count
+    assert asked_speakers(config(**options)).bounds == count
 
 
 @pytest.mark.parametrize(
