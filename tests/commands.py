@@ -1,13 +1,15 @@
 """Running the real commands from tests."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import soundfile as sf
@@ -90,6 +92,18 @@ def start_extract(archive: object, output: object, *arguments: object, **options
 def detect(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
     """Run stage 2."""
     return run("detect_boundaries.py", "--embeddings_dir", embeddings, "--output_dir", output, *arguments)
+
+
+def detect_here(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
+    """Run stage 2 in this process, which saves the start of a Python."""
+    from diar.detect.command import main
+
+    call = ["--embeddings_dir", embeddings, "--output_dir", output, *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
+    with environment, redirect_stdout(out), redirect_stderr(err):
+        code = main([str(argument) for argument in call])
+    return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
 
 
 def write_noise(path: Path, seconds: float, seed: int, rate: int = RATE) -> None:

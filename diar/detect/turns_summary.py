@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from diar.outputs.recordings import NO_SPEECH, RECORDINGS_NAME
+from diar.outputs.recordings import NO_SPEECH, RECORDINGS_NAME, REFERENCE_NAME
 from diar.outputs.turns_json import RecordingTurns
 
 _NAMED = 3  # recordings of a kind
@@ -88,7 +88,7 @@ class TurnsSummary:
             lines.extend(self.other_warned.lines(RECORDINGS_NAME))
         if self.references:
             lines.append(
-                f"{self.references} recordings have a reference: diar score der "
-                f"{self.output_dir}/reference.rttm {self.output_dir}"
+                f"{self.references} recordings have a reference: diar score der --reference "
+                f"{self.output_dir}/{REFERENCE_NAME} --hypothesis {self.output_dir}"
             )
         return "\n".join(lines)

@@ -72,7 +72,8 @@ def file_remarks(row: RecordingRow) -> list[str]:
 
 def no_speech(row: RecordingRow) -> str:
     """Why no speech was found, as far as the row tells."""
-    return f"no speech found: {'; '.join([*_reasons(row), *_elsewhere(row)])}"
+    reasons = [*_reasons(row), *_elsewhere(row)] or ["nothing is known of why"]
+    return f"no speech found: {'; '.join(reasons)}"
 
 
 def _reasons(row: RecordingRow) -> Iterator[str]:

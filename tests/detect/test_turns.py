@@ -1,12 +1,9 @@
 """Turns of an archive by the real command, from a store of made-up conversations to every output."""
 
 import csv
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
-from unittest import mock
 
 import jsonschema
 import numpy as np
@@ -14,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
 
-from diar.detect.command import main
 from diar.outputs.rttm import format_rttm, read_rttm
 from diar.outputs.stretches import at_least, by_speaker, common_seconds, seconds
 from diar.score.der import score_turns
-from tests.commands import ROOT, clean_environment, detect
+from tests.commands import ROOT, detect, detect_here
 from tests.detect.observations_sample import (
     METADATA,
     Conversation,
@@ -66,13 +62,9 @@ def run(
     root: Path, output: Path, *options: object, status: int = 0, quiet: tuple = QUIET
 ) -> CompletedProcess:
     """The command without a Python of its own."""
-    arguments = ("--embeddings_dir", root / "E", "--output_dir", output, "--task", "turns", *quiet, *options)
-    out, err = io.StringIO(), io.StringIO()
-    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
-    with environment, redirect_stdout(out), redirect_stderr(err):
-        code = main([str(argument) for argument in arguments])
-    assert code == status, err.getvalue()
-    return CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+    done = detect_here(root / "E", output, "--task", "turns", *quiet, *options)
+    assert done.returncode == status, done.stderr
+    return done
 
 
 def recording(result: Path, name: str) -> dict:
