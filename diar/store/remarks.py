@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from diar.store.layout import Layout
-from diar.store.reader import finished_rows
+from diar.store.reader import RecordingIndex, finished_rows
 from diar.store.schema import OK, RecordingRow, row_from_columns
 
 _COLUMNS = [
@@ -54,6 +55,18 @@ def read_remarks(layout: Layout) -> Remarks:
     silent = pc.and_(pc.equal(rows["status"], OK), pc.equal(rows["speech_seconds"], 0.0))
     counts = (pc.sum(mask).as_py() or 0 for mask in (warned, silent))
     return Remarks(rows.filter(pc.or_(warned, silent)), *counts)
+
+
+def count_remarks(index: RecordingIndex, embeddings_dir: str) -> list[str]:
+    """At most one line: how many recordings `read_remarks` has something to say of, and how to see it."""
+    counts = [
+        int((pc.list_value_length(index.details[name]).to_numpy() > 0).sum()) for name in ("warnings", "gaps")
+    ]
+    silent = int(((np.array(index.status) == OK) & (index.speech_seconds == 0.0)).sum())
+    if not any(counts) and not silent:
+        return []
+    told = f"stage 1 warns of {counts[0]:,} recordings, {counts[1]:,} are damaged, in {silent:,} it heard no"
+    return [f"{told} speech: diar status {embeddings_dir} --warnings"]
 
 
 def _is_silent(row: RecordingRow) -> bool:

@@ -36,6 +36,23 @@ def test_what_stage_1_knows_of_failed_recordings_is_in_the_table(tmp_path: Path)
     assert "  b.wav: silent: all samples are zero" in done.stdout
 
 
+def test_boundaries_tell_of_files_that_stage_1_warns_of(tmp_path: Path) -> None:
+    archive = {
+        f"{who}/{i:02}.wav": Conversation(8.0, VOICES[[who]], [(0.2, 7.8, 0)])
+        for who in (0, 1)
+        for i in range(8)
+    }
+    known = {
+        "0/01.wav": {"warnings": ("odd",)},
+        "0/02.wav": {"gaps": ((1.0, 2.0),)},
+        "1/03.wav": {"speech_seconds": 0.0},
+    }
+    write_store(tmp_path, archive, known=known)
+    done = run(tmp_path, tmp_path / "R", "--task", "files", "--place", "none")
+    told = "stage 1 warns of 1 recordings, 1 are damaged, in 1 it heard no speech"
+    assert f"warning: {told}: diar status {tmp_path / 'E'} --warnings" in done.stdout
+
+
 def test_only_the_first_few_recordings_are_named(tmp_path: Path) -> None:
     talks = {f"{i}.wav": Conversation(20.0, VOICES[:1], []) for i in range(40)}
     write_store(tmp_path, {**talks, "z.wav": converse(VOICES[:1], 12.0)})
