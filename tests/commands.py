@@ -46,7 +46,7 @@ def command(script: str, *arguments: object) -> list[str]:
     return [sys.executable, str(ROOT / script), *map(str, arguments)]
 
 
-def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+def run(script: str, *arguments: object, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess:
     """Run a script of the repository to its end; output as text."""
     return subprocess.run(
         command(script, *arguments),
@@ -57,7 +57,7 @@ def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> 
     )
 
 
-def run_module(*arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+def run_module(*arguments: object, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess:
     """`python -m …` to its end; output as text."""
     call = [sys.executable, "-m", *map(str, arguments)]
     environment = clean_environment(**extra)

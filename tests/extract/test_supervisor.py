@@ -37,7 +37,7 @@ def end_with(folder: Path, rank: int, codes: list[int]) -> None:
 def rank_1_dies_once(folder: Path, rank: int) -> None:
     if note(folder, rank) == 1 and rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while rank == 0 and len(pids(folder, 1)) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)  # at work until the other one is back
 
@@ -46,12 +46,12 @@ def rank_1_always_dies(folder: Path, rank: int) -> None:
     note(folder, rank)
     if rank == 1:
         raise RuntimeError("a mistake")
-    time.sleep(60)
+    time.sleep(600)
 
 
 def wait_for_ever(folder: Path, rank: int) -> None:
     note(folder, rank)
-    time.sleep(60)
+    time.sleep(600)
 
 
 def supervise(target: Callable[..., None], *arguments: object, max_restarts: int = 1) -> int:
@@ -89,7 +89,7 @@ def test_only_the_worker_that_died_is_started_again(
 def test_when_restarts_are_used_up_all_stop(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     start = time.monotonic()
     assert supervise(rank_1_always_dies, tmp_path, max_restarts=2) == EXIT_CRASHED
-    assert time.monotonic() - start < 50, "the other one does not sleep to its end"
+    assert time.monotonic() - start < 300, "the other one does not sleep to its end"
     assert [len(pids(tmp_path, rank)) for rank in range(2)] == [1, 3]
     told = capfd.readouterr().err
     assert "a mistake" in told
@@ -111,7 +111,7 @@ def signal_when_started(folder: Path, number: signal.Signals) -> None:
 
 def end_after_the_signal(folder: Path, rank: int) -> None:
     note(folder, rank)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not (folder / "sent").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
 
