@@ -74,13 +74,13 @@ def _is_silent(row: RecordingRow) -> bool:
 
 
 def file_remarks(row: RecordingRow) -> list[str]:
-    """Stage 1's warnings, and what is damaged."""
-    if not row.gaps:
+    """Stage 1's warnings, or the gaps in words where it has gaps and no warnings."""
+    if row.warnings or not row.gaps:
         return list(row.warnings)
     seconds = sum(end - start for start, end in row.gaps)
     where = ", ".join(f"{start:.2f}\u2013{end:.2f} s" for start, end in row.gaps[:3])
     more = f" and {len(row.gaps) - 3} more places" if len(row.gaps) > 3 else ""
-    return [*row.warnings, f"damaged or missing: {seconds:.2f} s ({where}{more})"]
+    return [f"damaged or missing: {seconds:.2f} s ({where}{more})"]
 
 
 def no_speech(row: RecordingRow) -> str:

@@ -49,10 +49,11 @@ def test_zeros_of_several_channels_may_be_cancelled_speech() -> None:
     assert "its 2 channels may cancel" in why_silent(replace(zeros, channels=2))
 
 
-def test_damage_is_told_after_the_files_own_warnings() -> None:
+def test_damage_is_told_once() -> None:
     gaps = ((1.0, 1.5), (3.0, 4.0), (5.0, 5.25), (6.0, 6.25))
     assert file_remarks(ROW) == []
-    assert file_remarks(replace(ROW, warnings=("odd",), gaps=gaps)) == [
-        "odd",
+    told = ("1.00–1.50 s: filled with zeros", "…")
+    assert file_remarks(replace(ROW, warnings=told, gaps=gaps)) == list(told)
+    assert file_remarks(replace(ROW, gaps=gaps)) == [
         "damaged or missing: 2.00 s (1.00–1.50 s, 3.00–4.00 s, 5.00–5.25 s and 1 more places)",
     ]
