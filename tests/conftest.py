@@ -9,7 +9,10 @@ from hypothesis import settings
 
 from diar.models import hub
 
-settings.register_profile("diar", deadline=None)  # how long an example takes says more of the machine
+# The same examples each time; no deadline: how long one takes says more of the machine
+settings.register_profile("diar", derandomize=True, deadline=None)
+# Other examples each time (launch/fuzz.sh); what failed is kept in .hypothesis and tried first the next time
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("diar")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ from diar.store.reader import RecordingTracks
 from diar.store.schema import SLIDING, Tracks
 
 _DECIMALS = 4  # of seconds, within which two starts are the same
-_NARROW_BAND = 4_300.0  # Hz of sound, below which a recording comes over a telephone
+_NARROW_BAND = 4_700.0  # Hz of sound, below which a recording comes over a telephone
 _RELIABLE_WINDOW = 0.5  # seconds of single-speaker speech from which a window's embedding is trusted
 
 
@@ -162,9 +162,11 @@ def _arranged(tracks: Tracks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     The last stretch of audio that stage 1 looked at overlaps the one before, so chunks come out of order, and
     one may come twice.
     """
-    chunks = np.unique(np.round(tracks.windows, _DECIMALS), axis=0)
+    # rounded to be told apart only: a chunk that ends with its last frame must not lose that frame
+    starts, once = np.unique(np.round(tracks.windows, _DECIMALS), axis=0, return_index=True)
+    chunks = tracks.windows[once]
     rows = np.flatnonzero(tracks.local_speaker != SLIDING)
-    number = np.searchsorted(chunks[:, 0], np.round(tracks.start[rows], _DECIMALS))
+    number = np.searchsorted(starts[:, 0], np.round(tracks.start[rows], _DECIMALS))
     keys = number * (int(tracks.local_speaker.max(initial=0)) + 1) + tracks.local_speaker[rows]
     _, first = np.unique(keys, return_index=True)
     return chunks, number[first], rows[first]

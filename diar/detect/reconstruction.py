@@ -27,6 +27,7 @@ _LOCAL_SHARE = 0.25  # of the local speakers in the mixture with windows
 # Share of speech that is overlap: where the threshold is as given, and before the recording shows its own
 _REFERENCE_OVERLAP, _ASSUMED_OVERLAP, _ASSUMED_SECONDS = 0.10, 0.05, 20.0
 _OVERLAP_BOUNDS = 0.1, 0.5  # of expected voices above 1
+_ROUNDED = 1e-3  # frames by which a chunk's stored times may be off; a sample is four times that
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
 
 
@@ -104,7 +105,7 @@ def expected_voices(observations: Observations, frames: int) -> np.ndarray:
 
 def _frames_of(seconds: float, observations: Observations) -> int:
     """Segmentation frames of a chunk; the first and last centres are as far from its ends."""
-    return int((seconds - 2 * observations.first_center) / observations.frame_step + 1e-6) + 1
+    return int((seconds - 2 * observations.first_center) / observations.frame_step + _ROUNDED) + 1
 
 
 def overlap_threshold(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> float:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from diar.config import DetectConfig
+from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
 from diar.detect.enrolment import read_known_speakers
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers, link_speakers
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.observations import Observations
-from diar.detect.settings import diarize_settings, thresholds
+from diar.detect.settings import asked_speakers, diarize_settings, thresholds
 from diar.detect.turns_report import TurnsReport
-from diar.detect.turns_writer import NoTurns, TurnsSummary, TurnsWriter
+from diar.detect.turns_summary import TurnsSummary
+from diar.detect.turns_writer import NoTurns, TurnsWriter
 from diar.detect.workers import Workers, start_workers, worth_starting
 from diar.errors import DiarError
 from diar.outputs.names import match_names
@@ -53,7 +57,7 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
     reference = {} if config.reference is None else _read_reference(config.reference, index)
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
-        found = _diarize_all(workers, config.embeddings_dir, index, settings)
+        found = _diarize_all(workers, config, index, settings)
         linked = _link(found, index.embedding.shape[1], known, config)
         report = TurnsReport(config, index, settings.clustering.method, thresholds(settings), linked)
         return TurnsWriter(config, index, report, reference).write(workers, found)
@@ -86,12 +90,16 @@ def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
 
 
 def _diarize_all(
-    workers: Workers, embeddings_dir: str, index: RecordingIndex, settings: DiarizeSettings
+    workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
 ) -> list[Diarization | NoTurns]:
     """What each recording of the archive comes to."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
-    stored = [(index.recording_id[row], int(index.shard[row])) for row in rows]
-    results = workers.map(partial(_diarize_one, TracksReader(embeddings_dir), settings), stored)
+    listed = index.num_speakers
+    stored = (
+        _Stored(index.recording_id[row], int(index.shard[row]), asked_speakers(config, listed[row]).bounds)
+        for row in rows
+    )
+    results = workers.map(partial(_diarize_one, TracksReader(config.embeddings_dir), settings), stored)
     found: list[Diarization | NoTurns] = [
         NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
     ]
@@ -101,14 +109,21 @@ def _diarize_all(
     return found
 
 
-def _diarize_one(
-    reader: TracksReader, settings: DiarizeSettings, stored: tuple[str, int]
-) -> Diarization | NoTurns:
+class _Stored(NamedTuple):
+    """A recording to diarize."""
+
+    recording_id: str
+    shard: int
+    speakers: SpeakerCount
+
+
+def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Stored) -> Diarization | NoTurns:
     try:
-        observations = Observations.of(reader.read(*stored))
+        observations = Observations.of(reader.read(stored.recording_id, stored.shard))
     except DiarError as error:
         return NoTurns(NO_TRACKS, str(error))
-    return diarize(observations, settings)
+    clustering = replace(settings.clustering, count=stored.speakers)
+    return diarize(observations, replace(settings, clustering=clustering))
 
 
 def _link(

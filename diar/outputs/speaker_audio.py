@@ -58,20 +58,25 @@ class Piece:
     file: str
 
 
-def plan_pieces(turns: Sequence[Turn], duration: float, settings: SpeakerAudio) -> list[Piece]:
-    """What is to be cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`, seconds."""
+def plan_pieces(
+    turns: Sequence[Turn], duration: float, settings: SpeakerAudio, origin: float = 0.0
+) -> list[Piece]:
+    """What is to be cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`, seconds.
+
+    Names count time from `origin` seconds before the recording's start.
+    """
     if settings.how == "none":
         return []
     own = by_speaker(turns)
     mixed = at_least(2, own.values())
-    digits = len(str(int(duration))) + 4
+    digits = len(str(int(origin + duration))) + 4
     pieces = []
     for speaker, stretches in own.items():
         kept = stretches if settings.overlap else without(stretches, mixed)
         for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
             name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
             if settings.how == "clips":
-                name += f"/{start:0{digits}.3f}-{end:0{digits}.3f}"
+                name += f"/{origin + start:0{digits}.3f}-{origin + end:0{digits}.3f}"
             pieces.append(Piece(start, end, storage.output_name(name, ".wav")))
     return sorted(pieces, key=lambda piece: (piece.start, piece.file))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from diar.outputs.document import ResultError, parse_document
 from diar.outputs.rttm import Turn
@@ -15,9 +15,11 @@ from diar.outputs.stretches import SpeechAmounts
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
+
+Times = Literal["part", "file"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,14 @@ class Clustering:
 
     method: str  # the one really used
     requested: str  # --clustering
-    num_speakers: int | None  # --num_speakers; None = found in the data
+    num_speakers: int | None  # asked for; None = found in the data
     fallback: str | None = None  # why `method` is not the one asked for, or was not free to choose
+    num_speakers_from: str | None = None  # who asked: `--num_speakers` or `manifest`
 
 
 @dataclass(frozen=True)
 class RecordingTurns:
-    """All that stage 2 found in one recording; times in seconds from its start."""
+    """All that stage 2 found in one recording; times in seconds from its start, or as `times` says."""
 
     program: str
     recording_id: str
@@ -61,6 +64,31 @@ class RecordingTurns:
     thresholds: dict[str, float]
     model: dict[str, str]
     warnings: list[str] = field(default_factory=list)
+    label: str | None = None  # whose voice it is by the manifest
+    times: Times = "part"  # what turns and gaps are counted from: the recording's start or its file's
+    offset: float = 0.0  # seconds of the file before the recording starts
+    audio_start: float = 0.0  # where the audio begins on the file's own clock
+    audio_track: int = 0  # the one that was read, from 0 …
+    audio_tracks: int = 1  # … of so many
+    channel: str = ""  # what was read: `mix`, or the number of a channel
+    gaps: list[tuple[float, float]] = field(default_factory=list)  # damaged or missing
+
+
+def on_file_clock(result: RecordingTurns) -> RecordingTurns:
+    """`result` with turns and gaps counted from the file's start."""
+    if result.times == "file":
+        return result
+
+    def moved(turns: Sequence[Turn]) -> list[Turn]:
+        return [replace(t, start=t.start + result.offset, end=t.end + result.offset) for t in turns]
+
+    return replace(
+        result,
+        times="file",
+        turns=moved(result.turns),
+        exclusive=None if result.exclusive is None else moved(result.exclusive),
+        gaps=[(start + result.offset, end + result.offset) for start, end in result.gaps],
+    )
 
 
 def describe_speakers(
@@ -105,6 +133,9 @@ def to_json(result: RecordingTurns) -> str:
     }
     fields["speakers"] = [asdict(speaker) for speaker in result.speakers]
     fields["clustering"] = asdict(result.clustering)
+    fields["gaps"] = [
+        {"start": round(start, _DECIMALS), "end": round(end, _DECIMALS)} for start, end in result.gaps
+    ]
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **fields}
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     lists = [f' "turns": {_turn_lines(result.turns)}']
@@ -121,9 +152,10 @@ def from_json(text: str, name: str) -> RecordingTurns:
     what = f"holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
     document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     try:
-        known = {key: document[key] for key in RecordingTurns.__dataclass_fields__}
+        known = {key: document[key] for key in RecordingTurns.__dataclass_fields__ if key in document}
         known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
         known["clustering"] = _record(Clustering, known["clustering"])
+        known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:
                 known[key] = [Turn(known["recording_id"], **turn) for turn in known[key]]
@@ -146,7 +178,8 @@ def read_recording_turns(path: Path) -> RecordingTurns:
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
     """A record from its JSON, without what a later minor version added."""
-    return kind(**{name: fields[name] for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: fields[name] for name in names if name in fields})
 
 
 def _turn_lines(turns: Iterable[Turn]) -> str:

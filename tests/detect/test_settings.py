@@ -10,7 +10,7 @@ from diar.config import DetectConfig
 from diar.detect.clustering.plda import Plda, write_npz
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.presets import PRESETS
-from diar.detect.settings import diarize_settings, preset, speaker_count, thresholds
+from diar.detect.settings import asked_speakers, diarize_settings, preset, thresholds
 from diar.errors import DiarError
 
 
@@ -59,7 +59,52 @@ def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> No
     ],
 )
 def test_bounds_on_speakers(options: dict, count: SpeakerCount) -> None:
-    assert speaker_count(config(**options)) == count
+    assert asked_speakers(config(**options)).bounds == count
+
+
+@pytest.mark.parametrize(
+    ("options", "exactly", "source"),
+    [
+        ({}, 3, "manifest"),
+        ({"num_speakers": 2}, 2, "--num_speakers"),
+        ({"num_speakers": "auto"}, None, ""),
+        ({"min_speakers": 2, "max_speakers": 3}, 3, "manifest"),
+        ({"max_speakers": 2}, None, ""),
+        ({"min_speakers": 4}, None, ""),
+    ],
+)
+def test_who_says_how_many_speakers(options: dict, exactly: int | None, source: str) -> None:
+    asked = asked_speakers(config(**options), listed=3)
+    assert (asked.exactly, asked.source) == (exactly, source)
+    if exactly is None:
+        assert asked.bounds == asked_speakers(config(**options)).bounds
+        assert ("num_speakers 3 of the manifest is not used" in asked.warning) == (
+            "auto" not in options.values()
+        )
+    else:
+        assert asked.bounds == SpeakerCount(exactly, exactly)
+
+
+@pytest.mark.parametrize(
+    ("options", "listed", "found", "told"),
+    [
+        ({"num_speakers": 3}, None, 2, "2 speakers found, 3 asked for (--num_speakers)"),
+        ({"num_speakers": 3}, None, 3, ""),
+        ({}, 3, 1, "1 speakers found, 3 asked for (manifest)"),
+        ({"min_speakers": 2}, None, 1, "1 speakers found, at least 2 asked for (--min_speakers)"),
+        ({}, None, 1, ""),
+    ],
+)
+def test_fewer_speakers_than_asked_for_are_told(
+    options: dict, listed: int | None, found: int, told: str
+) -> None:
+    assert asked_speakers(config(**options), listed).unmet(found) == told
+
+
+@pytest.mark.parametrize("value", ["two", 0, "2.5", -1, True])
+def test_a_speaker_count_is_a_number_or_auto(value: object) -> None:
+    with pytest.raises(ValueError, match="'auto' or a number of speakers"):
+        config(num_speakers=value)
 
 
 @pytest.mark.parametrize(
