@@ -35,6 +35,7 @@ class Diarization:
     exclusive: list[np.ndarray]  # the same without overlap
     embedding: np.ndarray  # (K, D) float32, L2-normalised
     clean_seconds: np.ndarray  # (K,) of single-speaker speech in the embedding
+    narrow_band: bool = False  # the recording comes over a telephone
 
 
 def diarize(observations: Observations, settings: DiarizeSettings) -> Diarization:
@@ -56,6 +57,7 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
         exclusive=[exclusive[k] for k in order],
         embedding=centroids[order].astype(np.float32),
         clean_seconds=seconds[order],
+        narrow_band=observations.narrow_band,
     )
 
 

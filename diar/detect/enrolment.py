@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from diar.detect.linking.known import KnownSpeakers
+from diar.detect.observations import is_narrow
 from diar.errors import DiarError
 from diar.store.reader import RecordingIndex, StoreError, load_index
 from diar.store.schema import OK
@@ -41,4 +44,5 @@ def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSp
                 "label in a manifest"
             )
         names.append(name)
-    return KnownSpeakers(names, enrolled.embedding[rows], enrolled.speech_seconds[rows])
+    narrow_band = np.array([is_narrow(enrolled.row(row).bandwidth) for row in rows])
+    return KnownSpeakers(names, enrolled.embedding[rows], enrolled.speech_seconds[rows], narrow_band)

@@ -146,7 +146,7 @@ class Observations:
             ),
             first_center=stored.frames.first_center,
             frame_step=stored.frames.step,
-            narrow_band=0 < stored.recording.bandwidth < _NARROW_BAND,
+            narrow_band=is_narrow(stored.recording.bandwidth),
         )
 
     def between(self, start: float, end: float) -> Observations:
@@ -154,6 +154,11 @@ class Observations:
         center = (self.windows.start + self.windows.end) / 2
         chosen = (center >= start) & (center < end)
         return replace(self, windows=self.windows[chosen], local=self.local.between(start, end))
+
+
+def is_narrow(bandwidth: float) -> bool:
+    """Whether a recording with sound up to so many Hz comes over a telephone; 0 where that is not known."""
+    return 0 < bandwidth < _NARROW_BAND
 
 
 def _arranged(tracks: Tracks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,8 +22,9 @@ from diar.config import DetectConfig
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
 from diar.detect.enrolment import read_known_speakers
+from diar.detect.linking.channels import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
-from diar.detect.linking.link import LinkedSpeakers, link_speakers
+from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.observations import Observations
 from diar.detect.settings import asked_speakers, diarize_settings, thresholds
@@ -136,8 +137,15 @@ def _link(
         return keep_apart(embedding)
     seconds = np.concatenate([np.empty(0), *(one.clean_seconds for _, one in good)])
     recording = np.repeat([row for row, _ in good], [len(one.turns) for _, one in good]).astype(np.int64)
-    linked = link_speakers(
-        embedding, seconds, recording, known, config.link_probability, config.link_threshold
+    narrow_band = np.repeat([one.narrow_band for _, one in good], [len(one.turns) for _, one in good])
+    linked = link_over_channels(
+        embedding,
+        seconds,
+        recording,
+        narrow_band.astype(bool),
+        known,
+        config.link_probability,
+        config.link_threshold,
     )
     people = len(linked.speaker_id)
     logger.info("%d speakers of %d recordings belong to %d people", len(embedding), len(good), people)
