@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,14 @@ class DecodeError(DiarError):
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class Note(NamedTuple):
+    """Something unusual about a file."""
+
+    kind: str  # notes of one kind are summarised if there are many
+    at: int | None  # sample of the file where it is, None if it concerns the whole file
+    text: str
 
 
 @dataclass(frozen=True)

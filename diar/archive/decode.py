@@ -10,7 +10,9 @@ import numpy as np
 import soxr
 
 from diar.archive.audio_file import AudioFile, DecodeError
+from diar.archive.decode_frames import FrameReader
 from diar.archive.decode_pyav import JUMP, PyavReader
+from diar.archive.decode_raw import open_by_ffmpeg
 from diar.archive.decode_soundfile import SUFFIXES, SoundfileReader
 from diar.archive.recording import Recording
 
@@ -67,7 +69,7 @@ class AudioStream:
     def __init__(
         self,
         file: AudioFile,
-        reader: SoundfileReader | PyavReader,
+        reader: SoundfileReader | FrameReader,
         recording: Recording,
         rate: int,
         channel: int | None,
@@ -75,7 +77,7 @@ class AudioStream:
         self.source_rate = reader.rate
         self.channels = reader.channels
         self.channel = "mix" if channel is None else str(channel)
-        self.audio_start = 0.0
+        self.audio_start = reader.begin / reader.rate
         self.audio_track = 0
         self.audio_tracks = 1
         self.warnings: list[str] = []
@@ -183,7 +185,7 @@ def open_audio(recording: Recording, rate: int, channel: str = "mix") -> Iterato
     """
     file = AudioFile.find(recording.url)
     number = None if channel == "mix" else int(channel)
-    with SoundfileReader.try_open(file) or PyavReader(file) as reader:
+    with SoundfileReader.try_open(file) or open_by_ffmpeg(file) as reader:
         if number is not None and number >= reader.channels:
             raise file.error(
                 "bad_channel", f"channel {number} asked for, but it has {reader.channels} (numbered from 0)"
@@ -207,7 +209,7 @@ def probe_seconds(recording: Recording) -> float:
     if recording.duration is not None:
         return recording.duration
     file = AudioFile.find(recording.url)
-    with SoundfileReader.try_open(file) or PyavReader(file) as reader:
+    with SoundfileReader.try_open(file) or open_by_ffmpeg(file) as reader:
         return max(0.0, reader.header_seconds() - recording.offset)
 
 

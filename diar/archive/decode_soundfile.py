@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 import soundfile as sf
 
-from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, pick_channel
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Note, pick_channel
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,12 @@ class SoundfileReader:
         channels: of the file.
         held: samples that libsndfile expects to read.
         promised: samples that the header counts, more than `held` if the file was cut.
+        begin: always 0, where the audio begins.
         gaps: always empty; reading ends at the first damage.
+        notes: what is unusual.
     """
+
+    begin = 0
 
     def __init__(self, sound: sf.SoundFile) -> None:
         self._sound = sound
@@ -46,6 +50,7 @@ class SoundfileReader:
         self.held: int = sound.frames
         self.promised: int = sound.frames + _cut_off(sound)
         self.gaps: list[tuple[int, int]] = []
+        self.notes: list[Note] = []
 
     @classmethod
     def try_open(cls, file: AudioFile) -> SoundfileReader | None:

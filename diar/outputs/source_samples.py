@@ -16,7 +16,7 @@ import numpy as np
 import soundfile as sf
 
 from diar.archive.audio_file import BLOCK_SAMPLES, AudioFile, DecodeError
-from diar.archive.decode_pyav import PyavReader
+from diar.archive.decode_raw import open_by_ffmpeg
 from diar.archive.decode_soundfile import SoundfileReader
 
 # What libsndfile reads → what a WAV file holds without loss; all others become PCM_24
@@ -46,7 +46,7 @@ class SourceSamples:
         """
         self._file = AudioFile.find(url)
         self._native = SoundfileReader.try_open(self._file)
-        with self._native or PyavReader(self._file) as reader:
+        with self._native or open_by_ffmpeg(self._file) as reader:
             self.rate, self.channels = reader.rate, reader.channels
         self.subtype = "PCM_24"
         if self._native is not None:
@@ -88,9 +88,9 @@ class SourceSamples:
                 return  # damaged from here on
 
     def _decoded_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Each channel by a decoder of its own, in step: PyavReader hands out one at a time."""
+        """Each channel by a decoder of its own, in step: its reader hands out one at a time."""
         with ExitStack() as stack:
-            readers = [stack.enter_context(PyavReader(self._file)) for _ in range(self.channels)]
+            readers = [stack.enter_context(open_by_ffmpeg(self._file)) for _ in range(self.channels)]
             streams = [reader.blocks(start, stop, channel) for channel, reader in enumerate(readers)]
             for block in zip(*streams, strict=True):
                 yield self._converted(np.column_stack(block))
