@@ -85,6 +85,11 @@ class AudioFile:
         with self.reading():
             return self.content.open("rb")
 
+    def size(self) -> int:
+        """Bytes of the file."""
+        with self.reading():
+            return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Turn what the operating system refuses into a DecodeError, `missing` or `unreadable`."""

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _MERGED = 0.01  # seconds; gaps closer than this are one
+_LINES = 5  # warnings of one kind
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class AudioStream:
         length = None if recording.duration is None else round(recording.duration * reader.rate)
         self._stop = None if length is None else self._start + length
         self._gaps: list[tuple[int, int]] = []  # samples of the file
+        self._ended = self._start  # sample at which what could be read ends
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
@@ -112,6 +114,7 @@ class AudioStream:
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._file.reading():
             yield from self._finite_blocks() if self.source_rate == self._rate else self._resampled()
+        self.warnings += self._unusual()
 
     def _resampled(self) -> Iterator[np.ndarray]:
         resampler = soxr.ResampleStream(self.source_rate, self._rate, 1, dtype="float32")
@@ -146,9 +149,28 @@ class AudioStream:
             for block in self._tolerant_blocks(position):
                 position += len(block)
                 yield block
+        self._ended = position
         end = self._until(self._reader.promised)
         if end - position > JUMP * self.source_rate:
             self._gaps.append((position, end))
+
+    def _unusual(self) -> list[str]:
+        """What the reader noted and where the gaps are, in words; times from the recording's start."""
+        found: dict[str, list[str]] = {}
+        for note in self._reader.notes:
+            after_end = self._stop is not None and note.at is not None and note.at >= self._stop
+            if note.at is None or (note.at >= self._start and not after_end):
+                where = "" if note.at is None else f"at {(note.at - self._start) / self.source_rate:.2f} s: "
+                found.setdefault(note.kind, []).append(where + note.text)
+        end = (self._ended - self._start) / self.source_rate
+        for start, stop in self.gaps:
+            missing = start >= end - _MERGED
+            what = "the end of the file is missing" if missing else "damaged, filled with zeros"
+            found.setdefault("gap", []).append(f"{start:.2f}–{stop:.2f} s: {what}")
+        if self.audio_start > JUMP and self._start < self._reader.begin:
+            text = f"the audio begins {self.audio_start:.2f} s after the file's start: silence before it"
+            found.setdefault("clock", []).append(text)
+        return [line for lines in found.values() for line in _bounded(lines)]
 
     def _until(self, count: int | None) -> int:
         """The end, by a count of samples in the file, of the part that is wanted; 0 if there is no count."""
@@ -216,6 +238,11 @@ def probe_seconds(recording: Recording) -> float:
 def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
     if len(block):
         yield block
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    more = len(lines) - _LINES
+    return lines if more <= 0 else [*lines[:_LINES], f"… and {more} more like the last"]
 
 
 def _spans(mask: np.ndarray) -> list[tuple[int, int]]:

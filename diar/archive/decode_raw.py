@@ -14,8 +14,8 @@ from av.error import FFmpegError
 from diar.archive.audio_file import AudioFile, DecodeError, Note
 from diar.archive.decode_frames import FrameReader, Timed
 from diar.archive.decode_pyav import JUMP, PyavReader
-from diar.archive.raw_frames import AAC, AC3, AMR_NB, AMR_WB, MP3, Break, Kind, RawFrames, mp3_rate
-from diar.archive.tags import FileBytes, skip_tags
+from diar.archive.raw_frames import AAC, AC3, AMR_NB, AMR_WB, MP3, SEARCHED, Break, Kind, RawFrames, mp3_rate
+from diar.archive.tags import FileBytes, find_tag, skip_tags
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,17 @@ def open_by_ffmpeg(file: AudioFile) -> FrameReader:
     kind = _sniffed(file)
     if kind is not None:
         return RawReader(file, kind)
-    reader = PyavReader(file)
-    kind = _BY_FFMPEG_NAME.get(reader.format)
-    if kind is None:
-        return reader
     try:
-        raw = RawReader(file, kind)
+        reader = PyavReader(file)
     except DecodeError as error:
-        log.debug("%s: %s; left to FFmpeg", file.url, error)
+        if error.kind not in ("undecodable", "no_audio") or (kind := _found(file)) is None:
+            raise
+        return RawReader(file, kind)
+    kind = _BY_FFMPEG_NAME.get(reader.format)
+    if kind is None or not _holds(file, kind):
         return reader
     reader.__exit__(None, None, None)
-    return raw
+    return RawReader(file, kind)
 
 
 def _sniffed(file: AudioFile) -> Kind | None:
@@ -55,15 +55,33 @@ def _sniffed(file: AudioFile) -> Kind | None:
     with file.open() as handle, file.reading():
         data = FileBytes(handle)
         start = skip_tags(data, 0)
-        head = data.at(0, 9)
-        if head.startswith(b"#!AMR"):
-            kinds = [AMR_WB if head == b"#!AMR-WB\n" else AMR_NB]
-        else:
-            kinds = [MP3, AAC, AC3]
-        for kind in kinds:
+        for kind in _kinds_before(data, start):
             if kind.start.match(data.at(start, 2)) and RawFrames(data, kind).begin() == start:
                 return kind
     return None
+
+
+def _kinds_before(data: FileBytes, start: int) -> list[Kind]:
+    """Kinds of frames that may begin at `start`: AMR only behind its header."""
+    before = data.at(max(0, start - 9), min(9, start))
+    by_header = [AMR_WB] * before.endswith(b"#!AMR-WB\n") + [AMR_NB] * before.endswith(b"#!AMR\n")
+    return by_header or [MP3, AAC, AC3]
+
+
+def _found(file: AudioFile) -> Kind | None:
+    """What kind of frames begin anywhere in a file that FFmpeg cannot make sense of."""
+    with file.open() as handle, file.reading():
+        data = FileBytes(handle)
+        tag = find_tag(data, 0, min(data.size, SEARCHED))
+        while tag is not None and data.at(tag, 5) != b"#!AMR":
+            tag = find_tag(data, tag + 1, min(data.size, SEARCHED))
+        kinds = _kinds_before(data, skip_tags(data, tag)) if tag is not None else [MP3, AAC, AC3]
+        return next((kind for kind in kinds if RawFrames(data, kind).begin(search=True) is not None), None)
+
+
+def _holds(file: AudioFile, kind: Kind) -> bool:
+    with file.open() as handle, file.reading():
+        return RawFrames(FileBytes(handle), kind).begin(search=True) is not None
 
 
 @dataclass
@@ -123,11 +141,13 @@ class RawReader(FrameReader):
         if start is None:
             raise self._file.error("undecodable", "no frames of audio in it")
         self._start = start
-        decoder = self._decoder()
+        decoder, key = self._decoder(), None
         for item in self._raw.iterate(start):
             if isinstance(item, Break):
                 self._note(item)
                 continue
+            if item.key != key:  # a decoder gives the first frame of another stream the old one's rate
+                decoder, key = self._decoder(), item.key
             part = _part_in(item.content) if self._kind is MP3 else None
             if part is not None:
                 self._begin_part(part)

@@ -12,11 +12,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
 
 from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Note, pick_channel
+from diar.archive.pcm_extent import UNTOLD, Extent, find_extent
+from diar.archive.tags import FileBytes
 
 log = logging.getLogger(__name__)
 
@@ -24,17 +27,54 @@ log = logging.getLogger(__name__)
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC")
 SUFFIXES = (".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".flac")
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC stream that does not tell
-_PLACEHOLDER = 0x7FFF_0000  # data sizes from here are what streaming writers put in, not a promise
+_HEADER = 512  # bytes of a header that need no second look
+_ROUNDING = 0.005  # seconds that nobody misses
+_WIDTHS = {  # bytes of a sample that is not compressed
+    **{"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4},
+    **{"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1},
+}
 _CUT_SHORT = re.compile(r"data : (\d+) \(should be (\d+)\)")  # libsndfile's remark: header, file
+
+
+class _Spliced:
+    """A file that consists of `head` and bytes [start, end) of another, for libsndfile to read."""
+
+    def __init__(self, handle: BinaryIO, head: bytes, start: int, end: int) -> None:
+        self._handle, self._head = handle, head
+        self._shift = start - len(head)
+        self._size = end - self._shift
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any file."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._position
+
+    def read(self, count: int = -1) -> bytes:
+        """As of any file."""
+        position = self._position
+        stop = self._size if count < 0 else min(self._size, position + count)
+        content = self._head[position:stop]
+        if stop > position + len(content):
+            self._handle.seek(position + len(content) + self._shift)
+            content += self._handle.read(stop - position - len(content))
+        self._position += len(content)
+        return content
 
 
 class SoundfileReader:
     """Reads one file; a context manager.
 
     Attributes:
+        sound: the file as libsndfile sees it.
         rate: Hz.
         channels: of the file.
-        held: samples that libsndfile expects to read.
+        held: samples that can be read, more than the header counts if the file holds more.
         promised: samples that the header counts, more than `held` if the file was cut.
         begin: always 0, where the audio begins.
         gaps: always empty; reading ends at the first damage.
@@ -43,14 +83,14 @@ class SoundfileReader:
 
     begin = 0
 
-    def __init__(self, sound: sf.SoundFile) -> None:
-        self._sound = sound
+    def __init__(self, sound: sf.SoundFile, notes: list[Note]) -> None:
+        self.sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
         self.held: int = sound.frames
         self.promised: int = sound.frames + _cut_off(sound)
         self.gaps: list[tuple[int, int]] = []
-        self.notes: list[Note] = []
+        self.notes = notes
 
     @classmethod
     def try_open(cls, file: AudioFile) -> SoundfileReader | None:
@@ -60,13 +100,14 @@ class SoundfileReader:
         try:
             source = os.fsencode(file.content) if isinstance(file.content, Path) else file.open()
             sound = sf.SoundFile(source)
+            sound, notes = _with_all_it_holds(file, sound)
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
         if not 0 < sound.frames < _UNKNOWN_FRAMES or sound.samplerate not in RATES:
             sound.close()  # the header was never completed, or is damaged
             return None
-        return cls(sound)
+        return cls(sound, notes)
 
     def __enter__(self) -> SoundfileReader:
         return self
@@ -74,7 +115,7 @@ class SoundfileReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sound.close()
+        self.sound.close()
 
     def header_seconds(self) -> float:
         """Duration by the header, seconds."""
@@ -89,16 +130,67 @@ class SoundfileReader:
         position = start
         try:
             if start:
-                self._sound.seek(start)
+                self.sound.seek(start)
             while stop is None or position < stop:
                 wanted = size if stop is None else min(size, stop - position)
-                block = self._sound.read(wanted, dtype="float32", always_2d=True)
+                block = self.sound.read(wanted, dtype="float32", always_2d=True)
                 if not len(block):
                     return
                 position += len(block)
                 yield pick_channel(block.T, channel)
         except sf.LibsndfileError as error:
-            log.debug("%s: libsndfile at sample %d: %s", self._sound.name, position, error)
+            log.debug("%s: libsndfile at sample %d: %s", self.sound.name, position, error)
+
+
+def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFile, list[Note]]:
+    """The same file, opened so that samples which its header does not count are read, too; what to tell."""
+    width = _WIDTHS.get(sound.subtype, 0) * sound.channels
+    size = file.size()
+    told = width and not _CUT_SHORT.search(sound.extra_info) and size - sound.frames * width <= _HEADER
+    if told or sound.format == "FLAC" or sound.samplerate not in RATES:
+        return sound, []
+    with file.open() as handle:
+        data = FileBytes(handle, block=4096)
+        extent = find_extent(data, noisy=not width)
+        known = extent and (
+            not width or extent.counted in (extent.start, extent.start + sound.frames * width)
+        )
+        if extent is None or not known or extent.end == extent.start:
+            return sound, []
+        header = bytearray(data.at(0, extent.start))
+    if extent.left_out:
+        text = f"{extent.left_out} bytes behind the samples that its header counts do not look like audio"
+        return sound, [Note("header", None, text + ": left out")]
+    whole = _reopened(file, sound, header, extent, width)
+    counted = (extent.counted - extent.start) / (extent.end - extent.start) * whole.frames
+    if abs(whole.frames - sound.frames) <= _ROUNDING * sound.samplerate:
+        whole.close()
+        return sound, []
+    sound.close()
+    more = (whole.frames - counted) / whole.samplerate
+    if extent.counted == extent.start:
+        return whole, [Note("header", None, "its header does not tell how long it is: read to its end")]
+    counts = f"its header counts {counted / whole.samplerate:.2f} s, the file holds {more:.2f} s more"
+    return whole, [Note("header", None, counts + ": read to its end")]
+
+
+def _reopened(
+    file: AudioFile, sound: sf.SoundFile, header: bytearray, extent: Extent, width: int
+) -> sf.SoundFile:
+    """The samples of an extent as raw PCM; where they are compressed, with a corrected header."""
+    if width:
+        source = _Spliced(file.open(), b"", extent.start, extent.end)
+        endian = "BIG" if _is_big_endian(sound) else "LITTLE"
+        return sf.SoundFile(source, "r", sound.samplerate, sound.channels, sound.subtype, endian, "RAW")
+    field = extent.size_field
+    size = min(extent.end - extent.start, 0xFFFF_FFFE)
+    header[field] = size.to_bytes(field.stop - field.start, "big" if extent.endian == "big" else "little")
+    return sf.SoundFile(_Spliced(file.open(), bytes(header), extent.start, extent.end))
+
+
+def _is_big_endian(sound: sf.SoundFile) -> bool:
+    by_format = sound.format in ("AIFF", "AU", "CAF") if sound.endian == "FILE" else False
+    return by_format or sound.endian == "BIG"
 
 
 def _cut_off(sound: sf.SoundFile) -> int:
@@ -107,4 +199,4 @@ def _cut_off(sound: sf.SoundFile) -> int:
     if remark is None:
         return 0
     claimed, there = int(remark[1]), int(remark[2])
-    return round(sound.frames * (claimed - there) / there) if there < claimed < _PLACEHOLDER else 0
+    return round(sound.frames * (claimed - there) / there) if there < claimed < UNTOLD else 0

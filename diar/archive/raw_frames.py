@@ -12,9 +12,11 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from diar.archive.tags import FileBytes, Stretch, find_tag, skip_tags, stretches, tag_at
+from diar.archive.tags import FileBytes, Stretch, find_foreign, is_text, skip_tags, stretches, tag_at
 
 _SEARCH = 1 << 20  # bytes searched at a time
+SEARCHED = 1 << 24  # bytes at the start of a file in which the first frame has to be
+_AMR_LOOK = 320  # bytes of ten frames
 _OFF_GRID = 1.5  # bytes by which a frame at constant bit rate may miss its place: padding is one
 _STEADY = 8  # frames of equal size that make a bit rate constant
 
@@ -37,6 +39,7 @@ class Kind:
         length: most bytes a header has.
         start: matches how one may begin.
         chain: frames in a row that prove each other.
+        varies: whether a header proves itself by itself, so that sizes may change without a further look.
     """
 
     codec: str
@@ -44,6 +47,7 @@ class Kind:
     length: int
     start: re.Pattern[bytes]
     chain: int
+    varies: bool = True
 
 
 class Frame(NamedTuple):
@@ -91,7 +95,7 @@ class RawFrames:
         start = skip_tags(self.data, 0)
         if self._is_chain(start):
             return start
-        return self._next_chain(start) if search else None
+        return self._next_chain(0, SEARCHED) if search else None
 
     def iterate(self, start: int) -> Iterator[Frame | Break]:
         """Frames from the one at `start` on.
@@ -100,13 +104,14 @@ class RawFrames:
         """
         header = self._header(start)
         tags = skip_tags(self.data, 0)
-        if start > tags:
-            yield self._first_break(tags, start)
+        if start != tags:
+            yield self._first_break(0, start)
         while header is not None:
             block, inside = self.data.window(start, header.size + self.kind.length)
             stop = inside + header.size
             follower = self.kind.header(block, stop)
-            if follower is not None and follower.key == header.key:
+            steady = follower is not None and follower.key == header.key
+            if follower and steady and (self.kind.varies or follower.size == header.size):
                 self._count(header)
                 yield Frame(block[inside:stop], header.key)
                 start += header.size
@@ -150,7 +155,7 @@ class RawFrames:
             return True, None, end if end < size else None
         whole = True
         if tag_at(self.data, end) is None:
-            inside = find_tag(self.data, start + self.kind.length, min(end, size))
+            inside = find_foreign(self.data, start + self.kind.length, min(end, size))
             resumed = inside or self._next_chain(start + 1, min(end, size))
             if inside or resumed or end > size:  # it is cut short, or its header lies
                 whole, end = False, inside or start
@@ -183,6 +188,8 @@ class RawFrames:
     def _is_chain(self, position: int) -> bool:
         """Whether frames of one stream follow each other from `position`, or up to a tag or the end."""
         key = None
+        if not self.kind.varies and is_text(self.data.at(position, _AMR_LOOK)):
+            return False
         for number in range(self.kind.chain):
             if position >= self.data.size:
                 return number > 0 and (position == self.data.size or 2 * number >= self.kind.chain)
@@ -303,7 +310,7 @@ def _amr(codec: str) -> Kind:
         if size and mode << 3 | quality << 2  # zero would be a bad frame, and is padding
     }
     start = re.compile(b"[" + re.escape(b"".join(headers)) + b"]")
-    return Kind(codec, lambda block, place: headers.get(block[place : place + 1]), 1, start, 10)
+    return Kind(codec, lambda block, place: headers.get(block[place : place + 1]), 1, start, 10, varies=False)
 
 
 MP3 = Kind("mp3float", _mp3_header, 4, re.compile(b"\xff[\xe2-\xff]"), 4)

@@ -34,6 +34,9 @@ _SIGNATURES = (  # of other files
     (b"SQLite format 3", "a database"),
 )
 _STARTS = re.compile(rb"ID3|3DI|APETAGEX|TAG|LYRICSBEGIN|#!AMR")  # of tags
+_IMAGES = re.compile(
+    rb"\xff\xd8\xff[\xe0\xe1]..(JFIF|Exif)|\x89PNG\r\n\x1a\n|RIFF....(WAVE|AVI )|GIF8[79]a", re.S
+)
 
 
 class FileBytes:
@@ -43,8 +46,9 @@ class FileBytes:
         size: of the file.
     """
 
-    def __init__(self, handle: BinaryIO) -> None:
+    def __init__(self, handle: BinaryIO, block: int = _BLOCK) -> None:
         self._handle = handle
+        self._least = block  # bytes to read at a time
         self.size = handle.seek(0, 2)
         self._start, self._block = 0, b""
 
@@ -53,7 +57,7 @@ class FileBytes:
         inside = position - self._start
         if inside < 0 or inside + count > len(self._block):
             self._handle.seek(position)
-            self._start, self._block, inside = position, self._handle.read(max(count, _BLOCK)), 0
+            self._start, self._block, inside = position, self._handle.read(max(count, self._least)), 0
         return self._block, inside
 
     def at(self, position: int, count: int) -> bytes:
@@ -105,6 +109,13 @@ def find_tag(data: FileBytes, start: int, end: int) -> int | None:
     return None
 
 
+def find_foreign(data: FileBytes, start: int, end: int) -> int | None:
+    """Where the first tag or picture in [start, end), which is short, begins."""
+    picture = _IMAGES.search(data.at(start, end + 12 - start))
+    found = [find_tag(data, start, end), start + picture.start() if picture else None]
+    return min((place for place in found if place is not None and place < end), default=None)
+
+
 def skip_tags(data: FileBytes, position: int) -> int:
     """Where the tags that begin at `position` end."""
     while (tag := tag_at(data, position)) is not None and position + tag[1] <= data.size:
@@ -122,11 +133,12 @@ def stretches(data: FileBytes, start: int, end: int) -> list[Stretch]:
     while start < end:
         tag = tag_at(data, start)
         stop = min(end, start + tag[1]) if tag else find_tag(data, start + 1, end) or end
-        footer = None if tag else _before_ape_footer(data, start, stop)
-        if tag or footer:
-            found.append(Stretch(start, stop, tag[0] if tag else "APE"))
+        if tag:
+            found.append(Stretch(start, stop, tag[0]))
         else:
-            found.extend(_without_tags(data, start, stop))
+            items = max(start, _ape_items(data, stop))
+            found.extend(_without_tags(data, start, items) if items > start else [])
+            found.extend([Stretch(items, stop, "APE")] if items < stop else [])
         start = stop
     return found
 
@@ -175,11 +187,12 @@ def _fill_end(data: FileBytes, start: int, end: int) -> int:
     return stop if stop - start >= _FILL or stop == end else start
 
 
-def _before_ape_footer(data: FileBytes, start: int, end: int) -> bool:
-    """Whether [start, end) are the items of an APE tag without a header, whose footer begins at `end`."""
+def _ape_items(data: FileBytes, end: int) -> int:
+    """Where the items of an APE tag without a header begin whose footer begins at `end`; else `end`."""
     footer = data.at(end, 32)
-    size = int.from_bytes(footer[12:16], "little")
-    return footer[:8] == b"APETAGEX" and not footer[23] & 0x20 and end + 32 - size >= start
+    if footer[:8] != b"APETAGEX" or len(footer) < 32 or footer[23] & 0x20:
+        return end
+    return end - max(0, int.from_bytes(footer[12:16], "little") - 32)
 
 
 def _lyrics(data: FileBytes, position: int) -> tuple[str, int] | None:

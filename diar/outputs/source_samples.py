@@ -7,10 +7,8 @@ stage 1 did: the same decoder, and gaps in a damaged file filled with zeros.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -50,8 +48,7 @@ class SourceSamples:
             self.rate, self.channels = reader.rate, reader.channels
         self.subtype = "PCM_24"
         if self._native is not None:
-            with self._sound() as sound:
-                self.subtype = _SUBTYPES.get(sound.subtype, "PCM_24")
+            self.subtype = _SUBTYPES.get(self._native.sound.subtype, "PCM_24")
         self.dtype = _DTYPES.get(self.subtype, "int32")
 
     def blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
@@ -75,7 +72,11 @@ class SourceSamples:
 
     def _native_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
         size = max(1, BLOCK_SAMPLES // self.channels)
-        with self._file.reading(), self._sound() as sound:
+        reader = SoundfileReader.try_open(self._file)
+        if reader is None:
+            return
+        with self._file.reading(), reader:
+            sound = reader.sound
             try:
                 sound.seek(min(start, sound.frames))
                 while start < stop:
@@ -101,7 +102,3 @@ class SourceSamples:
             return samples.astype(self.dtype)
         scaled = np.round(np.nan_to_num(samples.astype(np.float64), posinf=0, neginf=0) * 2.0**31)
         return np.clip(scaled, -(2**31), 2**31 - 1).astype(np.int32)
-
-    def _sound(self) -> sf.SoundFile:
-        content = self._file.content
-        return sf.SoundFile(os.fsencode(content) if isinstance(content, Path) else self._file.open())
