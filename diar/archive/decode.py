@@ -165,7 +165,11 @@ class AudioStream:
         end = (self._ended - self._start) / self.source_rate
         for start, stop in self.gaps:
             missing = start >= end - _MERGED
-            what = "the end of the file is missing" if missing else "damaged, filled with zeros"
+            what = (
+                "the end of the file is missing"
+                if missing
+                else "nothing that can be decoded, filled with zeros"
+            )
             found.setdefault("gap", []).append(f"{start:.2f}–{stop:.2f} s: {what}")
         if self.audio_start > JUMP and self._start < self._reader.begin:
             text = f"the audio begins {self.audio_start:.2f} s after the file's start: silence before it"

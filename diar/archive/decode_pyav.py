@@ -29,6 +29,7 @@ JUMP = 0.1  # seconds
 _LONGEST_GAP = 3600.0
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
 _ZERO_BASED = ("mov", "matroska")  # containers whose clock starts at 0; that of others starts anywhere
+_LATE = ("mpeg", "mpegts")  # containers whose header does not tell what comes late
 _PATIENCE = {"probesize": "200000000", "analyzeduration": "600000000"}  # bytes, microseconds
 
 
@@ -44,8 +45,8 @@ class PyavReader(FrameReader):
 
     def _open(self) -> None:
         self._container = self._opened({})
-        if self._container.streams.best("audio") is None and self._container.format.name == "mpeg":
-            self._container.close()  # its header does not tell what comes late
+        if self._container.streams.best("audio") is None and self._container.format.name in _LATE:
+            self._container.close()
             self._handle.seek(0)
             self._container = self._opened(_PATIENCE)
         stream = self._container.streams.best("audio")
@@ -59,6 +60,7 @@ class PyavReader(FrameReader):
         if stream.codec_context.name == "flac":  # else a frame with a wrong checksum passes as noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._filled = 0
+        self._first_packet: float | None = None  # its timestamp, seconds
         self._damaged = False  # since the last frame
         self.format: str = self._container.format.name  # FFmpeg's name of the container
 
@@ -92,7 +94,7 @@ class PyavReader(FrameReader):
         self._origin = time = first.time  # of sample 0, seconds
         if time is None:
             return
-        start = _start_of(self._stream)
+        start = self._first_packet if self._errors else None
         if start is not None and JUMP < time - start <= _LONGEST_GAP:
             time = start  # what came before the first frame was lost
         others = [_start_of(other) for other in self._container.streams if _has_clock(other, self._stream)]
@@ -148,6 +150,8 @@ class PyavReader(FrameReader):
             try:
                 for packet in self._container.demux(self._stream):
                     errors_in_a_row = 0
+                    if self._first_packet is None and packet.pts is not None:
+                        self._first_packet = float(packet.pts * packet.time_base)
                     yield packet
             except FFmpegError as error:
                 log.debug("%s: container: %s", self._file.url, error)

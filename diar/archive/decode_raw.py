@@ -15,7 +15,7 @@ from diar.archive.audio_file import AudioFile, DecodeError, Note
 from diar.archive.decode_frames import FrameReader, Timed
 from diar.archive.decode_pyav import JUMP, PyavReader
 from diar.archive.raw_frames import AAC, AC3, AMR_NB, AMR_WB, MP3, SEARCHED, Break, Kind, RawFrames, mp3_rate
-from diar.archive.tags import FileBytes, find_tag, skip_tags
+from diar.archive.tags import FileBytes, find_tag, skip_tags, stretches
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +69,18 @@ def _kinds_before(data: FileBytes, start: int) -> list[Kind]:
 
 
 def _found(file: AudioFile) -> Kind | None:
-    """What kind of frames begin anywhere in a file that FFmpeg cannot make sense of."""
+    """What kind of frames begin behind text, pictures and the like, where FFmpeg finds no audio."""
     with file.open() as handle, file.reading():
         data = FileBytes(handle)
         tag = find_tag(data, 0, min(data.size, SEARCHED))
         while tag is not None and data.at(tag, 5) != b"#!AMR":
             tag = find_tag(data, tag + 1, min(data.size, SEARCHED))
         kinds = _kinds_before(data, skip_tags(data, tag)) if tag is not None else [MP3, AAC, AC3]
-        return next((kind for kind in kinds if RawFrames(data, kind).begin(search=True) is not None), None)
+        for kind in kinds:
+            start = RawFrames(data, kind).begin(search=True)
+            if start is not None and all(stretch.name for stretch in stretches(data, 0, start)):
+                return kind
+    return None
 
 
 def _holds(file: AudioFile, kind: Kind) -> bool:

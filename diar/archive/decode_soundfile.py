@@ -152,10 +152,7 @@ def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFi
     with file.open() as handle:
         data = FileBytes(handle, block=4096)
         extent = find_extent(data, noisy=not width)
-        known = extent and (
-            not width or extent.counted in (extent.start, extent.start + sound.frames * width)
-        )
-        if extent is None or not known or extent.end == extent.start:
+        if extent is None or extent.end == extent.start or not _agree(extent, sound.frames, width):
             return sound, []
         header = bytearray(data.at(0, extent.start))
     if extent.left_out:
@@ -172,6 +169,12 @@ def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFi
         return whole, [Note("header", None, "its header does not tell how long it is: read to its end")]
     counts = f"its header counts {counted / whole.samplerate:.2f} s, the file holds {more:.2f} s more"
     return whole, [Note("header", None, counts + ": read to its end")]
+
+
+def _agree(extent: Extent, frames: int, width: int) -> bool:
+    """Whether libsndfile, which gives `frames`, sees what the header was found to count."""
+    counted = extent.counted - extent.start
+    return not width or not counted or counted // width == frames
 
 
 def _reopened(

@@ -217,7 +217,8 @@ class RawFrames:
 def _frames_on_grid(size: int, mean: float) -> int | None:
     """How many frames fill `size` bytes at a constant bit rate; None if no number of them does."""
     frames = round(size / mean)
-    return frames if frames and abs(size - frames * mean) <= _OFF_GRID else None
+    off = abs(size - frames * mean)
+    return frames if frames and off <= (0 if mean.is_integer() else _OFF_GRID) else None
 
 
 _MP3_RATES = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: (44_100, 48_000, 32_000)}
@@ -288,7 +289,7 @@ def _ac3_header(block: bytes, place: int) -> Header | None:
     version, rate = head[5] >> 3, head[4] >> 6
     if 10 < version <= 16:
         size = 2 * ((head[2] & 7) << 8 | head[3]) + 2
-        return Header(size, (True, rate), None) if size > 6 else None
+        return Header(size, (True, rate), float(size)) if size > 6 else None
     code = head[4] & 0x3F
     if version > 10 or rate == 3 or code >= 2 * len(_AC3_KBPS):
         return None

@@ -78,7 +78,8 @@ class SourceSamples:
         with self._file.reading(), reader:
             sound = reader.sound
             try:
-                sound.seek(min(start, sound.frames))
+                if start:
+                    sound.seek(min(start, sound.frames))
                 while start < stop:
                     block = sound.read(min(size, stop - start), dtype=self.dtype, always_2d=True)
                     if not len(block):
