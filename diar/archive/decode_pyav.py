@@ -63,6 +63,8 @@ class PyavReader(FrameReader):
         self._first_packet: float | None = None  # its timestamp, seconds
         self._damaged = False  # since the last frame
         self.format: str = self._container.format.name  # FFmpeg's name of the container
+        if self.format == "wav" and stream.codec_context.name.startswith("mp"):
+            self.format = "mp3"  # with a header in front
 
     def _opened(self, options: dict[str, str]) -> av.container.InputContainer:
         try:

@@ -24,7 +24,7 @@ _DECODER_DELAY = 529  # samples by which every MP3 decoder is late
 _PROBED = 100  # frames from which a duration is extrapolated
 _MORE = 4 * 1152  # samples that a part may have more than its tag counts
 _PARTIAL = 4096  # bytes at the ends of a file that may be a part of a frame
-_USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding"})
+_USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding", "a RIFF header"})
 _AMR_RATES = {"amrnb": 8_000, "amrwb": 16_000}
 
 

@@ -104,8 +104,9 @@ class SoundfileReader:
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
-        if not 0 < sound.frames < _UNKNOWN_FRAMES or sound.samplerate not in RATES:
-            sound.close()  # the header was never completed, or is damaged
+        usable = 0 < sound.frames < _UNKNOWN_FRAMES and sound.samplerate in RATES
+        if not usable or sound.subtype.startswith("MPEG"):  # never completed, damaged, or MP3 in a WAV
+            sound.close()
             return None
         return cls(sound, notes)
 
