@@ -49,7 +49,7 @@ class AudioFile:
     Attributes:
         url: its name in messages.
         content: a local path, or the bytes of a remote file.
-        head: its first 16 bytes.
+        head: its first 128 bytes.
     """
 
     url: str
@@ -69,7 +69,7 @@ class AudioFile:
             if path is None:
                 file = cls(url, storage.read_bytes(url))
         with file.open() as handle, file.reading():
-            head = handle.read(16)
+            head = handle.read(128)
         if not head:
             raise file.error("empty", "0 bytes; copy it again or leave it out")
         return replace(file, head=head)

@@ -145,7 +145,7 @@ class AudioStream:
         for block in self._reader.blocks(self._start, self._stop, self._channel):
             position += len(block)
             yield block
-        if isinstance(self._reader, SoundfileReader) and position < self._until(self._reader.held):
+        if isinstance(self._reader, SoundfileReader) and self._continues(self._reader, position):
             for block in self._tolerant_blocks(position):
                 position += len(block)
                 yield block
@@ -179,6 +179,11 @@ class AudioStream:
     def _until(self, count: int | None) -> int:
         """The end, by a count of samples in the file, of the part that is wanted; 0 if there is no count."""
         return 0 if count is None else count if self._stop is None else min(count, self._stop)
+
+    def _continues(self, reader: SoundfileReader, position: int) -> bool:
+        """Whether there is more of the recording than libsndfile reads, which ended at `position`."""
+        wanted = self._stop is None or position < self._stop
+        return position < self._until(reader.held) or (wanted and reader.more_follows())
 
     def _tolerant_blocks(self, start: int) -> Iterator[np.ndarray]:
         try:

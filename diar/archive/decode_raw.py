@@ -14,14 +14,16 @@ from av.error import FFmpegError
 from diar.archive.audio_file import AudioFile, DecodeError, Note
 from diar.archive.decode_frames import FrameReader, Timed
 from diar.archive.decode_pyav import JUMP, PyavReader
-from diar.archive.raw_frames import AAC, AC3, AMR_NB, AMR_WB, MP3, SEARCHED, Break, Kind, RawFrames, mp3_rate
-from diar.archive.tags import FileBytes, find_tag, skip_tags, stretches
+from diar.archive.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Kind, mp3_rate
+from diar.archive.raw_frames import Break, RawFrames, kind_at, kind_in_riff
+from diar.archive.tags import FileBytes, skip_tags, stretches
 
 log = logging.getLogger(__name__)
 
 _BY_FFMPEG_NAME = {"mp3": MP3, "aac": AAC, "ac3": AC3, "eac3": AC3, "amrnb": AMR_NB, "amrwb": AMR_WB}
 _DECODER_DELAY = 529  # samples by which every MP3 decoder is late
 _PROBED = 100  # frames from which a duration is extrapolated
+_LOOK = 1 << 16  # bytes that tell what something is
 _MORE = 4 * 1152  # samples that a part may have more than its tag counts
 _PARTIAL = 4096  # bytes at the ends of a file that may be a part of a frame
 _USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding", "a RIFF header"})
@@ -51,35 +53,30 @@ def open_by_ffmpeg(file: AudioFile) -> FrameReader:
 
 
 def _sniffed(file: AudioFile) -> Kind | None:
-    """What kind of frames stand at the start, behind tags if there are any."""
+    """What kind of frames stand at the start, behind tags and what else is no audio if there is any."""
     with file.open() as handle, file.reading():
         data = FileBytes(handle)
         start = skip_tags(data, 0)
-        for kind in _kinds_before(data, start):
-            if kind.start.match(data.at(start, 2)) and RawFrames(data, kind).begin() == start:
-                return kind
-    return None
-
-
-def _kinds_before(data: FileBytes, start: int) -> list[Kind]:
-    """Kinds of frames that may begin at `start`: AMR only behind its header."""
-    before = data.at(max(0, start - 9), min(9, start))
-    by_header = [AMR_WB] * before.endswith(b"#!AMR-WB\n") + [AMR_NB] * before.endswith(b"#!AMR\n")
-    return by_header or [MP3, AAC, AC3]
+        kind = kind_at(data, start) or kind_in_riff(file)
+        if kind is not None or start >= data.size:
+            return kind
+        name = stretches(data, start, min(data.size, start + _LOOK))[0].name
+        is_container = name is not None and name.endswith(("header", "page"))
+        is_odd = name is not None or start > 0  # a tag may count too much
+        return _behind_foreign_data(data) if is_odd and not is_container else None
 
 
 def _found(file: AudioFile) -> Kind | None:
-    """What kind of frames begin behind text, pictures and the like, where FFmpeg finds no audio."""
+    """What kind of frames there is in a file in which FFmpeg finds no audio."""
     with file.open() as handle, file.reading():
-        data = FileBytes(handle)
-        tag = find_tag(data, 0, min(data.size, SEARCHED))
-        while tag is not None and data.at(tag, 5) != b"#!AMR":
-            tag = find_tag(data, tag + 1, min(data.size, SEARCHED))
-        kinds = _kinds_before(data, skip_tags(data, tag)) if tag is not None else [MP3, AAC, AC3]
-        for kind in kinds:
-            start = RawFrames(data, kind).begin(search=True)
-            if start is not None and all(stretch.name for stretch in stretches(data, 0, start)):
-                return kind
+        return _behind_foreign_data(FileBytes(handle))
+
+
+def _behind_foreign_data(data: FileBytes) -> Kind | None:
+    for kind in (AMR_WB, AMR_NB, MP3, AAC, AC3):
+        start = RawFrames(data, kind).begin(search=True)
+        if start and stretches(data, 0, start)[0].name is not None:
+            return kind
     return None
 
 

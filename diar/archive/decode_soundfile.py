@@ -19,6 +19,7 @@ import soundfile as sf
 
 from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Note, pick_channel
 from diar.archive.pcm_extent import UNTOLD, Extent, find_extent
+from diar.archive.raw_frames import kind_in_riff
 from diar.archive.tags import FileBytes
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ SUFFIXES = (".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC stream that does not tell
 _HEADER = 512  # bytes of a header that need no second look
 _ROUNDING = 0.005  # seconds that nobody misses
+_JOINT = 1 << 17  # bytes that libFLAC may have read ahead
+_FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # a header with its stream information
+_Source = bytes | int | BinaryIO
 _WIDTHS = {  # bytes of a sample that is not compressed
     **{"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4},
     **{"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1},
@@ -83,7 +87,9 @@ class SoundfileReader:
 
     begin = 0
 
-    def __init__(self, sound: sf.SoundFile, notes: list[Note]) -> None:
+    def __init__(self, file: AudioFile, sound: sf.SoundFile, source: _Source, notes: list[Note]) -> None:
+        self._file = file
+        self._source = source
         self.sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
@@ -95,12 +101,11 @@ class SoundfileReader:
     @classmethod
     def try_open(cls, file: AudioFile) -> SoundfileReader | None:
         """Open `file`, or None where FFmpeg should read it."""
-        if not file.head.startswith(_MAGIC):
+        if not file.head.startswith(_MAGIC) or kind_in_riff(file) is not None:
             return None
         try:
-            source = os.fsencode(file.content) if isinstance(file.content, Path) else file.open()
-            sound = sf.SoundFile(source)
-            sound, notes = _with_all_it_holds(file, sound)
+            source = _source(file)
+            sound, notes = _with_all_it_holds(file, sf.SoundFile(source))
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
@@ -108,7 +113,7 @@ class SoundfileReader:
         if not usable or sound.subtype.startswith("MPEG"):  # never completed, damaged, or MP3 in a WAV
             sound.close()
             return None
-        return cls(sound, notes)
+        return cls(file, sound, source, notes)
 
     def __enter__(self) -> SoundfileReader:
         return self
@@ -117,6 +122,24 @@ class SoundfileReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.sound.close()
+
+    def more_follows(self) -> bool:
+        """Whether another FLAC was joined to the end of the one that was read, unnoticed by libsndfile."""
+        source = self._source
+        if self.sound.format != "FLAC" or isinstance(source, bytes):
+            return False
+        read = os.lseek(source, 0, os.SEEK_CUR) if isinstance(source, int) else source.tell()
+        with self._file.open() as handle:
+            handle.seek(max(8, read - _JOINT))
+            before = b""
+            while block := handle.read(_JOINT):
+                if _FLAC.search(before + block):
+                    self.notes.append(
+                        Note("part", None, "it consists of several FLAC files that were joined")
+                    )
+                    return True
+                before = block[-8:]
+        return False
 
     def header_seconds(self) -> float:
         """Duration by the header, seconds."""
@@ -141,6 +164,15 @@ class SoundfileReader:
                 yield pick_channel(block.T, channel)
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile at sample %d: %s", self.sound.name, position, error)
+
+
+def _source(file: AudioFile) -> _Source:
+    """What libsndfile opens: a name, a file descriptor that tells how far it has read, or bytes."""
+    if not isinstance(file.content, Path):
+        return file.open()
+    if file.head.startswith(b"fLaC"):
+        return os.open(file.content, os.O_RDONLY | os.O_CLOEXEC)
+    return os.fsencode(file.content)
 
 
 def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFile, list[Note]]:

@@ -161,7 +161,7 @@ def foreign_name(data: FileBytes, start: int, end: int) -> str | None:
             return name
     if head[4:8] == b"ftyp":
         return "an MP4 header"
-    return "text" if len(head) >= _FILL and is_text(head) else None
+    return "text" if len(head) >= _FILL and is_text(head) and _ends_in_text(data, end) else None
 
 
 def is_text(content: bytes) -> bool:
@@ -173,6 +173,15 @@ def is_text(content: bytes) -> bool:
         return True
     symbols = content.decode("utf-8", "replace")
     return len(symbols) >= 64 and all(c.isprintable() or c in "\t\r\n" for c in symbols[:-1])
+
+
+def _ends_in_text(data: FileBytes, end: int) -> bool:
+    """Whether text reaches `end`; a rest of a frame follows text that was written over audio."""
+    tail = data.at(max(0, end - _FILL), _FILL).replace(b"\0", b"")
+    if not tail.translate(None, _WORDS):
+        return True
+    symbols = tail.lstrip(bytes(range(0x80, 0xC0))).decode("utf-8", "replace")
+    return all(symbol.isprintable() or symbol in "\t\r\n" for symbol in symbols.replace("\ufffd", "\0"))
 
 
 def _fill_end(data: FileBytes, start: int, end: int) -> int:

@@ -59,10 +59,11 @@ class SourceSamples:
         """
         position = start
         if self._native is not None:
+            self._unread = True
             for block in self._native_blocks(start, stop):
                 position += len(block)
                 yield block
-            if position >= min(stop, self._native.held):
+            if position >= stop or not self._unread:
                 return
         try:
             yield from self._decoded_blocks(position, stop)
@@ -83,6 +84,7 @@ class SourceSamples:
                 while start < stop:
                     block = sound.read(min(size, stop - start), dtype=self.dtype, always_2d=True)
                     if not len(block):
+                        self._unread = start < reader.held or reader.more_follows()
                         return
                     start += len(block)
                     yield block
