@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 JUMP = 0.1  # seconds
 # All gaps of a file together are at most this many seconds and ten times what was decoded (a microphone that
 # is muted may send nothing for hours); a timestamp further on is a broken clock, not lost audio
-_LONGEST_GAP = 3600.0
+LONGEST_GAP = 3600
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
 _ZERO_BASED = ("mov", "matroska")  # containers whose clock starts at 0; that of others starts anywhere
 _LATE = ("mpeg", "mpegts")  # containers whose header does not tell what comes late
@@ -97,13 +97,13 @@ class PyavReader(FrameReader):
         if time is None:
             return
         start = self._first_packet if self._errors else None
-        if start is not None and JUMP < time - start <= _LONGEST_GAP:
+        if start is not None and JUMP < time - start <= LONGEST_GAP:
             time = start  # what came before the first frame was lost
         others = [_start_of(other) for other in self._container.streams if _has_clock(other, self._stream)]
         zero = min([time, *(other for other in others if other is not None)])
         if self.format.startswith(_ZERO_BASED):
             zero = min(zero, 0.0)
-        if time - zero > _LONGEST_GAP:
+        if time - zero > LONGEST_GAP:
             self.notes.append(Note("clock", None, f"its clock starts at {time - zero:.0f} s, taken for 0"))
             zero = time
         self.begin = round((time - zero) * self.rate)
@@ -123,7 +123,7 @@ class PyavReader(FrameReader):
             return 0
         jump = round((time - self._origin) * self.rate) - position
         decoded = position - self.begin - self._filled
-        most = _LONGEST_GAP * self.rate + 10 * decoded - self._filled
+        most = LONGEST_GAP * self.rate + 10 * decoded - self._filled
         if not -JUMP * self.rate <= jump <= most:
             if position > self.begin:
                 step = f"the file's clock jumps by {jump / self.rate:+.2f} s: taken for a new start"

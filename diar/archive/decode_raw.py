@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from diar.archive.audio_file import AudioFile, DecodeError, Note
 from diar.archive.decode_frames import FrameReader, Timed
-from diar.archive.decode_pyav import JUMP, PyavReader
+from diar.archive.decode_pyav import JUMP, LONGEST_GAP, PyavReader
 from diar.archive.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Kind, mp3_rate
 from diar.archive.raw_frames import Break, RawFrames, kind_at, kind_in_riff
 from diar.archive.tags import FileBytes, skip_tags, stretches
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _BY_FFMPEG_NAME = {"mp3": MP3, "aac": AAC, "ac3": AC3, "eac3": AC3, "amrnb": AMR_NB, "amrwb": AMR_WB}
 _DECODER_DELAY = 529  # samples by which every MP3 decoder is late
 _PROBED = 100  # frames from which a duration is extrapolated
-_LOOK = 1 << 16  # bytes that tell what something is
+_LOOK = 256  # bytes that tell what a file begins with
 _MORE = 4 * 1152  # samples that a part may have more than its tag counts
 _PARTIAL = 4096  # bytes at the ends of a file that may be a part of a frame
 _USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding", "a RIFF header"})
@@ -55,7 +55,7 @@ def open_by_ffmpeg(file: AudioFile) -> FrameReader:
 def _sniffed(file: AudioFile) -> Kind | None:
     """What kind of frames stand at the start, behind tags and what else is no audio if there is any."""
     with file.open() as handle, file.reading():
-        data = FileBytes(handle)
+        data = FileBytes(handle, block=1 << 14)
         start = skip_tags(data, 0)
         kind = kind_at(data, start) or kind_in_riff(file)
         if kind is not None or start >= data.size:
@@ -176,6 +176,7 @@ class RawReader(FrameReader):
         for frame in self._frames:
             samples, part = frame.samples, self._part
             missing, self._lost = self._lost * samples * self.rate // frame.sample_rate, 0
+            missing = min(missing, LONGEST_GAP * self.rate + 10 * self._position)
             part.whole = part.whole and not missing
             part.decoded += missing * part.rate // self.rate
             yield Timed(frame, missing, *part.audio_in(samples))

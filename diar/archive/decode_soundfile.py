@@ -105,7 +105,7 @@ class SoundfileReader:
             return None
         try:
             source = _source(file)
-            sound, notes = _with_all_it_holds(file, sf.SoundFile(source))
+            sound, notes = _with_all_it_holds(file, _opened(file, source))
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
@@ -173,6 +173,18 @@ def _source(file: AudioFile) -> _Source:
     if file.head.startswith(b"fLaC"):
         return os.open(file.content, os.O_RDONLY | os.O_CLOEXEC)
     return os.fsencode(file.content)
+
+
+def _opened(file: AudioFile, source: _Source) -> sf.SoundFile:
+    """The file as libsndfile sees it; without what stands behind the samples if it fails at that."""
+    try:
+        return sf.SoundFile(source)
+    except sf.LibsndfileError:
+        with file.open() as handle:
+            extent = find_extent(FileBytes(handle, block=4096), noisy=False)
+        if extent is None or extent.start == extent.counted:
+            raise
+        return sf.SoundFile(_Spliced(file.open(), b"", 0, extent.counted))
 
 
 def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFile, list[Note]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diar.archive.tags import FileBytes, skip_tags, stretches
+from diar.archive.tags import FileBytes, ape_start, skip_tags, stretches
 
 UNTOLD = 0x7FFF_0000  # data sizes from here are what streaming writers put in, not a promise
 _TRAILERS = 1 << 24  # bytes at the end of a file in which chunks behind the audio are looked for
@@ -158,6 +158,7 @@ def _is_noise(content: bytes) -> bool:
 def _trailer(data: FileBytes, layout: _Layout, start: int) -> int:
     """Where chunks or tags behind the samples begin, somewhere after `start`; else the end of the file."""
     end = data.size - (_ID3V1 if data.at(data.size - _ID3V1, 3) == b"TAG" else 0)
+    end = ape_start(data, end)
     begin = max(start, data.size - _TRAILERS)
     block = data.at(begin, data.size - begin)
     for match in _IDS.finditer(block):
@@ -180,7 +181,7 @@ def _is_chain(data: FileBytes, layout: _Layout, position: int, sure: bool) -> bo
             return position > first and (not any(rest) or len(rest) <= 1)
         name, size = chunk
         known = _IDS.fullmatch(name) is not None
-        if size < 0 or not (known or re.fullmatch(rb"[ -~]{4}", name)):
+        if size < 0 or name in _LAYOUTS or not (known or re.fullmatch(rb"[ -~]{4}", name)):
             return False
         position = layout.behind(position, size)
         if position >= data.size:

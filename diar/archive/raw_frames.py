@@ -2,7 +2,7 @@
 
 A frame's header says where the next one begins, so sound files are an unbroken chain of frames. Where the
 chain breaks, the next one is looked for, and what lies between is either no audio (a tag, another file, text,
-padding: no time) or damaged audio (docs/decisions/050-no-timestamps.md).
+padding: no time) or damaged audio (docs/decisions/050-bytes-headers-clocks.md).
 """
 
 from __future__ import annotations

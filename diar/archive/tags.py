@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -180,7 +181,8 @@ def _ends_in_text(data: FileBytes, end: int) -> bool:
     tail = data.at(max(0, end - _FILL), _FILL).replace(b"\0", b"")
     if not tail.translate(None, _WORDS):
         return True
-    symbols = tail.lstrip(bytes(range(0x80, 0xC0))).decode("utf-8", "replace")
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    symbols = decoder.decode(tail.lstrip(bytes(range(0x80, 0xC0))))
     return all(symbol.isprintable() or symbol in "\t\r\n" for symbol in symbols.replace("\ufffd", "\0"))
 
 
@@ -202,6 +204,14 @@ def _ape_items(data: FileBytes, end: int) -> int:
     if footer[:8] != b"APETAGEX" or len(footer) < 32 or footer[23] & 0x20:
         return end
     return end - max(0, int.from_bytes(footer[12:16], "little") - 32)
+
+
+def ape_start(data: FileBytes, end: int) -> int:
+    """Where the APE tag that ends at `end` begins; `end` if there is none."""
+    footer = data.at(max(0, end - 32), 32)
+    if footer[:8] != b"APETAGEX":
+        return end
+    return max(0, end - int.from_bytes(footer[12:16], "little") - (32 if footer[23] & 0x80 else 0))
 
 
 def _lyrics(data: FileBytes, position: int) -> tuple[str, int] | None:

@@ -28,6 +28,15 @@ _FORMATS = {  # name: (rate, channels, encoder, container, options)
     "a.eac3": (48_000, 1, "eac3", "eac3", {}),
     "a.amr": (8_000, 1, "libopencore_amrnb", "amr", {}),
 }
+_FOR_ALL = (
+    "nothing",
+    "id3v2 2 MB",
+    "all of them",
+    "4 kB of zeros",
+    "html, then id3v2",
+    "png",
+    "a riff header",
+)
 
 
 def chirps(rate: int, seed: int) -> np.ndarray:
@@ -65,8 +74,15 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
     return encoded
 
 
-@pytest.mark.parametrize("kind", tagged.NO_AUDIO)
-@pytest.mark.parametrize("name", _FORMATS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (name, kind)
+        for name in _FORMATS
+        for kind in tagged.NO_AUDIO
+        if name in ("a.mp3", "a.aac", "a.amr") or kind in _FOR_ALL
+    ],
+)
 def test_what_is_no_audio_is_no_time(
     parts: dict[str, list[bytes]], tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -86,7 +102,7 @@ def test_what_is_no_audio_is_no_time(
         assert float(told.split()[1]) == pytest.approx(SECONDS, abs=0.15)
 
 
-@pytest.mark.parametrize("size", [100, 3_000, 60_000, 1_000_000])
+@pytest.mark.parametrize("size", [3_000, 1_000_000])
 @pytest.mark.parametrize("name", _FORMATS)
 def test_the_place_of_what_follows_is_the_same_for_every_size(
     parts: dict[str, list[bytes]], tmp_path: Path, name: str, size: int
