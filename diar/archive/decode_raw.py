@@ -208,7 +208,7 @@ class RawReader(FrameReader):
         size = sum(stretch.size for stretch in named)
         if usual or not named or (None in names and size < _PARTIAL and (found.at_start or found.at_end)):
             return
-        what = ", ".join(name or "foreign data" for name in names)
+        what = ", ".join(name or "unknown bytes" for name in names)
         text = f"{size} bytes that are no audio ({what}) were left out"
         self.notes.append(Note("foreign", self._position, text))
 

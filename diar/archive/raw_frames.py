@@ -165,9 +165,7 @@ class RawFrames:
 
     def is_chain(self, position: int) -> bool:
         """Whether frames of one stream follow each other from `position`, or up to a tag or the end."""
-        key = None
-        if not self.kind.varies and is_text(self.data.at(position, _AMR_LOOK)):
-            return False
+        key, first = None, position
         for number in range(self.kind.chain):
             if position >= self.data.size:
                 return number > 0 and (position == self.data.size or 2 * number >= self.kind.chain)
@@ -176,7 +174,7 @@ class RawFrames:
                 return number > 0 and tag_at(self.data, position) is not None
             key = header.key
             position += header.size
-        return True
+        return self.kind.varies or not is_text(self.data.at(first, _AMR_LOOK))
 
     def _next_chain(self, start: int, end: int | None = None) -> int | None:
         """The first place in [start, end) at which a chain begins."""

@@ -55,6 +55,8 @@ class FileBytes:
 
     def window(self, position: int, count: int) -> tuple[bytes, int]:
         """A block, and where `position` is in it; `count` bytes follow there unless the file ends."""
+        if not 0 <= position < self.size:
+            return b"", 0  # wherever a damaged header leads
         inside = position - self._start
         if inside < 0 or inside + count > len(self._block):
             self._handle.seek(position)

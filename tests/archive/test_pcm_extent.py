@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from diar.archive.decode import decode, open_audio, probe_seconds
+from diar.archive.decode import DecodeError, decode, open_audio, probe_seconds
 from diar.outputs.source_samples import SourceSamples
 from tests.archive import tagged
 from tests.archive.sounds import RATE, recording_of, speechlike, write_wav
@@ -129,6 +129,17 @@ def test_other_data_behind_the_samples_is_left_out(tmp_path: Path, kind: str) ->
     path.write_bytes(whole.read_bytes() + (tagged.NO_AUDIO | {"noise": tagged.noise(50_000)})[kind])
     warnings = check_same(path, whole)
     assert len(warnings) == (kind not in ("200 kB of zeros", "id3v2 60 kB"))
+
+
+@pytest.mark.parametrize("size", [2**63 - 1, 2**64 - 1, 2**32])
+def test_sizes_that_cannot_be_true(tmp_path: Path, size: int) -> None:
+    whole = write_wav(tmp_path / "a.w64", speechlike(1.0), format="W64")
+    data = bytearray(whole.read_bytes())
+    struct.pack_into("<Q", data, data.index(b"fmt ") + 16, size)
+    path = tmp_path / "b.w64"
+    path.write_bytes(data)
+    with pytest.raises(DecodeError):
+        decode(recording_of(path), RATE)
 
 
 def test_a_header_that_counts_too_much_stays_a_missing_end(tmp_path: Path) -> None:
