@@ -50,11 +50,13 @@ class AudioFile:
         url: its name in messages.
         content: a local path, or the bytes of a remote file.
         head: its first 128 bytes.
+        size: bytes.
     """
 
     url: str
     content: Path | bytes
     head: bytes = b""
+    size: int = 0
 
     @classmethod
     def find(cls, url: str) -> AudioFile:
@@ -69,10 +71,10 @@ class AudioFile:
             if path is None:
                 file = cls(url, storage.read_bytes(url))
         with file.open() as handle, file.reading():
-            head = handle.read(128)
+            head, size = handle.read(128), handle.seek(0, 2)
         if not head:
             raise file.error("empty", "0 bytes; copy it again or leave it out")
-        return replace(file, head=head)
+        return replace(file, head=head, size=size)
 
     def open(self) -> BinaryIO:
         """A new handle on the bytes.
@@ -84,11 +86,6 @@ class AudioFile:
             return io.BytesIO(self.content)
         with self.reading():
             return self.content.open("rb")
-
-    def size(self) -> int:
-        """Bytes of the file."""
-        with self.reading():
-            return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -87,14 +87,16 @@ class SoundfileReader:
 
     begin = 0
 
-    def __init__(self, file: AudioFile, sound: sf.SoundFile, source: _Source, notes: list[Note]) -> None:
+    def __init__(
+        self, file: AudioFile, sound: sf.SoundFile, source: _Source, cut_off: int, notes: list[Note]
+    ) -> None:
         self._file = file
         self._source = source
         self.sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
         self.held: int = sound.frames
-        self.promised: int = sound.frames + _cut_off(sound)
+        self.promised: int = sound.frames + cut_off
         self.gaps: list[tuple[int, int]] = []
         self.notes = notes
 
@@ -105,7 +107,10 @@ class SoundfileReader:
             return None
         try:
             source = _source(file)
-            sound, notes = _with_all_it_holds(file, _opened(file, source))
+            sound = _opened(file, source)
+            remark = _CUT_SHORT.search(sound.extra_info)
+            cut_off = _cut_off(sound.frames, int(remark[1]), int(remark[2])) if remark else 0
+            sound, notes = _with_all_it_holds(file, sound, sure=remark is None)
         except sf.LibsndfileError as error:
             log.debug("%s: libsndfile: %s", file.url, error)
             return None
@@ -113,7 +118,7 @@ class SoundfileReader:
         if not usable or sound.subtype.startswith("MPEG"):  # never completed, damaged, or MP3 in a WAV
             sound.close()
             return None
-        return cls(file, sound, source, notes)
+        return cls(file, sound, source, cut_off, notes)
 
     def __enter__(self) -> SoundfileReader:
         return self
@@ -187,11 +192,10 @@ def _opened(file: AudioFile, source: _Source) -> sf.SoundFile:
         return sf.SoundFile(_Spliced(file.open(), b"", 0, extent.counted))
 
 
-def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile) -> tuple[sf.SoundFile, list[Note]]:
+def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile, sure: bool) -> tuple[sf.SoundFile, list[Note]]:
     """The same file, opened so that samples which its header does not count are read, too; what to tell."""
     width = _WIDTHS.get(sound.subtype, 0) * sound.channels
-    size = file.size()
-    told = width and not _CUT_SHORT.search(sound.extra_info) and size - sound.frames * width <= _HEADER
+    told = sure and width and file.size - sound.frames * width <= _HEADER
     if told or sound.format == "FLAC" or sound.samplerate not in RATES:
         return sound, []
     with file.open() as handle:
@@ -241,10 +245,6 @@ def _is_big_endian(sound: sf.SoundFile) -> bool:
     return by_format or sound.endian == "BIG"
 
 
-def _cut_off(sound: sf.SoundFile) -> int:
-    """Samples by which the data of a WAV is shorter than its header says."""
-    remark = _CUT_SHORT.search(sound.extra_info)
-    if remark is None:
-        return 0
-    claimed, there = int(remark[1]), int(remark[2])
-    return round(sound.frames * (claimed - there) / there) if there < claimed < UNTOLD else 0
+def _cut_off(frames: int, claimed: int, there: int) -> int:
+    """Samples by which the data of a WAV (bytes) is shorter than its header says."""
+    return round(frames * (claimed - there) / there) if there < claimed < UNTOLD else 0
