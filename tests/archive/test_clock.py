@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from diar.archive.decode import decode, open_audio
+from diar.extract.chunks import ChunkSettings
+from diar.extract.reading import ReadSettings, read_recording
 from diar.outputs.source_samples import SourceSamples
+from diar.store.schema import RecordingRow
 from tests.archive.sounds import RATE, encode, recording_of, write_wav
 from tests.archive.test_raw_frames import SECONDS, chirps, place_of
 
@@ -152,3 +155,15 @@ def test_the_case(shared_dir: Path) -> None:
     assert stream.audio_start == pytest.approx(3.0, abs=0.07)
     late = samples[3 * RATE :]
     assert np.corrcoef(late[: 20 * RATE], talk[: 20 * RATE])[0, 1] > 0.9
+
+
+def test_what_is_unusual_reaches_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    film(path, "mp4", ("aac", "mpeg4"), 16_000, 3.0)
+    settings = ReadSettings(ChunkSettings(RATE, 32 * RATE, RATE, 2 * RATE, RATE), "mix", 0.1)
+    *_, row = read_recording(recording_of(path), settings)
+    assert isinstance(row, RecordingRow)
+    assert (row.audio_start, row.gaps) == (pytest.approx(3.0, abs=0.07), ())
+    assert row.duration == pytest.approx(3.0 + SECONDS, abs=0.07)
+    (warning,) = row.warnings
+    assert warning.startswith("the audio begins 2.94 s after the file's start")
