@@ -2,7 +2,7 @@
 
 All vectors of telephone recordings have a part in common, so that two callers are as alike as one person in
 two rooms. The part is the centre of a channel's vectors; without it cosines mean the same within both
-channels and across them (mean normalisation by domain, as in every speaker recogniser of the NIST evaluations).
+channels and across them (mean normalisation by domain, as in speaker recognisers of the NIST evaluations).
 Where all recordings are of one channel nothing is done: `adapt_different` learns what cosines mean there.
 """
 
