@@ -27,7 +27,7 @@ _CLEAN_SECONDS = 1.0  # of each of a pair, to count
 def different_cosine(observations: Observations) -> float:
     """How alike different people are in a recording: the median of its pairs, shrunk where they are few."""
     assumed = _NARROW if observations.narrow_band else REFERENCE
-    pairs = _pairs(observations.local)
+    pairs = cosines_of_different(observations.local)
     if not len(pairs):
         return assumed
     return float((np.median(pairs) * len(pairs) + assumed * _ASSUMED) / (len(pairs) + _ASSUMED))
@@ -44,7 +44,7 @@ def calibrated(settings: IterativeSettings, different: float) -> IterativeSettin
     return replace(settings, **{name: translated(getattr(settings, name), different) for name in names})
 
 
-def _pairs(local: LocalSpeakers) -> np.ndarray:
+def cosines_of_different(local: LocalSpeakers) -> np.ndarray:
     """Cosines of local speakers that share a chunk and have enough clean speech, each pair once."""
     chosen = local.clean_seconds >= _CLEAN_SECONDS
     chunk, embedding = local.chunk[chosen], local.embedding[chosen]

@@ -1,0 +1,47 @@
+"""How alike different people are in each recording: what the merging threshold is calibrated by.
+
+    python benchmarks/pairs.py --embeddings EMBEDDINGS
+
+One line a recording: its band, how many pairs of local speakers share a window with a second of clean speech
+each, their cosines (16 %, median, 84 %), what different people are taken to have, and the merging threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from diar.detect.clustering.calibration import calibrated, cosines_of_different, different_cosine
+from diar.detect.clustering.iterative import IterativeSettings
+from diar.detect.observations import Observations
+from diar.store.reader import TracksReader, load_index
+from diar.store.schema import OK
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--embeddings", required=True, help="stage 1's output")
+    options = parser.parse_args()
+    index, reader = load_index(options.embeddings), TracksReader(options.embeddings)
+    print("| recording | band | pairs | 16 % | median | 84 % | different people | merging threshold |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, shard, status in zip(index.recording_id, index.shard, index.status, strict=True):
+        if status == OK:
+            observations = Observations.of(reader.read(name, int(shard)))
+            print(f"| {name} | " + " | ".join(columns(observations)) + " |")
+
+
+def columns(observations: Observations) -> list[str]:
+    pairs = cosines_of_different(observations.local)
+    spread = [f"{value:.2f}" for value in np.quantile(pairs, [0.16, 0.5, 0.84])] if len(pairs) else ["–"] * 3
+    different = different_cosine(observations)
+    threshold = calibrated(IterativeSettings(), different).threshold
+    band = "narrow" if observations.narrow_band else "wide"
+    return [band, str(len(pairs)), *spread, f"{different:.2f}", f"{threshold:.2f}"]
+
+
+if __name__ == "__main__":
+    main()
