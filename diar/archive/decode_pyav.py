@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -19,7 +19,9 @@ from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 from av.packet import Packet
 
-from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, pick_channel
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Channels, Nameless, pick_channel
+from diar.archive.audio_tracks import AUTO, choose_track
+from diar.archive.frame_samples import frame_samples
 
 log = logging.getLogger(__name__)
 
@@ -30,59 +32,54 @@ JUMP = 0.1  # seconds
 _LONGEST_GAP = 3600.0
 _DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
 _PROBED = 100  # packets from which a duration is extrapolated
-_SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg, NumPy
 # No timestamps in the file: FFmpeg counts the packets it finds, so lost time is judged by lost bytes
 _UNTIMED = frozenset({"mp3", "aac", "amr", "amrnb", "amrwb", "ac3"})
 
 
-class _Bytes:
-    """Only what FFmpeg needs of a file. Without its name, which need not be valid UTF-8."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
 class PyavReader:
-    """Reads the (best) audio track of one file; a context manager.
+    """Reads one audio track of a file; a context manager.
 
     Attributes:
         rate: Hz, of the first frame; Opus is always 48000.
         channels: of the first frame.
+        layout: names of the channels, such as FL, FR, FC, LFE; empty where the file names none.
+        track: which audio track, of how many, and why.
         promised: samples that the file's header or index counts, None where it only guesses.
         gaps: [start, stop) in samples of what was filled with zeros so far.
     """
 
-    def __init__(self, file: AudioFile) -> None:
-        """Open and decode the first frame.
+    def __init__(self, file: AudioFile, track: str = AUTO) -> None:
+        """Open and decode the first frame; `track` as for `choose_track`.
 
         Raises:
-            DecodeError: `undecodable`, `no_audio`, `empty`, `missing`, `unreadable`.
+            DecodeError: `undecodable`, `no_audio`, `empty`, `missing`, `unreadable`, `bad_track`.
         """
         self.gaps: list[tuple[int, int]] = []
         self._file = file
         self._handle = file.open()
         try:
             with file.reading():
-                self._open()
+                self._open(track)
         except BaseException:
             self._handle.close()
             raise
 
-    def _open(self) -> None:
+    def _open(self, track: str) -> None:
         try:
             # The whitelist keeps playlists from making FFmpeg open other files or addresses
             options = {"protocol_whitelist": "none"}
             if _is_adts(self._file.head):  # the parser would count positions without the bytes it skips
                 options["fflags"] = "noparse"
-            source = _Bytes(self._handle)
+            source = Nameless(self._handle)
             self._container = av.open(source, "r", metadata_errors="ignore", options=options)
         except FFmpegError as error:
             reason = f"not audio in a known format ({error.strerror})"
             raise self._file.error("undecodable", reason) from error
-        stream = self._container.streams.best("audio")
-        if stream is None:
+        if not self._container.streams.audio:
             kinds = ", ".join(sorted({other.type for other in self._container.streams})) or "nothing"
             raise self._file.error("no_audio", f"no audio track in it, only {kinds}")
+        self.track = choose_track(self._container, self._file, track)
+        stream = self._container.streams.audio[self.track.number]
         if stream.codec_context is None:
             raise self._file.error("undecodable", "FFmpeg has no decoder for its audio track")
         self._stream = stream
@@ -103,6 +100,7 @@ class PyavReader:
             raise self._file.error("empty", "holds no audio samples")
         self.rate: int = first.sample_rate
         self.channels: int = first.layout.nb_channels
+        self.layout = tuple(channel.name for channel in first.layout.channels)
         if self.rate not in RATES:
             raise self._file.error("undecodable", f"sample rate {self.rate} Hz cannot be true")
         self._frames = itertools.chain([first], self._frames)
@@ -126,8 +124,8 @@ class PyavReader:
             pass
         return self._container.size * self._good_samples / (max(1, self._good_bytes) * self.rate)
 
-    def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
+    def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
+        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
         Raises:
             DecodeError: `bad_channel`, if the number of channels falls on the way.
@@ -148,7 +146,7 @@ class PyavReader:
         if waiting:
             yield np.concatenate(waiting)
 
-    def _pieces(self, channel: int | None) -> Iterator[np.ndarray]:
+    def _pieces(self, channel: Channels) -> Iterator[np.ndarray]:
         """The track from its start, gaps filled, in pieces (n,) float32 without a hole between them."""
         position = 0
         resamplers: dict[int, soxr.ResampleStream] = {}
@@ -186,25 +184,12 @@ class PyavReader:
             return 0
         return max(0, jump) if damaged or jump > JUMP * self.rate else 0
 
-    def _samples(self, frame: AudioFrame, channel: int | None) -> np.ndarray:
+    def _samples(self, frame: AudioFrame, channel: Channels) -> np.ndarray:
         """(n,) float32 in ±1 of one frame."""
         channels = frame.layout.nb_channels
-        if channel is not None and channel >= channels:
+        if channel is not None and int(np.max(channel)) >= channels:
             raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
-        # Not to_ndarray(), which reads beyond the frame from 8 planes on
-        kind = _SAMPLE_TYPES[frame.format.name.removesuffix("p")]
-        if frame.format.is_planar:
-            planes: list[Any] = list(frame.planes[:channels])
-            values = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
-        else:
-            plane: Any = frame.planes[0]
-            values = np.frombuffer(plane, kind, frame.samples * channels).reshape(-1, channels).T
-        samples = values.astype(np.float32, copy=False)
-        if kind == "u1":
-            samples = (samples - np.float32(128)) / np.float32(128)
-        elif values.dtype.kind == "i":
-            samples = samples / np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
-        return pick_channel(samples, channel)
+        return pick_channel(frame_samples(frame), channel)
 
     def _decode(self) -> Iterator[AudioFrame]:
         for packet in self._packets():

@@ -16,7 +16,8 @@ from types import TracebackType
 import numpy as np
 import soundfile as sf
 
-from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, pick_channel
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Channels, pick_channel
+from diar.archive.audio_tracks import TrackChoice
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class SoundfileReader:
     Attributes:
         rate: Hz.
         channels: of the file.
+        layout: names of the channels, empty: libsndfile does not tell.
+        track: the only one, and what is to be said of it.
         held: samples that libsndfile expects to read.
         promised: samples that the header counts, more than `held` if the file was cut.
         gaps: always empty; reading ends at the first damage.
@@ -43,6 +46,8 @@ class SoundfileReader:
         self._sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
+        self.layout: tuple[str, ...] = ()
+        self.track = TrackChoice()
         self.held: int = sound.frames
         self.promised: int = sound.frames + _cut_off(sound)
         self.gaps: list[tuple[int, int]] = []
@@ -75,8 +80,8 @@ class SoundfileReader:
         """Duration by the header, seconds."""
         return self.held / self.rate
 
-    def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
+    def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
+        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
         Ends early at the end of the file and at damage.
         """

@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from diar.config import DetectConfig
-from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.channels import diarize_recording
+from diar.detect.diarize import Diarization, DiarizeSettings
 from diar.detect.enrolment import read_known_speakers
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers, link_speakers
 from diar.detect.linking.unlinked import keep_apart
-from diar.detect.observations import Observations
 from diar.detect.settings import diarize_settings, thresholds
 from diar.detect.turns_report import TurnsReport
 from diar.detect.turns_writer import NoTurns, TurnsSummary, TurnsWriter
@@ -105,10 +105,10 @@ def _diarize_one(
     reader: TracksReader, settings: DiarizeSettings, stored: tuple[str, int]
 ) -> Diarization | NoTurns:
     try:
-        observations = Observations.of(reader.read(*stored))
+        tracks = reader.read(*stored)
     except DiarError as error:
         return NoTurns(NO_TRACKS, str(error))
-    return diarize(observations, settings)
+    return diarize_recording(tracks, settings)
 
 
 def _link(

@@ -126,7 +126,12 @@ class TurnsWriter:
                 url = storage.join(self._config.audio_dir, recording_id)
             yield _Job(
                 self._report.recording(row, one, first),
-                AudioSource(url, offsets.get(recording_id, 0.0)),
+                AudioSource(
+                    url,
+                    offsets.get(recording_id, 0.0),
+                    int(self._index.audio_track[row]),
+                    int(channel) if (channel := self._index.channel[row]).isdecimal() else None,
+                ),
                 self._reference.get(recording_id),
             )
             first += len(one.turns)

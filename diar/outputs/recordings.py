@@ -35,6 +35,7 @@ RECORDINGS_NAME = "recordings.csv"
 ALL_EXCLUSIVE_NAME = "all.exclusive.rttm"
 RTTM_NAME = "turns.rttm"
 EXCLUSIVE_NAME = "turns.exclusive.rttm"
+CHANNEL_NAME = "turns.channel{}.rttm"  # where channels are read apart
 LIST_NAME = "_detection/written_turns.csv"
 _COLUMNS = (
     "rttm_id", "recording_id", "path", "folder", "status", "error", "duration", "speakers", "turns",
@@ -83,6 +84,9 @@ def write_recording(
     contents = {RTTM_NAME: format_rttm(result.turns)}
     if result.exclusive is not None:
         contents[EXCLUSIVE_NAME] = format_rttm(result.exclusive)
+    for channel in result.channels:
+        own = [turn for turn in result.turns if turn.channel == channel]
+        contents[CHANNEL_NAME.format(channel)] = format_rttm(own)
     if files.labels:
         contents[LABELS_NAME] = format_labels(result.turns)
         contents[TEXTGRID_NAME] = format_textgrid(result.turns, result.duration)

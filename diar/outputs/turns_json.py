@@ -12,10 +12,11 @@ from typing import Any
 from diar.outputs.document import ResultError, parse_document
 from diar.outputs.rttm import Turn
 from diar.outputs.stretches import SpeechAmounts
+from diar.store.schema import MIXED
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
 
@@ -31,6 +32,7 @@ class SpeakerInRecording:
     turns: int
     similarity: float | None  # cosine to the archive-wide speaker; None where nothing was linked
     confidence: float | None  # probability that the archive-wide name is right
+    channel: int | None = None  # where it is heard, if channels are read apart
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class RecordingTurns:
     thresholds: dict[str, float]
     model: dict[str, str]
     warnings: list[str] = field(default_factory=list)
+    channels: list[int] = field(default_factory=list)  # that are read apart; none where it is one signal
 
 
 def describe_speakers(
@@ -70,6 +73,7 @@ def describe_speakers(
     local: Mapping[str, str],
     similarity: Mapping[str, float],
     confidence: Mapping[str, float],
+    channel: Mapping[str, int] | None = None,
 ) -> list[SpeakerInRecording]:
     """The speakers of `turns` by first turn; the mappings go by archive-wide name.
 
@@ -79,6 +83,7 @@ def describe_speakers(
         local: label within the recording; where it is missing, the name itself.
         similarity: cosine to the archive-wide speaker, where known.
         confidence: that the name is right, 0 to 1, where known.
+        channel: where each is heard; MIXED, or None, where the recording is one signal.
     """
     counts = Counter(turn.speaker for turn in turns)
     return [
@@ -90,9 +95,14 @@ def describe_speakers(
             turns=counts[name],
             similarity=similarity.get(name),
             confidence=confidence.get(name),
+            channel=_of_channel((channel or {}).get(name, MIXED)),
         )
         for name, speech in amounts.of_speaker.items()
     ]
+
+
+def _of_channel(number: int) -> int | None:
+    return None if number == MIXED else number
 
 
 def to_json(result: RecordingTurns) -> str:
@@ -121,7 +131,7 @@ def from_json(text: str, name: str) -> RecordingTurns:
     what = f"holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
     document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     try:
-        known = {key: document[key] for key in RecordingTurns.__dataclass_fields__}
+        known = {key: document[key] for key in RecordingTurns.__dataclass_fields__ if key in document}
         known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
         known["clustering"] = _record(Clustering, known["clustering"])
         for key in _LISTS:
@@ -145,8 +155,9 @@ def read_recording_turns(path: Path) -> RecordingTurns:
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
-    """A record from its JSON, without what a later minor version added."""
-    return kind(**{name: fields[name] for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
+    """A record from its JSON, without what another minor version added."""
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: fields[name] for name in names if name in fields})
 
 
 def _turn_lines(turns: Iterable[Turn]) -> str:
@@ -155,5 +166,7 @@ def _turn_lines(turns: Iterable[Turn]) -> str:
         start, end = round(turn.start, _DECIMALS), round(turn.end, _DECIMALS)
         if end > start:
             record = {"start": start, "end": end, "speaker": turn.speaker}
+            if turn.channel != MIXED:
+                record["channel"] = turn.channel
             lines.append("  " + json.dumps(record, ensure_ascii=False, allow_nan=False))
     return "[\n" + ",\n".join(lines) + "\n ]" if lines else "[]"

@@ -52,6 +52,8 @@ class RecordingIndex:
     speech_seconds: np.ndarray  # (n,); the duration where stage 1 had no segmentation model
     embedding: np.ndarray  # (n, D) float32, L2-normalised; NaN where status is not ok
     shard: np.ndarray  # (n,) int32, for `TracksReader`
+    audio_track: np.ndarray  # (n,) int32, of the file, from 0
+    channel: list[str]  # what was read: "mix", the number of a channel, or "each"
     metadata: dict[str, str]  # model, model_sha256, fingerprint, schema_version, …
     input: str  # root of the archive
     unfinished: int  # recordings planned but not yet done
@@ -82,6 +84,8 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
         speech_seconds=table["speech_seconds"].to_numpy(),
         embedding=matrix(table["embedding"]),
         shard=table["shard"].to_numpy(),
+        audio_track=table["audio_track"].to_numpy(),
+        channel=table["channel"].to_pylist(),
         metadata=config["metadata"],
         input=config["input_dir"],
         unfinished=count_planned(layout) - len(table),

@@ -20,6 +20,7 @@ import pyarrow as pa
 SCHEMA_VERSION = "3"
 OK = "ok"
 SLIDING = -1  # `local_speaker` of a sliding window
+MIXED = -1  # `channel` where a recording is one signal
 
 _DROPPED_BITS = 12  # of a track embedding's 24-bit mantissa
 _INTERVALS = pa.list_(pa.struct([("start", pa.float64()), ("end", pa.float64())]))
@@ -51,9 +52,26 @@ class Tracks:
     activity: list[np.ndarray]  # n × (frames,) uint8, 255 × probability to speak; empty for a sliding window
     embedding: np.ndarray  # (n, D) float32, L2-normalised
     windows: np.ndarray  # (w, 2) float64, all that the segmentation model saw, also where nobody speaks
+    channel: np.ndarray  # (n,) int16, number of the channel where each is read apart, else MIXED
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def of_channel(self, number: int) -> Tracks:
+        """The tracks of one channel."""
+        rows = np.flatnonzero(self.channel == number)
+        return Tracks(
+            self.start[rows],
+            self.end[rows],
+            self.local_speaker[rows],
+            [self.active[row] for row in rows],
+            self.speech_seconds[rows],
+            self.clean_seconds[rows],
+            [self.activity[row] for row in rows],
+            self.embedding[rows],
+            self.windows,
+            self.channel[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,7 @@ class RecordingRow:
     audio_start: float = 0.0  # where the audio begins on the file's own clock; zeros before it
     audio_track: int = 0  # the one that was read, counted from 0 …
     audio_tracks: int = 1  # … of so many in the file
-    channel: str = ""  # what was read: `mix`, or the number of a channel
+    channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
     bandwidth: float = 0.0  # Hz up to which there is sound
     warnings: tuple[str, ...] = ()  # everything unusual, in words
     size: int = 0  # bytes and mtime of the source when it was read
@@ -118,6 +136,7 @@ def track_schema(dimension: int) -> pa.Schema:
             pa.field("recording_id", pa.string(), nullable=False),
             pa.field("start", pa.float64(), nullable=False),
             pa.field("end", pa.float64(), nullable=False),
+            pa.field("channel", pa.int16(), nullable=False),
             pa.field("local_speaker", pa.int16(), nullable=False),
             pa.field("active", _INTERVALS, nullable=False),
             pa.field("speech_seconds", pa.float32(), nullable=False),
@@ -168,6 +187,7 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
         pa.array(ids, pa.string()).take(pa.array(owner)),
         pa.array(joined("start"), pa.float64()),
         pa.array(joined("end"), pa.float64()),
+        pa.array(joined("channel"), pa.int16()),
         pa.array(joined("local_speaker"), pa.int16()),
         _interval_lists([intervals for tracks in parts for intervals in tracks.active]),
         pa.array(joined("speech_seconds"), pa.float32()),
@@ -198,6 +218,7 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
         activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
         embedding=matrix(table["embedding"]),
         windows=windows,
+        channel=table["channel"].to_numpy(),
     )
 
 

@@ -1,0 +1,111 @@
+"""The other side of a call heard faintly in a channel: found, and replaced by the channel's own noise.
+
+While only channel d talks, what channel c holds is d through the line's coupling, which a filter of a factor
+a spectral bin (Wiener's) predicts. What stays of c without it, relative to d, has a level that leakage does
+not exceed; more than that is c's own voice, also while both talk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d, median_filter
+
+from diar.archive.spectra import FRAME, HOP, Spectra, alone, band_of, stft, total_power
+
+_LEAST_FRAMES = 20  # of one channel alone, from which its leakage is estimated
+_SAFETY = 2.0  # dB above the spread of what leakage leaves
+_TAIL = 3  # frames for which leakage may outlast its source
+_AUDIBLE = 10.0  # times its noise, from which a source leaks
+_MEDIAN, _HANGOVER = 5, 15  # frames: own voice is no single frame, and its faint ends belong to it
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What each channel (first index) holds of each other (second index).
+
+    Attributes:
+        filter: (channels, channels, F) complex64; zero where nothing is known.
+        most: (channels, channels) what is left after the filter, at most, relative to the source's power; 0
+            where nothing is known, so that nothing is taken for leakage.
+        floor: (channels,) noise power in the band.
+        hertz: (F,) of the bins.
+    """
+
+    filter: np.ndarray
+    most: np.ndarray
+    floor: np.ndarray
+    hertz: np.ndarray
+
+    @classmethod
+    def of(cls, seen: Spectra) -> Leakage:
+        """From glimpses of the recording."""
+        channels, bins, power = len(seen.bins), seen.bins, seen.power
+        floor = np.percentile(power, 10, axis=1)
+        transfer = np.zeros((channels, channels, bins.shape[2]), np.complex64)
+        most = np.zeros((channels, channels))
+        who = alone(power)
+        for source in range(channels):
+            frames = who == source
+            if frames.sum() < _LEAST_FRAMES:
+                continue
+            sent = bins[source, frames]
+            for other in set(range(channels)) - {source}:
+                heard = bins[other, frames]
+                through = (heard * sent.conj()).sum(axis=0) / ((sent * sent.conj()).real.sum(axis=0) + _TINY)
+                left = total_power(heard - through * sent) / (power[source, frames] + _TINY)
+                level = 10 * np.log10(left + _TINY)
+                low, middle = np.percentile(level, [16, 50])
+                transfer[other, source] = through
+                most[other, source] = 10 ** ((middle + 2 * (middle - low) + _SAFETY) / 10)
+        return cls(transfer, most, floor, seen.hertz)
+
+    def remove(self, block: np.ndarray, rate: int, seed: int = 0) -> np.ndarray:
+        """A block (channels, n) with noise of the channel's level where it holds nothing but leakage."""
+        size, hop = round(FRAME * rate), round(HOP * rate)
+        if block.shape[1] < 2 * size or not self.most.any():
+            return block
+        padded = np.pad(block, [(0, 0), (size // 2, size // 2)])
+        bins, hertz = band_of(stft(padded, size, hop), rate, size)
+        leaked = self._leaked(bins, hertz)
+        centres = np.arange(leaked.shape[1]) * hop
+        times = np.arange(block.shape[1])
+        random = np.random.default_rng(seed)
+        cleaned = block.copy()
+        for channel, frames in enumerate(leaked):
+            if frames.any():
+                share = np.interp(times, centres, frames.astype(np.float32)).astype(np.float32)
+                noise = random.standard_normal(block.shape[1], np.float32) * self._noise(
+                    channel, size, len(hertz)
+                )
+                cleaned[channel] += share * (noise - block[channel])
+        return cleaned
+
+    def _leaked(self, bins: np.ndarray, hertz: np.ndarray) -> np.ndarray:
+        """(channels, T) bool: frames that hold nothing but another channel."""
+        power = total_power(bins)
+        channels = len(power)
+        leaked = np.zeros(power.shape, bool)
+        for channel in range(channels):
+            own, heard = np.ones(power.shape[1], bool), np.zeros(power.shape[1], bool)
+            for source in np.flatnonzero(self.most[channel]):
+                left = total_power(bins[channel] - self._through(channel, int(source), hertz) * bins[source])
+                near = maximum_filter1d(power[source], _TAIL, origin=_TAIL // 2)
+                heard |= near > _AUDIBLE * self.floor[source] + _TINY
+                own &= left > self.most[channel, source] * near
+            own = median_filter(own.astype(np.int8), _MEDIAN).astype(bool)
+            leaked[channel] = heard & ~maximum_filter1d(own, _HANGOVER)
+        return leaked
+
+    def _through(self, channel: int, source: int, hertz: np.ndarray) -> np.ndarray:
+        through = self.filter[channel, source]
+        if len(hertz) == len(through):
+            return through
+        return np.interp(hertz, self.hertz, through.real) + 1j * np.interp(hertz, self.hertz, through.imag)
+
+    def _noise(self, channel: int, size: int, count: int) -> np.float32:
+        """Deviation of white noise that has the channel's floor in the band of `count` bins."""
+        unit = count * 4 * 0.375 * size / (0.5 * size) ** 2  # Hann: mean square 3/8, mean 1/2
+        return np.float32(np.sqrt(self.floor[channel] / unit))
