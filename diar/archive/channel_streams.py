@@ -12,7 +12,7 @@ from diar.archive.audio_file import AudioFile
 from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import ChannelChoice, choose_channels
 from diar.archive.crosstalk import Leakage
-from diar.archive.decode import AudioStream, Reader, open_reader
+from diar.archive.decode import AudioStream, Reader, open_reader, probe_seconds
 from diar.archive.decode_soundfile import SoundfileReader
 from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
 from diar.archive.recording import Recording
@@ -111,12 +111,10 @@ def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:
 
 def _look(file: AudioFile, reader: Reader, recording: Recording) -> Spectra | None:
     """A few seconds from several places of the recording, all channels; None where nothing can be seen."""
-    end = max(reader.header_seconds(), recording.offset)
-    if recording.duration is not None:
-        end = min(end, recording.offset + recording.duration)
-    if end <= recording.offset:  # a length that the header does not tell
-        end = recording.offset + channels.PLACES * channels.SECONDS
-    wanted = places(recording.offset, end, channels.PLACES, channels.SECONDS)
+    # Of another reader: some count the first packets and do not hand them out again
+    seconds = probe_seconds(recording) or channels.PLACES * channels.SECONDS
+    start = recording.offset
+    wanted = places(start, start + seconds, channels.PLACES, channels.SECONDS)
     if isinstance(reader, SoundfileReader):
         return spectra(soundfile_glimpses(file, wanted))
     return spectra(ffmpeg_glimpses(file, reader.track.number, wanted))

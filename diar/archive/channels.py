@@ -79,7 +79,7 @@ def choose_channels(seen: Spectra, layout: tuple[str, ...] = ()) -> ChannelChoic
             EACH, tuple(range(len(power))), f"channels {numbers} carry different people and are read apart"
         )
     clear = np.array([_clearness(bins) for bins in seen.bins])
-    best = int(alive[np.argmax(np.where(scores[alive] > 0.5 * scores.max(), clear[alive], -np.inf))])
+    best = _best(power, scores, clear)
     opposed = [int(i) for i in alive if i != best and _opposed(seen, best, int(i))]
     if opposed:
         return ChannelChoice.one(
@@ -117,6 +117,13 @@ def _sides(power: np.ndarray) -> np.ndarray:
     own = np.bincount(who[who >= 0], minlength=len(power)) / max(1, active(power).sum())
     sides = np.flatnonzero(own > _LEAST_SIDE)
     return sides if own[sides].sum() > _SIDES else np.empty(0, np.int64)
+
+
+def _best(power: np.ndarray, scores: np.ndarray, clear: np.ndarray) -> int:
+    """The clearest channel of those that are like speech and hold most of what is said."""
+    talking = np.stack([active(own[None]) for own in power])
+    heard = talking.sum(axis=1) * (scores > 0.5 * scores.max())
+    return int(np.argmax(np.where(heard >= 0.9 * heard.max(), clear, -np.inf)))
 
 
 def _clearness(bins: np.ndarray) -> float:

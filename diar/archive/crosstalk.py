@@ -18,6 +18,7 @@ _LEAST_FRAMES = 20  # of one channel alone, from which its leakage is estimated
 _SAFETY = 2.0  # dB above the spread of what leakage leaves
 _TAIL = 3  # frames for which leakage may outlast its source
 _AUDIBLE = 10.0  # times its noise, from which a source leaks
+_VOICE = 4.0  # times its noise, from which a channel holds a voice
 _MEDIAN, _HANGOVER = 5, 15  # frames: own voice is no single frame, and its faint ends belong to it
 _TINY = 1e-12
 
@@ -94,7 +95,7 @@ class Leakage:
                 left = total_power(bins[channel] - self._through(channel, int(source), hertz) * bins[source])
                 near = maximum_filter1d(power[source], _TAIL, origin=_TAIL // 2)
                 heard |= near > _AUDIBLE * self.floor[source] + _TINY
-                own &= left > self.most[channel, source] * near
+                own &= left > self.most[channel, source] * near + _VOICE * self.floor[channel]
             own = median_filter(own.astype(np.int8), _MEDIAN).astype(bool)
             leaked[channel] = heard & ~maximum_filter1d(own, _HANGOVER)
         return leaked

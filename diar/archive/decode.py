@@ -209,9 +209,9 @@ def open_audio(
         yield AudioStream(file, reader, recording, rate, None if channel == "mix" else int(channel))
 
 
-def decode(recording: Recording, rate: int, channel: str = "mix") -> Audio:
+def decode(recording: Recording, rate: int, channel: str = "mix", track: str = AUTO) -> Audio:
     """Decode a whole recording; arguments and errors as for `open_audio`."""
-    with open_audio(recording, rate, channel) as stream:
+    with open_audio(recording, rate, channel, track) as stream:
         samples = np.concatenate([np.empty(0, np.float32), *stream])
         return Audio(samples, rate, stream.source_rate, stream.channels, stream.gaps)
 

@@ -101,7 +101,7 @@ def _modulation(bands: np.ndarray) -> float:
     moving = np.abs(fft.rfft(envelope - envelope.mean(axis=0), axis=0)) ** 2
     pace = np.arange(len(moving)) / (len(envelope) * HOP)
     chosen = moving[(pace >= _SLOW) & (pace <= _FAST)].sum(axis=0)
-    strength = np.sqrt(2 * chosen) / len(envelope) / envelope.mean(axis=0)
+    strength = np.sqrt(2 * chosen) / len(envelope) / (envelope.mean(axis=0) + _TINY)
     return float(strength.mean())
 
 
