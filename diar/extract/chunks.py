@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import tee
+from operator import itemgetter
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def cut_channels(
 ) -> Iterator[Chunk]:
     """Cut blocks (signals, n), signals of the channels with these numbers, in step with each other."""
     copies = tee(blocks, len(numbers))
-    cut = [cut_chunks((block[i] for block in copy), settings) for i, copy in enumerate(copies)]
+    cut = [cut_chunks(map(itemgetter(i), copy), settings) for i, copy in enumerate(copies)]
     for together in zip(*cut, strict=True):
         for i, chunk in enumerate(together):
             yield replace(chunk, index=chunk.index * len(numbers) + i, channel=numbers[i])
