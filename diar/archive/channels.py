@@ -120,10 +120,12 @@ def _sides(power: np.ndarray) -> np.ndarray:
 
 
 def _best(power: np.ndarray, scores: np.ndarray, clear: np.ndarray) -> int:
-    """The clearest channel of those that are like speech and hold most of what is said."""
+    """The loudest of the clearest channels that are like speech and hold most of what is said."""
     talking = np.stack([active(own[None]) for own in power])
     heard = talking.sum(axis=1) * (scores > 0.5 * scores.max())
-    return int(np.argmax(np.where(heard >= 0.9 * heard.max(), clear, -np.inf)))
+    full = heard >= 0.9 * heard.max()
+    clearest = full & (clear > clear[full].max() - 1.0)
+    return int(np.argmax(np.where(clearest, power.mean(axis=1), 0.0)))
 
 
 def _clearness(bins: np.ndarray) -> float:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d, median_filter
 
-from diar.archive.spectra import FRAME, HOP, Spectra, alone, band_of, stft, total_power
+from diar.archive.spectra import FRAME, Spectra, alone, band_of, stft, total_power
 
-_LEAST_FRAMES = 20  # of one channel alone, from which its leakage is estimated
+_HOP = 0.016  # seconds
+_LEAST_FRAMES = 15  # of one channel alone, from which its leakage is estimated
 _SAFETY = 2.0  # dB above the spread of what leakage leaves
 _TAIL = 3  # frames for which leakage may outlast its source
 _AUDIBLE = 10.0  # times its noise, from which a source leaks
@@ -65,7 +66,7 @@ class Leakage:
 
     def remove(self, block: np.ndarray, rate: int, seed: int = 0) -> np.ndarray:
         """A block (channels, n) with noise of the channel's level where it holds nothing but leakage."""
-        size, hop = round(FRAME * rate), round(HOP * rate)
+        size, hop = round(FRAME * rate), round(_HOP * rate)
         if block.shape[1] < 2 * size or not self.most.any():
             return block
         padded = np.pad(block, [(0, 0), (size // 2, size // 2)])

@@ -17,9 +17,13 @@ from diar.archive.frame_samples import frame_samples
 _EVERY_ERROR = (FFmpegError, sf.LibsndfileError)  # what cannot be looked at is left to the decoder to report
 
 
-def places(start: float, end: float, count: int, seconds: float) -> list[tuple[float, float]]:
-    """(start, seconds) of `count` glimpses, evenly over [start, end); one of it all where that is less."""
+def places(start: float, end: float, most: int, seconds: float) -> list[tuple[float, float]]:
+    """(start, seconds) of up to `most` glimpses, evenly over [start, end).
+
+    Together they are no more than half of it, unless that is less than half of `most` of them.
+    """
     whole = end - start
+    count = min(most, max(most // 2, round(whole / seconds / 2)))
     if whole <= count * seconds:
         return [(start, whole)]
     spacing = whole / count

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft
 from scipy.signal.windows import hann
 
-FRAME, HOP = 0.032, 0.016  # seconds
+FRAME = 0.032  # seconds, also from one frame to the next: syllables are slower
 LOW, HIGH = 300.0, 3400.0  # Hz, where voices are even on the telephone
 _RUMBLE = 200.0  # Hz, below which nobody is understood
 _SUB_BANDS = 6  # of equal ratio
@@ -60,7 +60,7 @@ def spectra(glimpses: Iterable[tuple[np.ndarray, int]]) -> Spectra | None:
         size = round(FRAME * rate)
         if (len(samples), rate) != shape or samples.shape[1] < size:
             continue
-        whole = stft(np.nan_to_num(samples, posinf=0, neginf=0), size, round(HOP * rate))
+        whole = stft(np.nan_to_num(samples, posinf=0, neginf=0), size, size)
         frequencies = np.arange(whole.shape[-1]) * (rate / size)
         low = low + total_power(whole[..., frequencies < _RUMBLE]).sum(axis=1)
         total = total + total_power(whole).sum(axis=1)
@@ -86,9 +86,9 @@ def speech_score(bins: np.ndarray, hertz: np.ndarray, glimpse: np.ndarray) -> fl
     scores: list[float] = []
     for number in range(int(glimpse.max(initial=-1)) + 1):
         own = bands[glimpse == number]
-        if len(own) * HOP >= 0.5 and own.sum(axis=1).mean() > _SILENT:
+        if len(own) * FRAME >= 0.5 and own.sum(axis=1).mean() > _SILENT:
             scores.extend(
-                _modulation(part) for part in np.array_split(own, max(1, round(len(own) * HOP / 2)))
+                _modulation(part) for part in np.array_split(own, max(1, round(len(own) * FRAME / 2)))
             )
     best = sorted(scores, reverse=True)[: max(1, len(scores) // 2)]
     return float(np.mean(best)) if best else 0.0
@@ -99,7 +99,7 @@ def _modulation(bands: np.ndarray) -> float:
     level = bands.sum(axis=1)
     envelope = np.sqrt(bands + _FAINT * level.max())
     moving = np.abs(fft.rfft(envelope - envelope.mean(axis=0), axis=0)) ** 2
-    pace = np.arange(len(moving)) / (len(envelope) * HOP)
+    pace = np.arange(len(moving)) / (len(envelope) * FRAME)
     chosen = moving[(pace >= _SLOW) & (pace <= _FAST)].sum(axis=0)
     strength = np.sqrt(2 * chosen) / len(envelope) / (envelope.mean(axis=0) + _TINY)
     return float(strength.mean())
