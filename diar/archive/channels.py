@@ -18,6 +18,7 @@ PLACES, SECONDS = 12, 2.0  # of the look
 _SPEECH = 0.4  # `speech_score` from which a channel carries speech
 _ALIKE = 0.5  # correlation from which two channels hold one sound
 _LONGEST_DELAY = 0.012  # seconds between microphones
+_DELAYS = 1024  # that are tried, 31 µs from one to the next
 _DEAD = -45.0  # dB from the loudest channel, below which a channel adds nothing to the mean
 _LOST = 6.0  # dB of distance between speech and noise that the mean may cost
 _SIDES = 0.6  # share of the frames with speech in which only one channel talks, of a call
@@ -139,8 +140,11 @@ def _opposed(seen: Spectra, first: int, second: int) -> bool:
     """Whether two channels hold the same sound with opposite signs, one perhaps later and weaker."""
     cross = (seen.bins[first] * seen.bins[second].conj()).sum(axis=0)
     norm = np.sqrt(seen.power[first].sum() * seen.power[second].sum()) + _TINY
-    delays = np.arange(-_LONGEST_DELAY, _LONGEST_DELAY, 1 / 32_000)
-    turn = np.exp(2j * np.pi * seen.hertz[:, None] * delays)
-    correlation = (cross @ turn).real / norm
+    spacing = seen.hertz[1] - seen.hertz[0]
+    spectrum = np.zeros(_DELAYS, np.complex64)
+    spectrum[np.round(seen.hertz / spacing).astype(int)] = cross
+    correlation = np.fft.ifft(spectrum).real * _DELAYS / norm
+    delays = np.fft.fftfreq(_DELAYS, spacing)  # seconds
+    correlation = correlation[np.abs(delays) <= _LONGEST_DELAY]
     strongest = correlation[np.abs(correlation).argmax()]
     return bool(strongest < -_ALIKE)

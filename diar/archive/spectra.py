@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
@@ -38,7 +39,7 @@ class Spectra:
     glimpse: np.ndarray
     rumble: np.ndarray
 
-    @property
+    @cached_property
     def power(self) -> np.ndarray:
         """(channels, T) in the band."""
         return total_power(self.bins)
@@ -60,10 +61,13 @@ def spectra(glimpses: Iterable[tuple[np.ndarray, int]]) -> Spectra | None:
         size = round(FRAME * rate)
         if (len(samples), rate) != shape or samples.shape[1] < size:
             continue
-        whole = stft(np.nan_to_num(samples, posinf=0, neginf=0), size, size)
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, posinf=0, neginf=0)
+        whole = stft(samples, size, size)
         frequencies = np.arange(whole.shape[-1]) * (rate / size)
-        low = low + total_power(whole[..., frequencies < _RUMBLE]).sum(axis=1)
-        total = total + total_power(whole).sum(axis=1)
+        of_bin = bin_power(whole).sum(axis=1)
+        low = low + of_bin[:, frequencies < _RUMBLE].sum(axis=1)
+        total = total + of_bin.sum(axis=1)
         band, hertz = band_of(whole, rate, size)
         number.append(np.full(whole.shape[1], len(parts)))
         parts.append(band)

@@ -67,8 +67,8 @@ def test_the_track_with_speech(tmp_path: Path, beside: str, place: int, flags: t
 
 
 def test_speech_that_begins_late(tmp_path: Path) -> None:
-    late = np.concatenate([0 * talk(), talk(), talk()])
-    path = write_tracks(tmp_path / "a.mkv", [(sine(72), "", False), (late, "", False)])
+    late = np.concatenate([0 * talk(), talk()])
+    path = write_tracks(tmp_path / "a.mkv", [(sine(48), "", False), (late, "", False)])
     assert read_track(path)[0] == 1
 
 

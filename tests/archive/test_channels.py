@@ -112,9 +112,10 @@ def test_dialogue_left_and_right_of_5_1_is_mixed_without_low_frequencies(tmp_pat
 def test_the_centre_of_a_layout_that_the_file_names(tmp_path: Path) -> None:
     quiet = 0.01 * np.stack([music(i) for i in range(8)], axis=1)
     quiet[:, 2] = talk()
+    quiet = quiet[: 8 * RATE]
     streams, signals = read(recording_of(encode_surround(tmp_path / "a.m4a", quiet, RATE)))
     assert streams.channel == "2"
-    assert likeness(signals[0], talk()) > 0.95
+    assert likeness(signals[0][: len(quiet)], quiet[:, 2]) > 0.95
 
 
 def test_a_channel_that_is_silent_at_first(tmp_path: Path) -> None:
