@@ -12,7 +12,7 @@ from diar.archive.audio_file import AudioFile
 from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import ChannelChoice, choose_channels
 from diar.archive.crosstalk import Leakage
-from diar.archive.decode import AudioStream, Reader, open_reader, probe_seconds
+from diar.archive.decode import AudioStream, Reader, open_reader
 from diar.archive.decode_soundfile import SoundfileReader
 from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
 from diar.archive.recording import Recording
@@ -111,9 +111,12 @@ def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:
 
 def _look(file: AudioFile, reader: Reader, recording: Recording) -> Spectra | None:
     """A few seconds from several places of the recording, all channels; None where nothing can be seen."""
-    # Of another reader: some count the first packets and do not hand them out again
-    seconds = probe_seconds(recording) or channels.PLACES * channels.SECONDS
-    start = recording.offset
+    start, seconds = recording.offset, recording.duration
+    if seconds is None:  # of another reader: some count the first packets and do not hand them out again
+        with open_reader(file, str(reader.track.number)) as other:
+            seconds = other.header_seconds() - start
+    if seconds <= 0:  # the header does not tell
+        seconds = channels.PLACES * channels.SECONDS
     wanted = places(start, start + seconds, channels.PLACES, channels.SECONDS)
     if isinstance(reader, SoundfileReader):
         return spectra(soundfile_glimpses(file, wanted))
