@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
 from diar.detect.observations import Observations
 from diar.outputs.stretches import at_least, common_seconds, seconds
-from diar.store.schema import MIXED, RecordingTracks
+from diar.store.schema import MIXED, RecordingTracks, Tracks
 
 # Voices of two channels are one person, heard in both, where so much of the shorter is said while the longer
 # talks, and their cosine is that high
@@ -31,10 +32,20 @@ def diarize_recording(stored: RecordingTracks, settings: DiarizeSettings) -> Dia
         settings, clustering=replace(settings.clustering, count=count_on_side(settings, numbers))
     )
     sides = [
-        diarize(Observations.of(replace(stored, tracks=stored.tracks.of_channel(number))), of_side)
+        diarize(Observations.of(replace(stored, tracks=of_channel(stored.tracks, number))), of_side)
         for number in numbers
     ]
     return without_doubles(together(sides, numbers, stored.recording.channels))
+
+
+def of_channel(tracks: Tracks, number: int) -> Tracks:
+    """The tracks of one channel."""
+    rows = np.flatnonzero(tracks.channel == number)
+    own: dict[str, Any] = {"windows": tracks.windows}
+    for name in vars(tracks).keys() - own.keys():
+        column = getattr(tracks, name)
+        own[name] = [column[row] for row in rows] if isinstance(column, list) else column[rows]
+    return Tracks(**own)
 
 
 def count_on_side(settings: DiarizeSettings, numbers: list[int]) -> SpeakerCount:

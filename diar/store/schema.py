@@ -57,22 +57,6 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.start)
 
-    def of_channel(self, number: int) -> Tracks:
-        """The tracks of one channel."""
-        rows = np.flatnonzero(self.channel == number)
-        return Tracks(
-            self.start[rows],
-            self.end[rows],
-            self.local_speaker[rows],
-            [self.active[row] for row in rows],
-            self.speech_seconds[rows],
-            self.clean_seconds[rows],
-            [self.activity[row] for row in rows],
-            self.embedding[rows],
-            self.windows,
-            self.channel[rows],
-        )
-
 
 @dataclass(frozen=True)
 class RecordingRow:
