@@ -1,24 +1,39 @@
 """Boundaries between files on labelled archives of real speech: one command, one Markdown table.
 
     python benchmarks/boundaries.py --shared ../shared --seeds 3 1 2
+    python benchmarks/boundaries.py --degraded --seeds 3 1 2 --work WORK
+    python benchmarks/boundaries.py --settings default --degraded room --options --no_link
 
 Makes each archive with `tools/make_archive.py` of the shared folder, runs the real commands (stage 1 once,
-stage 2 three times) and scores with `diar score boundaries`. F1 at tolerance 0; in brackets where an odd file
-next to a boundary may lie on either side of it, which nothing in the audio decides.
+stage 2 three times: automatic, and with the block size given cosine and GMM) and scores with
+`diar score boundaries`. F1 at tolerance 0; in brackets where an odd file next to a boundary may lie on either
+side of it, which nothing in the audio decides.
+
+--degraded measures the same archives through `tools/degrade.py` (tel and room, or what is named) in place of
+the clean ones. --session says which files, with pauses between them, go through one call or one room and are
+cut apart again. By default it is a block, as people record: its files share response, gain and noise level,
+no two have the same noise, and the room changes where the block does, which helps. With `file` each file has
+its own, with `archive` all have the same, so that only the voice tells.
+
+With --work, archives are made once; embeddings and results are made anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from degraded_archive import SESSIONS, degrade_archive
+from labelled_sets import KINDS, make_once
+from running import ROOT, add_stage_options, call, detect, extract, parse_arguments
+
+DEGRADED = ("tel", "room")
+Version = tuple[str, str]  # a kind of degrade.py, and of SESSIONS
 RESULT = "speaker_boundary_detection_result.json"
 
 # setting → options of make_archive.py, expected size, window (jitter + 2)
@@ -44,6 +59,36 @@ FULL = {
 
 
 def main() -> None:
+    """Print one table."""
+    options = parse_arguments(make_parser(), sys.argv[1:])
+    settings = {**SETTINGS, **(FULL if options.full else {})}
+    if options.settings:
+        settings = {name: {**SETTINGS, **FULL}[name] for name in options.settings}
+    with tempfile.TemporaryDirectory() as temporary:
+        work = (options.work or Path(temporary)).resolve()
+        print("| archive | seed | files | automatic | cosine | GMM | odd files F1 | purity | stage 2, s |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        for kind in [None] if options.degraded is None else options.degraded or DEGRADED:
+            for name, (make, *known) in settings.items():
+                version = None if kind is None else (kind, options.session)
+                title, rows = ", ".join([name, *describe(version)]), []
+                for seed in options.seeds:
+                    folder = work / name / str(seed)
+                    archive = prepare(options.shared.resolve(), folder, make, seed, version)
+                    rows.append(measure(archive, folder / f"{archive.name}-run", known, options))
+                    print(f"| {title} | {seed} | {format_row(rows[-1])} |", flush=True)
+                print(f"| **{title}** | mean | {format_row(mean(rows))} |", flush=True)
+
+
+def describe(version: Version | None) -> list[str]:
+    """What a title says beside the setting."""
+    if version is None:
+        return []
+    kind, session = version
+    return [kind if session == "block" else f"{kind} by {session}"]
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,49 +96,46 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 1, 2, 4, 5])
     parser.add_argument("--full", action="store_true", help="more settings")
     parser.add_argument(
+        "--settings", nargs="+", choices=[*SETTINGS, *FULL], metavar="NAME",
+        help=f"these alone: {', '.join(map(repr, [*SETTINGS, *FULL])).replace('%', '%%')}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--degraded", nargs="*", choices=KINDS, metavar="KIND",
+        help=f"through degrade.py, in place of clean: {', '.join(KINDS)} [tel room]",
+    )  # fmt: skip
+    parser.add_argument("--session", choices=SESSIONS, default="block", help="what shares a channel [block]")
+    parser.add_argument(
         "--work", type=Path, help="keep archives and results here; default: a temporary folder"
     )
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
-        print("| archive | seed | files | automatic | cosine | GMM | odd files F1 | purity | stage 2, s |")
-        print("|---|---|---|---|---|---|---|---|---|")
-        for name, setting in {**SETTINGS, **(FULL if options.full else {})}.items():
-            rows = [measure(options.shared, work / name, *setting, seed) for seed in options.seeds]
-            for seed, row in zip(options.seeds, rows, strict=True):
-                print(f"| {name} | {seed} | {format_row(row)} |", flush=True)
-            print(f"| **{name}** | mean | {format_row(mean(rows))} |", flush=True)
+    add_stage_options(parser)
+    return parser
 
 
-def measure(shared: Path, work: Path, make: str, size: int, window: int, seed: int) -> dict[str, float]:
-    folder = work / str(seed)
-    archive, embeddings = folder / "archive", folder / "embeddings"
-    call(shared / "tools" / "make_archive.py", archive, *make.split(), "--seed", seed)
-    call(
-        ROOT / "extract_embeddings_multigpu.py", "--input_dir", archive / "audio", "--output_dir", embeddings
-    )
-    known = ("--segment_size", size, "--boundary_window", window)
+def prepare(shared: Path, folder: Path, make: str, seed: int, version: Version | None) -> Path:
+    """The folder with audio/ and truth.csv, made below `folder` where it is not there yet."""
+    clean, tool = folder / "archive", shared / "tools" / "make_archive.py"
+    make_once(clean, lambda out: call(tool, out, *make.split(), "--seed", seed))
+    if version is None:
+        return clean
+    degraded = folder / "-".join(["archive", *version])
+    make_once(degraded, lambda out: degrade_archive(shared, clean, out, *version, seed))
+    return degraded
+
+
+def measure(
+    archive: Path, folder: Path, known: Sequence[int], options: argparse.Namespace
+) -> dict[str, float]:
+    """The figures of one archive; `known` are the expected block size and the window."""
+    embeddings = folder / "embeddings"
+    shutil.rmtree(embeddings, ignore_errors=True)
+    extract(archive / "audio", embeddings, options.extract_options, allowed=(0,))
+    size = ("--segment_size", known[0], "--boundary_window", known[1])
     row: dict[str, float] = {}
-    for method, arguments in (("automatic", ()), ("cosine", known), ("gmm", (*known, "--use_gmm"))):
-        result = folder / method
-        start = time.perf_counter()
-        call(
-            ROOT / "detect_boundaries.py", "--embeddings_dir", embeddings, "--output_dir", result, *arguments
-        )
-        row.setdefault("seconds", time.perf_counter() - start)
-        score = json.loads(
-            call(
-                "-m",
-                "diar",
-                "score",
-                "boundaries",
-                "--json",
-                "--truth",
-                archive / "truth.csv",
-                "--result",
-                result / RESULT,
-            )
-        )
+    for method, arguments in (("automatic", ()), ("cosine", size), ("gmm", (*size, "--use_gmm"))):
+        run = detect(embeddings, folder / method, (*arguments, *options.options), allowed=(0,))
+        row.setdefault("seconds", run.seconds)
+        files = ("--truth", archive / "truth.csv", "--result", folder / method / RESULT)
+        score = json.loads(call("-m", "diar", "score", "boundaries", "--json", *files))
         row[method] = score["boundaries"]["0"]["f1"]
         row[f"{method}_either"] = score["boundaries_either_side_of_odd"]["f1"]
         if method == "automatic":
@@ -116,16 +158,6 @@ def format_row(row: dict[str, float]) -> str:
         else f"{row['found']:.0f} false"
     )
     return " | ".join([f"{row['files']:.0f}", *f1, odd, f"{row['purity']:.3f}", f"{row['seconds']:.1f}"])
-
-
-def call(*arguments: object) -> str:
-    """Run Python with `arguments`; its standard output."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":

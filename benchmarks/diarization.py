@@ -1,91 +1,163 @@
 """Turns inside recordings on labelled real speech: one command, one Markdown table.
 
     python benchmarks/diarization.py --shared ../shared
-    python benchmarks/diarization.py --shared ../shared --full --options --clustering ahc
+    python benchmarks/diarization.py --degraded --work WORK
+    python benchmarks/diarization.py --sets default 'default-tel-*' --pyannote ENV/bin/python --work WORK
+    python benchmarks/diarization.py --full --extract_options --channel 0 --options --clustering ahc
 
-Makes the simulated conversations with `tools/simulate_conversations.py` of the shared folder, runs the real
-commands with one set of parameters for all sets (the defaults, or what follows --options, for stage 2) and
-scores with `diar score der`: collar 0, overlap scored, whole recordings. The peers' figures are from
-`bench/PEERS.md` and, for the set "2, 4, 8 speakers", from running `bench/run_pyannote.py` on it; they are
-printed beside ours, not measured here.
+Sets: `AMI`, ten labelled excerpts; `default` and `seed5`, conversations by the shared folder's
+`tools/simulate_conversations.py`; with --full `seed31` and `seed77`, which nothing was chosen on. With
+--degraded `default` and `seed5` also through `tools/degrade.py`: `default-tel-1` is the telephone version
+with seed 1, and so for `room`, `broadcast` and seed 2. --sets takes any of these names (`seed31-tel-1`, too)
+and patterns.
+
+The real commands run with one set of parameters for all sets: the defaults, or what follows
+--extract_options (stage 1) and --options (stage 2). `diar score der` scores: overlap scored, whole
+recordings, collar 0 (and 0.25 s in one column). × real time is from the start of stage 1 to the end of
+stage 2, in brackets that of each stage. CPU seconds are of all processes; they vary less than × real time
+where something else runs beside.
+
+pyannote's pipeline is run by `bench/run_pyannote.py` of the shared folder with --pyannote; its × real time is
+without imports and model loading. The last three columns are not measured here: they are from
+`bench/PEERS.md`, and for `seed5` from running that script.
+
+With --work, audio and pyannote's results are made once. Embeddings and results are made anew; with
+--keep_embeddings stage 1 goes on where it was, and its time is not told.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import labelled_sets
+from labelled_sets import CLEAN, HELD_OUT, PEERS, LabelledSet
+from running import ROOT, Run, add_stage_options, detect, extract, parse_arguments, run_peer, score_der
 
-# set → options of simulate_conversations.py (None: the AMI excerpts), DER of pyannote, Senko, WeSpeaker in %
-SETS: dict[str, tuple[str | None, tuple[float | None, ...]]] = {
-    "AMI, 10 × 30 s": (None, (28.4, 55.1, 43.0)),
-    "simulated, default (55 min)": ("", (19.9, 28.5, 42.5)),
-    "simulated, 2, 4, 8 speakers (90 min)": ("--seed 5 --set 2:1800 4:1800 8:1800", (19.0, None, None)),
-}
-HELD_OUT = {
-    f"simulated, 1 to 20 speakers, seed {seed} (72 min)": (
-        f"--seed {seed} --set 2:120 1:200 3:400 6:900 12:1200 20:1500",
-        (None, None, None),
-    )
-    for seed in (31, 77)
-}
+ERRORS = ("DER %", "miss", "false alarm", "confusion", "DER % with 0.25 s collar", "JER %",
+          "speakers found / there")  # fmt: skip
+COST = ("× real time (stage 1, stage 2)", "CPU s an hour of audio (stage 1, stage 2)")
+COLUMNS = ("set", "system", *ERRORS, *COST)
+Row = dict[str, str]
 
 
 def main() -> None:
+    """Print one table."""
+    options = parse_arguments(make_parser(), sys.argv[1:])
+    columns = [*COLUMNS, *(f"{peer}, published" for peer in PEERS)]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = (options.work or Path(temporary)).resolve()
+        for chosen in choose_sets(options):
+            rows = [measure_ours(chosen, options, work)]
+            if options.pyannote:
+                rows.append(measure_pyannote(chosen, options, work))
+            for row in rows:
+                print(f"| {' | '.join(row.get(column, '–') for column in columns)} |", flush=True)
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--degraded", action="store_true", help="also telephone, room and broadcast versions")
+    parser.add_argument(
+        "--degrade_seeds", type=int, nargs="+", default=[1, 2], metavar="SEED", help="of degrade.py [1 2]"
+    )
     parser.add_argument("--full", action="store_true", help="two more sets, that nothing was chosen on")
+    parser.add_argument("--sets", nargs="+", metavar="NAME", help="these alone: names as above, or patterns")
+    parser.add_argument(
+        "--simulate",
+        metavar="OPTIONS",
+        help="one set by these options of simulate_conversations.py, in place of all others",
+    )
+    parser.add_argument("--pyannote", type=Path, metavar="PYTHON", help="an interpreter with pyannote.audio")
     parser.add_argument("--work", type=Path, help="keep audio, embeddings and results here")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="for detect_boundaries.py")
-    options = parser.parse_args()
-    print("| set | DER % | miss | false alarm | confusion | JER % | speakers found / there | × real time | "
-          "pyannote | Senko | WeSpeaker |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
-        for name, (make, peers) in {**SETS, **(HELD_OUT if options.full else {})}.items():
-            row = measure(options.shared, work / name.replace(" ", "_"), make, options.options)
-            shown = [f"{der:.1f}" if der is not None else "–" for der in peers]
-            print("| " + " | ".join([name, *row, *shown]) + " |", flush=True)
+    parser.add_argument("--keep_embeddings", action="store_true", help="use those that are in --work")
+    add_stage_options(parser)
+    return parser
 
 
-def measure(shared: Path, work: Path, make: str | None, options: list[str]) -> list[str]:
-    audio = shared / "data" / "ami" if make is None else work / "audio"
-    if make is not None and not audio.exists():
-        call(shared / "tools" / "simulate_conversations.py", audio, *make.split())
-    embeddings, result = work / "embeddings", work / "result"
-    start = time.perf_counter()
-    call(ROOT / "extract_embeddings_multigpu.py", "--input_dir", audio, "--output_dir", embeddings)
-    call(
-        ROOT / "detect_boundaries.py",
-        *("--task", "turns", "--embeddings_dir", embeddings, "--output_dir", result, *options),
-    )
-    seconds = time.perf_counter() - start
-    files = ["--reference", audio, "--hypothesis", result]
-    score = json.loads(call("-m", "diar", "score", "der", "--json", *files))
+def choose_sets(options: argparse.Namespace) -> list[LabelledSet]:
+    """Clean ones first, then each one's degraded versions."""
+    if options.simulate is not None:
+        clean = known = [labelled_sets.own_set(options.simulate)]
+    else:
+        clean, known = [*CLEAN, *(HELD_OUT if options.full else ())], [*CLEAN, *HELD_OUT]
+    if options.sets:
+        degraded = labelled_sets.degraded_sets(known, options.degrade_seeds)
+        return labelled_sets.choose([*known, *degraded], options.sets)
+    if not options.degraded:
+        return clean
+    originals = [one for one in clean if one not in HELD_OUT]
+    return [*clean, *labelled_sets.degraded_sets(originals, options.degrade_seeds)]
+
+
+def measure_ours(chosen: LabelledSet, options: argparse.Namespace, work: Path) -> Row:
+    """Both stages on one set."""
+    audio = labelled_sets.prepare(chosen, options.shared.resolve(), work)
+    folder = work / chosen.name
+    embeddings, result = folder / "embeddings", folder / "result"
+    kept = options.keep_embeddings and embeddings.exists()
+    if not kept:
+        shutil.rmtree(embeddings, ignore_errors=True)
+    stages = [extract(audio, embeddings, options.extract_options)]
+    stages.append(detect(embeddings, result, ["--task", "turns", *options.options]))
+    seconds = labelled_sets.durations(audio)
+    published = zip(PEERS, chosen.peers, strict=True)
+    return {
+        "set": chosen.title,
+        "system": "diar",
+        **error_cells(audio, result, labelled_sets.write_uem(folder / "all.uem", seconds)),
+        **cost_cells(stages, sum(seconds.values()), kept),
+        **{f"{peer}, published": f"{der:.1f}" for peer, der in published if der is not None},
+    }
+
+
+def measure_pyannote(chosen: LabelledSet, options: argparse.Namespace, work: Path) -> Row:
+    """pyannote's pipeline on one set, or what it said there before."""
+    shared, folder = options.shared.resolve(), work / chosen.name
+    audio, result, took = labelled_sets.prepare(chosen, shared, work), folder / "pyannote", "took.json"
+    seconds = labelled_sets.durations(audio)
+
+    def run(out: Path) -> None:
+        figures = run_peer(options.pyannote, shared / "bench" / "run_pyannote.py", audio, out)
+        (out / took).write_text(json.dumps(figures))
+
+    labelled_sets.make_once(result, run)
+    speed = sum(seconds.values()) / json.loads((result / took).read_text())["pipeline"]
+    errors = error_cells(audio, result, labelled_sets.write_uem(folder / "all.uem", seconds))
+    return {"set": chosen.title, "system": "pyannote", **errors, COST[0]: f"{speed:.0f}"}
+
+
+def error_cells(reference: Path, hypothesis: Path, uem: Path) -> Row:
+    """What is wrong, pooled over the recordings, and how many speakers each has."""
+    score: dict[str, Any] = score_der(reference, hypothesis, uem)
     pooled = score["pooled"]
-    parts = [100 * pooled[part] / pooled["speech"] for part in ("miss", "false_alarm", "confusion")]
-    counts = [f"{r['hypothesis_speakers']}/{r['reference_speakers']}" for r in score["recordings"]]
-    figures = [f"{figure:.1f}" for figure in (100 * pooled["der"], *parts, 100 * pooled["jer"])]
-    return [*figures, " ".join(counts), f"{pooled['scored'] / seconds:.0f}"]
+    parts = [pooled[part] / pooled["speech"] for part in ("miss", "false_alarm", "confusion")]
+    forgiving = score_der(reference, hypothesis, uem, collar=0.25)["pooled"]["der"]
+    figures = [f"{100 * figure:.1f}" for figure in (pooled["der"], *parts, forgiving, pooled["jer"])]
+    counts = [f"{one['hypothesis_speakers']}/{one['reference_speakers']}" for one in score["recordings"]]
+    return dict(zip(ERRORS, [*figures, " ".join(counts)], strict=True))
 
 
-def call(*arguments: object) -> str:
-    """Run one of our commands; its standard output. Exit code 3 means: done, some recordings failed."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode not in (0, 3):
-        raise SystemExit(f"exit code {done.returncode}: {' '.join(map(str, arguments))}")
-    return done.stdout
+def cost_cells(stages: list[Run], audio_seconds: float, kept: bool) -> Row:
+    """× real time and CPU seconds of both stages; of stage 2 alone where embeddings were there."""
+    speeds = [f"{audio_seconds / stage.seconds:.0f}" for stage in stages]
+    work = [f"{3600 * stage.cpu_seconds / audio_seconds:.0f}" for stage in stages]
+    if kept:
+        return dict(zip(COST, (f"– (kept, {cells[1]})" for cells in (speeds, work)), strict=True))
+    both = sum(stage.seconds for stage in stages), sum(stage.cpu_seconds for stage in stages)
+    return {
+        COST[0]: f"{audio_seconds / both[0]:.0f} ({', '.join(speeds)})",
+        COST[1]: f"{3600 * both[1] / audio_seconds:.0f} ({', '.join(work)})",
+    }
 
 
 if __name__ == "__main__":

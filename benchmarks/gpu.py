@@ -26,9 +26,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import yaml
-from diarization import ROOT, call
+from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
-from throughput import error_rate
 
 from diar.extract.devices import place
 from diar.extract.run import DEFAULT_MODEL

@@ -3,6 +3,7 @@
     python benchmarks/linking.py constants --shared ../shared
     python benchmarks/linking.py oracle    --shared ../shared --recordings 200
     python benchmarks/linking.py commands  --shared ../shared --recordings 200
+    python benchmarks/linking.py channels  --shared ../shared --recordings 200 --work WORK
     python benchmarks/linking.py scale     --rows 100000 1000000
 
 constants  what diar/detect/linking/evidence.py assumes of campplus-zh-en, fitted on half of the speakers, and
@@ -12,15 +13,21 @@ oracle     conversations of 2 to 6 of the shared folder's speakers, made by its 
            have audio in common, and once from parts of the audio that are in one recording each; both also
            with noise that stands for another session
 commands   the same conversations through the two real commands
+channels   the same, every other recording as telephone (`tel` of the shared folder's tools/degrade.py,
+           8 kHz): all pairs, pairs within each channel, within one channel, and across
 scale      time and memory for synthetic vectors, ten to a person
+
+`commands` and `channels` match true and found speakers in each recording by most common speech, as DER does,
+and count pairs of local speakers. Precision: of the pairs that got one name, how many are one person. Recall:
+of those that are one person, how many got one name. A true speaker that was not found has no name in common
+with anybody, so all of their pairs are missed; one found without a match is nobody else, so a name in common
+with another is wrong. Neither counts as a person found.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,14 +36,14 @@ from pathlib import Path
 
 import linking_embeddings as data
 import numpy as np
-import soundfile as sf
-from scipy.optimize import linear_sum_assignment
+from linking_commands import AUDIO, channels, commands
+from linking_embeddings import conversations_name
+from linking_scores import accuracy
+from running import ROOT, add_stage_options, parse_arguments
 
 from diar.detect.linking.evidence import CAMPPLUS
 from diar.detect.linking.link import link_speakers
-from diar.outputs.rttm import ALL_NAME, Turn, read_rttm, write_rttm
 
-ROOT = Path(__file__).resolve().parent.parent
 MODEL = "campplus-zh-en"
 SESSIONS = (0.0, 0.2, 0.4, 0.6)  # variance of the noise that stands for other sessions
 PROBABILITIES = (0.3, 0.5, 0.9)
@@ -48,21 +55,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("mode", choices=("constants", "oracle", "commands", "scale"))
+    parser.add_argument("mode", choices=("constants", "oracle", "commands", "channels", "scale"))
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--recordings", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60, help="length of a recording")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--work", type=Path, help="keep embeddings, audio and results here")
-    options = parser.parse_args()
+    add_stage_options(parser, " (commands, channels)")
+    options = parse_arguments(parser, sys.argv[1:])
     modes: dict[str, Callable[[argparse.Namespace, Path], None]] = {
         "constants": constants,
         "oracle": oracle,
         "commands": commands,
+        "channels": channels,
         "scale": scale,
     }
     with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
+        work = (options.work or Path(temporary)).resolve()
         work.mkdir(parents=True, exist_ok=True)
         modes[options.mode](options, work)
 
@@ -148,7 +157,7 @@ def with_sessions(embedding: np.ndarray, variance: float) -> np.ndarray:
 
 
 def file_name(options: argparse.Namespace, apart: bool) -> str:
-    return f"conversations_{options.recordings}x{options.seconds:g}{'_apart' if apart else ''}.npz"
+    return f"{conversations_name(options.recordings, options.seconds, apart)}.npz"
 
 
 def embed(options: argparse.Namespace, apart: bool, embedder: data.Embedder) -> data.Vectors:
@@ -169,7 +178,7 @@ def oracle(options: argparse.Namespace, work: Path) -> None:
             for probability in PROBABILITIES:
                 found = link_speakers(vectors, talks.seconds, talks.group, probability=probability)
                 row = [
-                    "in one recording each" if apart else "shared",
+                    AUDIO[apart],
                     f"{session:g}",
                     f"{probability:g}",
                     accuracy(talks.speaker, found.label),
@@ -177,94 +186,6 @@ def oracle(options: argparse.Namespace, work: Path) -> None:
                     f"{found.evidence.session_variance:.2f}",
                 ]
                 print(f"| {' | '.join(row)} |", flush=True)
-
-
-def accuracy(truth: np.ndarray, label: np.ndarray) -> str:
-    """Speakers found of true ones, and pairwise precision, recall and F1, as cells."""
-    _, truth = np.unique(truth, return_inverse=True)
-    _, label = np.unique(label, return_inverse=True)
-    together = pairs(np.unique(truth * (label.max() + 1) + label, return_counts=True)[1])
-    found, true = pairs(np.bincount(label)), pairs(np.bincount(truth))
-    precision, recall = together / max(found, 1), together / max(true, 1)
-    f1 = 2 * together / max(found + true, 1)
-    return f"{label.max() + 1} of {truth.max() + 1} | {precision:.3f} | {recall:.3f} | {f1:.3f}"
-
-
-def pairs(counts: np.ndarray) -> int:
-    return int((counts * (counts - 1) // 2).sum())
-
-
-def commands(options: argparse.Namespace, work: Path) -> None:
-    print("| audio | speakers | precision | recall | F1 | local speakers matched | missed | too many |")
-    print("|---|---|---|---|---|---|---|---|")
-    for apart in (False, True):
-        folder = work / file_name(options, apart).removesuffix(".npz")
-        truth = write_conversations(options, apart, folder / "audio")
-        run(
-            "extract_embeddings_multigpu.py",
-            "--input_dir",
-            folder / "audio",
-            "--output_dir",
-            folder / "tracks",
-        )
-        call = ("--embeddings_dir", folder / "tracks", "--output_dir", folder / "result", "--task", "turns")
-        run("detect_boundaries.py", *call)
-        found = read_rttm(folder / "result" / ALL_NAME)
-        person, label, counts = matched_speakers(
-            truth, {Path(name).stem: turns for name, turns in found.items()}
-        )
-        audio = "in one recording each" if apart else "shared"
-        print(f"| {audio} | {accuracy(person, label)} | {' | '.join(map(str, counts))} |", flush=True)
-
-
-def write_conversations(options: argparse.Namespace, apart: bool, folder: Path) -> dict[str, list[Turn]]:
-    """Write the audio; the turns, by recording."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = data.simulate_recordings(options.shared, options.recordings, options.seconds, apart)
-    truth = {}
-    for index, (wave, turns) in enumerate(made):
-        name = f"conversation{index:04d}"
-        sf.write(folder / f"{name}.wav", wave, data.RATE, subtype="PCM_16")
-        truth[name] = [Turn(name, start, end, who) for start, end, who in turns]
-    write_rttm(folder.parent / "truth.rttm", [turn for turns in truth.values() for turn in turns])
-    return truth
-
-
-def matched_speakers(
-    truth: dict[str, list[Turn]], found: dict[str, list[Turn]]
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
-    """True and found name of every local speaker, matched in each recording by most common speech, as DER is.
-
-    A true speaker without a match was found as nobody else, and one found without a match is nobody else.
-    """
-    rows: list[tuple[str, str]] = []
-    counts = [0, 0, 0]
-    for recording, turns in truth.items():
-        answer = found.get(recording, [])
-        names, others = sorted({t.speaker for t in turns}), sorted({t.speaker for t in answer})
-        common = np.zeros((len(names), len(others)))
-        for turn in turns:
-            for other in answer:
-                both = min(turn.end, other.end) - max(turn.start, other.start)
-                common[names.index(turn.speaker), others.index(other.speaker)] += max(both, 0.0)
-        row, column = linear_sum_assignment(common, maximize=True)
-        match = {names[i]: others[j] for i, j in zip(row, column, strict=True) if common[i, j] > 0}
-        missed = [name for name in names if name not in match]
-        extra = [name for name in others if name not in match.values()]
-        rows += match.items()
-        rows += [(name, f"missed {recording} {name}") for name in missed]
-        rows += [(f"extra {recording} {name}", name) for name in extra]
-        counts = [a + len(b) for a, b in zip(counts, (match, missed, extra), strict=True)]
-    person, label = (np.array(names) for names in zip(*rows, strict=True))
-    return person, label, (counts[0], counts[1], counts[2])
-
-
-def run(script: str, *arguments: object) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def scale(options: argparse.Namespace, work: Path) -> None:

@@ -6,15 +6,14 @@ good input, and cost no segmentation.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
+from labelled_sets import load_tool
 
 from diar.models.encoder import SpeakerEncoder
 from diar.models.features import Fbank, cmn
@@ -79,14 +78,9 @@ class Embedder:
         return np.any([(centres >= start) & (centres < end) for start, end in spans] or [[False] * frames], 0)
 
 
-def simulator(shared: Path) -> ModuleType:
-    """tools/simulate_conversations.py of the shared folder, as a module."""
-    file = shared / "tools" / "simulate_conversations.py"
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def conversations_name(count: int, seconds: float, apart: bool) -> str:
+    """What files and folders of `simulate_recordings` are called."""
+    return f"conversations_{count}x{seconds:g}{'_apart' if apart else ''}"
 
 
 def simulate_recordings(
@@ -97,7 +91,7 @@ def simulate_recordings(
     With `apart`, a speaker's speech is cut into as many parts as they have recordings (of 1.5 s at least), so
     that hardly any two recordings have audio in common, as those of the tool itself have.
     """
-    tool = simulator(shared)
+    tool = load_tool(shared, "simulate_conversations")
     speakers, rng = tool.load_speakers(), np.random.default_rng(7)
     casts = [
         rng.choice(sorted(speakers), int(rng.integers(2, 7)), replace=False).tolist() for _ in range(count)
@@ -140,7 +134,7 @@ def embed_recordings(recordings: Iterator[tuple[np.ndarray, Turns]], embedder: E
 def embed_parts(shared: Path, embedder: Embedder) -> Vectors:
     """Parts of different length of each half of a speaker's speech; no audio is in two halves."""
     rows: list[Row] = []
-    for name, utterances in simulator(shared).load_speakers().items():
+    for name, utterances in load_tool(shared, "simulate_conversations").load_speakers().items():
         frames = [embedder.frames(wave) for wave, _ in utterances]
         masks = [
             embedder.mask(spans, part.shape[-1]) for part, (_, spans) in zip(frames, utterances, strict=True)

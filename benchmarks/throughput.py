@@ -19,9 +19,7 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +27,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diarization import ROOT, SETS, call
+import labelled_sets
+from labelled_sets import CLEAN
+from running import ROOT, add_stage_options, call, error_rate, extract, parse_arguments, run_peer
 
 # The command with its imports done before the clock starts, as the peers' scripts do it
 _TIMED_STAGE_2 = """
@@ -41,7 +41,7 @@ code = main(sys.argv[1:])
 print(time.perf_counter() - start)
 sys.exit(code)
 """
-NAMES = dict(zip(("AMI", "default", "seed5"), SETS, strict=True))
+SETS = {one.name: one for one in CLEAN}
 Runner = Callable[[Path, Path], dict[str, float]]
 
 
@@ -64,11 +64,12 @@ def main() -> None:
     parser.add_argument("--senko", type=Path, help="python that has senko")
     parser.add_argument("--pyannote", type=Path, help="python that has pyannote.audio")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--sets", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="for stage 1")
-    options = parser.parse_args()
-    runners: dict[str, Runner] = {"diar": lambda audio, out: run_ours(audio, out, options.options)}
+    add_stage_options(parser)
+    options = parse_arguments(parser, sys.argv[1:])
+    ours = (options.extract_options, options.options)
+    runners: dict[str, Runner] = {"diar": lambda audio, out: run_ours(audio, out, *ours)}
     for name in ("senko", "pyannote"):
         python = getattr(options, name)
         if python is not None:
@@ -92,15 +93,9 @@ def main() -> None:
 
 def prepare(shared: Path, name: str, work: Path) -> Data:
     """The set's audio as WAV beside its RTTM."""
-    make = SETS[NAMES[name]][0]
-    folder = shared / "data" / "ami" if make is None else work / name
-    if make is not None:
-        call(shared / "tools" / "simulate_conversations.py", folder, *make.split())
-    import soundfile as sf
-
-    seconds = {file.stem: sf.info(file).duration for file in sorted(folder.glob("*.wav"))}
-    uem = work / f"{name}.uem"  # what a peer says of the time after a file's end is not scored
-    uem.write_text("".join(f"{stem} 1 0 {duration}\n" for stem, duration in seconds.items()))
+    folder = labelled_sets.prepare(SETS[name], shared.resolve(), work)
+    seconds = labelled_sets.durations(folder)
+    uem = labelled_sets.write_uem(work / f"{name}.uem", seconds)
     return Data(name, folder, uem, sum(seconds.values()))
 
 
@@ -118,35 +113,18 @@ def compare(
     return runs
 
 
-def run_ours(audio: Path, out: Path, options: list[str]) -> dict[str, float]:
+def run_ours(
+    audio: Path, out: Path, extract_options: list[str], detect_options: list[str]
+) -> dict[str, float]:
     """Seconds of both commands, and without stage 1's start-up."""
     embeddings, result = out.with_suffix(".embeddings"), out
     start = time.perf_counter()
-    call(ROOT / "extract_embeddings_multigpu.py", "--input_dir", audio, "--output_dir", embeddings, *options)
+    extract(audio, embeddings, extract_options)
     fixed = ("--embeddings_dir", embeddings, "--output_dir", result)
-    said = call("-c", _TIMED_STAGE_2, "--task", "turns", *fixed)
+    said = call("-c", _TIMED_STAGE_2, "--task", "turns", *fixed, *detect_options)
     seconds = time.perf_counter() - start
     run = json.loads((embeddings / "extraction_stats.json").read_text())["this_run"]
     return {"pipeline": run["working_seconds"] + float(said.split()[-1]), "commands": seconds}
-
-
-def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, float]:
-    """Seconds that the script says, and of the whole command."""
-    start = time.perf_counter()
-    done = subprocess.run([python, script, audio, out], capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
-    said = re.search(r"s of audio in ([0-9.]+) s", done.stdout)
-    if done.returncode or said is None:
-        sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
-    return {"pipeline": float(said[1]), "commands": seconds}
-
-
-def error_rate(reference: Path, hypothesis: Path, uem: Path | None = None) -> float:
-    """DER in percent, pooled: collar 0, overlap scored, what the UEM names or whole recordings."""
-    within = () if uem is None else ("--uem", uem)
-    files = ("--reference", reference, "--hypothesis", hypothesis, *within)
-    score = call("-m", "diar", "score", "der", "--json", *files)
-    return 100 * float(json.loads(score)["pooled"]["der"])
 
 
 def print_rows(data: Data, runs: dict[str, list[dict[str, float]]]) -> None:

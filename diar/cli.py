@@ -81,10 +81,13 @@ def _status(arguments: list[str]) -> int:
     )
     parser.add_argument("output_dir", help="the output_dir of stage 1")
     parser.add_argument("--failures", action="store_true", help="list every recording that failed, and why")
+    parser.add_argument(
+        "--warnings", action="store_true", help="list what is unusual about recordings, one remark a line"
+    )
     options = parser.parse_args(arguments)
     from diar.extract.status import print_status
 
-    return print_status(options.output_dir, list_failures=options.failures)
+    return print_status(options.output_dir, list_failures=options.failures, list_warnings=options.warnings)
 
 
 def _score(arguments: list[str]) -> int:

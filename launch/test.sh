@@ -3,6 +3,8 @@
 #
 #   bash launch/test.sh
 #   bash launch/test.sh tests/detect -k gmm
+#
+# Property tests try the same examples each time; launch/fuzz.sh searches for others.
 set -euo pipefail
 
 # shellcheck source=launch/install.sh

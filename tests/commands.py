@@ -1,17 +1,34 @@
 """Running the real commands from tests."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
+
+
+@contextmanager
+def handling(number: signal.Signals, handler: object) -> Iterator[None]:
+    """With `handler` for a signal, also in what is started meanwhile if it is SIG_DFL or SIG_IGN.
+
+    Under nohup, and in the background of a script, tests begin with signals ignored.
+    """
+    before = signal.signal(number, handler)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -29,7 +46,7 @@ def command(script: str, *arguments: object) -> list[str]:
     return [sys.executable, str(ROOT / script), *map(str, arguments)]
 
 
-def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+def run(script: str, *arguments: object, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess:
     """Run a script of the repository to its end; output as text."""
     return subprocess.run(
         command(script, *arguments),
@@ -40,7 +57,7 @@ def run(script: str, *arguments: object, timeout: float = 240, **extra: str) -> 
     )
 
 
-def run_module(*arguments: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess:
+def run_module(*arguments: object, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess:
     """`python -m …` to its end; output as text."""
     call = [sys.executable, "-m", *map(str, arguments)]
     environment = clean_environment(**extra)
@@ -75,6 +92,18 @@ def start_extract(archive: object, output: object, *arguments: object, **options
 def detect(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
     """Run stage 2."""
     return run("detect_boundaries.py", "--embeddings_dir", embeddings, "--output_dir", output, *arguments)
+
+
+def detect_here(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
+    """Run stage 2 in this process, which saves the start of a Python."""
+    from diar.detect.command import main
+
+    call = ["--embeddings_dir", embeddings, "--output_dir", output, *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
+    with environment, redirect_stdout(out), redirect_stderr(err):
+        code = main([str(argument) for argument in call])
+    return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
 
 
 def write_noise(path: Path, seconds: float, seed: int, rate: int = RATE) -> None:

@@ -103,6 +103,7 @@ def test_the_result_options_are_those_that_change_numbers() -> None:
         "channel",
         "track",
         "min_duration",
+        "speech",
         "step",
         "silence_margin",
         "window",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,14 @@ class DecodeError(DiarError):
         self.kind = kind
 
 
+class Note(NamedTuple):
+    """Something unusual about a file."""
+
+    kind: str  # notes of one kind are summarised if there are many
+    at: int | None  # sample of the file where it is, None if it concerns the whole file
+    text: str
+
+
 @dataclass(frozen=True)
 class AudioFile:
     """An audio file that exists and is not empty.
@@ -44,12 +52,14 @@ class AudioFile:
     Attributes:
         url: its name in messages.
         content: a local path, or the bytes of a remote file.
-        head: its first 16 bytes.
+        head: its first 128 bytes.
+        size: bytes.
     """
 
     url: str
     content: Path | bytes
     head: bytes = b""
+    size: int = 0
 
     @classmethod
     def find(cls, url: str) -> AudioFile:
@@ -64,10 +74,10 @@ class AudioFile:
             if path is None:
                 file = cls(url, storage.read_bytes(url))
         with file.open() as handle, file.reading():
-            head = handle.read(16)
+            head, size = handle.read(128), handle.seek(0, 2)
         if not head:
             raise file.error("empty", "0 bytes; copy it again or leave it out")
-        return replace(file, head=head)
+        return replace(file, head=head, size=size)
 
     def open(self) -> BinaryIO:
         """A new handle on the bytes.

@@ -112,12 +112,13 @@ def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:
 def _look(file: AudioFile, reader: Reader, recording: Recording) -> Spectra | None:
     """A few seconds from several places of the recording, all channels; None where nothing can be seen."""
     start, seconds = recording.offset, recording.duration
-    if seconds is None:  # of another reader: some count the first packets and do not hand them out again
-        with open_reader(file, str(reader.track.number)) as other:
+    # By another reader: some count the first packets and do not hand them out again
+    with open_reader(file, str(reader.track.number)) as other:
+        if seconds is None:
             seconds = other.header_seconds() - start
-    if seconds <= 0:  # the header does not tell
-        seconds = channels.PLACES * channels.SECONDS
-    wanted = places(start, start + seconds, channels.PLACES, channels.SECONDS)
-    if isinstance(reader, SoundfileReader):
-        return spectra(soundfile_glimpses(file, wanted))
+        if seconds <= 0:  # the header does not tell
+            seconds = channels.PLACES * channels.SECONDS
+        wanted = places(start, start + seconds, channels.PLACES, channels.SECONDS)
+        if isinstance(other, SoundfileReader):
+            return spectra(soundfile_glimpses(other.sound, wanted))
     return spectra(ffmpeg_glimpses(file, reader.track.number, wanted))

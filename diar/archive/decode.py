@@ -11,7 +11,9 @@ import soxr
 
 from diar.archive.audio_file import AudioFile, Channels, DecodeError
 from diar.archive.audio_tracks import AUTO, only_track
+from diar.archive.decode_frames import FrameReader
 from diar.archive.decode_pyav import JUMP, PyavReader
+from diar.archive.decode_raw import open_by_ffmpeg
 from diar.archive.decode_soundfile import SUFFIXES, SoundfileReader
 from diar.archive.recording import Recording
 
@@ -27,9 +29,10 @@ __all__ = [
     "probe_seconds",
 ]
 
-Reader = SoundfileReader | PyavReader
+Reader = SoundfileReader | FrameReader
 
 _MERGED = 0.01  # seconds; gaps closer than this are one
+_LINES = 5  # warnings of one kind
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class AudioStream:
         self.rate = rate
         self.source_rate = reader.rate
         self.channels = reader.channels
-        self.audio_start = 0.0
+        self.audio_start = reader.begin / reader.rate
         self.audio_track = reader.track.number
         self.audio_tracks = reader.track.count
         self.warnings: list[str] = [reader.track.note] if reader.track.note else []
@@ -95,6 +98,7 @@ class AudioStream:
         length = None if recording.duration is None else round(recording.duration * reader.rate)
         self._stop = None if length is None else self._start + length
         self._gaps: list[tuple[int, int]] = []  # samples of the file
+        self._ended = self._start  # sample at which what could be read ends
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
@@ -118,6 +122,7 @@ class AudioStream:
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._file.reading():
             yield from self._finite_blocks() if self.source_rate == self.rate else self._resampled()
+        self.warnings += self._unusual()
 
     def _resampled(self) -> Iterator[np.ndarray]:
         resampler = soxr.ResampleStream(self.source_rate, self.rate, 1, dtype="float32")
@@ -148,17 +153,45 @@ class AudioStream:
         for block in self._reader.blocks(self._start, self._stop, self._channel):
             position += len(block)
             yield block
-        if isinstance(self._reader, SoundfileReader) and position < self._until(self._reader.held):
+        if isinstance(self._reader, SoundfileReader) and self._continues(self._reader, position):
             for block in self._tolerant_blocks(position):
                 position += len(block)
                 yield block
+        self._ended = position
         end = self._until(self._reader.promised)
         if end - position > JUMP * self.source_rate:
             self._gaps.append((position, end))
 
+    def _unusual(self) -> list[str]:
+        """What the reader noted and where the gaps are, in words; times from the recording's start."""
+        found: dict[str, list[str]] = {}
+        for note in self._reader.notes:
+            after_end = self._stop is not None and note.at is not None and note.at >= self._stop
+            if note.at is None or (note.at >= self._start and not after_end):
+                where = "" if note.at is None else f"at {(note.at - self._start) / self.source_rate:.2f} s: "
+                found.setdefault(note.kind, []).append(where + note.text)
+        end = (self._ended - self._start) / self.source_rate
+        for start, stop in self.gaps:
+            missing = start >= end - _MERGED
+            what = (
+                "the end of the file is missing"
+                if missing
+                else "nothing that can be decoded, filled with zeros"
+            )
+            found.setdefault("gap", []).append(f"{start:.2f}–{stop:.2f} s: {what}")
+        if self.audio_start > JUMP and self._start < self._reader.begin:
+            text = f"the audio begins {self.audio_start:.2f} s after the file's start: silence before it"
+            found.setdefault("clock", []).append(text)
+        return [line for lines in found.values() for line in _bounded(lines)]
+
     def _until(self, count: int | None) -> int:
         """The end, by a count of samples in the file, of the part that is wanted; 0 if there is no count."""
         return 0 if count is None else count if self._stop is None else min(count, self._stop)
+
+    def _continues(self, reader: SoundfileReader, position: int) -> bool:
+        """Whether there is more of the recording than libsndfile reads, which ended at `position`."""
+        wanted = self._stop is None or position < self._stop
+        return position < self._until(reader.held) or (wanted and reader.more_follows())
 
     def _tolerant_blocks(self, start: int) -> Iterator[np.ndarray]:
         try:
@@ -181,7 +214,7 @@ def open_reader(file: AudioFile, track: str = AUTO) -> Reader:
     """The decoder for a file; `track` and what is raised as for `choose_track`."""
     reader = SoundfileReader.try_open(file)
     if reader is None:
-        return PyavReader(file, track)
+        return open_by_ffmpeg(file, track)
     with ExitStack() as opened:
         opened.enter_context(reader)
         reader.track = only_track(file, track)
@@ -232,6 +265,11 @@ def probe_seconds(recording: Recording) -> float:
 def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
     if len(block):
         yield block
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    more = len(lines) - _LINES
+    return lines if more <= 0 else [*lines[:_LINES], f"… and {more} more like the last"]
 
 
 def _spans(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import av
 import numpy as np
@@ -31,17 +29,15 @@ def places(start: float, end: float, most: int, seconds: float) -> list[tuple[fl
 
 
 def soundfile_glimpses(
-    file: AudioFile, wanted: list[tuple[float, float]]
+    sound: sf.SoundFile, wanted: list[tuple[float, float]]
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Samples (channels, n) float32 and their rate, at each of `wanted`, by libsndfile; ends at damage."""
-    source = os.fsencode(file.content) if isinstance(file.content, Path) else file.open()
     try:
-        with sf.SoundFile(source) as sound:
-            for start, seconds in wanted:
-                sound.seek(min(round(start * sound.samplerate), sound.frames))
-                samples = sound.read(round(seconds * sound.samplerate), dtype="float32", always_2d=True)
-                if len(samples):
-                    yield samples.T, sound.samplerate
+        for start, seconds in wanted:
+            sound.seek(min(round(start * sound.samplerate), sound.frames))
+            samples = sound.read(round(seconds * sound.samplerate), dtype="float32", always_2d=True)
+            if len(samples):
+                yield samples.T, sound.samplerate
     except _EVERY_ERROR:
         return
 
@@ -54,6 +50,8 @@ def ffmpeg_glimpses(
         try:
             options = {"protocol_whitelist": "none"}
             with av.open(Nameless(handle), "r", metadata_errors="ignore", options=options) as container:
+                if track >= len(container.streams.audio):
+                    return  # frames among foreign data, or a track that comes late
                 stream = container.streams.audio[track]
                 if stream.codec_context is None:
                     return  # FFmpeg has no decoder for it

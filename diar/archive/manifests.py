@@ -23,6 +23,11 @@ LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
 _PCM_BYTES = 32_000  # a second of 16 kHz PCM
 _MISSING_SHOWN = 3
 _REMEMBERED = 16_384  # files
+_FIELDS = frozenset(
+    ("audio_filepath", "audio_file", "offset", "duration", "num_speakers", "rttm_filepath", "label", "text")
+)  # of a manifest; all are used but `text`, which is no matter of ours
+_NO_LABEL = frozenset(("", "-", "infer", "unk", "unknown"))  # what manifests hold in the place of a label
+_FIELDS_SHOWN = 10
 
 
 class _Entry(NamedTuple):
@@ -30,6 +35,9 @@ class _Entry(NamedTuple):
     path: str  # as the list gives it
     offset: float = 0.0
     duration: float | None = None
+    num_speakers: int | None = None
+    label: str | None = None
+    reference: str | None = None  # path of an RTTM file, as the list gives it
 
 
 def read_list(url: str) -> tuple[Recordings, list[str]]:
@@ -37,6 +45,10 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
 
     Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
     folder; those of a manifest in the manifest's folder, as NeMo does, then in the current directory.
+
+    Of a manifest these fields are used: `audio_filepath`, `offset` and `duration` (a part of the file),
+    `num_speakers`, `label` (whose voice it is; NeMo's placeholder `infer` is none), and `rttm_filepath`
+    (true turns, looked for as audio is). A warning names the others once.
 
     Returns:
         Recordings in the list's order, and warnings. A file that is missing stays in the list: decoding
@@ -54,20 +66,28 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
     folder = _folder_of(url)
     finder = _Finder(folder, current_first=is_scp)
     numbers = array("q")
+    unused: dict[str, None] = {}
 
     def entries() -> Iterator[Recording]:
         for number, line in lines:
             if isinstance(line, str) and not line.strip():
                 continue
             where = f"{url}, line {number}"
-            entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where)
+            entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where, unused)
             check_recording_id(entry.recording_id, where)
             numbers.append(number)
             yield finder.recording(entry)
 
     recordings = Recordings.of(entries())
     _check_unique(recordings, numbers, url)
-    return recordings, finder.warnings()
+    return recordings, [*finder.warnings(), *_unused_warning(url, list(unused))]
+
+
+def _unused_warning(url: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - _FIELDS_SHOWN} more" if len(names) > _FIELDS_SHOWN else ""
+    return [f"{url}: fields that diar does not use: {', '.join(names[:_FIELDS_SHOWN])}{more}"]
 
 
 def _check_unique(recordings: Recordings, numbers: array[int], url: str) -> None:
@@ -120,7 +140,8 @@ def _items(text: str, url: str) -> Iterator[tuple[int, Any]]:
     return iter(enumerate(items, 1))
 
 
-def _manifest_entry(line: Any, folder: str, where: str) -> _Entry:
+def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None]) -> _Entry:
+    """The entry of a line; names of fields that have no use are added to `unused`."""
     try:
         item = json.loads(line) if isinstance(line, str) else line
     except json.JSONDecodeError as error:
@@ -134,7 +155,40 @@ def _manifest_entry(line: Any, folder: str, where: str) -> _Entry:
     if offset or (duration is not None and item.get("offset") is not None):
         end = "" if duration is None else _plain(offset + duration)
         recording_id = f"{recording_id}@{_plain(offset)}-{end}"
-    return _Entry(recording_id, path, offset, duration)
+    if not item.keys() <= _FIELDS:
+        unused.update(dict.fromkeys(key for key in item if key not in _FIELDS))
+    return _Entry(
+        recording_id,
+        path,
+        offset,
+        duration,
+        num_speakers=_speaker_count(item.get("num_speakers"), where),
+        label=_label(item.get("label"), unused),
+        reference=_reference(item.get("rttm_filepath"), where),
+    )
+
+
+def _speaker_count(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value != int(value):
+        raise ListingError(f"{where}: num_speakers is {value!r}; give a number from 1, or leave it out")
+    return int(value)
+
+
+def _label(value: Any, unused: dict[str, None]) -> str | None:
+    """Text or a number; a list of labels, say, is none of a voice."""
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        unused["label"] = None
+        return None
+    label = "" if value is None else str(value).strip()
+    return None if label.lower() in _NO_LABEL else label
+
+
+def _reference(value: Any, where: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ListingError(f"{where}: rttm_filepath is {value!r}; give a path, or leave it out")
+    return value or None
 
 
 def _seconds(item: dict[str, Any], key: str, where: str) -> float | None:
@@ -177,21 +231,34 @@ class _Finder:
         self._folder = folder
         self._current_first = current_first
         self._find = lru_cache(_REMEMBERED)(self._look_up)
-        self._missing: dict[str, None] = {}
+        self._missing: dict[str, dict[str, None]] = {"files": {}, "RTTM files": {}}
 
     def recording(self, entry: _Entry) -> Recording:
-        url, size, mtime = self._find(entry.path)
+        url, size, mtime = self._find(entry.path, "files")
         if entry.duration is not None:
             size = min(size, math.ceil(entry.duration * _PCM_BYTES))
-        return Recording(entry.recording_id, url, size, mtime, entry.offset, entry.duration)
+        reference = None if entry.reference is None else self._find(entry.reference, "RTTM files")[0]
+        return Recording(
+            entry.recording_id,
+            url,
+            size,
+            mtime,
+            entry.offset,
+            entry.duration,
+            num_speakers=entry.num_speakers,
+            label=entry.label,
+            reference=reference,
+        )
 
     def warnings(self) -> list[str]:
-        if not self._missing:
-            return []
-        shown = ", ".join(islice(self._missing, _MISSING_SHOWN))
-        return [f"{len(self._missing)} files of the list do not exist, such as {shown}"]
+        return [
+            f"{len(missing)} {kind} of the list do not exist, such as "
+            + ", ".join(islice(missing, _MISSING_SHOWN))
+            for kind, missing in self._missing.items()
+            if missing
+        ]
 
-    def _look_up(self, path: str) -> tuple[str, int, float]:
+    def _look_up(self, path: str, kind: str) -> tuple[str, int, float]:
         """(url, bytes, mtime); zeros where nothing is found."""
         candidates = list(self._candidates(path))
         for url in candidates:
@@ -203,7 +270,7 @@ class _Finder:
             elif local.is_file():
                 details = local.stat()
                 return url, details.st_size, details.st_mtime
-        self._missing[candidates[0]] = None
+        self._missing[kind][candidates[0]] = None
         return candidates[0], 0, 0.0
 
     def _candidates(self, path: str) -> Iterator[str]:

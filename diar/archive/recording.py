@@ -34,6 +34,9 @@ class Recording:
         mtime: seconds since the epoch, 0.0 where the storage does not tell.
         offset: where the part starts, seconds.
         duration: its length in seconds, None = to the end of the file.
+        num_speakers: how many speak in it, by the list it comes from; None where that does not say.
+        label: whose voice it is, by that list.
+        reference: URL of an RTTM file with its true turns, by that list; times are the file's.
     """
 
     recording_id: str
@@ -42,6 +45,9 @@ class Recording:
     mtime: float
     offset: float = 0.0
     duration: float | None = None
+    num_speakers: int | None = None
+    label: str | None = None
+    reference: str | None = None
 
 
 def has_audio_suffix(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from itertools import islice
 from operator import eq
 from typing import overload
@@ -21,6 +22,9 @@ _SCHEMA = pa.schema(
         ("mtime", pa.float64()),
         ("offset", pa.float64()),
         ("duration", pa.float64()),
+        ("num_speakers", pa.int32()),
+        ("label", pa.string()),
+        ("reference", pa.string()),
     ]
 )
 _CHUNK = 65_536  # recordings that are objects at a time
@@ -30,7 +34,7 @@ class Recordings(Sequence[Recording]):
     """An unchangeable list of recordings.
 
     Attributes:
-        table: Arrow columns `recording_id`, `path` (the URL), `size`, `mtime`, `offset`, `duration`.
+        table: Arrow columns `recording_id`, `path` (the URL), then those of `Recording` by their names.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -100,5 +104,5 @@ class Recordings(Sequence[Recording]):
 
 
 def _columns(recordings: list[Recording]) -> pa.Table:
-    values = [(r.recording_id, r.url, r.size, r.mtime, r.offset, r.duration) for r in recordings]
-    return pa.table([list(column) for column in zip(*values, strict=True)], schema=_SCHEMA)
+    names = [field.name for field in fields(Recording)]  # in the order of the columns
+    return pa.table([[getattr(r, name) for r in recordings] for name in names], schema=_SCHEMA)

@@ -47,7 +47,12 @@ class DetectConfig(CommandConfig):
     clustering: Literal["auto", "ahc", "spectral", "vbx"] = option(
         "auto", "turns", "how the voices of a recording are told apart; auto = iterative, the most accurate"
     )
-    num_speakers: int | None = option(None, "turns", "speakers in every recording, if known", ge=1)
+    num_speakers: int | Literal["auto"] | None = option(
+        None,
+        "turns",
+        "speakers in every recording, if known; default: what a manifest says of each, else found in the "
+        "data; auto = found in the data whatever a manifest says",
+    )
     min_speakers: int | None = option(None, "turns", "fewest speakers in a recording", ge=1)
     max_speakers: int | None = option(None, "turns", "most speakers in a recording", ge=1)
     plda: str | None = option(
@@ -56,8 +61,11 @@ class DetectConfig(CommandConfig):
     plda_transform: str | None = option(
         None, "turns", "vbx: means and LDA applied before the PLDA, .h5 or .npz"
     )
-    preset: Literal["meeting", "telephone", "broadcast"] = option(
-        "meeting", "turns", "thresholds and durations for this kind of recording; the next six override it"
+    preset: Literal["auto", "general", "telephone"] = option(
+        "auto",
+        "turns",
+        "thresholds and durations for this kind of recording; auto: telephone where the spectrum says so, "
+        "else general; the next six override it",
     )
     onset: float | None = option(
         None, "turns", "expected number of voices at which speech begins", gt=0, lt=1
@@ -83,7 +91,15 @@ class DetectConfig(CommandConfig):
         "none", "turns", "audio of each speaker without other voices: a file a turn, or one file a speaker"
     )
     reference: str | None = option(
-        None, "turns", "RTTM file or folder of true turns, drawn above the found ones in timeline.png"
+        None,
+        "turns",
+        "RTTM file or folder of true turns, drawn above the found ones in timeline.png; goes before a "
+        "manifest's rttm_filepath",
+    )
+    times: Literal["part", "file"] = option(
+        "part",
+        "turns",
+        "of a recording that is a part of a file (a manifest's offset): from the part's start, or the file's",
     )
 
     link: bool = option(True, "speakers", "one speaker, one name: across segments, and across recordings")
@@ -132,10 +148,23 @@ class DetectConfig(CommandConfig):
             raise ValueError("is 'auto' or a number of files, at least 1")
         return size
 
+    @field_validator("num_speakers", mode="before")
+    @classmethod
+    def _check_num_speakers(cls, value: Any) -> Any:
+        if value is None or value == "auto":
+            return value
+        try:
+            count = int(value)
+        except (TypeError, ValueError):
+            count = 0
+        if count < 1 or str(count) != str(value):
+            raise ValueError("is 'auto' or a number of speakers, at least 1")
+        return count
+
     @model_validator(mode="after")
     def _check_turns(self) -> DetectConfig:
         bounds = (self.min_speakers, self.max_speakers)
-        if self.num_speakers is not None and bounds != (None, None):
+        if isinstance(self.num_speakers, int) and bounds != (None, None):
             raise ValueError("give --num_speakers, or --min_speakers and --max_speakers, not both")
         if None not in bounds and (self.min_speakers or 0) > (self.max_speakers or 0):
             raise ValueError(f"--min_speakers {bounds[0]} exceeds --max_speakers {bounds[1]}")

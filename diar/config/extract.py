@@ -54,13 +54,24 @@ class ExtractConfig(CommandConfig):
     segmentation: str = option(
         "segmentation-3.0", "model", "named weights or directory of what finds speech and overlap, or none"
     )
+    speech: Literal["segmentation", "doubt", "both"] = option(
+        "doubt",
+        "model",
+        "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
+        "there is sound but the first hears nobody; both: always both, which takes four times as long",
+        result=True,
+    )
+    second_segmentation: str = option(
+        "segmentation-2022.07", "model", "the other network for --speech: named weights or directory"
+    )
     step: float = option(
         5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60
     )
     silence_margin: float = option(
-        2.0,
+        1.5,
         "model",
-        "dB above the noise floor below which lasting silence is no speech; 0 = not looked at",
+        "dB above the noise floor, on average over the voice's bands, below which lasting silence is no "
+        "speech; 0 = not looked at",
         result=True,
         ge=0,
         le=40,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,23 +19,37 @@ _SIMULTANEOUS = 0.7
 _ALIKE = 0.6
 
 
-def diarize_recording(stored: RecordingTracks, settings: DiarizeSettings) -> Diarization:
-    """Turns of one recording, as stage 1 stored it.
+@dataclass(frozen=True)
+class Sides:
+    """What stage 1 saw in one recording.
 
-    Raises:
-        DiarError: as of `Observations.of` and `diarize`.
+    Attributes:
+        observed: by channel; of MIXED alone where the recording is one signal.
+        channels: of the file.
     """
-    numbers = np.unique(stored.tracks.channel).tolist()
-    if numbers in ([], [MIXED]):
-        return diarize(Observations.of(stored), settings)
-    of_side = replace(
-        settings, clustering=replace(settings.clustering, count=count_on_side(settings, numbers))
-    )
-    sides = [
-        diarize(Observations.of(replace(stored, tracks=of_channel(stored.tracks, number))), of_side)
-        for number in numbers
-    ]
-    return without_doubles(together(sides, numbers, stored.recording.channels))
+
+    observed: dict[int, Observations]
+    channels: int
+
+    @classmethod
+    def of(cls, stored: RecordingTracks) -> Sides:
+        """From the tracks of a recording; raises what `Observations.of` does."""
+        numbers = np.unique(stored.tracks.channel).tolist()
+        if numbers in ([], [MIXED]):
+            return cls({MIXED: Observations.of(stored)}, stored.recording.channels)
+        own = {number: replace(stored, tracks=of_channel(stored.tracks, number)) for number in numbers}
+        return cls({number: Observations.of(one) for number, one in own.items()}, stored.recording.channels)
+
+
+def diarize_sides(sides: Sides, settings: DiarizeSettings) -> Diarization:
+    """Turns of one recording; raises what `diarize` does."""
+    if MIXED in sides.observed:
+        return diarize(sides.observed[MIXED], settings)
+    numbers = list(sides.observed)
+    count = count_on_side(settings, numbers)
+    of_side = replace(settings, clustering=replace(settings.clustering, count=count))
+    found = [diarize(observed, of_side) for observed in sides.observed.values()]
+    return without_doubles(together(found, numbers, sides.channels))
 
 
 def of_channel(tracks: Tracks, number: int) -> Tracks:
@@ -69,6 +83,7 @@ def together(sides: list[Diarization], numbers: list[int], channels: int) -> Dia
         clean_seconds=np.concatenate([side.clean_seconds for side in sides])[order],
         channel=channel[order],
         channels=tuple(range(channels)),
+        narrow_band=any(side.narrow_band for side in sides),  # the index has one bandwidth a recording
     )
 
 

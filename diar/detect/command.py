@@ -30,8 +30,9 @@ examples:
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
 
-exit codes: 0 done; 3 done, some recordings have no embedding or no turns (the outputs list them); other: not
-finished."""
+exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing (the outputs list
+them); other: not finished. A recording without speech is a result, not a failure: it is counted and listed,
+with the likely reason, and the code stays 0."""
 
 
 @report_errors

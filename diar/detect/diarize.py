@@ -20,7 +20,12 @@ class DiarizeSettings:
     """Everything that decides the turns."""
 
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
-    preset: Preset = field(default_factory=lambda: PRESETS["meeting"])
+    preset: Preset = field(default_factory=lambda: PRESETS["general"])
+    narrow_preset: Preset = field(default_factory=lambda: PRESETS["telephone"])  # of narrow-band recordings
+
+    def preset_for(self, observations: Observations) -> Preset:
+        """The one that suits a recording."""
+        return self.narrow_preset if observations.narrow_band else self.preset
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Diarization:
     clean_seconds: np.ndarray  # (K,) of single-speaker speech in the embedding
     channel: np.ndarray  # (K,) where each is heard; MIXED where the recording is one signal
     channels: tuple[int, ...] = ()  # that are read apart
+    narrow_band: bool = False  # the recording comes over a telephone
 
 
 def diarize(observations: Observations, settings: DiarizeSettings) -> Diarization:
@@ -42,9 +48,10 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
         DiarError: a clusterer that lacks what it needs.
     """
     centroids = find_centroids(observations, settings.clustering)
-    frames = reconstruct(observations, centroids, settings.preset.reconstruction)
-    turns = speaker_turns(frames, settings.preset.turns, observations.duration)
-    exclusive = exclusive_turns(frames, settings.preset.turns, observations.duration)
+    preset = settings.preset_for(observations)
+    frames = reconstruct(observations, centroids, preset.reconstruction)
+    turns = speaker_turns(frames, preset.turns, observations.duration)
+    exclusive = exclusive_turns(frames, preset.turns, observations.duration)
     spoken = [k for k in range(len(turns)) if len(turns[k])]
     order = sorted(spoken, key=lambda k: float(turns[k][0, 0]))
     seconds = _clean_seconds(observations, centroids)
@@ -54,6 +61,7 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
         embedding=centroids[order].astype(np.float32),
         clean_seconds=seconds[order],
         channel=np.full(len(order), MIXED),
+        narrow_band=observations.narrow_band,
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from diar.detect.linking.known import KnownSpeakers
+from diar.detect.observations import is_narrow
 from diar.errors import DiarError
 from diar.store.reader import RecordingIndex, StoreError, load_index
 from diar.store.schema import OK
 
 
 def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSpeakers:
-    """The usable recordings of `embeddings_dir`, each with its first folder's name.
+    """The usable recordings of `embeddings_dir`, each with its manifest's label or its first folder's name.
 
     Raises:
         DiarError: not stage 1's output, of another encoder than the archive, audio outside of a folder.
@@ -31,8 +34,15 @@ def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSp
         raise DiarError(f"--known_speakers {embeddings_dir} holds no usable recording")
     names = []
     for row in rows:
+        label = enrolled.listed(row).label
         name, slash, _ = enrolled.recording_id[row].partition("/")
-        if not slash:
-            raise DiarError(f"--known_speakers: {name} lies in no folder with the person's name: NAME/{name}")
+        if label is not None:
+            name = label
+        elif not slash:
+            raise DiarError(
+                f"--known_speakers: {name} lies in no folder with the person's name: NAME/{name}, and has no "
+                "label in a manifest"
+            )
         names.append(name)
-    return KnownSpeakers(names, enrolled.embedding[rows], enrolled.speech_seconds[rows])
+    narrow_band = np.array([is_narrow(enrolled.row(row).bandwidth) for row in rows])
+    return KnownSpeakers(names, enrolled.embedding[rows], enrolled.speech_seconds[rows], narrow_band)

@@ -11,6 +11,7 @@ from diar.store.reader import RecordingTracks
 from diar.store.schema import SLIDING, Tracks
 
 _DECIMALS = 4  # of seconds, within which two starts are the same
+_NARROW_BAND = 4_700.0  # Hz of sound, below which a recording comes over a telephone
 _RELIABLE_WINDOW = 0.5  # seconds of single-speaker speech from which a window's embedding is trusted
 
 
@@ -112,6 +113,7 @@ class Observations:
     local: LocalSpeakers
     first_center: float  # seconds from a chunk's start to the centre of its first segmentation frame
     frame_step: float  # seconds
+    narrow_band: bool = False  # of a telephone, by its spectrum
 
     @classmethod
     def of(cls, stored: RecordingTracks) -> Observations:
@@ -144,6 +146,7 @@ class Observations:
             ),
             first_center=stored.frames.first_center,
             frame_step=stored.frames.step,
+            narrow_band=is_narrow(stored.recording.bandwidth),
         )
 
     def between(self, start: float, end: float) -> Observations:
@@ -153,15 +156,22 @@ class Observations:
         return replace(self, windows=self.windows[chosen], local=self.local.between(start, end))
 
 
+def is_narrow(bandwidth: float) -> bool:
+    """Whether a recording with sound up to so many Hz comes over a telephone; 0 where that is not known."""
+    return 0 < bandwidth < _NARROW_BAND
+
+
 def _arranged(tracks: Tracks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Chunks (c, 2) by start, and of the m local speakers, ascending by chunk, its number and the row.
 
     The last stretch of audio that stage 1 looked at overlaps the one before, so chunks come out of order, and
     one may come twice.
     """
-    chunks = np.unique(np.round(tracks.windows, _DECIMALS), axis=0)
+    # rounded to be told apart only: a chunk that ends with its last frame must not lose that frame
+    starts, once = np.unique(np.round(tracks.windows, _DECIMALS), axis=0, return_index=True)
+    chunks = tracks.windows[once]
     rows = np.flatnonzero(tracks.local_speaker != SLIDING)
-    number = np.searchsorted(chunks[:, 0], np.round(tracks.start[rows], _DECIMALS))
+    number = np.searchsorted(starts[:, 0], np.round(tracks.start[rows], _DECIMALS))
     keys = number * (int(tracks.local_speaker.max(initial=0)) + 1) + tracks.local_speaker[rows]
     _, first = np.unique(keys, return_index=True)
     return chunks, number[first], rows[first]

@@ -24,6 +24,10 @@ from diar.detect.resegmentation import viterbi
 _BLOCK = 32_768  # frames, nine minutes
 _SHARPNESS = 15.0  # of the softmax over cosines; DER is flat from 8 to 30
 _LOCAL_SHARE = 0.25  # of the local speakers in the mixture with windows
+# Share of speech that is overlap: where the threshold is as given, and before the recording shows its own
+_REFERENCE_OVERLAP, _ASSUMED_OVERLAP, _ASSUMED_SECONDS = 0.10, 0.05, 20.0
+_OVERLAP_BOUNDS = 0.1, 0.5  # of expected voices above 1
+_ROUNDED = 1e-3  # frames by which a chunk's stored times may be off; a sample is four times that
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
 
 
@@ -33,7 +37,8 @@ class ReconstructionSettings:
 
     onset: float = 0.4  # expected voices at which speech begins …
     offset: float = 0.4  # … and below which it ends
-    overlap: float = 1.2  # expected voices from which a second one speaks
+    overlap: float = 1.2  # expected voices from which a second one speaks, where a tenth of speech is overlap
+    overlap_prior: float = 0.5  # how far the recording's own share of overlap moves that, 0: not, 1: fully
     smoothing: float = 0.0  # seconds of the running mean over expected voices
     change_probability: float | None = None  # of the speaker from window to window; None: windows one by one
 
@@ -69,7 +74,7 @@ def reconstruct(
     width = round(settings.smoothing / step)
     if width > 1 and frames:
         expected = uniform_filter1d(expected, width)
-    voices = _settle(expected, settings)
+    voices = _settle(expected, settings, step)
     active = np.zeros((clusters, frames), bool)
     dominant = np.full(frames, NO_CLUSTER)
     if clusters:
@@ -100,15 +105,41 @@ def expected_voices(observations: Observations, frames: int) -> np.ndarray:
 
 def _frames_of(seconds: float, observations: Observations) -> int:
     """Segmentation frames of a chunk; the first and last centres are as far from its ends."""
-    return int((seconds - 2 * observations.first_center) / observations.frame_step + 1e-6) + 1
+    return int((seconds - 2 * observations.first_center) / observations.frame_step + _ROUNDED) + 1
 
 
-def _settle(expected: np.ndarray, settings: ReconstructionSettings) -> np.ndarray:
+def overlap_threshold(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> float:
+    """Expected voices from which a second one speaks in this recording.
+
+    The network's probability of overlap is right for as much overlap as it was trained on. In a recording
+    with another share of it, posterior odds change with the prior's (Saerens et al., "Adjusting the outputs
+    of a classifier to new a priori probabilities", Neural Computation 2002); the share is estimated from the
+    recording, shrunk where it is short. In noise and over a telephone most of what is heard as faint overlap
+    is none.
+
+    Args:
+        expected: (N,) expected voices.
+        settings: thresholds.
+        step: seconds from frame to frame.
+    """
+    second = float(np.maximum(expected - 1, 0).sum()) * step
+    speech = float(np.minimum(expected, 1).sum()) * step
+    share = (second + _ASSUMED_OVERLAP * _ASSUMED_SECONDS) / (speech + _ASSUMED_SECONDS)
+    odds = _odds(settings.overlap - 1) * (_odds(_REFERENCE_OVERLAP) / _odds(share)) ** settings.overlap_prior
+    return 1 + float(np.clip(odds / (1 + odds), *_OVERLAP_BOUNDS))
+
+
+def _odds(probability: float) -> float:
+    probability = min(max(probability, 1e-3), 1 - 1e-3)
+    return probability / (1 - probability)
+
+
+def _settle(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> np.ndarray:
     """(N,) int8: 0, 1 or 2 voices; speech that has begun goes on down to the lower threshold."""
     speech = expected > settings.onset
     if settings.offset < settings.onset:
         speech = _hysteresis(expected > settings.offset, speech)
-    overlap = speech & (expected > settings.overlap)
+    overlap = speech & (expected > overlap_threshold(expected, settings, step))
     return speech.astype(np.int8) + overlap
 
 

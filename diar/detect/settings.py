@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,24 +32,55 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
     if config.clustering == "vbx" and config.plda is not None:
         transform = None if config.plda_transform is None else Path(config.plda_transform)
         plda = read_plda(Path(config.plda), transform)
-    clustering = ClusteringSettings(config.clustering, speaker_count(config), plda=plda)
-    return DiarizeSettings(clustering, preset(config))
+    clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, plda=plda)
+    general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
+    return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
 
 
-def speaker_count(config: DetectConfig) -> SpeakerCount:
-    """The bounds on the number of speakers."""
-    if config.num_speakers is not None:
-        return SpeakerCount(config.num_speakers, config.num_speakers)
-    return SpeakerCount(config.min_speakers or 1, config.max_speakers)
+@dataclass(frozen=True)
+class AskedSpeakers:
+    """How many speakers a recording may have, and who says so."""
+
+    bounds: SpeakerCount
+    exactly: int | None = None
+    source: str = ""  # `--num_speakers` or `manifest` where a number is given
+    warning: str = ""  # what is wrong with what was asked
+
+    def unmet(self, found: int) -> str:
+        """What to say where fewer speakers were found than asked for; empty where all is well."""
+        if found >= self.bounds.minimum:
+            return ""
+        if self.exactly is None:
+            return f"{found} speakers found, at least {self.bounds.minimum} asked for (--min_speakers)"
+        return f"{found} speakers found, {self.exactly} asked for ({self.source})"
 
 
-def preset(config: DetectConfig) -> Preset:
-    """The preset with the options that override it; a lower onset takes the preset's offset down with it.
+def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:
+    """How many speakers to look for: `--num_speakers`, else the manifest's number, else the bounds.
+
+    Args:
+        config: of the run. Its `--min_speakers` and `--max_speakers` hold for the manifest's number, too.
+        listed: what the manifest says of the recording.
+    """
+    if isinstance(config.num_speakers, int):
+        count = config.num_speakers
+        return AskedSpeakers(SpeakerCount(count, count), count, "--num_speakers")
+    bounds = SpeakerCount(config.min_speakers or 1, config.max_speakers)
+    if listed is None or config.num_speakers == "auto":
+        return AskedSpeakers(bounds)
+    if listed < bounds.minimum or bounds.exceeded_by(listed):
+        limits = f"at least {bounds.minimum}" + (f", at most {bounds.maximum}" if bounds.maximum else "")
+        return AskedSpeakers(bounds, warning=f"num_speakers {listed} of the manifest is not used ({limits})")
+    return AskedSpeakers(SpeakerCount(listed, listed), listed, "manifest")
+
+
+def preset(config: DetectConfig, name: str) -> Preset:
+    """A preset with the options that override it; a lower onset takes the preset's offset down with it.
 
     Raises:
         DiarError: an offset above the onset.
     """
-    chosen = PRESETS[config.preset]
+    chosen = PRESETS[name]
     onset = config.onset or chosen.reconstruction.onset
     if config.offset is not None and config.offset > onset:
         raise DiarError(
@@ -61,6 +92,7 @@ def preset(config: DetectConfig) -> Preset:
         onset=onset,
         offset=config.offset or min(onset, chosen.reconstruction.offset),
         overlap=config.overlap,
+        overlap_prior=None if config.overlap is None else 0.0,
         smoothing=None if config.smoothing is None else config.smoothing / 1000,
         change_probability=_CHANGE_PROBABILITY if config.resegmentation == "viterbi" else None,
     )
@@ -78,6 +110,9 @@ def _override(settings: SettingsT, **options: float | None) -> SettingsT:
 def thresholds(settings: DiarizeSettings) -> dict[str, float]:
     """Every number that decided the turns, for the result."""
     chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
+    if settings.narrow_preset != settings.preset:
+        chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset
+        chosen["narrow_band_offset"] = settings.narrow_preset.reconstruction.offset
     chosen |= {
         f"clustering_{name}": value for name, value in _clustering_numbers(settings.clustering).items()
     }

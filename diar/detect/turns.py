@@ -10,22 +10,27 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from diar.config import DetectConfig
-from diar.detect.channels import diarize_recording
+from diar.detect.channels import Sides, diarize_sides
+from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings
 from diar.detect.enrolment import read_known_speakers
+from diar.detect.linking.channels import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
-from diar.detect.linking.link import LinkedSpeakers, link_speakers
+from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
-from diar.detect.settings import diarize_settings, thresholds
+from diar.detect.settings import asked_speakers, diarize_settings, thresholds
 from diar.detect.turns_report import TurnsReport
-from diar.detect.turns_writer import NoTurns, TurnsSummary, TurnsWriter
+from diar.detect.turns_summary import TurnsSummary
+from diar.detect.turns_writer import NoTurns, TurnsWriter
 from diar.detect.workers import Workers, start_workers, worth_starting
 from diar.errors import DiarError
 from diar.outputs.names import match_names
@@ -53,7 +58,7 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
     reference = {} if config.reference is None else _read_reference(config.reference, index)
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
-        found = _diarize_all(workers, config.embeddings_dir, index, settings)
+        found = _diarize_all(workers, config, index, settings)
         linked = _link(found, index.embedding.shape[1], known, config)
         report = TurnsReport(config, index, settings.clustering.method, thresholds(settings), linked)
         return TurnsWriter(config, index, report, reference).write(workers, found)
@@ -86,12 +91,16 @@ def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
 
 
 def _diarize_all(
-    workers: Workers, embeddings_dir: str, index: RecordingIndex, settings: DiarizeSettings
+    workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
 ) -> list[Diarization | NoTurns]:
     """What each recording of the archive comes to."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
-    stored = [(index.recording_id[row], int(index.shard[row])) for row in rows]
-    results = workers.map(partial(_diarize_one, TracksReader(embeddings_dir), settings), stored)
+    listed = index.num_speakers
+    stored = (
+        _Stored(index.recording_id[row], int(index.shard[row]), asked_speakers(config, listed[row]).bounds)
+        for row in rows
+    )
+    results = workers.map(partial(_diarize_one, TracksReader(config.embeddings_dir), settings), stored)
     found: list[Diarization | NoTurns] = [
         NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
     ]
@@ -101,14 +110,21 @@ def _diarize_all(
     return found
 
 
-def _diarize_one(
-    reader: TracksReader, settings: DiarizeSettings, stored: tuple[str, int]
-) -> Diarization | NoTurns:
+class _Stored(NamedTuple):
+    """A recording to diarize."""
+
+    recording_id: str
+    shard: int
+    speakers: SpeakerCount
+
+
+def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Stored) -> Diarization | NoTurns:
     try:
-        tracks = reader.read(*stored)
+        sides = Sides.of(reader.read(stored.recording_id, stored.shard))
     except DiarError as error:
         return NoTurns(NO_TRACKS, str(error))
-    return diarize_recording(tracks, settings)
+    clustering = replace(settings.clustering, count=stored.speakers)
+    return diarize_sides(sides, replace(settings, clustering=clustering))
 
 
 def _link(
@@ -121,8 +137,15 @@ def _link(
         return keep_apart(embedding)
     seconds = np.concatenate([np.empty(0), *(one.clean_seconds for _, one in good)])
     recording = np.repeat([row for row, _ in good], [len(one.turns) for _, one in good]).astype(np.int64)
-    linked = link_speakers(
-        embedding, seconds, recording, known, config.link_probability, config.link_threshold
+    narrow_band = np.repeat([one.narrow_band for _, one in good], [len(one.turns) for _, one in good])
+    linked = link_over_channels(
+        embedding,
+        seconds,
+        recording,
+        narrow_band.astype(bool),
+        known,
+        config.link_probability,
+        config.link_threshold,
     )
     people = len(linked.speaker_id)
     logger.info("%d speakers of %d recordings belong to %d people", len(embedding), len(good), people)

@@ -11,10 +11,13 @@ import diar
 from diar.config import DetectConfig
 from diar.detect.diarize import Diarization
 from diar.detect.linking.link import LinkedSpeakers
+from diar.detect.settings import AskedSpeakers, asked_speakers
 from diar.outputs.rttm import Turn
 from diar.outputs.stretches import measure
 from diar.outputs.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.store.reader import RecordingIndex
+from diar.store.remarks import file_remarks, no_speech
+from diar.store.schema import RecordingRow
 
 
 class TurnsReport:
@@ -62,12 +65,21 @@ class TurnsReport:
         names = [self.linked.name[person] for person in people]
         turns = _turns(recording_id, names, found, found.turns)
         amounts = measure(turns)
+        stored, listed = self._index.row(row), self._index.listed(row)
+        asked = asked_speakers(self._config, listed.num_speakers)
         rows = slice(place, place + len(names))
         return RecordingTurns(
             program=f"diar {diar.__version__}",
             recording_id=recording_id,
-            path=self._index.path[row],
-            duration=float(self._index.duration[row]),
+            path=stored.path,
+            label=listed.label,
+            duration=stored.duration,
+            offset=stored.offset,
+            audio_start=stored.audio_start,
+            audio_track=stored.audio_track,
+            audio_tracks=stored.audio_tracks,
+            channel=stored.channel,
+            gaps=list(stored.gaps),
             speech_seconds=round(amounts.speech, 3),
             overlap_seconds=round(amounts.overlap, 3),
             speakers=describe_speakers(
@@ -80,12 +92,30 @@ class TurnsReport:
             ),
             turns=turns,
             exclusive=_turns(recording_id, names, found, found.exclusive) if self._config.exclusive else None,
-            clustering=Clustering(self._method, self._config.clustering, self._config.num_speakers),
+            clustering=Clustering(
+                self._method,
+                self._config.clustering,
+                asked.exactly,
+                num_speakers_from=asked.source or None,
+            ),
             parameters=self._parameters,
             thresholds=self._thresholds,
             model=dict(self._index.metadata),
+            warnings=_warnings(stored, asked, len(names)),
             channels=list(found.channels),
         )
+
+    def failed_warnings(self, row: int) -> list[str]:
+        """What stage 1 says of a recording that has no turns."""
+        return file_remarks(self._index.row(row))
+
+
+def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[str]:
+    """What a person should know of one recording, why it has no turns first."""
+    warnings = [] if found else [no_speech(stored)]
+    warnings += file_remarks(stored)
+    unmet = asked.unmet(found) if found else ""
+    return [*warnings, *filter(None, (asked.warning, unmet))]
 
 
 def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tqdm import tqdm
@@ -12,13 +13,19 @@ from diar.archive import storage
 from diar.config import DetectConfig
 from diar.detect.diarize import Diarization
 from diar.detect.turns_report import TurnsReport
+from diar.detect.turns_summary import TurnsSummary
 from diar.detect.workers import Workers
-from diar.outputs.recordings import RECORDINGS_NAME, ArchiveTurns, RecordingFiles, write_recording
+from diar.errors import DiarError
+from diar.outputs.listed_reference import ListedReference
+from diar.outputs.recordings import ArchiveTurns, RecordingFiles, write_recording
 from diar.outputs.rttm import Turn
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
 from diar.outputs.turns_json import RecordingTurns
-from diar.store.reader import RecordingIndex, read_offsets
+from diar.store.reader import RecordingIndex
+from diar.store.schema import RecordingRow
+
+_PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a list appends to a file's id for a part of it
 
 
 @dataclass(frozen=True)
@@ -27,43 +34,6 @@ class NoTurns:
 
     status: str  # a word for the kind, as in recordings.csv
     error: str
-
-
-@dataclass
-class TurnsSummary:
-    """What a run did."""
-
-    speakers: int
-    warnings: list[str]
-    diarized: int = 0
-    failed: int = 0
-    warned: int = 0  # recordings with warnings
-    turns: int = 0
-    speech_seconds: float = 0.0
-    overlap_seconds: float = 0.0
-
-    def add(self, result: RecordingTurns) -> None:
-        """Count one recording."""
-        self.diarized += 1
-        self.warned += bool(result.warnings)
-        self.turns += len(result.turns)
-        self.speech_seconds += result.speech_seconds
-        self.overlap_seconds += result.overlap_seconds
-
-    def summary(self) -> str:
-        """A few lines for the terminal."""
-        share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
-        lines = [
-            f"{self.diarized} recordings diarized, {self.failed} without turns",
-            f"{self.turns} turns of {self.speakers} speakers in {self.speech_seconds / 3600:.2f} h of speech "
-            f"({share:.1f} % of it overlapped)",
-            *(f"warning: {warning}" for warning in self.warnings),
-        ]
-        if self.warned:
-            lines.append(
-                f"warning: {self.warned} recordings have warnings of their own, see {RECORDINGS_NAME}"
-            )
-        return "\n".join(lines)
 
 
 class TurnsWriter:
@@ -93,47 +63,54 @@ class TurnsWriter:
             OutputError: the output directory is not local, or something of somebody else is in the way.
         """
         config, index, linked = self._config, self._index, self._report.linked
-        summary, totals = TurnsSummary(len(linked.speaker_id), self._report.warnings), SpeakerTotals()
-        files = RecordingFiles(config.labels, config.plot, SpeakerAudio(config.speaker_audio))
+        summary = TurnsSummary(len(linked.speaker_id), self._report.warnings, output_dir=config.output_dir)
+        totals, files = SpeakerTotals(), self._files()
         written = workers.map(partial(_write_one, config.output_dir, files), self._jobs(found))
         ids = [
             id_ for id_, one in zip(index.recording_id, found, strict=True) if isinstance(one, Diarization)
         ]
-        with ArchiveTurns(config.output_dir, ids, exclusive=config.exclusive) as archive:
+        options = {"exclusive": config.exclusive, "reference": index.has_references}
+        with ArchiveTurns(config.output_dir, ids, **options) as archive:
             for row, one in enumerate(tqdm(found, "write", unit="recording", disable=None)):
                 if isinstance(one, NoTurns):
-                    archive.add_failed(index.recording_id[row], index.path[row], one.status, one.error)
-                    summary.failed += 1
+                    self._add_failed(archive, summary, row, one)
                     continue
-                result = next(written)
-                archive.add(result)
+                result, reference = next(written)
+                archive.add(result, reference)
                 totals.add(result)
                 summary.add(result)
+                summary.references += index.has_references and bool(reference)
             speakers = ArchiveSpeakers.of(
                 totals, linked.speaker_id, linked.name, linked.known, linked.centroid
             )
             archive.write_speakers(speakers, self._report.metadata())
         return summary
 
+    def _files(self) -> RecordingFiles:
+        config = self._config
+        return RecordingFiles(config.labels, config.plot, SpeakerAudio(config.speaker_audio), config.times)
+
+    def _add_failed(self, archive: ArchiveTurns, summary: TurnsSummary, row: int, one: NoTurns) -> None:
+        recording_id, warnings = self._index.recording_id[row], self._report.failed_warnings(row)
+        archive.add_failed(recording_id, self._index.path[row], one.status, one.error, warnings)
+        summary.add_failed(recording_id, one.status, one.error)
+
     def _jobs(self, found: Sequence[Diarization | NoTurns]) -> Iterator[_Job]:
-        offsets = read_offsets(self._config.embeddings_dir)
         first = 0  # row of the recording's first speaker among the linked ones
         for row, one in enumerate(found):
             if isinstance(one, NoTurns):
                 continue
-            recording_id, url = self._index.recording_id[row], self._index.path[row]
+            result = self._report.recording(row, one, first)
+            file = _file_of(self._index.row(row))
+            url = result.path
             if self._config.audio_dir is not None:
-                url = storage.join(self._config.audio_dir, recording_id)
-            yield _Job(
-                self._report.recording(row, one, first),
-                AudioSource(
-                    url,
-                    offsets.get(recording_id, 0.0),
-                    int(self._index.audio_track[row]),
-                    int(channel) if (channel := self._index.channel[row]).isdecimal() else None,
-                ),
-                self._reference.get(recording_id),
+                url = storage.join(self._config.audio_dir, file)
+            listed = self._index.listed(row).reference
+            reference = (
+                None if listed is None else ListedReference(listed, file, result.offset, result.duration)
             )
+            given = self._reference.get(result.recording_id)
+            yield _Job(result, _source(url, result), reference if given is None else given)
             first += len(one.turns)
 
 
@@ -143,8 +120,30 @@ class _Job:
 
     result: RecordingTurns
     source: AudioSource
-    reference: Sequence[Turn] | None
+    reference: Sequence[Turn] | ListedReference | None
 
 
-def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> RecordingTurns:
-    return write_recording(output_dir, job.result, files, source=job.source, reference=job.reference)
+def _source(url: str, result: RecordingTurns) -> AudioSource:
+    """What stage 1 read of the file at `url`."""
+    channel = int(result.channel) if result.channel.isdecimal() else None
+    return AudioSource(url, result.offset, result.audio_track, channel)
+
+
+def _file_of(row: RecordingRow) -> str:
+    """The id of the whole file that a recording is, or is a part of."""
+    is_part = row.offset > 0 or row.part_seconds is not None
+    return _PART.sub("", row.recording_id) if is_part else row.recording_id
+
+
+def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> tuple[RecordingTurns, Sequence[Turn]]:
+    """What was written, and the true turns on the same clock."""
+    result, reference = job.result, job.reference
+    if isinstance(reference, ListedReference):
+        try:
+            reference = reference.turns(result.recording_id)
+        except DiarError as error:
+            reference, result = None, replace(result, warnings=[*result.warnings, f"no reference: {error}"])
+    written = write_recording(output_dir, result, files, source=job.source, reference=reference)
+    origin = result.offset if written.times == "file" else 0.0
+    moved = [replace(turn, start=turn.start + origin, end=turn.end + origin) for turn in reference or ()]
+    return written, [replace(turn, recording=result.recording_id) for turn in moved]

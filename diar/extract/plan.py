@@ -19,7 +19,8 @@ from diar.store.parquet import write_table
 from diar.store.reader import finished_rows, read_planned
 from diar.store.schema import OK, PLAN_SCHEMA
 
-SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime"]  # of an earlier plan, what the next one needs
+# Of an earlier plan, what the next one needs; what a list says of speakers may change without new work
+SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime", "offset", "duration"]
 
 # A smaller archive is still cut into about this many shards, so that several workers end together
 _WANTED_SHARDS = 256
@@ -95,8 +96,9 @@ def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) 
     ids = listed["recording_id"]
     row = find_ids(ids, previous["recording_id"])
     kept = row >= 0
-    for name in ("size", "mtime"):
-        kept &= listed[name].to_numpy() == previous[name].to_numpy()[row]
+    for name in ("size", "mtime", "offset", "duration"):
+        now, earlier = (table[name].fill_null(-1).to_numpy() for table in (listed, previous))
+        kept &= now == earlier[row]
     if redo:
         kept &= ~pc.is_in(ids, value_set=pa.array(redo, pa.string())).to_numpy()
     shards[kept] = previous["shard"].to_numpy()[row[kept]]

@@ -42,7 +42,11 @@ class Identity:
 
     @classmethod
     def of(
-        cls, config: ExtractConfig, model: SpeakerModel, segmentation: SegmentationModel | None
+        cls,
+        config: ExtractConfig,
+        model: SpeakerModel,
+        segmentation: SegmentationModel | None,
+        second: SegmentationModel | None = None,
     ) -> Identity:
         """Identity of a run with these options and these networks."""
         settings = {
@@ -52,6 +56,7 @@ class Identity:
             "fbank": asdict(model.fbank),
             "segmentation_sha256": None if segmentation is None else segmentation.sha256,
             "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
+            "second_segmentation_sha256": None if second is None else second.sha256,
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

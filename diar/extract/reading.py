@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from diar.archive.audio_tracks import AUTO
-from diar.archive.channel_streams import open_channels
+from diar.archive.channel_streams import ChannelStreams, open_channels
 from diar.archive.decode import DecodeError
 from diar.archive.recording import Recording
+from diar.extract.character import Character
 from diar.extract.chunks import Chunk, ChunkSettings, cut_channels
+from diar.store.remarks import why_silent
 from diar.store.schema import RecordingRow
 
 log = logging.getLogger(__name__)
@@ -51,37 +51,47 @@ def read_recording(recording: Recording, settings: ReadSettings) -> Iterator[Rea
 
 
 def _read(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | RecordingRow]:
-    rate, samples, peak = settings.chunks.rate, 0, 0.0
+    rate, samples, character = settings.chunks.rate, 0, Character(settings.chunks.rate)
     with open_channels(recording, rate, settings.channel, settings.track) as audio:
         for chunk in cut_channels(audio, audio.numbers, settings.chunks):
             if chunk.last and chunk.end < settings.min_duration * rate:
                 seconds = chunk.end / rate
                 message = f"{seconds:.3f} s of audio, less than min_duration ({settings.min_duration} s)"
-                yield failed_row(recording, "too_short", message)
+                yield replace(_row(recording, audio, character), status="too_short", error=message)
                 return
             samples = chunk.end
-            peak = max(peak, float(np.abs(chunk.samples).max()))
+            character.add(chunk.samples)
             yield ReadChunk(chunk, audio.share(chunk.end))
+        row = _row(recording, audio, character)
         if not samples:
             yield failed_row(recording, "empty", "holds no audio samples")
-        elif peak == 0.0:
-            yield failed_row(recording, "silent", "all samples are zero")
+        elif character.peak is None:
+            yield replace(row, status="silent", error=f"all samples are zero{why_silent(row)}")
         else:
-            yield RecordingRow(
-                recording.recording_id,
-                recording.url,
-                duration=samples / rate,
-                sample_rate=audio.source_rate,
-                channels=audio.channels,
-                gaps=tuple(audio.gaps),
-                audio_start=audio.audio_start,
-                audio_track=audio.audio_track,
-                audio_tracks=audio.audio_tracks,
-                channel=audio.channel,
-                warnings=tuple(audio.warnings),
-                size=recording.size,
-                mtime=recording.mtime,
-            )
+            yield replace(row, duration=samples / rate)
+
+
+def _row(recording: Recording, audio: ChannelStreams, character: Character) -> RecordingRow:
+    """What is known once the audio is read; a duration is given to what has one that counts."""
+    return RecordingRow(
+        recording.recording_id,
+        recording.url,
+        sample_rate=audio.source_rate,
+        channels=audio.channels,
+        gaps=tuple(audio.gaps),
+        audio_start=audio.audio_start,
+        audio_track=audio.audio_track,
+        audio_tracks=audio.audio_tracks,
+        channel=audio.channel,
+        warnings=tuple(audio.warnings),
+        peak=character.peak,
+        sound=character.sound,
+        bandwidth=character.bandwidth,
+        offset=recording.offset,
+        part_seconds=recording.duration,
+        size=recording.size,
+        mtime=recording.mtime,
+    )
 
 
 def failed_row(recording: Recording, kind: str, message: str) -> RecordingRow:
@@ -91,6 +101,8 @@ def failed_row(recording: Recording, kind: str, message: str) -> RecordingRow:
         recording.url,
         status=kind,
         error=message,
+        offset=recording.offset,
+        part_seconds=recording.duration,
         size=recording.size,
         mtime=recording.mtime,
     )

@@ -30,6 +30,7 @@ from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan
 from diar.extract.profiling import Profiler
 from diar.extract.progress import Counters, ProgressReporter, Totals
 from diar.extract.restart import earlier_counters
+from diar.extract.second_opinion import SecondOpinion
 from diar.extract.sizes import Sizes, compute_threads
 from diar.extract.speech import SpeechDetector
 from diar.extract.statistics import print_summary, write_statistics
@@ -53,6 +54,7 @@ class Models:
 
     encoder: SpeakerModel
     segmentation: SegmentationModel | None
+    second: SegmentationModel | None = None  # for a second opinion on where speech is
 
 
 MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
@@ -72,7 +74,10 @@ def build_embedder(
     """
     detector = None
     if models.segmentation is not None:
-        detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin)
+        second = None
+        if models.second is not None:
+            second = SecondOpinion(models.second, device, everywhere=config.speech == "both")
+        detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin, second)
     precision = cast(Precision, config.precision)
     check_precision(precision, device)
     return TrackEmbedder(
@@ -149,7 +154,7 @@ class Rank:
                 "precision", lambda: settle_precision(self.config, self.layout, device)
             )
             self.config = self.config.model_copy(update={"precision": precision})
-            identity = Identity.of(self.config, models.encoder, models.segmentation)
+            identity = Identity.of(self.config, models.encoder, models.segmentation, models.second)
             metadata = identity.metadata(models.encoder, models.segmentation)
             pa.scalar(0)  # Arrow's first conversion imports pandas if it is there: now, while rank 0 plans
             plan = agreement.broadcast("plan", lambda: self._plan(stack, identity, metadata))
@@ -283,4 +288,16 @@ def open_models(config: ExtractConfig) -> Models:
             f"--segmentation {config.segmentation} works at {segmentation.sample_rate} Hz, "
             f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use --segmentation none"
         )
-    return Models(encoder, segmentation)
+    return Models(encoder, segmentation, _second_segmentation(config, segmentation))
+
+
+def _second_segmentation(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
+    if config.speech == "segmentation":
+        return None
+    second = open_segmentation(hub.resolve(config.second_segmentation), config.second_segmentation)
+    if second.network.frames != first.network.frames:
+        raise ExtractError(
+            f"--second_segmentation {config.second_segmentation} has other frames than {first.name}; "
+            "use --speech segmentation"
+        )
+    return second

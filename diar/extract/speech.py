@@ -10,12 +10,15 @@ import torch
 
 from diar.errors import DiarError
 from diar.extract.devices import place
-from diar.extract.silence import FRAME_SECONDS, silent_frames, smoothed_power
+from diar.extract.second_opinion import SecondOpinion
+from diar.extract.silence import BandLevels, band_excess, silent_frames
 from diar.extract.transfer import HostCopy
+from diar.extract.windows import Windows, window_frames
 from diar.models.segmentation import FrameGeometry, SegmentationModel
 
 # A local speaker takes part in a window if its probability reaches this in any frame
 _LEAST_PROBABILITY = 0.25
+_LEAST_SPEECH = 0.005  # probability, so that a second opinion raises what the first hears at most 200 times
 # Seconds of windows in one forward pass: on the CPU those of one chunk, for its cache's sake
 _SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
 
@@ -73,15 +76,23 @@ class SpeechDetector:
         device: where it computes; verified by `devices.place`.
         step: most seconds from the start of one window to the next.
         silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
+        second: another network's opinion, if one is wanted.
 
     Raises:
         DiarError: windows so far apart would leave audio out.
     """
 
     def __init__(
-        self, model: SegmentationModel, device: torch.device, step: float, silence_margin: float
+        self,
+        model: SegmentationModel,
+        device: torch.device,
+        step: float,
+        silence_margin: float,
+        second: SecondOpinion | None = None,
     ) -> None:
         self.network = place(model.network, device)
+        self.levels = place(BandLevels(model.network.frames), device)
+        self.second = second
         self.geometry: FrameGeometry = model.network.frames
         self.window = model.chunk_samples
         self.step = round(step * model.sample_rate)
@@ -102,21 +113,30 @@ class SpeechDetector:
             return Known(ChunkSpeech.everywhere(batch, length))
         size = min(self.window, length)
         first = window_frames(length, size, self.step, self.geometry.step)
-        probability, active = self._run(samples, first * self.geometry.step, size)
-        power = smoothed_power(samples, self.geometry.sample_rate)
-        return Seen(self, first, (length, size), HostCopy(probability), HostCopy(active), HostCopy(power))
+        probability, active, speech = self._run(samples, first * self.geometry.step, size)
+        return Seen(
+            self,
+            samples,
+            first,
+            size,
+            probability=HostCopy(probability),
+            active=HostCopy(active),
+            speech_probability=HostCopy(speech),
+            levels=HostCopy(self.levels(samples)),
+        )
 
-    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Probability and decision (batch, windows, frames, speakers)."""
+    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
+        """Of speakers, probability and decision (batch, windows, frames, speakers), and of speech."""
         windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
         powerset = self.network.powerset
-        probability, active = [], []
+        probability, active, speech = [], [], []
         for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
             log_probs = self.network.aligned(self.network(part))
             probability.append(powerset.soft(log_probs).clamp(0, 1))
             active.append(powerset.hard(log_probs))
+            speech.append(powerset.speech(log_probs))
         shape = (len(samples), len(starts))
-        return torch.cat(probability).unflatten(0, shape), torch.cat(active).unflatten(0, shape)
+        return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
 
     def edges(self, frames: int, length: int) -> np.ndarray:
         """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
@@ -151,62 +171,39 @@ class Seen(Detection):
     """The network's outputs on their way to the host."""
 
     detector: SpeechDetector
+    samples: torch.Tensor  # (batch, samples), on the device
     first: np.ndarray  # (windows,) frame of the chunk at which each window starts
-    lengths: tuple[int, int]  # samples of a chunk and of a window
+    size: int  # samples of a window
     probability: HostCopy  # (batch, windows, frames, speakers)
     active: HostCopy  # likewise
-    power: HostCopy  # (batch, frames of 10 ms)
+    speech_probability: HostCopy  # (batch, windows, frames)
+    levels: HostCopy  # (batch, bands, frames of the chunk) dB
 
     def speech(self) -> ChunkSpeech:
         """Speech of each chunk.
 
         A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
         speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
-        whether one alone does (below 1.5).
+        whether one alone does (below 1.5). A second opinion raises or lowers the stored probabilities alone:
+        embeddings are pooled over what the first network itself hears.
         """
-        length, size = self.lengths
-        probability = self.probability.numpy()
-        frames = probability.shape[2]
-        seen = self.first[:, None] + np.arange(frames)  # (windows, frames) of the chunk
-        edges = self.detector.edges(seen[-1, -1] + 1, length)
-        heard = ~self._silence(edges)[:, seen][..., None]
-        probability = probability * heard
-        expected = np.zeros((len(probability), len(edges) - 1), np.float32)
-        times = np.zeros(len(edges) - 1, np.float32)
-        for window, columns in enumerate(seen):
-            expected[:, columns] += probability[:, window].sum(axis=-1)
-            times[columns] += 1
-        speakers = expected / times
+        detector, probability = self.detector, self.probability.numpy()
+        windows, step = Windows(self.first, probability.shape[2]), detector.geometry.step_seconds
+        alone = windows.mean(self.speech_probability.numpy())
+        excess = band_excess(self.levels.numpy()[..., : windows.count], alone, step)
+        silent = silent_frames(excess, alone, detector.silence_margin, step)
+        heard = np.where(silent, np.float32(0), np.float32(1))[:, windows.frame, None]
+        expected = windows.mean((probability * heard).sum(axis=-1))
+        raised = heard
+        if detector.second is not None:
+            both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
+            raised = heard * (both / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
         local = LocalSpeakers(
             self.first,
-            self.detector.edges(frames, size),
-            self.detector.geometry.step,
-            np.round(255 * probability).astype(np.uint8),
-            self.active.numpy() & heard,
+            detector.edges(windows.frames, self.size),
+            detector.geometry.step,
+            np.round(255 * np.minimum(probability * raised, 1)).astype(np.uint8),
+            self.active.numpy() & (heard > 0),
         )
-        return ChunkSpeech(edges, speakers >= 0.5, (speakers >= 0.5) & (speakers < 1.5), local)
-
-    def _silence(self, edges: np.ndarray) -> np.ndarray:
-        """(batch, frames) bool."""
-        silent = silent_frames(self.power.numpy(), self.detector.silence_margin)
-        middle = (edges[:-1] + edges[1:]) / 2
-        index = (middle / (FRAME_SECONDS * self.detector.geometry.sample_rate)).astype(np.int64)
-        chosen: np.ndarray = silent[:, np.minimum(index, silent.shape[1] - 1)]
-        return chosen
-
-
-def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:
-    """(windows,) frame of the chunk at which each window starts.
-
-    Windows are evenly spread from the chunk's start to its end, at most `step` apart, and start at frames, so
-    that the frames of all windows coincide.
-
-    Args:
-        length: samples of the chunk.
-        window: samples of a window, at most `length`.
-        step: samples.
-        frame_step: samples from one frame to the next.
-    """
-    last = (length - window) // frame_step
-    windows = -(-last * frame_step // step) + 1
-    return np.round(np.linspace(0, last, windows)).astype(np.int64)
+        edges = detector.edges(windows.count, self.samples.shape[1])
+        return ChunkSpeech(edges, expected >= 0.5, (expected >= 0.5) & (expected < 1.5), local)

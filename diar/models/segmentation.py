@@ -1,8 +1,8 @@
-"""Local speaker segmentation: who of at most three local speakers speaks in each frame of a 10 s chunk.
+"""Local speaker segmentation: who of at most three local speakers speaks in each frame of some seconds.
 
-The network is PyanNet under its published parameter names, so that the checkpoint `segmentation-3.0` loads:
-learned band-pass filters on the waveform (SincNet), four bidirectional LSTM layers, two linear layers, and
-the powerset classes of the local speakers.
+The network is PyanNet under its published parameter names, so that the checkpoints `segmentation-3.0` and
+`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM
+layers, two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
 
 H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmark, and recipe", Interspeech
 2023.
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from diar.models.checkpoint import load_strictly, read_tensors
 from diar.models.checksum import file_sha256
 from diar.models.encoder import ModelError
+from diar.models.multilabel import MultiLabel
 from diar.models.powerset import Powerset
 from diar.models.sincnet import SAMPLE_RATE, SincNet
 
@@ -37,7 +38,7 @@ class SegmentationSettings:
 
     chunk_seconds: float = 10.0
     num_local_speakers: int = 3
-    max_simultaneous: int = 2
+    max_simultaneous: int | None = 2  # None: each local speaker by itself, not as a powerset
     sinc_stride: int = 10  # samples
     lstm_size: int = 128
     lstm_layers: int = 4
@@ -81,10 +82,10 @@ class FrameGeometry:
 
 
 class Segmentation(nn.Module):
-    """PyanNet: (batch, samples) float32 in ±1 → log-probabilities (batch, frames, powerset classes).
+    """PyanNet: (batch, samples) float32 in ±1 → log-probabilities (batch, frames, classes).
 
     Attributes:
-        powerset: from log-probabilities to speakers.
+        powerset: from log-probabilities to speakers; a `MultiLabel` where classes are single speakers.
         frames: from frames to seconds.
     """
 
@@ -92,7 +93,11 @@ class Segmentation(nn.Module):
         super().__init__()
         settings = settings or SegmentationSettings()
         self.lead_seconds = settings.lead_seconds
-        self.powerset = Powerset(settings.num_local_speakers, settings.max_simultaneous)
+        self.powerset: Powerset | MultiLabel = (
+            MultiLabel(settings.num_local_speakers)
+            if settings.max_simultaneous is None
+            else Powerset(settings.num_local_speakers, settings.max_simultaneous)
+        )
         self.frames = FrameGeometry(*SincNet.receptive_field(settings.sinc_stride))
         self.sincnet = SincNet(settings.sinc_stride)
         self.lstm = nn.LSTM(
@@ -132,7 +137,7 @@ class Segmentation(nn.Module):
         features, _ = self.lstm(features)
         for linear in self.linear:
             features = F.leaky_relu(linear(features))
-        return F.log_softmax(self.classifier(features), dim=-1)
+        return self.powerset.log_probs(self.classifier(features))
 
     def aligned(self, output: Tensor) -> Tensor:
         """(batch, frames, classes) of `forward` → likewise, each frame with what is said of its time.
@@ -204,7 +209,7 @@ def read_settings(file: Path) -> SegmentationSettings:
         settings = SegmentationSettings(
             chunk_seconds=float(task["duration"]),
             num_local_speakers=int(task["max_speakers_per_chunk"]),
-            max_simultaneous=int(task["max_speakers_per_frame"]),
+            max_simultaneous=_int_or_none(task.get("max_speakers_per_frame")),
             sinc_stride=int(sincnet["stride"]),
             lstm_size=int(lstm["hidden_size"]),
             lstm_layers=int(lstm["num_layers"]),
@@ -226,6 +231,10 @@ def read_settings(file: Path) -> SegmentationSettings:
         if found != expected:
             raise ModelError(f"{file}: {key} is {found!r}, only {expected!r} is supported")
     return settings
+
+
+def _int_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _pair(values: Any) -> tuple[float, float]:

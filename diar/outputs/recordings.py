@@ -27,7 +27,7 @@ from diar.outputs.speakers_table import (
     write_speakers,
 )
 from diar.outputs.timeline_plot import TIMELINE_NAME, draw_timeline
-from diar.outputs.turns_json import TURNS_NAME, RecordingTurns, to_json
+from diar.outputs.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
 from diar.outputs.written import Entry, OutputDirectory
 
 RECORDINGS_FOLDER = "recordings"
@@ -36,10 +36,12 @@ ALL_EXCLUSIVE_NAME = "all.exclusive.rttm"
 RTTM_NAME = "turns.rttm"
 EXCLUSIVE_NAME = "turns.exclusive.rttm"
 CHANNEL_NAME = "turns.channel{}.rttm"  # where channels are read apart
+REFERENCE_NAME = "reference.rttm"
+NO_SPEECH = "no_speech"  # status of a recording in which no turn was found
 LIST_NAME = "_detection/written_turns.csv"
 _COLUMNS = (
     "rttm_id", "recording_id", "path", "folder", "status", "error", "duration", "speakers", "turns",
-    "speech_seconds", "overlap_seconds", "warnings",
+    "speech_seconds", "overlap_seconds", "warnings", "offset", "label",
 )  # fmt: skip
 
 
@@ -50,6 +52,7 @@ class RecordingFiles:
     labels: bool = True  # Audacity and Praat
     timeline: bool = True
     audio: SpeakerAudio = field(default_factory=SpeakerAudio)
+    times: Times = "part"  # of a recording that is a part of a file
 
 
 def recording_folder(recording_id: str) -> str:
@@ -65,11 +68,12 @@ def write_recording(
     source: AudioSource | None = None,
     reference: Sequence[Turn] | None = None,
 ) -> RecordingTurns:
-    """Write one recording's folder, `turns.json` last; return `result` with the warnings met here.
+    """Write one recording's folder, `turns.json` last; return it as written, with the warnings met here.
 
     Args:
         output_dir: the archive's; `ArchiveTurns` has listed the recording there.
-        result: what was found; without `exclusive`, `turns.exclusive.rttm` is not written.
+        result: what was found, in times of the part; without `exclusive`, `turns.exclusive.rttm` is not
+            written.
         files: what else is.
         source: where the audio lies now; None = where `result.path` says.
         reference: turns for the upper half of the picture.
@@ -81,29 +85,37 @@ def write_recording(
         OSError: the folder cannot be written to.
     """
     folder = OutputDirectory(output_dir, LIST_NAME).folder(recording_folder(result.recording_id))
-    contents = {RTTM_NAME: format_rttm(result.turns)}
-    if result.exclusive is not None:
-        contents[EXCLUSIVE_NAME] = format_rttm(result.exclusive)
-    for channel in result.channels:
-        own = [turn for turn in result.turns if turn.channel == channel]
-        contents[CHANNEL_NAME.format(channel)] = format_rttm(own)
-    if files.labels:
-        contents[LABELS_NAME] = format_labels(result.turns)
-        contents[TEXTGRID_NAME] = format_textgrid(result.turns, result.duration)
-    pieces = plan_pieces(result.turns, result.duration, files.audio)
+    told = on_file_clock(result) if files.times == "file" else result
+    origin = result.offset if files.times == "file" else 0.0
+    contents = _texts(told, origin + result.duration, files.labels)
+    pieces = plan_pieces(result.turns, result.duration, files.audio, origin)
     pictures = [TIMELINE_NAME] if files.timeline else []
     names = dict.fromkeys([*contents, *pictures, *(piece.file for piece in pieces), TURNS_NAME])
     folder.replace(Entry("file", name) for name in names)
     for place in {folder.root, *((folder.root / name).parent for name in names)}:
         storage.remove_temporaries(str(place))
     warnings = _cut(source or AudioSource(result.path), pieces, folder)
-    result = replace(result, warnings=[*result.warnings, *warnings])
+    told = replace(told, warnings=[*result.warnings, *warnings])
     for name, text in contents.items():
         folder.write(name, text.encode())
     for name in pictures:
-        folder.write(name, draw_timeline(result, reference))
-    folder.write(TURNS_NAME, to_json(result).encode())
-    return result
+        folder.write(name, draw_timeline(result, reference, origin))
+    folder.write(TURNS_NAME, to_json(told).encode())
+    return told
+
+
+def _texts(told: RecordingTurns, end: float, labels: bool) -> dict[str, str]:
+    """The text files by their names; `end` is the recording's, in seconds on the clock of its turns."""
+    contents = {RTTM_NAME: format_rttm(told.turns)}
+    if told.exclusive is not None:
+        contents[EXCLUSIVE_NAME] = format_rttm(told.exclusive)
+    for channel in told.channels:
+        own = [turn for turn in told.turns if turn.channel == channel]
+        contents[CHANNEL_NAME.format(channel)] = format_rttm(own)
+    if labels:
+        contents[LABELS_NAME] = format_labels(told.turns)
+        contents[TEXTGRID_NAME] = format_textgrid(told.turns, end)
+    return contents
 
 
 def _cut(source: AudioSource, pieces: Sequence[Piece], folder: OutputDirectory) -> list[str]:
@@ -121,22 +133,25 @@ class ArchiveTurns:
     They appear, complete, when the block ends; if it raises, those of the run before stay.
     """
 
-    def __init__(self, output_dir: str, recording_ids: Iterable[str], *, exclusive: bool) -> None:
+    def __init__(
+        self, output_dir: str, recording_ids: Iterable[str], *, exclusive: bool, reference: bool = False
+    ) -> None:
         """Make room: remove what an earlier run wrote about recordings that are no longer there.
 
         Args:
             output_dir: local.
             recording_ids: all recordings that will get a folder.
             exclusive: whether turns without overlap are written, too.
+            reference: whether true turns are, in `reference.rttm`.
 
         Raises:
             OutputError: `output_dir` is not local, or holds something of somebody else in a place needed.
         """
         self._output = OutputDirectory(output_dir, LIST_NAME)
         self._names = [ALL_NAME, *([ALL_EXCLUSIVE_NAME] if exclusive else [])]
-        entries = [
-            Entry("file", name) for name in (*self._names, RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
-        ]
+        self._reference_names = [REFERENCE_NAME] if reference else []
+        tables = (RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
+        entries = [Entry("file", name) for name in (*self._names, *self._reference_names, *tables)]
         entries += [Entry("folder", recording_folder(recording_id)) for recording_id in recording_ids]
         storage.remove_temporaries(output_dir)
         self._output.replace(entries)
@@ -144,6 +159,7 @@ class ArchiveTurns:
 
     def __enter__(self) -> ArchiveTurns:
         self._rttm = [self._open(name) for name in self._names]
+        self._reference = [self._open(name) for name in self._reference_names]
         self._table = self._open(RECORDINGS_NAME)
         self._table.write(_csv_line(_COLUMNS))
         return self
@@ -153,26 +169,32 @@ class ArchiveTurns:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def add(self, result: RecordingTurns) -> None:
-        """Append a recording that was written; call in archive order."""
+    def add(self, result: RecordingTurns, reference: Sequence[Turn] = ()) -> None:
+        """Append a recording that was written, and its true turns if any; call in archive order."""
+        for file in self._reference:
+            file.write(format_rttm(reference).encode())
         for file, turns in zip(self._rttm, (result.turns, result.exclusive), strict=False):
             file.write(format_rttm(turns or []).encode())
         self._row(
             result.recording_id,
             path=result.path,
             folder=recording_folder(result.recording_id),
-            status="ok",
+            status="ok" if result.turns else NO_SPEECH,
             duration=f"{result.duration:.3f}",
             speakers=len(result.speakers),
             turns=len(result.turns),
             speech_seconds=f"{result.speech_seconds:.3f}",
             overlap_seconds=f"{result.overlap_seconds:.3f}",
-            warnings=" | ".join(result.warnings),
+            warnings=_joined(result.warnings),
+            offset=f"{result.offset:g}" if result.offset else "",
+            label=result.label or "",
         )
 
-    def add_failed(self, recording_id: str, path: str, status: str, error: str) -> None:
-        """Note a recording without turns, and why; call in archive order."""
-        self._row(recording_id, path=path, status=status, error=error)
+    def add_failed(
+        self, recording_id: str, path: str, status: str, error: str, warnings: Sequence[str] = ()
+    ) -> None:
+        """Note a recording that could not be diarized, and why; call in archive order."""
+        self._row(recording_id, path=path, status=status, error=error, warnings=_joined(warnings))
 
     def write_speakers(self, speakers: ArchiveSpeakers, metadata: dict[str, str]) -> None:
         """Write `speakers.parquet` and `speakers.csv`."""
@@ -185,6 +207,10 @@ class ArchiveTurns:
     def _row(self, recording_id: str, **fields: object) -> None:
         fields |= {"recording_id": recording_id, "rttm_id": rttm_id(recording_id)}
         self._table.write(_csv_line([fields.get(column, "") for column in _COLUMNS]))
+
+
+def _joined(warnings: Sequence[str]) -> str:
+    return " | ".join(warnings)
 
 
 def _csv_line(fields: Iterable[object]) -> bytes:

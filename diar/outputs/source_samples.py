@@ -7,16 +7,14 @@ stage 1 did: the same decoder, and gaps in a damaged file filled with zeros.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
 from diar.archive.audio_file import BLOCK_SAMPLES, AudioFile, DecodeError
-from diar.archive.decode_pyav import PyavReader
+from diar.archive.decode_raw import open_by_ffmpeg
 from diar.archive.decode_soundfile import SoundfileReader
 
 # What libsndfile reads → what a WAV file holds without loss; all others become PCM_24
@@ -51,12 +49,11 @@ class SourceSamples:
         self._file = AudioFile.find(url)
         self._track = str(track)
         self._native = SoundfileReader.try_open(self._file)
-        with self._native or PyavReader(self._file, self._track) as reader:
+        with self._native or open_by_ffmpeg(self._file, self._track) as reader:
             self.rate, self.channels = reader.rate, reader.channels
         self.subtype = "PCM_24"
         if self._native is not None:
-            with self._sound() as sound:
-                self.subtype = _SUBTYPES.get(sound.subtype, "PCM_24")
+            self.subtype = _SUBTYPES.get(self._native.sound.subtype, "PCM_24")
         self.dtype = _DTYPES.get(self.subtype, "int32")
 
     def blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
@@ -67,10 +64,11 @@ class SourceSamples:
         """
         position = start
         if self._native is not None:
+            self._unread = True
             for block in self._native_blocks(start, stop):
                 position += len(block)
                 yield block
-            if position >= min(stop, self._native.held):
+            if position >= stop or not self._unread:
                 return
         try:
             yield from self._decoded_blocks(position, stop)
@@ -80,12 +78,18 @@ class SourceSamples:
 
     def _native_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
         size = max(1, BLOCK_SAMPLES // self.channels)
-        with self._file.reading(), self._sound() as sound:
+        reader = SoundfileReader.try_open(self._file)
+        if reader is None:
+            return
+        with self._file.reading(), reader:
+            sound = reader.sound
             try:
-                sound.seek(min(start, sound.frames))
+                if start:
+                    sound.seek(min(start, sound.frames))
                 while start < stop:
                     block = sound.read(min(size, stop - start), dtype=self.dtype, always_2d=True)
                     if not len(block):
+                        self._unread = start < reader.held or reader.more_follows()
                         return
                     start += len(block)
                     yield block
@@ -93,9 +97,11 @@ class SourceSamples:
                 return  # damaged from here on
 
     def _decoded_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Each channel by a decoder of its own, in step: PyavReader hands out one at a time."""
+        """Each channel by a decoder of its own, in step: its reader hands out one at a time."""
         with ExitStack() as stack:
-            readers = [stack.enter_context(PyavReader(self._file, self._track)) for _ in range(self.channels)]
+            readers = [
+                stack.enter_context(open_by_ffmpeg(self._file, self._track)) for _ in range(self.channels)
+            ]
             streams = [reader.blocks(start, stop, channel) for channel, reader in enumerate(readers)]
             for block in zip(*streams, strict=True):
                 yield self._converted(np.column_stack(block))
@@ -106,7 +112,3 @@ class SourceSamples:
             return samples.astype(self.dtype)
         scaled = np.round(np.nan_to_num(samples.astype(np.float64), posinf=0, neginf=0) * 2.0**31)
         return np.clip(scaled, -(2**31), 2**31 - 1).astype(np.int32)
-
-    def _sound(self) -> sf.SoundFile:
-        content = self._file.content
-        return sf.SoundFile(os.fsencode(content) if isinstance(content, Path) else self._file.open())

@@ -63,11 +63,16 @@ class Piece:
     channel: int = MIXED  # that the speaker is heard in, if channels are read apart
 
 
-def plan_pieces(turns: Sequence[Turn], duration: float, settings: SpeakerAudio) -> list[Piece]:
-    """What is to be cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`, seconds."""
+def plan_pieces(
+    turns: Sequence[Turn], duration: float, settings: SpeakerAudio, origin: float = 0.0
+) -> list[Piece]:
+    """What is to be cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`, seconds.
+
+    Names count time from `origin` seconds before the recording's start.
+    """
     if settings.how == "none":
         return []
-    digits = len(str(int(duration))) + 4
+    digits = len(str(int(origin + duration))) + 4
     pieces = []
     for channel in sorted({turn.channel for turn in turns}):  # who talks in another one is not heard in it
         own = by_speaker(turn for turn in turns if turn.channel == channel)
@@ -77,7 +82,7 @@ def plan_pieces(turns: Sequence[Turn], duration: float, settings: SpeakerAudio) 
             for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
                 name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
                 if settings.how == "clips":
-                    name += f"/{start:0{digits}.3f}-{end:0{digits}.3f}"
+                    name += f"/{origin + start:0{digits}.3f}-{origin + end:0{digits}.3f}"
                 pieces.append(Piece(start, end, storage.output_name(name, ".wav"), channel))
     return sorted(pieces, key=lambda piece: (piece.start, piece.file))
 

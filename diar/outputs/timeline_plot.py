@@ -48,6 +48,7 @@ class _Strip:
     left: int  # pixels from the sheet's left
     top: int  # pixels from the sheet's top
     height: int  # pixels
+    origin: float  # seconds on the clock at the recording's start
 
     @property
     def lanes(self) -> list[Lane]:
@@ -56,10 +57,10 @@ class _Strip:
 
     @property
     def clock_times(self) -> np.ndarray:
-        """Seconds that are labelled."""
-        start, end = self.edges[[0, -1]]
+        """Seconds of the recording that are labelled."""
+        start, end = self.edges[[0, -1]] + self.origin
         step = tick(end - start)
-        return np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
+        return np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step - self.origin
 
     def row(self, lane: float) -> int:
         """Pixels from the strip's top to a height given in lanes."""
@@ -71,11 +72,14 @@ class _Strip:
         return round((seconds - start) / (end - start) * (len(self.edges) - 1))
 
 
-def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = None) -> bytes:
+def draw_timeline(
+    result: RecordingTurns, reference: Sequence[Turn] | None = None, origin: float = 0.0
+) -> bytes:
     """PNG of a recording's turns, above them the reference's, partners in one colour.
 
     Each pixel is as strong as the share of its time that is spoken, so that hours of short turns look as
-    dense as they are. Long recordings are cut into strips, one below the other.
+    dense as they are. Long recordings are cut into strips, one below the other. The clock shows `origin`
+    seconds at the recording's start.
     """
     groups = arrange(result.turns, reference)
     height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
@@ -89,6 +93,7 @@ def draw_timeline(result: RecordingTurns, reference: Sequence[Turn] | None = Non
             left,
             _HEAD + number * (height + _BETWEEN),
             height,
+            origin,
         )
         for number in range(count)
     ]
@@ -155,7 +160,7 @@ def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
             draw.text((strip.left + middle, y), lane.label, GREY, _font(11), anchor="mm")
     for seconds in strip.clock_times:
         place = strip.left + strip.column(seconds), strip.top + strip.height + 6
-        draw.text(place, clock(seconds), "black", _font(9), anchor="mt")
+        draw.text(place, clock(seconds + strip.origin), "black", _font(9), anchor="mt")
 
 
 def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:

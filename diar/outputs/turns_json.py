@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from diar.outputs.document import ResultError, parse_document
 from diar.outputs.rttm import Turn
@@ -19,6 +19,8 @@ SCHEMA = "diar.turns"
 SCHEMA_VERSION = "1.1"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
+
+Times = Literal["part", "file"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ class Clustering:
 
     method: str  # the one really used
     requested: str  # --clustering
-    num_speakers: int | None  # --num_speakers; None = found in the data
+    num_speakers: int | None  # asked for; None = found in the data
     fallback: str | None = None  # why `method` is not the one asked for, or was not free to choose
+    num_speakers_from: str | None = None  # who asked: `--num_speakers` or `manifest`
 
 
 @dataclass(frozen=True)
 class RecordingTurns:
-    """All that stage 2 found in one recording; times in seconds from its start."""
+    """All that stage 2 found in one recording; times in seconds from its start, or as `times` says."""
 
     program: str
     recording_id: str
@@ -63,7 +66,32 @@ class RecordingTurns:
     thresholds: dict[str, float]
     model: dict[str, str]
     warnings: list[str] = field(default_factory=list)
+    label: str | None = None  # whose voice it is by the manifest
+    times: Times = "part"  # what turns and gaps are counted from: the recording's start or its file's
+    offset: float = 0.0  # seconds of the file before the recording starts
+    audio_start: float = 0.0  # where the audio begins on the file's own clock
+    audio_track: int = 0  # the one that was read, from 0 …
+    audio_tracks: int = 1  # … of so many
+    channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
     channels: list[int] = field(default_factory=list)  # that are read apart; none where it is one signal
+    gaps: list[tuple[float, float]] = field(default_factory=list)  # damaged or missing
+
+
+def on_file_clock(result: RecordingTurns) -> RecordingTurns:
+    """`result` with turns and gaps counted from the file's start."""
+    if result.times == "file":
+        return result
+
+    def moved(turns: Sequence[Turn]) -> list[Turn]:
+        return [replace(t, start=t.start + result.offset, end=t.end + result.offset) for t in turns]
+
+    return replace(
+        result,
+        times="file",
+        turns=moved(result.turns),
+        exclusive=None if result.exclusive is None else moved(result.exclusive),
+        gaps=[(start + result.offset, end + result.offset) for start, end in result.gaps],
+    )
 
 
 def describe_speakers(
@@ -115,6 +143,9 @@ def to_json(result: RecordingTurns) -> str:
     }
     fields["speakers"] = [asdict(speaker) for speaker in result.speakers]
     fields["clustering"] = asdict(result.clustering)
+    fields["gaps"] = [
+        {"start": round(start, _DECIMALS), "end": round(end, _DECIMALS)} for start, end in result.gaps
+    ]
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **fields}
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     lists = [f' "turns": {_turn_lines(result.turns)}']
@@ -134,6 +165,7 @@ def from_json(text: str, name: str) -> RecordingTurns:
         known = {key: document[key] for key in RecordingTurns.__dataclass_fields__ if key in document}
         known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
         known["clustering"] = _record(Clustering, known["clustering"])
+        known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:
                 known[key] = [Turn(known["recording_id"], **turn) for turn in known[key]]

@@ -21,7 +21,7 @@ from diar.store.parquet import StoreError, TracksFile, checked_footer, open_parq
 from diar.store.schema import (
     RecordingTracks,
     Tracks,
-    row_of,
+    row_from_columns,
     tracks_of,
     tracks_table,
     windows_from_lists,
@@ -176,7 +176,7 @@ class _OpenedFile:
         rows = self._read_rows(*self._borders[place : place + 2].tolist())
         with parsing(self.url, self._remedy):
             tracks = tracks_of(rows, windows_from_lists(self._windows[place]))
-            row = row_of(self._index, self._index_row[recording_id])
+            row = row_from_columns(self._index.slice(self._index_row[recording_id], 1).to_pylist()[0])
             return RecordingTracks.of(row, tracks, self._footer)
 
     def _read_rows(self, start: int, end: int) -> pa.Table:

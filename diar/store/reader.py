@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,19 @@ from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
 from diar.store.parquet import StoreError, open_parquet, read_table
-from diar.store.schema import OK, SCHEMA_VERSION, ActivityFrames, RecordingTracks, matrix
+from diar.store.schema import (
+    OK,
+    SCHEMA_VERSION,
+    ActivityFrames,
+    RecordingRow,
+    RecordingTracks,
+    matrix,
+    row_from_columns,
+)
 
 __all__ = [
     "ActivityFrames",
+    "Listed",
     "RecordingIndex",
     "RecordingTracks",
     "StoreError",
@@ -32,12 +42,28 @@ __all__ = [
     "load_index",
     "published_row",
     "read_config",
-    "read_offsets",
     "read_plan",
     "read_planned",
     "read_shard",
     "read_tracks",
 ]
+
+_ROW_DETAILS = [
+    "sample_rate", "channels", "gaps", "audio_start", "audio_track", "audio_tracks", "channel", "bandwidth",
+    "warnings", "peak", "sound", "offset", "part_seconds",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the list that named a recording says of it; None where it does not."""
+
+    num_speakers: int | None = None
+    label: str | None = None  # whose voice it is
+    reference: str | None = None  # URL of an RTTM file with its true turns, in the file's times
+
+
+_LISTED = [field.name for field in fields(Listed)]
 
 
 @dataclass(frozen=True)
@@ -52,14 +78,45 @@ class RecordingIndex:
     speech_seconds: np.ndarray  # (n,); the duration where stage 1 had no segmentation model
     embedding: np.ndarray  # (n, D) float32, L2-normalised; NaN where status is not ok
     shard: np.ndarray  # (n,) int32, for `TracksReader`
-    audio_track: np.ndarray  # (n,) int32, of the file, from 0
-    channel: list[str]  # what was read: "mix", the number of a channel, or "each"
+    details: pa.Table  # how each was read, and what its list says of it; see `row` and `listed`
     metadata: dict[str, str]  # model, model_sha256, fingerprint, schema_version, …
     input: str  # root of the archive
     unfinished: int  # recordings planned but not yet done
 
     def __len__(self) -> int:
         return len(self.recording_id)
+
+    def row(self, number: int) -> RecordingRow:
+        """What the index says of one recording, but for embedding, size and time of the file."""
+        return row_from_columns(
+            {
+                **self._detail(number, _ROW_DETAILS),
+                "recording_id": self.recording_id[number],
+                "path": self.path[number],
+                "status": self.status[number],
+                "error": self.error[number],
+                "duration": float(self.duration[number]),
+                "speech_seconds": float(self.speech_seconds[number]),
+            }
+        )
+
+    def listed(self, number: int) -> Listed:
+        """What the list that named it says of one recording."""
+        return Listed(**self._detail(number, _LISTED))
+
+    @property
+    def num_speakers(self) -> list[int | None]:
+        """Of each recording, by its list."""
+        counts: list[int | None] = self.details["num_speakers"].to_pylist()
+        return counts
+
+    @property
+    def has_references(self) -> bool:
+        """Whether a list names true turns of any recording."""
+        return bool(self.details["reference"].null_count < len(self))
+
+    def _detail(self, number: int, names: list[str]) -> dict[str, Any]:
+        return {name: self.details[name][number].as_py() for name in names}
 
 
 def load_index(embeddings_dir: str) -> RecordingIndex:
@@ -70,7 +127,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
     """
     layout = Layout(embeddings_dir)
     config = read_config(layout)
-    table = finished_rows(layout)
+    table = finished_rows(layout, planned=_LISTED)
     if not len(table):
         raise StoreError(
             f"{embeddings_dir}: no shard is finished; run extract_embeddings_multigpu.py (again)"
@@ -84,12 +141,20 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
         speech_seconds=table["speech_seconds"].to_numpy(),
         embedding=matrix(table["embedding"]),
         shard=table["shard"].to_numpy(),
-        audio_track=table["audio_track"].to_numpy(),
-        channel=table["channel"].to_pylist(),
+        details=_details(table),
         metadata=config["metadata"],
         input=config["input_dir"],
         unfinished=count_planned(layout) - len(table),
     )
+
+
+def _details(table: pa.Table) -> pa.Table:
+    """One chunk a column, so that a row is found at once; words that repeat are stored once."""
+    details = table.select([*_ROW_DETAILS, *_LISTED]).combine_chunks()
+    for name in ("channel", "sound"):
+        place = details.schema.get_field_index(name)
+        details = details.set_column(place, name, pc.dictionary_encode(details[name]))
+    return details
 
 
 def read_config(layout: Layout) -> dict[str, Any]:
@@ -129,14 +194,6 @@ def read_planned(layout: Layout, shard: int) -> pa.Table:
     return table.filter(pc.equal(table["shard"], shard))
 
 
-def read_offsets(embeddings_dir: str) -> dict[str, float]:
-    """Seconds into its file at which a recording begins, for those that are parts of a file."""
-    plan = read_plan(Layout(embeddings_dir), columns=["recording_id", "offset"])
-    offsets = plan["offset"].to_numpy()
-    rows = np.flatnonzero(offsets > 0)
-    return dict(zip(plan["recording_id"].take(rows).to_pylist(), offsets[rows].tolist(), strict=True))
-
-
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
     """Index of a finished shard, with its footer metadata."""
     return read_table(layout.shard(shard), columns=columns)
@@ -153,25 +210,34 @@ def count_planned(layout: Layout) -> int:
     return len(read_plan(layout, columns=["position"]))
 
 
-def finished_rows(layout: Layout, columns: list[str] | None = None) -> pa.Table:
+def finished_rows(layout: Layout, columns: list[str] | None = None, planned: Sequence[str] = ()) -> pa.Table:
     """Rows of all finished shards that the plan still points to, with `shard`, in archive order; maybe none.
 
     A recording that is tried again or has changed moves to a new shard; its row in the old one is then stale.
+
+    Args:
+        layout: of the output.
+        columns: of the shards' indices; None = all.
+        planned: columns of the plan to append.
     """
-    plan = read_plan(layout, columns=["shard", "position", "recording_id"])
+    plan = read_plan(layout, columns=["shard", "position", "recording_id", *planned])
     planned_shard = plan["shard"].to_numpy()  # ascending
     wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
     tables, positions = [], []
     for shard in done_shards(layout):
         start, end = np.searchsorted(planned_shard, [shard, shard + 1]).tolist()
-        planned = plan.slice(start, end - start)
+        part = plan.slice(start, end - start)
         rows = read_shard(layout, shard, wanted).replace_schema_metadata(None)
-        found = pc.index_in(planned["recording_id"], value_set=rows["recording_id"].combine_chunks())
+        found = pc.index_in(part["recording_id"], value_set=rows["recording_id"].combine_chunks())
         current = rows.take(found.drop_null())
-        tables.append(current.append_column("shard", pa.array(np.full(len(current), shard, np.int32))))
-        positions.append(planned["position"].filter(found.is_valid()).to_numpy())
+        current = current.append_column("shard", pa.array(np.full(len(current), shard, np.int32)))
+        part = part.filter(found.is_valid())
+        for name in planned:
+            current = current.append_column(name, part[name])
+        tables.append(current)
+        positions.append(part["position"].to_numpy())
     if not tables:
-        return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard"]})
+        return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard", *planned]})
     order, table = np.concatenate(positions), pa.concat_tables(tables)
     if (np.diff(order) < 0).any():  # a copy, so not where nothing moved
         table = table.take(pa.array(np.argsort(order)))

@@ -35,6 +35,9 @@ PLAN_SCHEMA = pa.schema(
         ("mtime", pa.float64()),
         ("offset", pa.float64()),
         ("duration", pa.float64()),
+        ("num_speakers", pa.int32()),
+        ("label", pa.string()),
+        ("reference", pa.string()),
     ]
 )
 
@@ -79,6 +82,10 @@ class RecordingRow:
     channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
     bandwidth: float = 0.0  # Hz up to which there is sound
     warnings: tuple[str, ...] = ()  # everything unusual, in words
+    peak: float | None = None  # dBFS of the loudest sample; None where all are zero
+    sound: str = ""  # `quiet`, `tone`, `noise` or `harmonic`, see diar/extract/character.py
+    offset: float = 0.0  # where the recording begins in its file …
+    part_seconds: float | None = None  # … and how long a part of it was asked for; None = to the end
     size: int = 0  # bytes and mtime of the source when it was read
     mtime: float = 0.0
     embedding: np.ndarray | None = None  # (D,) float32, L2-normalised; None unless status is ok
@@ -152,6 +159,10 @@ def index_schema(dimension: int) -> pa.Schema:
             ("channel", pa.string()),
             ("bandwidth", pa.float32()),
             ("warnings", pa.list_(pa.string())),
+            ("peak", pa.float32()),
+            ("sound", pa.string()),
+            ("offset", pa.float64()),
+            ("part_seconds", pa.float64()),
             ("size", pa.int64()),
             ("mtime", pa.float64()),
             ("embedding", pa.list_(pa.float32(), dimension)),
@@ -183,11 +194,9 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
 
 
 def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
-    """Tracks of one recording from its rows, inverse of `tracks_table` but for rounded embeddings.
+    """One recording's from its rows and its segmentation windows (w, 2), which lie in the footer.
 
-    Args:
-        table: the rows.
-        windows: (w, 2) segmentation windows, which lie in the footer.
+    The inverse of `tracks_table`, but for rounded embeddings.
     """
     active = table["active"].combine_chunks()
     times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
@@ -225,20 +234,19 @@ def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
     embeddings = np.zeros((len(rows), dimension), np.float32)
     for position in np.flatnonzero(~none):
         embeddings[position] = rows[position].embedding
-    column = pa.FixedSizeListArray.from_arrays(
-        pa.array(embeddings.reshape(-1)), dimension, mask=pa.array(none)
-    )
+    flat = pa.array(embeddings.reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, dimension, mask=pa.array(none))
     return table.set_column(schema.get_field_index("embedding"), schema.field("embedding"), column)
 
 
-def row_of(table: pa.Table, index: int) -> RecordingRow:
-    """One row of a shard's table, inverse of `index_table`."""
-    record = table.slice(index, 1).to_pylist()[0]
-    record["gaps"] = tuple((gap["start"], gap["end"]) for gap in record["gaps"])
-    record["warnings"] = tuple(record["warnings"])
-    if record["embedding"] is not None:
-        record["embedding"] = np.array(record["embedding"], np.float32)
-    return RecordingRow(**record)
+def row_from_columns(record: dict[str, Any]) -> RecordingRow:
+    """A row from its columns, or some of them, as Python objects; inverse of `index_table`."""
+    known = {name: value for name, value in record.items() if name in RecordingRow.__dataclass_fields__}
+    known["gaps"] = tuple((gap["start"], gap["end"]) for gap in record["gaps"])
+    known["warnings"] = tuple(record["warnings"])
+    if record.get("embedding") is not None:
+        known["embedding"] = np.array(record["embedding"], np.float32)
+    return RecordingRow(**known)
 
 
 def rounded(matrix: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.archive import decode_pyav, decode_soundfile, storage
+from diar.archive import decode_frames, decode_soundfile, storage
 from diar.archive.decode import DecodeError, decode, open_audio, probe_seconds
 from diar.archive.recording import Recording
 from tests.archive.sounds import (
@@ -148,7 +148,7 @@ def test_blocks_are_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = write_wav(tmp_path / "a.wav", speechlike(5, rate), rate, subtype="FLOAT")
     other = write_wav(tmp_path / "a.flac", speechlike(5, rate), rate, subtype="PCM_24")
     whole = [decode(recording_of(p), RATE).samples for p in (path, other)]
-    for module in (decode_soundfile, decode_pyav):
+    for module in (decode_soundfile, decode_frames):
         monkeypatch.setattr(module, "BLOCK_SAMPLES", 7_000)
     with open_audio(recording_of(path), RATE) as stream:
         blocks = list(stream)

@@ -76,6 +76,38 @@ def test_a_manifest_with_whole_files_and_parts(tmp_path: Path) -> None:
     assert (part.samples == whole.samples[20_000:28_000]).all()
 
 
+def test_what_a_manifest_says_of_recordings_is_kept(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", speechlike(0.1))
+    (tmp_path / "rttm").mkdir()
+    (tmp_path / "rttm/a.rttm").write_text("")
+    part = {"audio_filepath": "a.wav", "duration": 0.01}
+    manifest = write_list(
+        tmp_path / "m.jsonl",
+        {**part, "num_speakers": 2, "rttm_filepath": "rttm/a.rttm", "label": "Ann", "text": "-"},
+        {**part, "offset": 0.01, "num_speakers": 3.0, "label": 17, "mood": 1, "id": "x"},
+        {**part, "offset": 0.02, "num_speakers": None, "label": "infer", "rttm_filepath": None, "mood": 2},
+        {**part, "offset": 0.03, "label": ["a", "b"], "rttm_filepath": "gone.rttm"},
+    )
+    listing = listed(manifest)
+    assert [(r.num_speakers, r.label, r.reference) for r in listing.recordings] == [
+        (2, "Ann", str(tmp_path / "rttm/a.rttm")),
+        (3, "17", None),
+        (None, None, None),
+        (None, None, str(tmp_path / "gone.rttm")),
+    ]
+    assert listing.warnings == [
+        f"1 RTTM files of the list do not exist, such as {tmp_path}/gone.rttm",
+        f"{manifest}: fields that diar does not use: mood, id, label",
+    ]
+
+
+def test_of_very_many_unknown_fields_ten_are_named(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", speechlike(0.1))
+    fields = {f"field{number}": 0 for number in range(12)}
+    (warning,) = listed(write_list(tmp_path / "m.jsonl", {"audio_filepath": "a.wav", **fields})).warnings
+    assert warning.endswith("field8, field9 and 2 more")
+
+
 def test_a_json_array_and_a_byte_order_mark(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", speechlike(0.1))
     array = tmp_path / "m.json"
@@ -128,6 +160,10 @@ def test_mistakes_in_a_wav_scp_are_named_with_their_line(tmp_path: Path, line: s
         ({"audio_filepath": "a.wav", "offset": -1}, "offset is -1"),
         ({"audio_filepath": "a.wav", "duration": "long"}, "duration is 'long'"),
         ({"audio_filepath": "a.wav", "duration": 0}, "duration is 0"),
+        ({"audio_filepath": "a.wav", "num_speakers": 0}, "num_speakers is 0"),
+        ({"audio_filepath": "a.wav", "num_speakers": 2.5}, "num_speakers is 2.5"),
+        ({"audio_filepath": "a.wav", "num_speakers": "two"}, "num_speakers is 'two'"),
+        ({"audio_filepath": "a.wav", "rttm_filepath": 3}, "rttm_filepath is 3"),
         ('{"audio_filepath": "a.wav", "offset": NaN}', "offset is nan"),
         ({"audio_filepath": "b.wav"}, "'b.wav' is already on line 1"),
     ],

@@ -5,7 +5,7 @@ Frames, chunks and windows lie as stage 1 places them (segmentation-3.0: 10 s ch
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +110,17 @@ def observe(conversation: Conversation, **options: float) -> Observations:
     return Observations.of(RecordingTracks(row, tracks, FRAMES, {}))
 
 
-def write_store(root: Path, talks: dict[str, Conversation], metadata: dict[str, str] = METADATA) -> Path:
-    """`root`/E as stage 1 would write it for recordings whose audio lies in `root`/audio, or nowhere."""
+def write_store(
+    root: Path,
+    talks: dict[str, Conversation],
+    metadata: dict[str, str] = METADATA,
+    listed: dict[str, dict] | None = None,
+    known: dict[str, dict] | None = None,
+) -> Path:
+    """`root`/E as stage 1 would write it for recordings whose audio lies in `root`/audio, or nowhere.
+
+    `listed` has what the archive's list says of some, `known` what stage 1 found out about some.
+    """
     layout = Layout(str(root / "E"))
     dimension = next(iter(talks.values())).voices.shape[1]
     writer = Writer(layout, dimension, metadata)
@@ -131,10 +140,14 @@ def write_store(root: Path, talks: dict[str, Conversation], metadata: dict[str, 
             tracks=len(tracks),
             embedding=(unit(mean) if mean.any() else talk.voices[0]).astype(np.float32),
         )
+        row = replace(row, **(known or {}).get(name, {}))
         writer.write_tracks(0, row, tracks)
         rows.append(row)
-    listed = [Recording(name, str(root / "audio" / name), 10, 1.0) for name in talks]
-    save_plan(layout, make_plan(listed, ShardLimits(10_000, 10**9)))
+    said = listed or {}
+    recordings = [
+        Recording(name, str(root / "audio" / name), 10, 1.0, **said.get(name, {})) for name in talks
+    ]
+    save_plan(layout, make_plan(recordings, ShardLimits(10_000, 10**9)))
     config = {"schema_version": SCHEMA_VERSION, "input_dir": str(root / "audio"), "metadata": metadata}
     Path(layout.config).write_text(json.dumps(config))
     writer.write_shard(0, rows)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from diar.detect.channels import count_on_side, diarize_recording, together, without_doubles
+from diar.detect.channels import Sides, count_on_side, diarize_sides, together, without_doubles
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
@@ -37,7 +37,7 @@ def side(*turns: tuple[float, float], voice: int, channel: int) -> Diarization:
 def test_channels_are_diarized_by_themselves() -> None:
     conversations = [converse(make_voices(2, seed), 60.0, seed=seed) for seed in (1, 2)]
     tracks = [make_tracks(conversation) for conversation in conversations]
-    found = diarize_recording(stored(joined(tracks), 60.0, 2), DiarizeSettings())
+    found = diarize_sides(Sides.of(stored(joined(tracks), 60.0, 2)), DiarizeSettings())
     assert found.channels == (0, 1)
     starts = [turns[0, 0] for turns in found.turns]
     assert starts == sorted(starts)
@@ -47,7 +47,7 @@ def test_channels_are_diarized_by_themselves() -> None:
         assert len(rows) == len(alone.turns)
         for row, turns in zip(rows, alone.turns, strict=True):
             np.testing.assert_array_equal(found.turns[row], turns)
-    single = diarize_recording(stored(tracks[0], 60.0, 2), DiarizeSettings())
+    single = diarize_sides(Sides.of(stored(tracks[0], 60.0, 2)), DiarizeSettings())
     assert single.channels == ()
     assert (single.channel == MIXED).all()
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diar.detect import reconstruction
@@ -14,7 +14,7 @@ from diar.detect.reconstruction import Frames, ReconstructionSettings, expected_
 from tests.detect.observations_sample import FRAMES, Conversation, converse, make_voices, observe
 
 VOICES = make_voices(4, 1)
-PLAIN = ReconstructionSettings(onset=0.5, offset=0.5, overlap=1.5)
+PLAIN = ReconstructionSettings(onset=0.5, offset=0.5, overlap=1.5, overlap_prior=0)
 
 
 def random_observations(duration: float, speakers: int, seed: int, step: float = 5.0) -> Observations:
@@ -35,10 +35,16 @@ def count_frames(duration: float) -> int:
 
 @settings(max_examples=20)
 @given(
-    duration=st.one_of(st.floats(0.1, 9.9), st.floats(10.0, 34.0)),
+    # whole samples, as recordings have them; some end with the last sample of a frame
+    duration=st.one_of(
+        st.integers(1_600, 544_000).map(lambda samples: samples / 16_000),
+        st.integers(3, 580).map(lambda frames: (991 + 270 * frames) / 16_000),
+    ),
     step=st.sampled_from([1.0, 2.5, 5.0]),
     seed=st.integers(0, 99),
 )
+@example(duration=5.681345788678416, step=1.0, seed=0)
+@example(duration=(991 + 270 * 333) / 16_000, step=1.0, seed=0)
 def test_expected_voices_are_the_mean_over_chunks(duration: float, step: float, seed: int) -> None:
     observations = random_observations(duration, 3, seed, step)
     local, frames = observations.local, count_frames(duration)
@@ -60,12 +66,14 @@ def test_expected_voices_are_the_mean_over_chunks(duration: float, step: float, 
     lower=st.floats(0.0, 0.5),
 )
 def test_speech_goes_on_down_to_the_offset(values: list[float], onset: float, lower: float) -> None:
-    settings = ReconstructionSettings(onset=onset, offset=max(0.01, onset - lower), overlap=1.5)
+    settings = ReconstructionSettings(
+        onset=onset, offset=max(0.01, onset - lower), overlap=1.5, overlap_prior=0
+    )
     expected, speaking = [], False
     for value in values:
         speaking = value > (settings.offset if speaking else onset)
         expected.append(2 if speaking and value > 1.5 else int(speaking))
-    assert reconstruction._settle(np.array(values), settings).tolist() == expected
+    assert reconstruction._settle(np.array(values), settings, 0.017).tolist() == expected
 
 
 @pytest.mark.parametrize("change_probability", [None, 0.1])
@@ -86,7 +94,7 @@ def check(frames: Frames, expected: np.ndarray, settings: ReconstructionSettings
     """What holds for all frames."""
     clusters, count = frames.active.shape
     assert frames.dominant.shape == (count,) == expected.shape
-    voices = reconstruction._settle(expected, settings)
+    voices = reconstruction._settle(expected, settings, frames.step)
     np.testing.assert_array_equal(frames.active.sum(axis=0), np.minimum(voices, clusters))
     spoken = frames.dominant != NO_CLUSTER
     np.testing.assert_array_equal(spoken, (voices > 0) & (clusters > 0))
@@ -145,3 +153,20 @@ def test_smoothing_is_a_running_mean() -> None:
 def test_edges_lie_between_frames() -> None:
     frames = Frames(np.ones((1, 3), bool), np.zeros(3, np.int64), 0.03, 0.02)
     np.testing.assert_allclose(frames.edge(np.array([0, 1, 3])), [0.02, 0.04, 0.08])
+
+
+def test_the_overlap_that_a_recording_shows_moves_the_threshold() -> None:
+    """At a tenth of the speech it stands as given; where less overlaps, more evidence is asked for."""
+    chosen = ReconstructionSettings(overlap=1.2)
+    tenth = np.tile([1.0] * 9 + [2.0], 1000)
+    found = {
+        share: reconstruction.overlap_threshold(
+            np.where(np.arange(10_000) < 10_000 * share, 2.0, 1.0), chosen, 0.017
+        )
+        for share in (0.02, 0.3)
+    }
+    assert reconstruction.overlap_threshold(tenth, chosen, 0.017) == pytest.approx(1.2, abs=0.02)
+    assert found[0.3] < 1.2 < found[0.02] < 1.5
+    fixed = replace(chosen, overlap_prior=0.0)
+    assert reconstruction.overlap_threshold(tenth, fixed, 0.017) == pytest.approx(1.2)
+    assert 1.1 <= reconstruction.overlap_threshold(np.empty(0), chosen, 0.017) <= 1.5

@@ -1,12 +1,9 @@
 """Turns of an archive by the real command, from a store of made-up conversations to every output."""
 
 import csv
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
-from unittest import mock
 
 import jsonschema
 import numpy as np
@@ -14,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
 
-from diar.detect.command import main
 from diar.outputs.rttm import format_rttm, read_rttm
 from diar.outputs.stretches import at_least, by_speaker, common_seconds, seconds
 from diar.score.der import score_turns
-from tests.commands import ROOT, clean_environment, detect
+from tests.commands import ROOT, detect, detect_here
 from tests.detect.observations_sample import (
     METADATA,
     Conversation,
@@ -58,7 +54,7 @@ def result(root: Path) -> Path:
     options = ("--exclusive", "--reference", reference, "--processes", 2)
     done = detect(root / "E", root / "R", "--task", "turns", *options)
     assert done.returncode == 0, done.stderr
-    assert "4 recordings diarized, 0 without turns" in done.stdout
+    assert "3 recordings diarized, 1 without speech, 0 failed" in done.stdout
     return root / "R"
 
 
@@ -66,13 +62,9 @@ def run(
     root: Path, output: Path, *options: object, status: int = 0, quiet: tuple = QUIET
 ) -> CompletedProcess:
     """The command without a Python of its own."""
-    arguments = ("--embeddings_dir", root / "E", "--output_dir", output, "--task", "turns", *quiet, *options)
-    out, err = io.StringIO(), io.StringIO()
-    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
-    with environment, redirect_stdout(out), redirect_stderr(err):
-        code = main([str(argument) for argument in arguments])
-    assert code == status, err.getvalue()
-    return CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+    done = detect_here(root / "E", output, "--task", "turns", *quiet, *options)
+    assert done.returncode == status, done.stderr
+    return done
 
 
 def recording(result: Path, name: str) -> dict:
@@ -107,7 +99,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
     assert [row["recording_id"] for row in rows] == list(talks())
     assert rows[0]["rttm_id"] == "day%201/a.wav"
     assert [(row["status"], row["speakers"]) for row in rows] == [
-        ("ok", "2"), ("ok", "3"), ("ok", "0"), ("ok", "2"),
+        ("ok", "2"), ("ok", "3"), ("no_speech", "0"), ("ok", "2"),
     ]  # fmt: skip
     joined = b""
     for row in rows:
@@ -121,6 +113,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
         jsonschema.validate(document, SCHEMA)
         assert document["clustering"] == {
             "method": "auto", "requested": "auto", "num_speakers": None, "fallback": None,
+            "num_speakers_from": None,
         }  # fmt: skip
         assert {"onset", "min_duration_on", "clustering_threshold", "link_threshold"} <= set(
             document["thresholds"]
@@ -175,11 +168,11 @@ def test_a_damaged_file_costs_that_recording_only(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:-100])
     missing.unlink()
     done = run(tmp_path, tmp_path / "R", status=3)
-    assert "2 recordings diarized, 2 without turns" in done.stdout
+    assert "1 recordings diarized, 1 without speech, 2 failed" in done.stdout
     rows = {
         row["recording_id"]: row for row in csv.DictReader((tmp_path / "R/recordings.csv").open(newline=""))
     }
-    assert [row["status"] for row in rows.values()] == ["no_tracks", "ok", "ok", "no_tracks"]
+    assert [row["status"] for row in rows.values()] == ["no_tracks", "ok", "no_speech", "no_tracks"]
     assert str(torn) in rows["day 1/a.wav"]["error"]
     assert "missing" in rows["day 2/c.wav"]["error"]
     assert read_rttm(tmp_path / "R/all.rttm").keys() == {"day 1/b.wav"}

@@ -66,7 +66,7 @@ def test_the_others_wait_for_one_that_starts_late(store: dist.Store) -> None:
         waiting = pool.submit(whole_job, Agreement(store, 0, 2))
         time.sleep(0.1)
         assert not waiting.done()
-        assert whole_job(Agreement(store, 1, 2))[1:] == waiting.result(timeout=10)[1:]
+        assert whole_job(Agreement(store, 1, 2))[1:] == waiting.result(timeout=60)[1:]
 
 
 @pytest.mark.parametrize("failing", [0, 1])

@@ -58,7 +58,7 @@ def test_the_index_says_what_was_read(outputs: tuple[Path, Path]) -> None:
     read = {row["recording_id"]: (row["channel"], row["audio_track"], row["audio_tracks"]) for row in rows}
     assert read == {"call.wav": ("each", 0, 1), "inverted.wav": ("0", 0, 1), "film.mkv": ("mix", 1, 2)}
     assert all(len(row["warnings"]) == 1 for row in rows)
-    assert load_index(str(outputs[0])).channel == ["each", "mix", "0"]
+    assert load_index(str(outputs[0])).details["channel"].to_pylist() == ["each", "mix", "0"]
 
 
 def test_rows_of_a_call_have_their_channel(outputs: tuple[Path, Path]) -> None:

@@ -187,7 +187,7 @@ def test_status_tells_a_stopped_run_from_a_running_one(
     out = tmp_path / "out"
     process = start_extract(archive, out, "--model_dir", tiny_model_dir, start_new_session=True)
     progress = Path(Layout(str(out)).progress(0))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not progress.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     running = run_diar("status", out)

@@ -122,7 +122,7 @@ def test_stage_1_decodes_in_processes_and_leaves_none_behind(tiny_model_dir: Pat
     assert extract(archive, wanted, *options, "threads").returncode == 3
 
     launcher = start_extract(archive, out, *options, "processes")
-    layout, deadline = Layout(str(out)), time.monotonic() + 60
+    layout, deadline = Layout(str(out)), time.monotonic() + 240
     report = Path(layout.progress(0))
     while not (report.exists() and list(out.rglob("*.mp3.parquet"))) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -131,7 +131,7 @@ def test_stage_1_decodes_in_processes_and_leaves_none_behind(tiny_model_dir: Pat
     assert len(decoding) == 2
     launcher.kill()
     launcher.wait()
-    _, left = psutil.wait_procs([worker, *decoding], timeout=20)
+    _, left = psutil.wait_procs([worker, *decoding], timeout=60)
     assert not left
     again = extract(archive, out, *options, "processes")
     assert again.returncode == 3, again.stderr

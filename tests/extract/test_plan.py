@@ -1,4 +1,5 @@
 import heapq
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,23 @@ def test_ids_are_found_wherever_they_stand(ids: list[str], among: list[str]) -> 
         patch.setattr(module, "_IDS_AT_A_TIME", 3)
         found = module.find_ids(pa.chunked_array([ids], pa.string()), pa.chunked_array([among], pa.string()))
     assert found.tolist() == [among.index(one) if one in among else -1 for one in ids]
+
+
+def test_another_part_is_new_work_and_another_speaker_count_is_not() -> None:
+    listed = [
+        Recording("a.mp3", "/a.mp3", 10, 1.0, duration=4.0, num_speakers=2),
+        Recording("b.mp3", "/b.mp3", 10, 1.0, num_speakers=2, label="Ann", reference="/b.rttm"),
+        Recording("c.mp3", "/c.mp3", 10, 1.0, offset=1.0),
+    ]
+    limits = ShardLimits(100, 10**9)
+    before = make_plan(listed, limits)
+    now = [
+        replace(listed[0], duration=8.0),
+        replace(listed[1], num_speakers=3, label=None, reference="/other.rttm"),
+        replace(listed[2], duration=1.0),
+    ]
+    after = make_plan(now, limits, before, first_shard=1)
+    assert column(after, "shard") == {"a.mp3": 1, "b.mp3": 0, "c.mp3": 1}
+    assert column(after, "num_speakers") == {"a.mp3": 2, "b.mp3": 3, "c.mp3": None}
+    assert column(after, "reference")["b.mp3"] == "/other.rttm"
+    assert make_plan(now, limits, after, first_shard=2)["shard"].to_pylist() == [0, 1, 1]

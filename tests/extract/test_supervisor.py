@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from diar.extract.supervisor import EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES, EXIT_OK, Supervisor
+from tests.commands import handling
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -36,7 +37,7 @@ def end_with(folder: Path, rank: int, codes: list[int]) -> None:
 def rank_1_dies_once(folder: Path, rank: int) -> None:
     if note(folder, rank) == 1 and rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while rank == 0 and len(pids(folder, 1)) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)  # at work until the other one is back
 
@@ -45,12 +46,12 @@ def rank_1_always_dies(folder: Path, rank: int) -> None:
     note(folder, rank)
     if rank == 1:
         raise RuntimeError("a mistake")
-    time.sleep(60)
+    time.sleep(600)
 
 
 def wait_for_ever(folder: Path, rank: int) -> None:
     note(folder, rank)
-    time.sleep(60)
+    time.sleep(600)
 
 
 def supervise(target: Callable[..., None], *arguments: object, max_restarts: int = 1) -> int:
@@ -88,28 +89,54 @@ def test_only_the_worker_that_died_is_started_again(
 def test_when_restarts_are_used_up_all_stop(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     start = time.monotonic()
     assert supervise(rank_1_always_dies, tmp_path, max_restarts=2) == EXIT_CRASHED
-    assert time.monotonic() - start < 50, "the other one does not sleep to its end"
+    assert time.monotonic() - start < 300, "the other one does not sleep to its end"
     assert [len(pids(tmp_path, rank)) for rank in range(2)] == [1, 3]
     told = capfd.readouterr().err
     assert "a mistake" in told
     assert "error: worker 1 died (exit code 1) after 2 restarts; the same command goes on" in told
 
 
+def signal_when_started(folder: Path, number: signal.Signals) -> None:
+    """Send this process a signal as soon as both workers are there, and tell them."""
+
+    def send() -> None:
+        while not (pids(folder, 0) and pids(folder, 1)):
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+        time.sleep(0.5)  # more than a round of the supervisor
+        (folder / "sent").touch()
+
+    threading.Thread(target=send).start()
+
+
+def end_after_the_signal(folder: Path, rank: int) -> None:
+    note(folder, rank)
+    deadline = time.monotonic() + 120
+    while not (folder / "sent").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_ends_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    with handling(number, signal.SIG_IGN):
+        signal_when_started(tmp_path, number)
+        assert supervise(end_after_the_signal, tmp_path) == EXIT_OK
+        assert signal.getsignal(number) == signal.SIG_IGN
+    assert (tmp_path / "sent").exists()
+    assert "interrupted" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_workers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    handler = signal.getsignal(number)
-
-    def interrupt() -> None:
-        while not (pids(tmp_path, 0) and pids(tmp_path, 1)):
-            time.sleep(0.02)
-        os.kill(os.getpid(), number)
-
-    threading.Thread(target=interrupt).start()
-    assert supervise(wait_for_ever, tmp_path) == 128 + number
-    assert f"interrupted (signal {int(number)})" in capsys.readouterr().err
-    assert signal.getsignal(number) == handler
+    with handling(number, signal.default_int_handler):
+        signal_when_started(tmp_path, number)
+        assert supervise(wait_for_ever, tmp_path) == 128 + number
+        assert f"interrupted (signal {int(number)})" in capsys.readouterr().err
+        assert signal.getsignal(number) == signal.default_int_handler
     for pid in (*pids(tmp_path, 0), *pids(tmp_path, 1)):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -87,7 +87,7 @@ def test_the_archive_is_summed_up_in_its_order(tmp_path: Path) -> None:
     text = (tmp_path / "recordings.csv").read_bytes().decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["recording_id"] for row in rows] == ["b/2.wav", "c.wav", "a/talk 1.wav", "bad.wav"]
-    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "undecodable"]
+    assert [row["status"] for row in rows] == ["ok", "no_speech", "ok", "undecodable"]
     assert [row["speakers"] for row in rows] == ["2", "0", "2", ""]
     assert (rows[2]["rttm_id"], rows[2]["overlap_seconds"]) == ("a/talk%201.wav", "0.500")
     for row in rows[:3]:

@@ -9,7 +9,7 @@ import pytest
 
 from diar.outputs.document import ResultError
 from diar.outputs.rttm import Turn, format_rttm, parse_rttm
-from diar.outputs.turns_json import RecordingTurns, from_json, read_recording_turns, to_json
+from diar.outputs.turns_json import RecordingTurns, from_json, on_file_clock, read_recording_turns, to_json
 from tests.outputs.sample import make_turns
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "turns-schema.json").read_text(encoding="utf-8"))
@@ -45,6 +45,27 @@ def test_speakers_are_described() -> None:
     assert (first.name, first.local, first.speech_seconds, first.turns) == ("speaker_001", "1", 5.875, 2)
     assert (first.similarity, first.confidence) == (0.75, 0.9)
     assert (second.overlap_seconds, second.similarity) == (0.5, None)
+
+
+def test_on_the_files_clock_everything_is_later_once() -> None:
+    part = replace(make_turns(), offset=100.0, gaps=[(1.0, 2.5)])
+    file = on_file_clock(part)
+    assert [turn.start for turn in file.turns] == [turn.start + 100 for turn in part.turns]
+    assert [turn.end for turn in file.exclusive or ()] == [turn.end + 100 for turn in part.exclusive or ()]
+    assert (file.gaps, file.times, file.duration) == ([(101.0, 102.5)], "file", 12.0)
+    assert on_file_clock(file) == file
+    assert from_json(to_json(file), "x") == file
+    jsonschema.validate(json.loads(to_json(file)), SCHEMA)
+
+
+def test_version_1_0_is_read() -> None:
+    document = json.loads(to_json(make_turns())) | {"schema_version": "1.0"}
+    new = ("label", "times", "offset", "audio_start", "audio_track", "audio_tracks", "channel", "gaps")
+    for name in new:
+        del document[name]
+    del document["clustering"]["num_speakers_from"]
+    jsonschema.validate(document, SCHEMA)
+    assert from_json(json.dumps(document), "x") == make_turns()
 
 
 def test_fields_of_a_later_minor_version_are_passed_over() -> None:

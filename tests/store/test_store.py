@@ -163,7 +163,7 @@ def test_tracks_without_a_segmentation_model_have_no_frames(tmp_path: Path) -> N
         ("cut", "cannot be read"),
         ("garbled", "cannot be read"),
         ("foreign", "schema version None"),
-        ("version", "schema version 1, not 3"),
+        ("version", f"schema version 1, not {SCHEMA_VERSION}"),
         ("moved", "holds tracks of '10.wav'"),
     ],
 )

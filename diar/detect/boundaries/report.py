@@ -15,6 +15,7 @@ from diar.detect.boundaries.sequences import Sequences
 from diar.outputs.files_table import NOT_USED, FileTable
 from diar.outputs.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
 from diar.store.reader import RecordingIndex
+from diar.store.remarks import count_remarks
 
 _BATCH = 1_024
 _FITTING_QUANTILE = 0.05
@@ -43,6 +44,7 @@ class Report:
         warnings = list(self.found.warnings)
         if index.unfinished:
             warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
+        warnings += count_remarks(index, self.config.embeddings_dir)
         return DetectionResult(
             program=f"diar {diar.__version__}",
             input=index.input,

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
+from diar.detect.clustering.calibration import calibrated, different_cosine
 from diar.detect.clustering.over_clustering import over_cluster
 from diar.detect.clustering.similarity import unit_rows
 from diar.detect.clustering.speaker_count import SpeakerCount
@@ -28,10 +29,10 @@ _CHANGED = 1e-4  # of a coordinate of a centroid
 
 @dataclass(frozen=True)
 class IterativeSettings:
-    """What decides how many clusters there are."""
+    """What decides how many clusters there are; cosines are as in clean wide-band speech (`calibrated`)."""
 
-    threshold: float = 0.55  # cosine of centroids above which two clusters are one speaker
-    start_threshold: float = 0.6  # mean cosine within the clusters of the start
+    threshold: float = 0.60  # cosine of centroids above which two clusters are one speaker
+    start_threshold: float = 0.65  # mean cosine within the clusters of the start
     stray_cosine: float = 0.45  # to the nearest cluster of the start, below which windows start one, too
     coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
     least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
@@ -56,6 +57,7 @@ def cluster_iteratively(
     A recording of more than two hours is clustered hour by hour, and the clusters of all hours are the start
     for the whole: time grows with its length, not with the square.
     """
+    settings = calibrated(settings, different_cosine(observations))
     start = None
     parts = int(np.ceil(observations.duration / _PART_SECONDS))
     if observations.duration > 2 * _PART_SECONDS:

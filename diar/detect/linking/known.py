@@ -32,6 +32,7 @@ class KnownSpeakers:
     name: Sequence[str]
     embedding: np.ndarray  # (m, D) float32, L2-normalised
     seconds: np.ndarray  # (m,) of clean speech
+    narrow_band: np.ndarray | None = None  # (m,) bool, over a telephone; None: none of them
 
     def __post_init__(self) -> None:
         for name in self.name:

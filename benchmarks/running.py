@@ -1,0 +1,142 @@
+"""Running the real commands and the peers, with what they took."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import math
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+DONE = (0, 3)  # exit codes of both stages; 3: some recordings failed
+_STAGES = ("--extract_options", "--options")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command printed, and its wall clock and CPU seconds, those of its workers included."""
+
+    output: str
+    seconds: float
+    cpu_seconds: float
+
+
+def timed(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) -> Run:
+    """Run Python with `arguments` on the checkout `root`. SystemExit for another exit code."""
+    command = [sys.executable, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    _adopt_orphans()
+    start, cpu = time.perf_counter(), _children_seconds()
+    done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    seconds = time.perf_counter() - start
+    run = Run(done.stdout, seconds, _children_seconds() - cpu)
+    if done.returncode not in allowed:
+        raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
+    return run
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent ends: that of the workers is not waited for by its own."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _children_seconds() -> float:
+    """CPU seconds of all processes that were started and have ended; not known where orphans are not ours."""
+    if sys.platform != "linux":
+        return math.nan
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while True:
+            os.waitpid(-1, 0)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def call(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) -> str:
+    """Run Python as `timed` does; its standard output."""
+    return timed(*arguments, root=root, allowed=allowed).output
+
+
+def extract(
+    audio: Path,
+    embeddings: Path,
+    options: Sequence[object] = (),
+    root: Path = ROOT,
+    allowed: Sequence[int] = DONE,
+) -> Run:
+    """Run stage 1."""
+    files = ("--input_dir", audio, "--output_dir", embeddings)
+    script = root / "extract_embeddings_multigpu.py"
+    return timed(script, *files, *options, root=root, allowed=allowed)
+
+
+def detect(
+    embeddings: Path,
+    result: Path,
+    options: Sequence[object] = (),
+    root: Path = ROOT,
+    allowed: Sequence[int] = DONE,
+) -> Run:
+    """Run stage 2."""
+    files = ("--embeddings_dir", embeddings, "--output_dir", result)
+    return timed(root / "detect_boundaries.py", *files, *options, root=root, allowed=allowed)
+
+
+def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, float]:
+    """Run a script of the shared folder's `bench/`: seconds that it says, and of the whole command."""
+    start = time.perf_counter()
+    done = subprocess.run([python, script, audio, out], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    said = re.search(r"s of audio in ([0-9.]+) s", done.stdout)
+    if done.returncode or said is None:
+        raise SystemExit(f"{script} failed:\n{done.stdout}{done.stderr}")
+    return {"pipeline": float(said[1]), "commands": seconds}
+
+
+def score_der(
+    reference: Path, hypothesis: Path, uem: Path | None = None, collar: float = 0.0
+) -> dict[str, Any]:
+    """What `diar score der` says: overlap scored, what the UEM names or whole recordings."""
+    within = () if uem is None else ("--uem", uem)
+    files = ("--reference", reference, "--hypothesis", hypothesis, "--collar", collar, *within)
+    score: dict[str, Any] = json.loads(call("-m", "diar", "score", "der", "--json", *files))
+    return score
+
+
+def error_rate(reference: Path, hypothesis: Path, uem: Path | None = None) -> float:
+    """DER in percent, pooled over all recordings, with collar 0."""
+    return 100 * float(score_der(reference, hypothesis, uem)["pooled"]["der"])
+
+
+def add_stage_options(parser: argparse.ArgumentParser, whose: str = "") -> None:
+    """Declare `--extract_options …` and `--options …`, each of which takes all up to the other."""
+    for flag, stage in zip(_STAGES, ("extract_embeddings_multigpu.py", "detect_boundaries.py"), strict=True):
+        parser.add_argument(
+            flag,
+            nargs=argparse.REMAINDER,
+            default=[],
+            metavar="OPTION",
+            help=f"for {stage}{whose}; at the end",
+        )
+
+
+def parse_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse with both kinds of stage options; argparse alone would give the second to the first."""
+    starts = sorted(arguments.index(flag) for flag in _STAGES if flag in arguments)
+    edges = [*starts, len(arguments)]
+    parsed = parser.parse_args(arguments[: edges[0]])
+    for start, end in zip(starts, edges[1:], strict=True):
+        setattr(parsed, arguments[start].removeprefix("--"), list(arguments[start + 1 : end]))
+    return parsed

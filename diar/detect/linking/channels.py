@@ -1,0 +1,65 @@
+"""Linking where some recordings come over a telephone: what the channel gives to all voices is taken away.
+
+All vectors of telephone recordings have a part in common, so that two callers are as alike as one person in
+two rooms. The part is the centre of a channel's vectors; without it cosines mean the same within both
+channels and across them (mean normalisation by domain, as in speaker recognisers of the NIST evaluations).
+Where all recordings are of one channel nothing is done: `adapt_different` learns what cosines mean there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from diar.detect.clustering.similarity import unit_rows
+from diar.detect.linking.groups import summed, vector_weights
+from diar.detect.linking.known import KnownSpeakers
+from diar.detect.linking.link import LinkedSpeakers, link_speakers
+
+_LEAST_ROWS = 20  # of each channel, below which its centre would be that of a few persons
+_ITERATIONS = 20
+_LEAST_DISTANCE = 1e-3
+
+
+def link_over_channels(
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    recording: np.ndarray,
+    narrow_band: np.ndarray,
+    known: KnownSpeakers | None,
+    probability: float,
+    threshold: float | None,
+) -> LinkedSpeakers:
+    """`link_speakers` for rows of which those in `narrow_band` (n,) bool come over a telephone.
+
+    Centroids are of the vectors as they are given. Errors as in `link_speakers`.
+    """
+    if min(narrow_band.sum(), (~narrow_band).sum()) < _LEAST_ROWS:
+        return link_speakers(embedding, seconds, recording, known, probability, threshold)
+    centres = np.stack([centre(embedding[~narrow_band]), centre(embedding[narrow_band])])
+    if known is not None:
+        channel = (
+            np.zeros(len(known.name), int) if known.narrow_band is None else known.narrow_band.astype(int)
+        )
+        known = replace(known, embedding=_without(known.embedding, centres[channel]))
+    shifted = _without(embedding, centres[narrow_band.astype(int)])
+    linked = link_speakers(shifted, seconds, recording, known, probability, threshold)
+    total = summed(embedding, vector_weights(seconds, linked.evidence), linked.label)
+    return replace(linked, centroid=unit_rows(total).astype(np.float32))
+
+
+def centre(vectors: np.ndarray) -> np.ndarray:
+    """(D,) the geometric median of (n, D): one person in nearly half of all recordings moves it little.
+
+    E. Weiszfeld, "Sur le point pour lequel la somme des distances de n points donnés est minimum", 1937.
+    """
+    found = vectors.mean(axis=0, dtype=np.float64)
+    for _ in range(_ITERATIONS):
+        weight = 1 / np.maximum(np.linalg.norm(vectors - found, axis=1), _LEAST_DISTANCE)
+        found = weight @ vectors / weight.sum()
+    return np.asarray(found)
+
+
+def _without(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return unit_rows(vectors - centres).astype(np.float32)

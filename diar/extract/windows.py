@@ -1,0 +1,47 @@
+"""Where the windows of a segmentation network lie in a chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:
+    """(windows,) frame of the chunk at which each window starts.
+
+    Windows are evenly spread from the chunk's start to its end, at most `step` apart, and start at frames, so
+    that the frames of all windows coincide.
+
+    Args:
+        length: samples of the chunk.
+        window: samples of a window, at most `length`.
+        step: samples.
+        frame_step: samples from one frame to the next.
+    """
+    last = (length - window) // frame_step
+    windows = -(-last * frame_step // step) + 1
+    return np.round(np.linspace(0, last, windows)).astype(np.int64)
+
+
+class Windows:
+    """Equally long windows on the frames of a chunk.
+
+    Attributes:
+        frame: (windows, frames) the chunk's frame that is frame j of window i.
+        frames: of a window.
+        count: frames of the chunk.
+    """
+
+    def __init__(self, first: np.ndarray, frames: int) -> None:
+        self.frames = frames
+        self.frame = first[:, None] + np.arange(frames)
+        self.count = int(self.frame[-1, -1]) + 1
+        self.times = np.bincount(
+            self.frame.ravel(), minlength=self.count
+        )  # (count,) windows that see a frame
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(batch, windows, frames) → (batch, count) float32, the mean over the windows that see a frame."""
+        total = np.zeros((len(values), self.count), np.float32)
+        for window, columns in enumerate(self.frame):
+            total[:, columns] += values[:, window]
+        return np.asarray(total / self.times)

@@ -1,0 +1,68 @@
+"""The true turns that a manifest's `rttm_filepath` names for a recording, which may be a part of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from diar.archive import storage
+from diar.errors import DiarError
+from diar.outputs.names import match_names
+from diar.outputs.rttm import RttmError, Turn, parse_rttm
+
+_REMEMBERED = 4  # files; one of a whole corpus is named by every recording
+
+
+@dataclass(frozen=True)
+class ListedReference:
+    """Where the true turns of a recording are.
+
+    Attributes:
+        url: an RTTM file, in the times of the audio file.
+        name: the audio file's, as recordings are named; which one is meant where the RTTM holds several.
+        offset: seconds of the audio file before the recording starts.
+        duration: of the recording, seconds.
+    """
+
+    url: str
+    name: str
+    offset: float
+    duration: float
+
+    def turns(self, recording_id: str) -> list[Turn]:
+        """What the file holds of the recording, in seconds from the recording's start.
+
+        Raises:
+            DiarError: it cannot be read, or is about other recordings.
+        """
+        found = _read(self.url)
+        if len(found) > 1:
+            meant = match_names([self.name], found)
+            given = [name for name, wanted in meant.items() if wanted == self.name]
+            if not given:
+                raise DiarError(f"{self.url} holds {len(found)} recordings, but not {self.name}")
+            whole = found[given[0]]
+        else:
+            whole = next(iter(found.values()), [])
+        end = self.offset + self.duration
+        return [
+            Turn(
+                recording_id,
+                max(turn.start - self.offset, 0.0),
+                min(turn.end - self.offset, self.duration),
+                turn.speaker,
+            )
+            for turn in whole
+            if turn.end > self.offset and turn.start < end
+        ]
+
+
+@lru_cache(_REMEMBERED)
+def _read(url: str) -> dict[str, list[Turn]]:
+    try:
+        text = storage.read_bytes(url).decode("utf-8-sig")
+    except OSError as error:
+        raise RttmError(f"{url}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise RttmError(f"{url} is not UTF-8 (byte {error.start})") from None
+    return parse_rttm(text, url)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Search for new examples that break a property: test.sh tries the same ones each time. Arguments go to pytest.
+#
+#   bash launch/fuzz.sh
+#   bash launch/fuzz.sh tests/detect
+#
+# SEARCH_SECONDS=600 is the longest it goes on. It stops at the first failure, which is printed with what to pin
+# (@example, or @reproduce_failure), kept in .hypothesis, and tried first the next time.
+set -euo pipefail
+
+# shellcheck source=launch/install.sh
+source "$(dirname "$0")/install.sh"
+install_diar dev
+cd "$repository"
+limit=${SEARCH_SECONDS:-600} status=0
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} timeout --kill-after=20 "$limit" \
+    "$python" -m pytest -n 2 -x -q -m hypothesis --hypothesis-profile=search "$@" || status=$?
+if ((status == 124)); then
+    echo "stopped after $limit s: nothing was found in what was tried so far"
+    status=0
+fi
+exit "$status"
