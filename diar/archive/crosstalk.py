@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import maximum_filter1d, median_filter
 
-from diar.archive.spectra import FRAME, Spectra, alone, band_of, stft, total_power
+from diar.archive.spectra import FRAME, Spectra, alone, band_of, bin_power, stft, total_power
 
 _HOP = 0.016  # seconds
 _LEAST_FRAMES = 15  # of one channel alone, from which its leakage is estimated
@@ -21,6 +22,7 @@ _TAIL = 3  # frames for which leakage may outlast its source
 _AUDIBLE = 10.0  # times its noise, from which a source leaks
 _VOICE = 4.0  # times its noise, from which a channel holds a voice
 _MEDIAN, _HANGOVER = 5, 15  # frames: own voice is no single frame, and its faint ends belong to it
+_FAINTEST = 10  # % of the frames, whose spectrum is that of the line's noise
 _TINY = 1e-12
 
 
@@ -70,7 +72,8 @@ class Leakage:
         if block.shape[1] < 2 * size or not self.most.any():
             return block
         padded = np.pad(block, [(0, 0), (size // 2, size // 2)])
-        bins, hertz = band_of(stft(padded, size, hop), rate, size)
+        whole = stft(padded, size, hop)
+        bins, hertz = band_of(whole, rate, size)
         leaked = self._leaked(bins, hertz)
         centres = np.arange(leaked.shape[1]) * hop
         times = np.arange(block.shape[1])
@@ -79,8 +82,8 @@ class Leakage:
         for channel, frames in enumerate(leaked):
             if frames.any():
                 share = np.interp(times, centres, frames.astype(np.float32)).astype(np.float32)
-                noise = random.standard_normal(block.shape[1], np.float32) * self._noise(
-                    channel, size, len(hertz)
+                noise = self._level(channel, size, len(hertz)) * _line_noise(
+                    whole[channel], rate, block.shape[1], random
                 )
                 cleaned[channel] += share * (noise - block[channel])
         return cleaned
@@ -107,7 +110,22 @@ class Leakage:
             return through
         return np.interp(hertz, self.hertz, through.real) + 1j * np.interp(hertz, self.hertz, through.imag)
 
-    def _noise(self, channel: int, size: int, count: int) -> np.float32:
-        """Deviation of white noise that has the channel's floor in the band of `count` bins."""
+    def _level(self, channel: int, size: int, count: int) -> np.float32:
+        """What makes noise of deviation 1 in the voice's band of `count` bins that of the channel's floor."""
         unit = count * 4 * 0.375 * size / (0.5 * size) ** 2  # Hann: mean square 3/8, mean 1/2
         return np.float32(np.sqrt(self.floor[channel] / unit))
+
+
+def _line_noise(bins: np.ndarray, rate: int, count: int, random: np.random.Generator) -> np.ndarray:
+    """(count,) float32 with the spectrum of (T, F) bins' faintest frames, of deviation 1 in the voice's band.
+
+    White noise would make a telephone's channel one of the full band.
+    """
+    power = bin_power(bins)
+    quiet = np.percentile(power[power.any(axis=1)], _FAINTEST, axis=0)
+    band, _ = band_of(quiet, rate, 2 * (len(quiet) - 1))
+    gain = np.sqrt(quiet / (band.mean() + _TINY))
+    size = fft.next_fast_len(count, real=True)
+    white = fft.rfft(random.standard_normal(size, np.float32))
+    shape = np.interp(np.linspace(0, 1, len(white)), np.linspace(0, 1, len(gain)), gain)
+    return np.asarray(fft.irfft(white * shape.astype(np.float32), size)[:count])

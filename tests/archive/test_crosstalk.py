@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import soxr
 
 from diar.archive.crosstalk import Leakage
 from diar.archive.spectra import spectra
+from diar.extract.character import Character
 from tests.archive.calls import RATE, call, delayed, sides
 
 FRAME = 320
@@ -48,3 +50,21 @@ def test_nothing_is_taken_out_where_nothing_leaks_or_everything_does() -> None:
     assert seen is not None
     cleaned = Leakage.of(seen).remove(apart, RATE)
     assert np.abs(levels(cleaned) - levels(apart)).max() < 1e-3 * levels(apart).max()
+
+
+@pytest.mark.parametrize("noise", [3e-4, 1e-3])
+def test_a_telephone_stays_narrow(noise: float) -> None:
+    heard = np.stack([soxr.resample(side, RATE, RATE // 2) for side in call(noise=noise)])
+    heard = np.stack([soxr.resample(side, RATE // 2, RATE) for side in heard])
+    seen = spectra([(heard, RATE)])
+    assert seen is not None
+    cleaned = Leakage.of(seen).remove(heard, RATE)
+    assert np.abs(cleaned - heard).max() > 0
+    for before, after in zip(heard, cleaned, strict=True):
+        bands = []
+        for signal in (before, after):
+            character = Character(RATE)
+            character.add(signal)
+            bands.append(character.bandwidth)
+        assert bands[1] == pytest.approx(bands[0], abs=100)
+        assert bands[1] < 4_200
