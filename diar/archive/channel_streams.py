@@ -13,6 +13,7 @@ from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import ChannelChoice, choose_channels
 from diar.archive.crosstalk import Leakage
 from diar.archive.decode import AudioStream, Reader, open_reader
+from diar.archive.decode_frames import FrameReader
 from diar.archive.decode_soundfile import SoundfileReader
 from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
 from diar.archive.recording import Recording
@@ -95,6 +96,9 @@ def open_channels(
             choice = choose_channels(seen, reader.layout)
         # Each channel by a decoder of its own, in step
         more = [_open(opened, file, str(reader.track.number)) for _ in choice.read[1:]]
+        for one in [reader, *more]:
+            if isinstance(one, FrameReader) and channel == channels.AUTO:
+                one.replaces = True  # nobody asked for that channel
         streams = [
             AudioStream(file, one, recording, rate, read)
             for one, read in zip([reader, *more], choice.read, strict=True)

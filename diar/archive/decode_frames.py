@@ -37,6 +37,7 @@ class FrameReader:
         begin: samples of silence between the file's start and that of its audio.
         gaps: [start, stop) in samples of what was lost and filled with zeros so far.
         notes: what was unusual so far, at samples.
+        replaces: whether the mean of a later part stands in for a channel that the part does not have.
     """
 
     rate: int
@@ -45,6 +46,7 @@ class FrameReader:
     track: TrackChoice
     promised: int | None = None
     begin: int = 0
+    replaces: bool = False
 
     def __init__(self, file: AudioFile) -> None:
         """Open and decode the first frame.
@@ -169,5 +171,7 @@ class FrameReader:
         """(n,) float32 in ±1 of one frame."""
         channels = frame.layout.nb_channels
         if channel is not None and int(np.max(channel)) >= channels:
-            raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
+            if not self.replaces:
+                raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
+            channel = None
         return pick_channel(frame_samples(frame), channel)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from diar.archive.audio_file import DecodeError
 from diar.archive.channel_streams import MIXED, ChannelStreams, open_channels
@@ -171,3 +172,19 @@ def test_mono_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for channel in ("auto", "each", "mix"):
         streams, _ = read(recording_of(path), channel)
         assert (streams.channel, streams.numbers) == ("mix", (MIXED,))
+
+
+def test_a_later_part_without_the_chosen_channel_is_mixed(tmp_path: Path) -> None:
+    parts = {"call": call().T, "mono": talk()[: 6 * RATE]}
+    for name, samples in parts.items():
+        sf.write(tmp_path / f"{name}.mp3", samples, RATE, format="MP3", subtype="MPEG_LAYER_III")
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join((tmp_path / f"{name}.mp3").read_bytes() for name in parts))
+    streams, signals = read(recording_of(joined))
+    assert streams.channel == "each"
+    later = signals[:, len(parts["call"]) :]
+    clean = parts["mono"][: later.shape[1]]
+    assert all(likeness(signal[: len(clean)], clean) > 0.95 for signal in later)
+    assert any("changes" in warning for warning in streams.warnings)
+    with pytest.raises(DecodeError, match="only 1 channels"):
+        read(recording_of(joined), "1")
