@@ -112,7 +112,7 @@ class RecordingTracks:
     def of(cls, recording: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> RecordingTracks:
         """With what the footer of the tracks' file says of the extraction."""
         metadata = {key: value for key, value in footer.items() if key != "schema_version"}
-        times = [float(metadata.get(key, "nan")) for key in ("activity_first_center", "activity_step")]
+        times = (float(metadata[key]) for key in ("activity_first_center", "activity_step"))
         frames = ActivityFrames(*times) if "activity_step" in metadata else None
         return cls(recording, tracks, frames, metadata)
 
