@@ -101,6 +101,7 @@ def test_a_missing_yaml_file_is_refused() -> None:
 def test_the_result_options_are_those_that_change_numbers() -> None:
     assert ExtractConfig.result_fields() == [
         "channel",
+        "track",
         "min_duration",
         "speech",
         "step",

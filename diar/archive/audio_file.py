@@ -14,7 +14,10 @@ import numpy as np
 from diar.archive import storage
 from diar.errors import DiarError
 
-FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel"]
+FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel", "bad_track"]
+
+# One channel, the mean of some, or (None) of all
+Channels = int | tuple[int, ...] | None
 
 # Samples (all channels together) that a decoder hands on at once: 65 s of 16 kHz mono, 11 s of 48 kHz stereo
 BLOCK_SAMPLES = 1 << 20
@@ -26,7 +29,7 @@ class DecodeError(DiarError):
 
     Attributes:
         kind: `missing`, `unreadable` (permission, input/output error), `empty` (no samples), `undecodable`,
-            `no_audio` (say, a video without sound), `bad_channel`.
+            `no_audio` (say, a video without sound), `bad_channel`, `bad_track`.
     """
 
     def __init__(self, kind: FailureKind, message: str) -> None:
@@ -105,9 +108,18 @@ class AudioFile:
         return DecodeError(kind, f"{self.url}: {reason}")
 
 
-def pick_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """One channel of (channels, n) float32, or (None) the mean of all; (n,) float32."""
-    if channel is not None:
+class Nameless:
+    """Only what FFmpeg needs of a file. Without its name, which need not be valid UTF-8."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+def pick_channel(samples: np.ndarray, channel: Channels) -> np.ndarray:
+    """One channel of (channels, n) float32, the mean of some, or (None) of all; (n,) float32."""
+    if isinstance(channel, tuple):
+        samples = samples[list(channel)]
+    elif channel is not None:
         return samples[channel]
     if len(samples) == 1:
         return samples[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 
-from diar.archive.audio_file import AudioFile, DecodeError
+from diar.archive.audio_file import AudioFile, Channels, DecodeError
+from diar.archive.audio_tracks import AUTO, only_track
 from diar.archive.decode_frames import FrameReader
 from diar.archive.decode_pyav import JUMP, PyavReader
 from diar.archive.decode_raw import open_by_ffmpeg
@@ -20,11 +21,15 @@ __all__ = [
     "Audio",
     "AudioStream",
     "DecodeError",
+    "Reader",
     "decode",
     "decoded_in_blocks",
     "open_audio",
+    "open_reader",
     "probe_seconds",
 ]
+
+Reader = SoundfileReader | FrameReader
 
 _MERGED = 0.01  # seconds; gaps closer than this are one
 _LINES = 5  # warnings of one kind
@@ -58,9 +63,9 @@ class AudioStream:
     no usable sample comes.
 
     Attributes:
+        rate: Hz wanted.
         source_rate: Hz of the file.
         channels: of the file.
-        channel: what is read: `mix`, or the number of a channel.
         audio_start: seconds on the file's own clock at which its audio begins; zeros stand before it.
         audio_track: number of the audio track that is read, from 0.
         audio_tracks: how many the file has.
@@ -70,21 +75,24 @@ class AudioStream:
     def __init__(
         self,
         file: AudioFile,
-        reader: SoundfileReader | FrameReader,
+        reader: Reader,
         recording: Recording,
         rate: int,
-        channel: int | None,
+        channel: Channels,
     ) -> None:
+        if channel is not None and int(np.max(channel)) >= reader.channels:
+            raise file.error(
+                "bad_channel", f"channel {channel} asked for, but it has {reader.channels} (numbered from 0)"
+            )
+        self.rate = rate
         self.source_rate = reader.rate
         self.channels = reader.channels
-        self.channel = "mix" if channel is None else str(channel)
         self.audio_start = reader.begin / reader.rate
-        self.audio_track = 0
-        self.audio_tracks = 1
-        self.warnings: list[str] = []
+        self.audio_track = reader.track.number
+        self.audio_tracks = reader.track.count
+        self.warnings: list[str] = [reader.track.note] if reader.track.note else []
         self._file = file
         self._reader = reader
-        self._rate = rate
         self._channel = channel
         self._start = round(recording.offset * reader.rate)
         length = None if recording.duration is None else round(recording.duration * reader.rate)
@@ -108,16 +116,16 @@ class AudioStream:
 
     def share(self, samples: int) -> float:
         """How much of the recording so many samples at the wanted rate are, 0…1; 0 where it is not known."""
-        expected = (self._until(self._reader.promised) - self._start) * self._rate / self.source_rate
+        expected = (self._until(self._reader.promised) - self._start) * self.rate / self.source_rate
         return min(1.0, samples / expected) if expected > 0 else 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._file.reading():
-            yield from self._finite_blocks() if self.source_rate == self._rate else self._resampled()
+            yield from self._finite_blocks() if self.source_rate == self.rate else self._resampled()
         self.warnings += self._unusual()
 
     def _resampled(self) -> Iterator[np.ndarray]:
-        resampler = soxr.ResampleStream(self.source_rate, self._rate, 1, dtype="float32")
+        resampler = soxr.ResampleStream(self.source_rate, self.rate, 1, dtype="float32")
         for block in self._finite_blocks():
             yield from _unless_empty(resampler.resample_chunk(block))
         yield from _unless_empty(resampler.resample_chunk(np.empty(0, np.float32), last=True))
@@ -187,7 +195,7 @@ class AudioStream:
 
     def _tolerant_blocks(self, start: int) -> Iterator[np.ndarray]:
         try:
-            tolerant = PyavReader(self._file)
+            tolerant = PyavReader(self._file, str(self.audio_track))
         except DecodeError:
             if start == self._start:
                 raise
@@ -202,31 +210,41 @@ def decoded_in_blocks(url: str) -> bool:
     return url.lower().endswith(SUFFIXES)
 
 
+def open_reader(file: AudioFile, track: str = AUTO) -> Reader:
+    """The decoder for a file; `track` and what is raised as for `choose_track`."""
+    reader = SoundfileReader.try_open(file)
+    if reader is None:
+        return open_by_ffmpeg(file, track)
+    with ExitStack() as opened:
+        opened.enter_context(reader)
+        reader.track = only_track(file, track)
+        opened.pop_all()
+        return reader
+
+
 @contextmanager
-def open_audio(recording: Recording, rate: int, channel: str = "mix") -> Iterator[AudioStream]:
-    """Open a recording for decoding block by block.
+def open_audio(
+    recording: Recording, rate: int, channel: str = "mix", track: str = AUTO
+) -> Iterator[AudioStream]:
+    """Open one signal of a recording for decoding block by block; `open_channels` knows more kinds.
 
     Args:
         recording: a file or a part of one.
         rate: Hz wanted.
         channel: `mix` (mean of all channels) or a channel's number, `0` = first.
+        track: `auto`, the number of an audio track, or a language tag.
 
     Raises:
         DecodeError: see there for its kinds; iterating may raise it, too.
     """
     file = AudioFile.find(recording.url)
-    number = None if channel == "mix" else int(channel)
-    with SoundfileReader.try_open(file) or open_by_ffmpeg(file) as reader:
-        if number is not None and number >= reader.channels:
-            raise file.error(
-                "bad_channel", f"channel {number} asked for, but it has {reader.channels} (numbered from 0)"
-            )
-        yield AudioStream(file, reader, recording, rate, number)
+    with open_reader(file, track) as reader:
+        yield AudioStream(file, reader, recording, rate, None if channel == "mix" else int(channel))
 
 
-def decode(recording: Recording, rate: int, channel: str = "mix") -> Audio:
+def decode(recording: Recording, rate: int, channel: str = "mix", track: str = AUTO) -> Audio:
     """Decode a whole recording; arguments and errors as for `open_audio`."""
-    with open_audio(recording, rate, channel) as stream:
+    with open_audio(recording, rate, channel, track) as stream:
         samples = np.concatenate([np.empty(0, np.float32), *stream])
         return Audio(samples, rate, stream.source_rate, stream.channels, stream.gaps)
 
@@ -240,7 +258,7 @@ def probe_seconds(recording: Recording) -> float:
     if recording.duration is not None:
         return recording.duration
     file = AudioFile.find(recording.url)
-    with SoundfileReader.try_open(file) or open_by_ffmpeg(file) as reader:
+    with open_reader(file, "0") as reader:  # which track does not matter
         return max(0.0, reader.header_seconds() - recording.offset)
 
 

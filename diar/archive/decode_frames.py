@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
 
-from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Note, pick_channel
-
-_SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg, NumPy
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Channels, Note, pick_channel
+from diar.archive.audio_tracks import TrackChoice
+from diar.archive.frame_samples import frame_samples
 
 
 class Timed(NamedTuple):
@@ -31,16 +31,22 @@ class FrameReader:
     Attributes:
         rate: Hz, of the first frame; Opus is always 48000.
         channels: of the first frame.
+        layout: names of its channels, such as FL, FR, FC, LFE; empty where the file names none.
+        track: which audio track, of how many, and why.
         promised: samples that the file's header or index counts, None where it only guesses.
         begin: samples of silence between the file's start and that of its audio.
         gaps: [start, stop) in samples of what was lost and filled with zeros so far.
         notes: what was unusual so far, at samples.
+        replaces: whether the mean of a later part stands in for a channel that the part does not have.
     """
 
     rate: int
     channels: int
+    layout: tuple[str, ...]
+    track: TrackChoice
     promised: int | None = None
     begin: int = 0
+    replaces: bool = False
 
     def __init__(self, file: AudioFile) -> None:
         """Open and decode the first frame.
@@ -69,6 +75,7 @@ class FrameReader:
             raise self._file.error("empty", "holds no audio samples")
         self.rate = first.sample_rate
         self.channels = first.layout.nb_channels
+        self.layout = tuple(channel.name for channel in first.layout.channels)
         if self.rate not in RATES:
             raise self._file.error("undecodable", f"sample rate {self.rate} Hz cannot be true")
         self._frames = itertools.chain([first], self._frames)
@@ -93,8 +100,8 @@ class FrameReader:
         """Each of `self._frames` in its place; `self._position` is up to date whenever one is taken."""
         raise NotImplementedError
 
-    def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
+    def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
+        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
         Raises:
             DecodeError: `bad_channel`, if the number of channels falls on the way.
@@ -115,7 +122,7 @@ class FrameReader:
         if waiting:
             yield np.concatenate(waiting)
 
-    def _pieces(self, channel: int | None) -> Iterator[np.ndarray]:
+    def _pieces(self, channel: Channels) -> Iterator[np.ndarray]:
         """The track from the file's start, gaps filled, in pieces (n,) float32 without a hole."""
         yield from self._zeros(self.begin)
         form, resampler = (self.rate, self.channels), None
@@ -160,22 +167,11 @@ class FrameReader:
         new = f"{frame.sample_rate} Hz, {frame.layout.nb_channels} channels"
         self.notes.append(Note("change", self._position, f"the audio changes from {old} to {new}"))
 
-    def _samples(self, frame: AudioFrame, channel: int | None) -> np.ndarray:
+    def _samples(self, frame: AudioFrame, channel: Channels) -> np.ndarray:
         """(n,) float32 in ±1 of one frame."""
         channels = frame.layout.nb_channels
-        if channel is not None and channel >= channels:
-            raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
-        # Not to_ndarray(), which reads beyond the frame from 8 planes on
-        kind = _SAMPLE_TYPES[frame.format.name.removesuffix("p")]
-        if frame.format.is_planar:
-            planes: list[Any] = list(frame.planes[:channels])
-            values = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
-        else:
-            plane: Any = frame.planes[0]
-            values = np.frombuffer(plane, kind, frame.samples * channels).reshape(-1, channels).T
-        samples = values.astype(np.float32, copy=False)
-        if kind == "u1":
-            samples = (samples - np.float32(128)) / np.float32(128)
-        elif values.dtype.kind == "i":
-            samples = samples / np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
-        return pick_channel(samples, channel)
+        if channel is not None and int(np.max(channel)) >= channels:
+            if not self.replaces:
+                raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
+            channel = None
+        return pick_channel(frame_samples(frame), channel)

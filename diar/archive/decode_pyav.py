@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import av
 from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from diar.archive.audio_file import Note
+from diar.archive.audio_file import AudioFile, Nameless, Note
+from diar.archive.audio_tracks import AUTO, choose_track
 from diar.archive.decode_frames import FrameReader, Timed
 
 log = logging.getLogger(__name__)
@@ -33,26 +34,29 @@ _LATE = ("mpeg", "mpegts")  # containers whose header does not tell what comes l
 _PATIENCE = {"probesize": "200000000", "analyzeduration": "600000000"}  # bytes, microseconds
 
 
-class _Bytes:
-    """Only what FFmpeg needs of a file. Without its name, which need not be valid UTF-8."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
 class PyavReader(FrameReader):
-    """Reads the (best) audio track of a file with timestamps."""
+    """Reads one audio track of a file with timestamps."""
+
+    def __init__(self, file: AudioFile, track: str = AUTO) -> None:
+        """Open and decode the first frame; `track` as for `choose_track`.
+
+        Raises:
+            DecodeError: `undecodable`, `no_audio`, `empty`, `missing`, `unreadable`, `bad_track`.
+        """
+        self._wanted = track
+        super().__init__(file)
 
     def _open(self) -> None:
         self._container = self._opened({})
-        if self._container.streams.best("audio") is None and self._container.format.name in _LATE:
+        if not self._container.streams.audio and self._container.format.name in _LATE:
             self._container.close()
             self._handle.seek(0)
             self._container = self._opened(_PATIENCE)
-        stream = self._container.streams.best("audio")
-        if stream is None:
+        if not self._container.streams.audio:
             kinds = ", ".join(sorted({other.type for other in self._container.streams})) or "nothing"
             raise self._file.error("no_audio", f"no audio track in it, only {kinds}")
+        self.track = choose_track(self._container, self._file, self._wanted)
+        stream = self._container.streams.audio[self.track.number]
         if stream.codec_context is None:
             raise self._file.error("undecodable", "FFmpeg has no decoder for its audio track")
         self._stream = stream
@@ -70,7 +74,7 @@ class PyavReader(FrameReader):
         try:
             # The whitelist keeps playlists from making FFmpeg open other files or addresses
             options = {"protocol_whitelist": "none", **options}
-            return av.open(_Bytes(self._handle), "r", metadata_errors="ignore", options=options)
+            return av.open(Nameless(self._handle), "r", metadata_errors="ignore", options=options)
         except FFmpegError as error:
             reason = f"not audio in a known format ({error.strerror})"
             raise self._file.error("undecodable", reason) from error

@@ -12,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 
 from diar.archive.audio_file import AudioFile, DecodeError, Note
+from diar.archive.audio_tracks import AUTO, only_track
 from diar.archive.decode_frames import FrameReader, Timed
 from diar.archive.decode_pyav import JUMP, LONGEST_GAP, PyavReader
 from diar.archive.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Kind, mp3_rate
@@ -30,26 +31,26 @@ _USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "p
 _AMR_RATES = {"amrnb": 8_000, "amrwb": 16_000}
 
 
-def open_by_ffmpeg(file: AudioFile) -> FrameReader:
-    """A reader of whatever FFmpeg decodes.
+def open_by_ffmpeg(file: AudioFile, track: str = AUTO) -> FrameReader:
+    """A reader of whatever FFmpeg decodes; `track` as for `choose_track`.
 
     Raises:
         DecodeError: as PyavReader.
     """
     kind = _sniffed(file)
     if kind is not None:
-        return RawReader(file, kind)
+        return RawReader(file, kind, track)
     try:
-        reader = PyavReader(file)
+        reader = PyavReader(file, track)
     except DecodeError as error:
         if error.kind not in ("undecodable", "no_audio") or (kind := _found(file)) is None:
             raise
-        return RawReader(file, kind)
+        return RawReader(file, kind, track)
     kind = _BY_FFMPEG_NAME.get(reader.format)
     if kind is None or not _holds(file, kind):
         return reader
     reader.__exit__(None, None, None)
-    return RawReader(file, kind)
+    return RawReader(file, kind, track)
 
 
 def _sniffed(file: AudioFile) -> Kind | None:
@@ -121,8 +122,9 @@ class _Part:
 class RawReader(FrameReader):
     """Reads a file without timestamps: whole frames one after another, tags and foreign data left out."""
 
-    def __init__(self, file: AudioFile, kind: Kind) -> None:
+    def __init__(self, file: AudioFile, kind: Kind, track: str = AUTO) -> None:
         self._kind = kind
+        self.track = only_track(file, track)
         super().__init__(file)
 
     def header_seconds(self) -> float:

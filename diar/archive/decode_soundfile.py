@@ -17,7 +17,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile as sf
 
-from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Note, pick_channel
+from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Channels, Note, pick_channel
+from diar.archive.audio_tracks import TrackChoice
 from diar.archive.pcm_extent import UNTOLD, Extent, find_extent
 from diar.archive.raw_frames import kind_in_riff
 from diar.archive.tags import FileBytes
@@ -78,6 +79,8 @@ class SoundfileReader:
         sound: the file as libsndfile sees it.
         rate: Hz.
         channels: of the file.
+        layout: names of the channels, empty: libsndfile does not tell.
+        track: the only one, and what is to be said of it.
         held: samples that can be read, more than the header counts if the file holds more.
         promised: samples that the header counts, more than `held` if the file was cut.
         begin: always 0, where the audio begins.
@@ -95,6 +98,8 @@ class SoundfileReader:
         self.sound = sound
         self.rate: int = sound.samplerate
         self.channels: int = sound.channels
+        self.layout: tuple[str, ...] = ()
+        self.track = TrackChoice()
         self.held: int = sound.frames
         self.promised: int = sound.frames + cut_off
         self.gaps: list[tuple[int, int]] = []
@@ -150,8 +155,8 @@ class SoundfileReader:
         """Duration by the header, seconds."""
         return self.held / self.rate
 
-    def blocks(self, start: int, stop: int | None, channel: int | None) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of one channel or (None) of the mean, in blocks (n,) float32.
+    def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
+        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
         Ends early at the end of the file and at damage.
         """

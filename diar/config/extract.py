@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
 from diar.config.base import CommandConfig, option
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
 
 class ExtractConfig(CommandConfig):
@@ -19,7 +22,18 @@ class ExtractConfig(CommandConfig):
     )
     output_dir: str = option(..., "archive", "where the Parquet files go; give it again to resume")
     channel: str = option(
-        "mix", "archive", "'mix' averages all channels, a number takes one (0 = first)", result=True
+        "auto",
+        "archive",
+        "mix = mean of all channels; a number = that one (0 = first); each = every channel by itself, as the "
+        "sides of a call; auto = mix where that is safe, else the better channel or each",
+        result=True,
+    )
+    track: str = option(
+        "auto",
+        "archive",
+        "which audio track of a video: a number (0 = first) or a language (eng, en); auto = the default one, "
+        "else the one with speech",
+        result=True,
     )
     layout: Literal["mirror", "packed"] = option(
         "mirror",
@@ -120,9 +134,16 @@ class ExtractConfig(CommandConfig):
     @field_validator("channel", mode="before")
     @classmethod
     def _check_channel(cls, value: Any) -> str:
-        if str(value) == "mix" or str(value).isdigit():
+        if str(value) in ("auto", "mix", "each") or str(value).isdecimal():
             return str(value)
-        raise ValueError("is 'mix' or a channel number counted from 0")
+        raise ValueError("is 'auto', 'mix', 'each' or a channel number counted from 0")
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _check_track(cls, value: Any) -> str:
+        if str(value) == "auto" or str(value).isdecimal() or _LANGUAGE.fullmatch(str(value)):
+            return str(value)
+        raise ValueError("is 'auto', a number counted from 0 or a language such as eng")
 
     @model_validator(mode="after")
     def _check_together(self) -> ExtractConfig:

@@ -12,6 +12,7 @@ from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
 from diar.detect.reconstruction import reconstruct
+from diar.store.schema import MIXED
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Diarization:
     exclusive: list[np.ndarray]  # the same without overlap
     embedding: np.ndarray  # (K, D) float32, L2-normalised
     clean_seconds: np.ndarray  # (K,) of single-speaker speech in the embedding
+    channel: np.ndarray  # (K,) where each is heard; MIXED where the recording is one signal
+    channels: tuple[int, ...] = ()  # that are read apart
     narrow_band: bool = False  # the recording comes over a telephone
 
 
@@ -57,6 +60,7 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
         exclusive=[exclusive[k] for k in order],
         embedding=centroids[order].astype(np.float32),
         clean_seconds=seconds[order],
+        channel=np.full(len(order), MIXED),
         narrow_band=observations.narrow_band,
     )
 

@@ -19,14 +19,14 @@ import numpy as np
 from tqdm import tqdm
 
 from diar.config import DetectConfig
+from diar.detect.channels import Sides, diarize_sides
 from diar.detect.clustering.speaker_count import SpeakerCount
-from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.diarize import Diarization, DiarizeSettings
 from diar.detect.enrolment import read_known_speakers
 from diar.detect.linking.channels import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
-from diar.detect.observations import Observations
 from diar.detect.settings import asked_speakers, diarize_settings, thresholds
 from diar.detect.turns_report import TurnsReport
 from diar.detect.turns_summary import TurnsSummary
@@ -120,11 +120,11 @@ class _Stored(NamedTuple):
 
 def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Stored) -> Diarization | NoTurns:
     try:
-        observations = Observations.of(reader.read(stored.recording_id, stored.shard))
+        sides = Sides.of(reader.read(stored.recording_id, stored.shard))
     except DiarError as error:
         return NoTurns(NO_TRACKS, str(error))
     clustering = replace(settings.clustering, count=stored.speakers)
-    return diarize(observations, replace(settings, clustering=clustering))
+    return diarize_sides(sides, replace(settings, clustering=clustering))
 
 
 def _link(

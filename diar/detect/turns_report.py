@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,7 +63,7 @@ class TurnsReport:
         recording_id = self._index.recording_id[row]
         people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
         names = [self.linked.name[person] for person in people]
-        turns = _turns(recording_id, names, found.turns)
+        turns = _turns(recording_id, names, found, found.turns)
         amounts = measure(turns)
         stored, listed = self._index.row(row), self._index.listed(row)
         asked = asked_speakers(self._config, listed.num_speakers)
@@ -84,12 +85,13 @@ class TurnsReport:
             speakers=describe_speakers(
                 turns,
                 amounts,
-                local={name: str(i + 1) for i, name in enumerate(names)},
+                local=dict(zip(names, _local_labels(found), strict=True)),
                 similarity=_known_values(names, self.linked.similarity[rows]),
                 confidence=_known_values(names, self.linked.probability[rows]),
+                channel=dict(zip(names, found.channel.tolist(), strict=True)),
             ),
             turns=turns,
-            exclusive=_turns(recording_id, names, found.exclusive) if self._config.exclusive else None,
+            exclusive=_turns(recording_id, names, found, found.exclusive) if self._config.exclusive else None,
             clustering=Clustering(
                 self._method,
                 self._config.clustering,
@@ -100,6 +102,7 @@ class TurnsReport:
             thresholds=self._thresholds,
             model=dict(self._index.metadata),
             warnings=_warnings(stored, asked, len(names)),
+            channels=list(found.channels),
         )
 
     def failed_warnings(self, row: int) -> list[str]:
@@ -122,11 +125,27 @@ def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
     }
 
 
-def _turns(recording_id: str, names: Sequence[str], stretches: Sequence[np.ndarray]) -> list[Turn]:
+def _local_labels(found: Diarization) -> list[str]:
+    """Names within the recording: a number, or the channel where channels are read apart."""
+    if not found.channels:
+        return [str(i + 1) for i in range(len(found.turns))]
+    on_channel = Counter(found.channel.tolist())
+    seen: Counter[int] = Counter()
+    labels = []
+    for channel in found.channel.tolist():
+        seen[channel] += 1
+        number = f"-{seen[channel]}" if on_channel[channel] > 1 else ""
+        labels.append(f"channel{channel}{number}")
+    return labels
+
+
+def _turns(
+    recording_id: str, names: Sequence[str], found: Diarization, stretches: Sequence[np.ndarray]
+) -> list[Turn]:
     """Turns of all speakers, ascending by start."""
     turns = [
-        Turn(recording_id, float(start), float(end), name)
-        for name, own in zip(names, stretches, strict=True)
+        Turn(recording_id, float(start), float(end), name, channel)
+        for name, channel, own in zip(names, found.channel.tolist(), stretches, strict=True)
         for start, end in own
     ]
     return sorted(turns, key=lambda turn: (turn.start, turn.end))

@@ -110,7 +110,7 @@ class TurnsWriter:
                 None if listed is None else ListedReference(listed, file, result.offset, result.duration)
             )
             given = self._reference.get(result.recording_id)
-            yield _Job(result, AudioSource(url, result.offset), reference if given is None else given)
+            yield _Job(result, _source(url, result), reference if given is None else given)
             first += len(one.turns)
 
 
@@ -121,6 +121,12 @@ class _Job:
     result: RecordingTurns
     source: AudioSource
     reference: Sequence[Turn] | ListedReference | None
+
+
+def _source(url: str, result: RecordingTurns) -> AudioSource:
+    """What stage 1 read of the file at `url`."""
+    channel = int(result.channel) if result.channel.isdecimal() else None
+    return AudioSource(url, result.offset, result.audio_track, channel)
 
 
 def _file_of(row: RecordingRow) -> str:

@@ -7,10 +7,14 @@ one is moved back to end where the recording ends. Every moment belongs to the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import tee
+from operator import itemgetter
 
 import numpy as np
+
+from diar.archive.channel_streams import MIXED
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,17 @@ class ChunkSettings:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of one recording; positions in samples from the recording's start."""
+    """A piece of one recording; positions in samples from the recording's start.
+
+    Where each channel is read apart, `index` counts the pieces of all channels.
+    """
 
     index: int
     start: int
     samples: np.ndarray  # (n,) float32
     core: tuple[int, int]
     last: bool
+    channel: int = MIXED
 
     @property
     def end(self) -> int:
@@ -70,6 +78,17 @@ def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterato
     missing = length - len(buffer)
     samples = np.concatenate([tail[len(tail) - missing :], buffer])
     yield Chunk(index, start - missing, samples, (start + settings.context, start + len(buffer)), last=True)
+
+
+def cut_channels(
+    blocks: Iterable[np.ndarray], numbers: Sequence[int], settings: ChunkSettings
+) -> Iterator[Chunk]:
+    """Cut blocks (signals, n), signals of the channels with these numbers, in step with each other."""
+    copies = tee(blocks, len(numbers))
+    cut = [cut_chunks(map(itemgetter(i), copy), settings) for i, copy in enumerate(copies)]
+    for together in zip(*cut, strict=True):
+        for i, chunk in enumerate(together):
+            yield replace(chunk, index=chunk.index * len(numbers) + i, channel=numbers[i])
 
 
 def windows_of(chunk: Chunk, settings: ChunkSettings) -> list[tuple[int, int]]:

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from diar.archive.decode import AudioStream, DecodeError, open_audio
+from diar.archive.audio_tracks import AUTO
+from diar.archive.channel_streams import ChannelStreams, open_channels
+from diar.archive.decode import DecodeError
 from diar.archive.recording import Recording
 from diar.extract.character import Character
-from diar.extract.chunks import Chunk, ChunkSettings, cut_chunks
+from diar.extract.chunks import Chunk, ChunkSettings, cut_channels
 from diar.store.remarks import why_silent
 from diar.store.schema import RecordingRow
 
@@ -21,8 +23,9 @@ class ReadSettings:
     """How recordings are read."""
 
     chunks: ChunkSettings  # rate and lengths
-    channel: str  # `mix` or a channel number
+    channel: str  # `auto`, `mix`, `each` or a channel number
     min_duration: float  # seconds below which a recording is `too_short`
+    track: str = AUTO  # or an audio track's number or language
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ def read_recording(recording: Recording, settings: ReadSettings) -> Iterator[Rea
 
 def _read(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | RecordingRow]:
     rate, samples, character = settings.chunks.rate, 0, Character(settings.chunks.rate)
-    with open_audio(recording, rate, settings.channel) as audio:
-        for chunk in cut_chunks(audio, settings.chunks):
+    with open_channels(recording, rate, settings.channel, settings.track) as audio:
+        for chunk in cut_channels(audio, audio.numbers, settings.chunks):
             if chunk.last and chunk.end < settings.min_duration * rate:
                 seconds = chunk.end / rate
                 message = f"{seconds:.3f} s of audio, less than min_duration ({settings.min_duration} s)"
@@ -68,7 +71,7 @@ def _read(recording: Recording, settings: ReadSettings) -> Iterator[ReadChunk | 
             yield replace(row, duration=samples / rate)
 
 
-def _row(recording: Recording, audio: AudioStream, character: Character) -> RecordingRow:
+def _row(recording: Recording, audio: ChannelStreams, character: Character) -> RecordingRow:
     """What is known once the audio is read; a duration is given to what has one that counts."""
     return RecordingRow(
         recording.recording_id,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from diar.extract.chunks import Chunk, ChunkSettings, windows_of
 from diar.extract.intervals import IntervalLists, frame_runs, join, runs, within
 from diar.extract.speech import ChunkSpeech, LocalSpeakers
-from diar.store.schema import SLIDING, Tracks
+from diar.store.schema import MIXED, SLIDING, Tracks
 
 # A sliding window with less single-speaker speech gets none; of windows below twice as much, half is enough
 _LEAST_SINGLE = 0.25  # seconds
@@ -43,6 +45,7 @@ class ChunkEmbeddings:
     core_frames: int  # of the trunk, that `core_embedding` was pooled over
     speech: np.ndarray  # (k, 2) samples from the recording's start, within the core
     single: np.ndarray  # (k, 2), of them with one speaker
+    channel: int = MIXED
 
 
 @dataclass(frozen=True)
@@ -157,25 +160,52 @@ def _spoken(masks: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.n
 def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbeddings:
     """Put a recording together from its chunks, in order: local speakers first, then sliding windows.
 
-    Where no sliding window has enough single-speaker speech, the one with the most stays, so that every
-    recording has a row.
+    Where channels are read apart, one channel after the other. Where no sliding window has enough
+    single-speaker speech, the one with the most stays, so that every recording has a row.
 
     The recording-level embedding is the mean of the chunks' core embeddings weighted by their frames. Without
     a segmentation model, that of a recording of one chunk is what the encoder's plain forward pass gives.
     """
-    sliding = [chunk.sliding for chunk in chunks if not chunk.spare]
-    if not sliding:
-        sliding = [max((chunk.sliding for chunk in chunks), key=lambda rows: rows.clean.max(initial=-1))]
-    local = [chunk.local for chunk in chunks if chunk.local is not None]
-    tracks = _tracks([*local, *sliding], np.concatenate([chunk.windows for chunk in chunks]), rate)
+    longest = max((chunk.sliding for chunk in chunks), key=lambda rows: rows.clean.max(initial=-1))
+    none_enough = all(chunk.spare for chunk in chunks)
+    by_channel = [list(own) for _, own in groupby(sorted(chunks, key=_channel), _channel)]
+    parts: list[TrackRows] = []
+    channel: list[np.ndarray] = []
+    for own in by_channel:
+        rows = [chunk.local for chunk in own if chunk.local is not None]
+        rows += [
+            chunk.sliding for chunk in own if not chunk.spare or (none_enough and chunk.sliding is longest)
+        ]
+        parts += rows
+        channel.append(np.full(sum(map(len, rows)), own[0].channel, np.int16))
+    windows = np.concatenate([chunk.windows for chunk in by_channel[0]])  # the same in all channels
     weights = np.array([chunk.core_frames for chunk in chunks], np.float64)
     mean = np.average([chunk.core_embedding for chunk in chunks], axis=0, weights=weights)
-    speech = _seconds(join([chunk.speech for chunk in chunks]), rate)
-    single = _seconds(join([chunk.single for chunk in chunks]), rate)
-    return RecordingEmbeddings(tracks, normalise(mean[None])[0], speech, speech - single)
+    speech, overlap = _spoken_seconds(by_channel, rate)
+    tracks = _tracks(parts, windows, np.concatenate(channel), rate)
+    return RecordingEmbeddings(tracks, normalise(mean[None])[0], speech, overlap)
 
 
-def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, rate: int) -> Tracks:
+def _channel(chunk: ChunkEmbeddings) -> int:
+    return chunk.channel
+
+
+def _spoken_seconds(by_channel: Sequence[Sequence[ChunkEmbeddings]], rate: int) -> tuple[float, float]:
+    """Seconds in which at least one, and at least two, speak in any channel."""
+    steps: Counter[int] = Counter()  # in the number of voices, by sample; overlapped speech is two voices
+    for own in by_channel:
+        for voices, spans in ((2, [chunk.speech for chunk in own]), (-1, [chunk.single for chunk in own])):
+            for start, end in join(spans).tolist():
+                steps[start] += voices
+                steps[end] -= voices
+    times = np.array(sorted(steps), np.int64)
+    voices_from = np.cumsum([steps[time] for time in times.tolist()])
+    lengths = np.diff(times, append=times[-1:])
+    speech, overlap = (float(lengths[voices_from >= least].sum() / rate) for least in (1, 2))
+    return speech, overlap
+
+
+def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, channel: np.ndarray, rate: int) -> Tracks:
     spans = np.concatenate([rows.spans for rows in parts])
     active = [intervals / rate for rows in parts for intervals in rows.active.split()]
     return Tracks(
@@ -188,15 +218,12 @@ def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, rate: int) -> Track
         activity=[row for rows in parts for row in rows.activity],
         embedding=np.concatenate([rows.embedding for rows in parts]),
         windows=windows / rate,
+        channel=channel,
     )
 
 
 def _float32_seconds(samples: Sequence[np.ndarray], rate: int) -> np.ndarray:
     return (np.concatenate(samples) / rate).astype(np.float32)
-
-
-def _seconds(intervals: np.ndarray, rate: int) -> float:
-    return float((intervals[:, 1] - intervals[:, 0]).sum() / rate)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

@@ -152,6 +152,7 @@ class TrackEmbedder:
                     core_frames=int(pooled.core_frames[item]),
                     speech=speech_in_core(chunk, speech, speech.speech[item]),
                     single=speech_in_core(chunk, speech, speech.single[item]),
+                    channel=chunk.channel,
                 )
                 for item, (chunk, windows) in enumerate(zip(pooled.chunks, pooled.windows, strict=True))
             ]

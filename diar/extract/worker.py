@@ -105,7 +105,7 @@ class ShardWorker:
         """
         reader = ChunkReader(
             self._todo(shards),
-            ReadSettings(self._settings, self._config.channel, self._config.min_duration),
+            ReadSettings(self._settings, self._config.channel, self._config.min_duration, self._config.track),
             threads=self._sizes.decode_threads,
             processes=self._sizes.decode_processes,
             ahead=round(self._sizes.passes_ahead * self._batches.full),

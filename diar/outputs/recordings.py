@@ -35,6 +35,7 @@ RECORDINGS_NAME = "recordings.csv"
 ALL_EXCLUSIVE_NAME = "all.exclusive.rttm"
 RTTM_NAME = "turns.rttm"
 EXCLUSIVE_NAME = "turns.exclusive.rttm"
+CHANNEL_NAME = "turns.channel{}.rttm"  # where channels are read apart
 REFERENCE_NAME = "reference.rttm"
 NO_SPEECH = "no_speech"  # status of a recording in which no turn was found
 LIST_NAME = "_detection/written_turns.csv"
@@ -108,6 +109,9 @@ def _texts(told: RecordingTurns, end: float, labels: bool) -> dict[str, str]:
     contents = {RTTM_NAME: format_rttm(told.turns)}
     if told.exclusive is not None:
         contents[EXCLUSIVE_NAME] = format_rttm(told.exclusive)
+    for channel in told.channels:
+        own = [turn for turn in told.turns if turn.channel == channel]
+        contents[CHANNEL_NAME.format(channel)] = format_rttm(own)
     if labels:
         contents[LABELS_NAME] = format_labels(told.turns)
         contents[TEXTGRID_NAME] = format_textgrid(told.turns, end)

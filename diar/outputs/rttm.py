@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from diar.errors import DiarError
+from diar.store.schema import MIXED
 
 ALL_NAME = "all.rttm"  # the turns of a whole archive, in stage 2's output directory
 _OTHER_RECORDS = frozenset(
@@ -45,12 +46,13 @@ class RttmError(DiarError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Turn:
-    """One speaker talks from `start` to `end`, in seconds."""
+    """One speaker talks from `start` to `end`, in seconds; `channel` from 0, if channels are read apart."""
 
     recording: str
     start: float
     end: float
     speaker: str
+    channel: int = MIXED
 
 
 Region = tuple[float, float]  # start and end in seconds
@@ -85,7 +87,8 @@ def format_rttm(turns: Iterable[Turn]) -> str:
         if end > start:
             recording, speaker = rttm_id(turn.recording), rttm_id(turn.speaker)
             span = f"{start:.{_DECIMALS}f} {end - start:.{_DECIMALS}f}"
-            lines.append(f"SPEAKER {recording} 1 {span} <NA> <NA> {speaker} <NA> <NA>\n")
+            channel = max(turn.channel, 0) + 1  # counted from 1; 1 is also a recording's only signal
+            lines.append(f"SPEAKER {recording} {channel} {span} <NA> <NA> {speaker} <NA> <NA>\n")
     return "".join(lines)
 
 

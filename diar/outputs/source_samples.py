@@ -36,15 +36,20 @@ class SourceSamples:
         subtype: libsndfile's name of a WAV coding that holds `blocks` without loss.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, track: int = 0) -> None:
         """Open the file's header.
+
+        Args:
+            url: of the file.
+            track: which of its audio tracks.
 
         Raises:
             DecodeError: it is missing, unreadable or holds no audio.
         """
         self._file = AudioFile.find(url)
+        self._track = str(track)
         self._native = SoundfileReader.try_open(self._file)
-        with self._native or open_by_ffmpeg(self._file) as reader:
+        with self._native or open_by_ffmpeg(self._file, self._track) as reader:
             self.rate, self.channels = reader.rate, reader.channels
         self.subtype = "PCM_24"
         if self._native is not None:
@@ -94,7 +99,9 @@ class SourceSamples:
     def _decoded_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Each channel by a decoder of its own, in step: its reader hands out one at a time."""
         with ExitStack() as stack:
-            readers = [stack.enter_context(open_by_ffmpeg(self._file)) for _ in range(self.channels)]
+            readers = [
+                stack.enter_context(open_by_ffmpeg(self._file, self._track)) for _ in range(self.channels)
+            ]
             streams = [reader.blocks(start, stop, channel) for channel, reader in enumerate(readers)]
             for block in zip(*streams, strict=True):
                 yield self._converted(np.column_stack(block))

@@ -1,6 +1,7 @@
 """Each speaker's audio, cut out of the recording: a file a turn (`clips`) or a file a speaker (`joined`).
 
-Samples are those of the source, at its rate and with all its channels (docs/decisions/035-speaker-audio.md).
+Samples are those of the source, at its rate and with all its channels, or with the one that the speaker was
+heard in (docs/decisions/035-speaker-audio.md).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from diar.archive import storage
 from diar.outputs.rttm import Turn
 from diar.outputs.source_samples import SourceSamples
 from diar.outputs.stretches import at_least, by_speaker, without
+from diar.store.schema import MIXED
 
 SPEAKERS_FOLDER = "speakers"
 _RIFF_LIMIT = 0xF000_0000  # bytes; a WAV's sizes have 32 bits
@@ -32,6 +34,8 @@ class AudioSource:
 
     url: str
     offset: float = 0.0  # seconds of the file before the recording starts
+    track: int = 0  # of its audio tracks
+    channel: int | None = None  # that the recording was read from, if it was only one
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Piece:
     start: float
     end: float
     file: str
+    channel: int = MIXED  # that the speaker is heard in, if channels are read apart
 
 
 def plan_pieces(
@@ -67,17 +72,18 @@ def plan_pieces(
     """
     if settings.how == "none":
         return []
-    own = by_speaker(turns)
-    mixed = at_least(2, own.values())
     digits = len(str(int(origin + duration))) + 4
     pieces = []
-    for speaker, stretches in own.items():
-        kept = stretches if settings.overlap else without(stretches, mixed)
-        for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
-            name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
-            if settings.how == "clips":
-                name += f"/{origin + start:0{digits}.3f}-{origin + end:0{digits}.3f}"
-            pieces.append(Piece(start, end, storage.output_name(name, ".wav")))
+    for channel in sorted({turn.channel for turn in turns}):  # who talks in another one is not heard in it
+        own = by_speaker(turn for turn in turns if turn.channel == channel)
+        mixed = at_least(2, own.values())
+        for speaker, stretches in own.items():
+            kept = stretches if settings.overlap else without(stretches, mixed)
+            for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
+                name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
+                if settings.how == "clips":
+                    name += f"/{origin + start:0{digits}.3f}-{origin + end:0{digits}.3f}"
+                pieces.append(Piece(start, end, storage.output_name(name, ".wav"), channel))
     return sorted(pieces, key=lambda piece: (piece.start, piece.file))
 
 
@@ -93,8 +99,8 @@ def cut_pieces(source: AudioSource, pieces: Sequence[Piece], folder: str) -> lis
     """
     if not pieces:
         return []
-    samples = SourceSamples(source.url)
-    spans = [_Span.of(piece, source.offset, samples.rate) for piece in pieces]
+    samples = SourceSamples(source.url, source.track)
+    spans = [_Span.of(piece, source, samples.rate) for piece in pieces]
     position, stop = spans[0].start, max(span.stop for span in spans)
     with ExitStack() as opened:
         writers = _Writers(samples, spans, folder, opened)
@@ -119,11 +125,13 @@ class _Span(NamedTuple):
     start: int
     stop: int
     file: str
+    channel: int | None  # None = all
 
     @classmethod
-    def of(cls, piece: Piece, offset: float, rate: int) -> _Span:
-        origin = round(offset * rate)
-        return cls(origin + round(piece.start * rate), origin + round(piece.end * rate), piece.file)
+    def of(cls, piece: Piece, source: AudioSource, rate: int) -> _Span:
+        origin = round(source.offset * rate)
+        channel = source.channel if piece.channel == MIXED else piece.channel
+        return cls(origin + round(piece.start * rate), origin + round(piece.end * rate), piece.file, channel)
 
 
 class _Writers:
@@ -141,23 +149,25 @@ class _Writers:
     def write(self, span: _Span, samples: np.ndarray, position: int) -> None:
         """Append (n, channels) to the span's file; `position` is how far the source has been read."""
         if span.file not in self._open:
-            self._open[span.file] = self._start(span.file)
+            self._open[span.file] = self._start(
+                span.file, self._source.channels if span.channel is None else 1
+            )
         stack, sound = self._open[span.file]
-        sound.write(samples)
+        sound.write(samples if span.channel is None else samples[:, span.channel])
         if position >= span.stop == self._stop[span.file]:
             del self._open[span.file]
             stack.close()
 
-    def _start(self, file: str) -> tuple[ExitStack, sf.SoundFile]:
+    def _start(self, file: str, channels: int) -> tuple[ExitStack, sf.SoundFile]:
         source = self._source
-        size = self._length[file] * source.channels * _SAMPLE_BYTES.get(source.subtype, 4)
+        size = self._length[file] * channels * _SAMPLE_BYTES.get(source.subtype, 4)
         stack = self._opened.enter_context(ExitStack())
         target = stack.enter_context(storage.open_atomic(str(Path(self._folder, file))))
         sound = sf.SoundFile(
             target,
             "w",
             samplerate=source.rate,
-            channels=source.channels,
+            channels=channels,
             subtype=source.subtype,
             format="RF64" if size > _RIFF_LIMIT else "WAV",
         )

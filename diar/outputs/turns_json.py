@@ -12,6 +12,7 @@ from typing import Any, Literal
 from diar.outputs.document import ResultError, parse_document
 from diar.outputs.rttm import Turn
 from diar.outputs.stretches import SpeechAmounts
+from diar.store.schema import MIXED
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
@@ -33,6 +34,7 @@ class SpeakerInRecording:
     turns: int
     similarity: float | None  # cosine to the archive-wide speaker; None where nothing was linked
     confidence: float | None  # probability that the archive-wide name is right
+    channel: int | None = None  # where it is heard, if channels are read apart
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class RecordingTurns:
     audio_start: float = 0.0  # where the audio begins on the file's own clock
     audio_track: int = 0  # the one that was read, from 0 …
     audio_tracks: int = 1  # … of so many
-    channel: str = ""  # what was read: `mix`, or the number of a channel
+    channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
+    channels: list[int] = field(default_factory=list)  # that are read apart; none where it is one signal
     gaps: list[tuple[float, float]] = field(default_factory=list)  # damaged or missing
 
 
@@ -98,6 +101,7 @@ def describe_speakers(
     local: Mapping[str, str],
     similarity: Mapping[str, float],
     confidence: Mapping[str, float],
+    channel: Mapping[str, int] | None = None,
 ) -> list[SpeakerInRecording]:
     """The speakers of `turns` by first turn; the mappings go by archive-wide name.
 
@@ -107,6 +111,7 @@ def describe_speakers(
         local: label within the recording; where it is missing, the name itself.
         similarity: cosine to the archive-wide speaker, where known.
         confidence: that the name is right, 0 to 1, where known.
+        channel: where each is heard; MIXED, or None, where the recording is one signal.
     """
     counts = Counter(turn.speaker for turn in turns)
     return [
@@ -118,9 +123,14 @@ def describe_speakers(
             turns=counts[name],
             similarity=similarity.get(name),
             confidence=confidence.get(name),
+            channel=_of_channel((channel or {}).get(name, MIXED)),
         )
         for name, speech in amounts.of_speaker.items()
     ]
+
+
+def _of_channel(number: int) -> int | None:
+    return None if number == MIXED else number
 
 
 def to_json(result: RecordingTurns) -> str:
@@ -177,7 +187,7 @@ def read_recording_turns(path: Path) -> RecordingTurns:
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
-    """A record from its JSON, without what a later minor version added."""
+    """A record from its JSON, without what another minor version added."""
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
     return kind(**{name: fields[name] for name in names if name in fields})
 
@@ -188,5 +198,7 @@ def _turn_lines(turns: Iterable[Turn]) -> str:
         start, end = round(turn.start, _DECIMALS), round(turn.end, _DECIMALS)
         if end > start:
             record = {"start": start, "end": end, "speaker": turn.speaker}
+            if turn.channel != MIXED:
+                record["channel"] = turn.channel
             lines.append("  " + json.dumps(record, ensure_ascii=False, allow_nan=False))
     return "[\n" + ",\n".join(lines) + "\n ]" if lines else "[]"

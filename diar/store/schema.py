@@ -20,6 +20,7 @@ import pyarrow as pa
 SCHEMA_VERSION = "3"
 OK = "ok"
 SLIDING = -1  # `local_speaker` of a sliding window
+MIXED = -1  # `channel` where a recording is one signal
 
 _DROPPED_BITS = 12  # of a track embedding's 24-bit mantissa
 _INTERVALS = pa.list_(pa.struct([("start", pa.float64()), ("end", pa.float64())]))
@@ -54,6 +55,7 @@ class Tracks:
     activity: list[np.ndarray]  # n × (frames,) uint8, 255 × probability to speak; empty for a sliding window
     embedding: np.ndarray  # (n, D) float32, L2-normalised
     windows: np.ndarray  # (w, 2) float64, all that the segmentation model saw, also where nobody speaks
+    channel: np.ndarray  # (n,) int16, number of the channel where each is read apart, else MIXED
 
     def __len__(self) -> int:
         return len(self.start)
@@ -77,7 +79,7 @@ class RecordingRow:
     audio_start: float = 0.0  # where the audio begins on the file's own clock; zeros before it
     audio_track: int = 0  # the one that was read, counted from 0 …
     audio_tracks: int = 1  # … of so many in the file
-    channel: str = ""  # what was read: `mix`, or the number of a channel
+    channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
     bandwidth: float = 0.0  # Hz up to which there is sound
     warnings: tuple[str, ...] = ()  # everything unusual, in words
     peak: float | None = None  # dBFS of the loudest sample; None where all are zero
@@ -110,10 +112,8 @@ class RecordingTracks:
     def of(cls, recording: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> RecordingTracks:
         """With what the footer of the tracks' file says of the extraction."""
         metadata = {key: value for key, value in footer.items() if key != "schema_version"}
-        frames = None
-        if "activity_step" in metadata:
-            times = (float(metadata[key]) for key in ("activity_first_center", "activity_step"))
-            frames = ActivityFrames(*times)
+        times = (float(metadata[key]) for key in ("activity_first_center", "activity_step"))
+        frames = ActivityFrames(*times) if "activity_step" in metadata else None
         return cls(recording, tracks, frames, metadata)
 
 
@@ -125,6 +125,7 @@ def track_schema(dimension: int) -> pa.Schema:
             pa.field("recording_id", pa.string(), nullable=False),
             pa.field("start", pa.float64(), nullable=False),
             pa.field("end", pa.float64(), nullable=False),
+            pa.field("channel", pa.int16(), nullable=False),
             pa.field("local_speaker", pa.int16(), nullable=False),
             pa.field("active", _INTERVALS, nullable=False),
             pa.field("speech_seconds", pa.float32(), nullable=False),
@@ -179,6 +180,7 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
         pa.array(ids, pa.string()).take(pa.array(owner)),
         pa.array(joined("start"), pa.float64()),
         pa.array(joined("end"), pa.float64()),
+        pa.array(joined("channel"), pa.int16()),
         pa.array(joined("local_speaker"), pa.int16()),
         _interval_lists([intervals for tracks in parts for intervals in tracks.active]),
         pa.array(joined("speech_seconds"), pa.float32()),
@@ -190,11 +192,9 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
 
 
 def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
-    """Tracks of one recording from its rows, inverse of `tracks_table` but for rounded embeddings.
+    """One recording's from its rows and its segmentation windows (w, 2), which lie in the footer.
 
-    Args:
-        table: the rows.
-        windows: (w, 2) segmentation windows, which lie in the footer.
+    The inverse of `tracks_table`, but for rounded embeddings.
     """
     active = table["active"].combine_chunks()
     times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
@@ -209,6 +209,7 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
         activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
         embedding=matrix(table["embedding"]),
         windows=windows,
+        channel=table["channel"].to_numpy(),
     )
 
 
@@ -231,9 +232,8 @@ def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
     embeddings = np.zeros((len(rows), dimension), np.float32)
     for position in np.flatnonzero(~none):
         embeddings[position] = rows[position].embedding
-    column = pa.FixedSizeListArray.from_arrays(
-        pa.array(embeddings.reshape(-1)), dimension, mask=pa.array(none)
-    )
+    flat = pa.array(embeddings.reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, dimension, mask=pa.array(none))
     return table.set_column(schema.get_field_index("embedding"), schema.field("embedding"), column)
 
 

@@ -16,7 +16,7 @@ from diar.extract.plan import ShardLimits, make_plan, save_plan
 from diar.outputs.rttm import Turn
 from diar.store.layout import Layout
 from diar.store.reader import ActivityFrames, RecordingTracks
-from diar.store.schema import SCHEMA_VERSION, SLIDING, RecordingRow, Tracks
+from diar.store.schema import MIXED, SCHEMA_VERSION, SLIDING, RecordingRow, Tracks
 from diar.store.writer import Writer
 
 DIMENSION = 64
@@ -99,6 +99,7 @@ def make_tracks(
         activity=[row[5] for row in rows],
         embedding=np.array([row[6] for row in rows], np.float32).reshape(-1, dimension),
         windows=np.array(_chunks(conversation.duration, step)).reshape(-1, 2),
+        channel=np.full(len(rows), MIXED, np.int16),
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.extract.chunks import Chunk, ChunkSettings, cut_chunks, windows_of
+from diar.extract.chunks import Chunk, ChunkSettings, cut_channels, cut_chunks, windows_of
 from diar.extract.speech import window_frames
 
 RATE = 100  # samples a second; small, so that hypothesis can try long recordings
@@ -84,3 +84,16 @@ def test_an_empty_stream_has_no_chunks() -> None:
 def test_the_context_holds_half_a_window(window: float) -> None:
     chunk_settings = ChunkSettings.from_seconds(16000, 30.0, window, 0.75)
     assert chunk_settings.context == max(16000, window / 2 * 16000)
+
+
+def test_channels_are_cut_in_step() -> None:
+    settings = ChunkSettings.from_seconds(100, chunk=5.0, window=1.0, hop=0.5)
+    signals = np.random.default_rng(0).standard_normal((3, 2345)).astype(np.float32)
+    blocks = [signals[:, start : start + 400] for start in range(0, 2345, 400)]
+    together = list(cut_channels(blocks, (0, 1, 2), settings))
+    alone = [list(cut_chunks([signal], settings)) for signal in signals]
+    assert [chunk.index for chunk in together] == list(range(len(together)))
+    for chunk in together:
+        own = alone[chunk.channel][chunk.index // 3]
+        assert (chunk.start, chunk.core, chunk.last) == (own.start, own.core, own.last)
+        np.testing.assert_array_equal(chunk.samples, own.samples)

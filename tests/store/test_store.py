@@ -57,6 +57,7 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
         activity=[rng.integers(0, 256, 5 * (row > 0), dtype=np.uint8) for row in range(rows)],
         embedding=unit(rng, rows),
         windows=np.array([[0.0, 10.0], [4.404375, 14.404375]]),
+        channel=np.arange(rows, dtype=np.int16) % 3 - 1,
     )
 
 

@@ -1,0 +1,113 @@
+"""A recording whose channels are read apart, as the sides of a call: each by itself, then one result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.observations import Observations
+from diar.outputs.stretches import at_least, common_seconds, seconds
+from diar.store.schema import MIXED, RecordingTracks, Tracks
+
+# Voices of two channels are one person, heard in both, where so much of the shorter is said while the longer
+# talks, and their cosine is that high
+_SIMULTANEOUS = 0.7
+_ALIKE = 0.6
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What stage 1 saw in one recording.
+
+    Attributes:
+        observed: by channel; of MIXED alone where the recording is one signal.
+        channels: of the file.
+    """
+
+    observed: dict[int, Observations]
+    channels: int
+
+    @classmethod
+    def of(cls, stored: RecordingTracks) -> Sides:
+        """From the tracks of a recording; raises what `Observations.of` does."""
+        numbers = np.unique(stored.tracks.channel).tolist()
+        if numbers in ([], [MIXED]):
+            return cls({MIXED: Observations.of(stored)}, stored.recording.channels)
+        own = {number: replace(stored, tracks=of_channel(stored.tracks, number)) for number in numbers}
+        return cls({number: Observations.of(one) for number, one in own.items()}, stored.recording.channels)
+
+
+def diarize_sides(sides: Sides, settings: DiarizeSettings) -> Diarization:
+    """Turns of one recording; raises what `diarize` does."""
+    if MIXED in sides.observed:
+        return diarize(sides.observed[MIXED], settings)
+    numbers = list(sides.observed)
+    count = count_on_side(settings, numbers)
+    of_side = replace(settings, clustering=replace(settings.clustering, count=count))
+    found = [diarize(observed, of_side) for observed in sides.observed.values()]
+    return without_doubles(together(found, numbers, sides.channels))
+
+
+def of_channel(tracks: Tracks, number: int) -> Tracks:
+    """The tracks of one channel."""
+    rows = np.flatnonzero(tracks.channel == number)
+    own: dict[str, Any] = {"windows": tracks.windows}
+    for name in vars(tracks).keys() - own.keys():
+        column = getattr(tracks, name)
+        own[name] = [column[row] for row in rows] if isinstance(column, list) else column[rows]
+    return Tracks(**own)
+
+
+def count_on_side(settings: DiarizeSettings, numbers: list[int]) -> SpeakerCount:
+    """Bounds on the speakers of one channel: those asked for are of all, each of which has at least one."""
+    count = settings.clustering.count
+    others = len(numbers) - 1
+    most = None if count.maximum is None else max(1, count.maximum - others)
+    return SpeakerCount(1, most)
+
+
+def together(sides: list[Diarization], numbers: list[int], channels: int) -> Diarization:
+    """One result of the sides, speakers in the order of their first turns."""
+    turns = [own for side in sides for own in side.turns]
+    exclusive = [own for side in sides for own in side.exclusive]
+    channel = np.repeat(numbers, [len(side.turns) for side in sides])
+    order = sorted(range(len(turns)), key=lambda k: float(turns[k][0, 0]))
+    return Diarization(
+        turns=[turns[k] for k in order],
+        exclusive=[exclusive[k] for k in order],
+        embedding=np.concatenate([side.embedding for side in sides])[order],
+        clean_seconds=np.concatenate([side.clean_seconds for side in sides])[order],
+        channel=channel[order],
+        channels=tuple(range(channels)),
+        narrow_band=any(side.narrow_band for side in sides),  # the index has one bandwidth a recording
+    )
+
+
+def without_doubles(found: Diarization) -> Diarization:
+    """One speaker where one person is heard in two channels at once, in the one where it is heard longer."""
+    spoken = [seconds(turns) for turns in found.turns]
+    keep: list[int] = []
+    for k in sorted(range(len(spoken)), key=lambda k: -spoken[k]):
+        if not any(_same(found, k, other, spoken) for other in keep):
+            keep.append(k)
+    rows = sorted(keep)
+    return replace(
+        found,
+        turns=[found.turns[k] for k in rows],
+        exclusive=[found.exclusive[k] for k in rows],
+        embedding=found.embedding[rows],
+        clean_seconds=found.clean_seconds[rows],
+        channel=found.channel[rows],
+    )
+
+
+def _same(found: Diarization, shorter: int, longer: int, spoken: list[float]) -> bool:
+    if found.channel[shorter] == found.channel[longer]:
+        return False
+    both = common_seconds(at_least(1, [found.turns[shorter]]), at_least(1, [found.turns[longer]]))
+    cosine = float(found.embedding[shorter] @ found.embedding[longer])
+    return both > _SIMULTANEOUS * spoken[shorter] and cosine > _ALIKE

@@ -1,0 +1,72 @@
+"""Channels that were read apart: one result, a person heard in two of them counted once."""
+
+import numpy as np
+
+from diar.detect.channels import Sides, count_on_side, diarize_sides, together, without_doubles
+from diar.detect.clustering.choose import ClusteringSettings
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.observations import Observations
+from diar.store.schema import MIXED, RecordingRow, RecordingTracks, Tracks
+from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices
+
+
+def joined(sides: list[Tracks]) -> Tracks:
+    """The tracks of several channels as stage 1 stores them."""
+    arrays = {
+        name: np.concatenate([getattr(side, name) for side in sides])
+        for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "embedding")
+    }
+    lists = {name: [row for side in sides for row in getattr(side, name)] for name in ("active", "activity")}
+    channel = np.repeat(np.arange(len(sides)), [len(side) for side in sides]).astype(np.int16)
+    return Tracks(**arrays, **lists, windows=sides[0].windows, channel=channel)
+
+
+def stored(tracks: Tracks, duration: float, channels: int) -> RecordingTracks:
+    row = RecordingRow("call.wav", "/call.wav", duration=duration, channels=channels)
+    return RecordingTracks(row, tracks, FRAMES, {})
+
+
+def side(*turns: tuple[float, float], voice: int, channel: int) -> Diarization:
+    """One speaker."""
+    spans = [np.array(turns)]
+    embedding = np.eye(4, dtype=np.float32)[[voice]]
+    return Diarization(spans, spans, embedding, np.array([2.0]), np.array([channel]))
+
+
+def test_channels_are_diarized_by_themselves() -> None:
+    conversations = [converse(make_voices(2, seed), 60.0, seed=seed) for seed in (1, 2)]
+    tracks = [make_tracks(conversation) for conversation in conversations]
+    found = diarize_sides(Sides.of(stored(joined(tracks), 60.0, 2)), DiarizeSettings())
+    assert found.channels == (0, 1)
+    starts = [turns[0, 0] for turns in found.turns]
+    assert starts == sorted(starts)
+    for channel, own in enumerate(tracks):
+        alone = diarize(Observations.of(stored(own, 60.0, 1)), DiarizeSettings())
+        rows = np.flatnonzero(found.channel == channel)
+        assert len(rows) == len(alone.turns)
+        for row, turns in zip(rows, alone.turns, strict=True):
+            np.testing.assert_array_equal(found.turns[row], turns)
+    single = diarize_sides(Sides.of(stored(tracks[0], 60.0, 2)), DiarizeSettings())
+    assert single.channels == ()
+    assert (single.channel == MIXED).all()
+
+
+def test_a_person_heard_in_both_channels_is_one_speaker() -> None:
+    loud, faint = side((1, 5), (8, 12), voice=0, channel=0), side((1.2, 4), voice=0, channel=1)
+    found = without_doubles(together([loud, faint], [0, 1], 2))
+    assert found.channel.tolist() == [0]
+    np.testing.assert_array_equal(found.turns[0], loud.turns[0])
+    for other in (side((6, 7), voice=0, channel=1), side((1.2, 4), voice=1, channel=1)):
+        assert without_doubles(together([loud, other], [0, 1], 2)).channel.tolist() == [0, 1]
+
+
+def test_the_number_of_speakers_is_that_of_all_channels() -> None:
+    def on_side(minimum: int, maximum: int | None, channels: int) -> SpeakerCount:
+        settings = DiarizeSettings(ClusteringSettings(count=SpeakerCount(minimum, maximum)))
+        return count_on_side(settings, list(range(channels)))
+
+    assert on_side(2, 2, 2) == SpeakerCount(1, 1)
+    assert on_side(4, 4, 2) == SpeakerCount(1, 3)
+    assert on_side(1, 1, 2) == SpeakerCount(1, 1)
+    assert on_side(1, None, 3) == SpeakerCount(1, None)
