@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 OK = "ok"
 SLIDING = -1  # `local_speaker` of a sliding window
 MIXED = -1  # `channel` where a recording is one signal

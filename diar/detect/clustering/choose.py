@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from diar.detect.clustering.ahc import cluster_ahc
-from diar.detect.clustering.calibration import different_cosine, translated
+from diar.detect.clustering.calibration import REFERENCE, different_cosine, translated
 from diar.detect.clustering.iterative import IterativeSettings, cluster_iteratively
 from diar.detect.clustering.over_clustering import cluster_means, over_cluster
 from diar.detect.clustering.plda import Plda
@@ -65,7 +65,8 @@ def find_centroids(observations: Observations, settings: ClusteringSettings) -> 
         embeddings,
         weights,
         settings.count,
-        threshold=translated(settings.ahc_threshold, different_cosine(observations)),
+        # only raised: windows of two people, unlike clusters, are hardly less alike where voices are
+        threshold=translated(settings.ahc_threshold, max(REFERENCE, different_cosine(observations))),
         least_seconds=least_seconds,
     )
 
