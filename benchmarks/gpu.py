@@ -30,7 +30,7 @@ from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 
 from diar.extract.devices import place
-from diar.extract.run import DEFAULT_MODEL
+from diar.extract.networks import DEFAULT_MODEL
 from diar.extract.sizes import seconds_in
 from diar.models import hub
 from diar.models.features import Fbank, cmn

@@ -29,8 +29,8 @@ from diar.archive.decode import open_audio
 from diar.archive.recording import Recording
 from diar.extract.chunks import ChunkSettings, cut_chunks
 from diar.extract.memory import keep_freed_memory
+from diar.extract.networks import DEFAULT_MODEL
 from diar.extract.rows import assemble
-from diar.extract.run import DEFAULT_MODEL
 from diar.extract.speech import SpeechDetector
 from diar.extract.tracks import TrackEmbedder
 from diar.models import hub

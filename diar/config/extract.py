@@ -58,7 +58,7 @@ class ExtractConfig(CommandConfig):
         "doubt",
         "model",
         "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
-        "there is sound but the first hears nobody; both: always both, which takes four times as long",
+        "there is sound but the first hears nobody; both: always both, which takes much longer",
         result=True,
     )
     second_segmentation: str = option(

@@ -20,8 +20,8 @@ from diar.config import ExtractConfig
 from diar.extract.cost import CostError
 from diar.extract.devices import count_workers, device_kind
 from diar.extract.estimate import Durations
+from diar.extract.networks import open_models
 from diar.extract.progress import Counters, read_ranks, sum_counters
-from diar.extract.run import open_models
 from diar.extract.sample import sample_archive, write_manifest
 from diar.extract.speed import Speed
 from diar.store.layout import Layout

@@ -49,7 +49,8 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
         return EXIT_OK if code == EXIT_FAILURES else code
     worker_context()  # it imports torch while this process does
     from diar.extract.launch import launch
-    from diar.extract.run import open_models, run_rank
+    from diar.extract.networks import open_models
+    from diar.extract.run import run_rank
 
     open_models(config)  # fetches it once, and tells what is wrong before workers start
     return launch(config, run_rank)

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, cast
 
 import pyarrow as pa
@@ -18,13 +18,13 @@ import torch.distributed as dist
 
 from diar.archive import storage
 from diar.config import ExtractConfig
-from diar.errors import DiarError
 from diar.extract import devices, launch
 from diar.extract.agreement import MENDABLE, AgreedError, Agreement
 from diar.extract.chunks import ChunkSettings
 from diar.extract.claims import Claims
 from diar.extract.lock import run_lock
 from diar.extract.memory import keep_freed_memory
+from diar.extract.networks import Models, open_models
 from diar.extract.plan import claim_order, shard_recordings
 from diar.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.extract.profiling import Profiler
@@ -37,25 +37,10 @@ from diar.extract.statistics import print_summary, write_statistics
 from diar.extract.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from diar.extract.tracks import TrackEmbedder
 from diar.extract.worker import ShardWorker
-from diar.models import hub
 from diar.models.inference import Precision, check_precision
-from diar.models.segmentation import SegmentationModel, open_segmentation
-from diar.models.wespeaker import SpeakerModel, open_model_dir
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
-
-DEFAULT_MODEL = "campplus-zh-en"
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks of a run."""
-
-    encoder: SpeakerModel
-    segmentation: SegmentationModel | None
-    second: SegmentationModel | None = None  # for a second opinion on where speech is
-
 
 MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
 
@@ -267,37 +252,3 @@ class Rank:
                 f"are done; remove {self.layout.shards} and run again (what is published stays)"
             )
         return EXIT_FAILURES if statistics["recordings"]["failed"] else EXIT_OK
-
-
-def open_models(config: ExtractConfig) -> Models:
-    """The networks that `--model` or `--model_dir`, and `--segmentation` name.
-
-    Raises:
-        DiarError: one cannot be found, fetched or opened, or they do not fit each other.
-    """
-    if config.model_dir is not None:
-        encoder = open_model_dir(storage.require_local(config.model_dir))
-    else:
-        name = config.model or DEFAULT_MODEL
-        encoder = open_model_dir(hub.resolve(name), name)
-    if config.segmentation == "none":
-        return Models(encoder, None)
-    segmentation = open_segmentation(hub.resolve(config.segmentation), config.segmentation)
-    if segmentation.sample_rate != encoder.fbank.sample_rate:
-        raise DiarError(
-            f"--segmentation {config.segmentation} works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use --segmentation none"
-        )
-    return Models(encoder, segmentation, _second_segmentation(config, segmentation))
-
-
-def _second_segmentation(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
-    if config.speech == "segmentation":
-        return None
-    second = open_segmentation(hub.resolve(config.second_segmentation), config.second_segmentation)
-    if second.network.frames != first.network.frames:
-        raise ExtractError(
-            f"--second_segmentation {config.second_segmentation} has other frames than {first.name}; "
-            "use --speech segmentation"
-        )
-    return second
