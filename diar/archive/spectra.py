@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy import fft
-from scipy.signal.windows import hann
 
 FRAME = 0.032  # seconds, also from one frame to the next: syllables are slower
 LOW, HIGH = 300.0, 3400.0  # Hz, where voices are even on the telephone
@@ -136,7 +135,7 @@ def band_of(whole: np.ndarray, rate: int, size: int) -> tuple[np.ndarray, np.nda
 def stft(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
     """(channels, n) → (channels, T, size // 2 + 1) complex64."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[:, ::hop]
-    window = hann(size, sym=False).astype(np.float32)
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
     return np.asarray(fft.rfft(frames * window, axis=-1) * np.float32(2 / window.sum()))
 
 
