@@ -62,7 +62,9 @@ class ExtractConfig(CommandConfig):
         result=True,
     )
     second_segmentation: str = option(
-        "segmentation-2022.07", "model", "the other network for --speech: named weights or directory"
+        "segmentation-2022.07",
+        "model",
+        "the other network, used by --speech doubt and both unless --segmentation is none; name or directory",
     )
     step: float = option(
         5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60

@@ -3,7 +3,7 @@
 The networks miss different things: segmentation-3.0 does not hear laughter and far voices that its forerunner
 of 2022 hears, which in turn bridges pauses and takes music for speech. So the second one is asked only about
 sound well above the noise floor that the first one calls silence, and what both say is averaged (decision
-053). In clean talk that is a few windows in a hundred.
+053). In clean talk that is seldom.
 """
 
 from __future__ import annotations
