@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from diar.errors import DiarError
+from diar.extract.band_levels import BandLevels
 from diar.extract.devices import place
 from diar.extract.second_opinion import SecondOpinion
-from diar.extract.silence import BandLevels, band_excess, silent_frames
+from diar.extract.silence import band_excess, silent_frames
 from diar.extract.transfer import HostCopy
 from diar.extract.windows import Windows, window_frames
 from diar.models.segmentation import FrameGeometry, SegmentationModel

@@ -32,9 +32,10 @@ class IterativeSettings:
     """What decides how many clusters there are; cosines are as in clean wide-band speech (`calibrated`)."""
 
     threshold: float = 0.60  # cosine of centroids above which two clusters are one speaker
-    start_threshold: float = 0.65  # mean cosine within the clusters of the start
+    start_threshold: float = 0.70  # mean cosine within the clusters of the start
     stray_cosine: float = 0.45  # to the nearest cluster of the start, below which windows start one, too
-    coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks
+    coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks …
+    coexistence_seconds: float = 5.0  # … half of it where that is so little; one chunk may split a voice
     least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
     least_seconds: float = 1.5  # … but not less than this many seconds …
     enough_seconds: float = 4.0  # … and this many are enough …
@@ -184,8 +185,7 @@ class _Clusters:
         alive = np.ones(clusters, bool)
         while alive.sum() > self._count.minimum:
             units = unit_rows(sums)
-            shorter = np.maximum(np.minimum(seconds[:, None], seconds), 1e-6)
-            score = units @ units.T - self._settings.coexistence_penalty * together / shorter
+            score = units @ units.T - self._penalty(together, seconds)
             score[~alive] = score[:, ~alive] = -np.inf
             np.fill_diagonal(score, -np.inf)
             first, second = np.unravel_index(score.argmax(), score.shape)
@@ -197,6 +197,12 @@ class _Clusters:
             together[first, first] = 0.0
             alive[second] = False
         return unit_rows(sums[alive])
+
+    def _penalty(self, together: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+        """(K, K) off the cosine of pairs that are active in the same chunks; see `_coexistence`."""
+        shorter = np.maximum(np.minimum(seconds[:, None], seconds), 1e-6)
+        sure = together / (together + self._settings.coexistence_seconds)
+        return np.asarray(self._settings.coexistence_penalty * sure * together / shorter)
 
     def _without_smallest(self, centroids: np.ndarray) -> np.ndarray:
         """Take away clusters with too little speech to be speakers of their own, the smaller half of them."""
