@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import eigh
-from sklearn.cluster import KMeans
 
 from diar.detect.boundaries.speakers import number_by_appearance
 from diar.detect.clustering.over_clustering import cluster_means
@@ -32,6 +31,8 @@ def cluster_spectral(
         count: how many clusters are allowed.
         least_seconds: clusters with less are given to the others, as long as `count` allows it.
     """
+    from sklearn.cluster import KMeans  # takes 1.5 s, which no other clusterer should wait for
+
     rows = len(embeddings)
     if rows < 2:
         return unit_rows(embeddings.astype(np.float64))
