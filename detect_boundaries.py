@@ -3,7 +3,7 @@
 
 import sys
 
-from diar.detect.command import main
+from diar.jobs.detect.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], prog="detect_boundaries.py"))

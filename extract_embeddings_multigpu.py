@@ -3,7 +3,7 @@
 
 import sys
 
-from diar.extract.command import main
+from diar.jobs.extract.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], prog="extract_embeddings_multigpu.py"))

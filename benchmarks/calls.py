@@ -26,8 +26,8 @@ import soundfile as sf
 from measure import ROOT
 from scipy.signal import butter, resample_poly, sosfilt
 
+from diar.formats.rttm import Turn, read_rttm, write_rttm
 from diar.outputs.recordings import recording_folder
-from diar.outputs.rttm import Turn, read_rttm, write_rttm
 from diar.score.der import DiarizationScore, score_turns
 from diar.store.schema import MIXED
 

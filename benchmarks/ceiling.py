@@ -26,8 +26,8 @@ from diar.detect.clustering.choose import find_centroids
 from diar.detect.diarize import DiarizeSettings
 from diar.detect.observations import Observations
 from diar.detect.reconstruction import reconstruct
-from diar.outputs.names import match_names
-from diar.outputs.rttm import Turn, read_turns
+from diar.formats.matching import match_names
+from diar.formats.rttm import Turn, read_turns
 from diar.store.reader import TracksReader, load_index
 from diar.store.schema import OK
 

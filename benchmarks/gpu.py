@@ -29,14 +29,14 @@ import yaml
 from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 
-from diar.extract.devices import place
-from diar.extract.networks import DEFAULT_MODEL
-from diar.extract.sizes import seconds_in
-from diar.models import hub
+from diar.jobs.extract.networks import DEFAULT_MODEL
+from diar.jobs.extract.resources import seconds_in
+from diar.models.device import place
+from diar.models.encoders.wespeaker import ARCHITECTURES, open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import Precision, Trunk
-from diar.models.segmentation import open_segmentation
-from diar.models.wespeaker import ARCHITECTURES, open_model_dir
+from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.weights import hub
 
 DEFAULT = "campplus"
 PRECISIONS: dict[str, tuple[Precision, ...]] = {

@@ -22,7 +22,7 @@ from linking_scores import (
 )
 from running import detect, extract
 
-from diar.outputs.rttm import ALL_NAME, Turn, read_rttm, write_rttm
+from diar.formats.rttm import ALL_NAME, Turn, read_rttm, write_rttm
 
 AUDIO = {False: "shared", True: "in one recording each"}  # by `apart`
 DEGRADE_SEED = 1

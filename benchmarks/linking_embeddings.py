@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from labelled_sets import load_tool
 
-from diar.models.encoder import SpeakerEncoder
+from diar.models.encoders.base import SpeakerEncoder
+from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
-from diar.models.wespeaker import open_model_dir
 
 RATE = 16_000
 SECONDS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 25.0)  # of speech that parts are pooled over

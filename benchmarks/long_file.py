@@ -22,7 +22,7 @@ import soundfile as sf
 from measure import measure
 from sample_audio import RATE, SUFFIXES, speech_like
 
-from diar.archive.decode import decode
+from diar.archive.decoders.decode import decode
 from diar.archive.listing import list_recordings
 
 

@@ -25,19 +25,19 @@ import torch
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 from torch.utils.flop_counter import FlopCounterMode
 
-from diar.archive.decode import open_audio
+from diar.archive.decoders.decode import open_audio
 from diar.archive.recording import Recording
-from diar.extract.chunks import ChunkSettings, cut_chunks
-from diar.extract.memory import keep_freed_memory
-from diar.extract.networks import DEFAULT_MODEL
-from diar.extract.rows import assemble
-from diar.extract.speech import SpeechDetector
-from diar.extract.tracks import TrackEmbedder
-from diar.models import hub
+from diar.embed.chunks import ChunkSettings, cut_chunks
+from diar.embed.embedder import TrackEmbedder
+from diar.embed.rows import assemble
+from diar.embed.speech import SpeechDetector
+from diar.jobs.extract.memory import keep_freed_memory
+from diar.jobs.extract.networks import DEFAULT_MODEL
+from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
-from diar.models.segmentation import open_segmentation
-from diar.models.wespeaker import open_model_dir
+from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.weights import hub
 from diar.store.layout import Layout
 from diar.store.schema import RecordingRow
 from diar.store.writer import make_writer

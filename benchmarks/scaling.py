@@ -40,11 +40,11 @@ import yaml
 from stand_in import DIMENSION, make_real, make_stand_in, read_log
 from threadpoolctl import threadpool_limits
 
-from diar.config import ExtractConfig
-from diar.extract.launch import launch
-from diar.extract.plan import claim_order
-from diar.extract.run import run_rank
-from diar.models.campplus import CAMPPlus
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.plan import claim_order
+from diar.jobs.extract.run import run_rank
+from diar.jobs.ranks.launcher import launch
+from diar.models.encoders.campplus import CAMPPlus
 from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan
 

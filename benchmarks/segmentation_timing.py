@@ -23,9 +23,9 @@ import soundfile as sf
 import torch
 from pyannote.core import Segment, Timeline
 
-from diar.models.hub import resolve
-from diar.models.segmentation import Segmentation, SegmentationModel, open_segmentation
-from diar.outputs.rttm import Turn, read_turns
+from diar.formats.rttm import Turn, read_turns
+from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation
+from diar.models.weights.hub import resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = {

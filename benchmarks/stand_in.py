@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from diar.extract.chunks import Chunk, ChunkSettings
-from diar.extract.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
-from diar.extract.run import build_embedder
-from diar.extract.speech import ChunkSpeech
+from diar.embed.chunks import Chunk, ChunkSettings
+from diar.embed.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
+from diar.embed.speech import ChunkSpeech
+from diar.jobs.extract.run import build_embedder
 from diar.models.features import num_frames
 
 DIMENSION = 16  # of the embeddings

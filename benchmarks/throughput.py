@@ -34,8 +34,8 @@ from running import ROOT, add_stage_options, call, error_rate, extract, parse_ar
 # The command with its imports done before the clock starts, as the peers' scripts do it
 _TIMED_STAGE_2 = """
 import sys, time
-import diar.detect.turns
-from diar.detect.command import main
+import diar.jobs.detect.turns
+from diar.jobs.detect.command import main
 start = time.perf_counter()
 code = main(sys.argv[1:])
 print(time.perf_counter() - start)

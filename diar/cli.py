@@ -56,19 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _extract(arguments: list[str]) -> int:
-    from diar.extract.command import main as extract
+    from diar.jobs.extract.command import main as extract
 
     return extract(arguments)
 
 
 def _detect(arguments: list[str]) -> int:
-    from diar.detect.command import main as detect
+    from diar.jobs.detect.command import main as detect
 
     return detect(arguments)
 
 
 def _plan(arguments: list[str]) -> int:
-    from diar.extract.cost_command import main as plan
+    from diar.jobs.cost.command import main as plan
 
     return plan(arguments)
 
@@ -85,7 +85,7 @@ def _status(arguments: list[str]) -> int:
         "--warnings", action="store_true", help="list what is unusual about recordings, one remark a line"
     )
     options = parser.parse_args(arguments)
-    from diar.extract.status import print_status
+    from diar.jobs.progress.status import print_status
 
     return print_status(options.output_dir, list_failures=options.failures, list_warnings=options.warnings)
 
@@ -109,7 +109,7 @@ def _models(arguments: list[str]) -> int:
     ):
         actions.add_parser(action, help=text).add_argument("name", help="a name of `diar models list`")
     options = parser.parse_args(arguments)
-    from diar.models import hub
+    from diar.models.weights import hub
 
     if options.action == "list":
         print(hub.format_list())

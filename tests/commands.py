@@ -96,7 +96,7 @@ def detect(embeddings: object, output: object, *arguments: object) -> subprocess
 
 def detect_here(embeddings: object, output: object, *arguments: object) -> subprocess.CompletedProcess:
     """Run stage 2 in this process, which saves the start of a Python."""
-    from diar.detect.command import main
+    from diar.jobs.detect.command import main
 
     call = ["--embeddings_dir", embeddings, "--output_dir", output, *arguments]
     out, err = io.StringIO(), io.StringIO()

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from diar.models import hub
+from diar.models.weights import hub
 
 # The same examples each time; no deadline: how long one takes says more of the machine
 settings.register_profile("diar", derandomize=True, deadline=None)
@@ -52,7 +52,7 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WeSpeaker model directory with a very small CAM++ of random weights: the real code path, quickly."""
     import torch
 
-    from diar.models.campplus import CAMPPlus
+    from diar.models.encoders.campplus import CAMPPlus
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-model")

@@ -68,7 +68,7 @@ def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["diar.cli", "diar.detect.boundaries.pipeline", "diar.store.reader", "diar.extract.status"]
+    "module", ["diar.cli", "diar.jobs.detect.boundaries", "diar.store.reader", "diar.jobs.progress.status"]
 )
 def test_stage_2_and_help_do_not_load_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
@@ -81,7 +81,7 @@ def test_importing_the_package_changes_no_thread_settings() -> None:
         "def threads():\n"
         "    return {k: v for k, v in os.environ.items() if 'THREADS' in k}, torch.get_num_threads()\n"
         "before = threads()\n"
-        "import diar.extract.run, diar.models.wespeaker, diar.detect.boundaries.pipeline\n"
+        "import diar.jobs.extract.run, diar.models.encoders.wespeaker, diar.jobs.detect.boundaries\n"
         "assert threads() == before"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from diar.archive import storage
+from diar import storage
 from diar.errors import DiarError
 
 FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel", "bad_track"]

@@ -8,9 +8,9 @@ import av
 from av.stream import Disposition
 
 from diar.archive.audio_file import AudioFile
+from diar.archive.channels.spectra import spectra, speech_score
 from diar.archive.glimpses import ffmpeg_glimpses, places
 from diar.archive.languages import same_language
-from diar.archive.spectra import spectra, speech_score
 
 AUTO = "auto"
 _PLACES, _SECONDS = 3, 4.0

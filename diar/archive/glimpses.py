@@ -10,7 +10,7 @@ import soundfile as sf
 from av.error import FFmpegError
 
 from diar.archive.audio_file import AudioFile, Nameless
-from diar.archive.frame_samples import frame_samples
+from diar.archive.decoders.frame_samples import frame_samples
 
 _EVERY_ERROR = (FFmpegError, sf.LibsndfileError)  # what cannot be looked at is left to the decoder to report
 

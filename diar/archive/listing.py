@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.manifests import LIST_SUFFIXES, read_list
 from diar.archive.recording import ListingError, Recording, has_audio_suffix
 from diar.archive.recordings import Recordings

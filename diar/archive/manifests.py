@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.recording import ListingError, Recording, check_recording_id
 from diar.archive.recordings import Recordings
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from diar.models.encoder import ModelError, SpeakerEncoder, StatisticsEncoder
-from diar.models.time_major import ScaleAndShift, TimeMajorBatchNorm
+from diar.models.encoders.base import ModelError, SpeakerEncoder, StatisticsEncoder
+from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm
 
 Precision = Literal["fp32", "tf32", "mixed", "bf16", "fp16"]
 # Of two-dimensional convolutions, and of all else in the trunk

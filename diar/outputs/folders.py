@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from diar.archive import storage
+from diar import storage
 from diar.outputs.files_table import FileTable
-from diar.outputs.written import Entry, Kind, OutputDirectory, OutputError
+from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
 
 ODD_FOLDER = "odd_files"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from diar.archive import storage
+from diar import storage
 from diar.errors import DiarError
-from diar.outputs.names import match_names
-from diar.outputs.rttm import RttmError, Turn, parse_rttm
+from diar.formats.matching import match_names
+from diar.formats.rttm import RttmError, Turn, parse_rttm
 
 _REMEMBERED = 4  # files; one of a whole corpus is named by every recording
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import BinaryIO
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.audio_file import DecodeError
-from diar.outputs.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
-from diar.outputs.rttm import ALL_NAME, Turn, format_rttm, rttm_id
+from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
+from diar.formats.rttm import ALL_NAME, Turn, format_rttm, rttm_id
+from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
+from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
 from diar.outputs.speakers_table import (
     SPEAKERS_CSV,
@@ -26,9 +28,7 @@ from diar.outputs.speakers_table import (
     speakers_csv,
     write_speakers,
 )
-from diar.outputs.timeline_plot import TIMELINE_NAME, draw_timeline
-from diar.outputs.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
-from diar.outputs.written import Entry, OutputDirectory
+from diar.plots.timeline import TIMELINE_NAME, draw_timeline
 
 RECORDINGS_FOLDER = "recordings"
 RECORDINGS_NAME = "recordings.csv"

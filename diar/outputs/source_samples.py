@@ -14,8 +14,8 @@ import numpy as np
 import soundfile as sf
 
 from diar.archive.audio_file import BLOCK_SAMPLES, AudioFile, DecodeError
-from diar.archive.decode_raw import open_by_ffmpeg
-from diar.archive.decode_soundfile import SoundfileReader
+from diar.archive.decoders.raw import open_by_ffmpeg
+from diar.archive.decoders.soundfile import SoundfileReader
 
 # What libsndfile reads → what a WAV file holds without loss; all others become PCM_24
 _SUBTYPES = {

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import numpy as np
 import soundfile as sf
 
-from diar.archive import storage
-from diar.outputs.rttm import Turn
+from diar import storage
+from diar.formats.rttm import Turn
+from diar.formats.speech_time import at_least, by_speaker, without
 from diar.outputs.source_samples import SourceSamples
-from diar.outputs.stretches import at_least, by_speaker, without
 from diar.store.schema import MIXED
 
 SPEAKERS_FOLDER = "speakers"

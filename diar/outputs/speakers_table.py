@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from diar.outputs.turns_json import RecordingTurns
+from diar.formats.turns_json import RecordingTurns
 from diar.store.parquet import write_table
 from diar.store.schema import vectors
 

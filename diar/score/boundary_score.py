@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diar.errors import DiarError
-from diar.outputs.result_json import DetectionResult, read_result
+from diar.formats.result_json import DetectionResult, read_result
 
 TOLERANCES = (0, 1, 5)
 

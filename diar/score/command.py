@@ -76,7 +76,7 @@ def _boundaries(options: argparse.Namespace) -> int:
 
 
 def _der(options: argparse.Namespace) -> int:
-    from diar.outputs.rttm import read_turns, read_uem
+    from diar.formats.rttm import read_turns, read_uem
     from diar.score.der import ScoreOptions, score_turns
     from diar.score.report import to_json, to_text, write_report
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from diar.outputs.names import match_names
-from diar.outputs.rttm import Region, Turn
+from diar.formats.matching import match_names
+from diar.formats.rttm import Region, Turn
 from diar.score.amounts import Amounts
 from diar.score.recording import RecordingScore, ScoreError, score_recording
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
-from diar.outputs.rttm import Region, Turn
+from diar.formats.rttm import Region, Turn
 from diar.score.amounts import Amounts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import diar
-from diar.archive import storage
+from diar import storage
 from diar.score.amounts import Amounts
 from diar.score.der import DiarizationScore
 from diar.score.recording import RecordingScore

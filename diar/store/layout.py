@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diar.archive import storage
+from diar import storage
 
 MIRROR, PACKED = "mirror", "packed"  # how tracks lie: a file a recording, or a file a folder and shard
 

@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from diar.archive import storage
+from diar import storage
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, TracksFile, checked_footer, footer_of, open_parquet, parsing
 from diar.store.schema import (

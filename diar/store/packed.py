@@ -15,7 +15,7 @@ from threading import Lock
 import numpy as np
 import pyarrow as pa
 
-from diar.archive import storage
+from diar import storage
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, TracksFile, checked_footer, open_parquet, parsing, read_table
 from diar.store.schema import (

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from diar.archive import storage
+from diar import storage
 from diar.errors import DiarError
 from diar.store.schema import SCHEMA_VERSION, track_schema
 

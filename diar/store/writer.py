@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diar.archive import storage
+from diar import storage
 from diar.store.layout import PACKED, Layout
 from diar.store.mirrored import published_row, write_mirrored
 from diar.store.packed import PackedFiles

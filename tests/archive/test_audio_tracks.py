@@ -9,9 +9,9 @@ import pytest
 from av.stream import Disposition
 
 from diar.archive.audio_file import AudioFile, DecodeError
-from diar.archive.decode import decode, open_audio
+from diar.archive.decoders.decode import decode, open_audio
 from diar.archive.languages import same_language
-from tests.archive.calls import RATE, hiss, music, talk
+from tests.archive.channels.calls import RATE, hiss, music, talk
 from tests.archive.sounds import recording_of, strongest_frequency, tone, write_wav
 
 Track = tuple[np.ndarray, str, bool]  # samples (n,), language, default flag

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.listing import ListingError, list_recordings
 from diar.archive.recording import Recording, has_audio_suffix, natural_key
 from diar.archive.recordings import Recordings

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from diar.archive import storage
-from diar.archive.decode import decode
+from diar import storage
+from diar.archive.decoders.decode import decode
 from diar.archive.listing import Listing, ListingError, list_recordings
 from tests.archive.sounds import RATE, speechlike, write_wav
 

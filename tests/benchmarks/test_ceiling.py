@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diar.outputs.rttm import read_turns
+from diar.formats.rttm import read_turns
 from diar.score.der import score_turns
 from tests.commands import run
 

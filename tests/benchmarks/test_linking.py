@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linking_scores import NOBODY, LocalSpeakers, match_speakers, pair_counts
 
-from diar.outputs.rttm import ALL_NAME, Turn, read_rttm, write_rttm
+from diar.formats.rttm import ALL_NAME, Turn, read_rttm, write_rttm
 
 RATE = 16_000
 NAMES = st.sampled_from([NOBODY, "a", "b", "c"])

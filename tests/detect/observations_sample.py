@@ -12,8 +12,8 @@ import numpy as np
 
 from diar.archive.listing import Recording
 from diar.detect.observations import Observations
-from diar.extract.plan import ShardLimits, make_plan, save_plan
-from diar.outputs.rttm import Turn
+from diar.formats.rttm import Turn
+from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store.layout import Layout
 from diar.store.reader import ActivityFrames, RecordingTracks
 from diar.store.schema import MIXED, SCHEMA_VERSION, SLIDING, RecordingRow, Tracks

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from diar.models.encoder import SpeakerEncoder
-from diar.models.wespeaker import ARCHITECTURES
+from diar.models.encoders.base import SpeakerEncoder
+from diar.models.encoders.wespeaker import ARCHITECTURES
 
 _RESNET = {"feat_dim": 80, "embed_dim": 256}
 _ECAPA = {"feat_dim": 80, "embed_dim": 192}

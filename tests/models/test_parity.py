@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from diar.models.wespeaker import ARCHITECTURES
+from diar.models.encoders.wespeaker import ARCHITECTURES
 
 REFERENCE = [
     *("ResNet18", "ResNet34", "ResNet50", "ResNet152", "ResNet221"),

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_curve
 
+from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.features import Fbank, cmn
-from diar.models.wespeaker import SpeakerModel, open_model_dir
 
 
 def embed_file(model: SpeakerModel, fbank: Fbank, path: Path) -> np.ndarray:

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from diar.formats.document import ResultError
+from diar.formats.result_json import RESULT_NAME, Boundary, Segment, Speaker, from_json, to_json
 from diar.outputs import folders
-from diar.outputs.document import ResultError
 from diar.outputs.files_table import FileTable
 from diar.outputs.folders import Placement, check_audio, plan_folders
-from diar.outputs.plot_parts import speaker_color
-from diar.outputs.plots import PLOT_NAME, aggregate, draw_boundaries
-from diar.outputs.result_json import RESULT_NAME, Boundary, Segment, Speaker, from_json, to_json
+from diar.outputs.managed_directory import OutputError
 from diar.outputs.results import write_results
-from diar.outputs.written import OutputError
+from diar.plots.boundaries import PLOT_NAME, aggregate, draw_boundaries
+from diar.plots.parts import speaker_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "result-schema.json"

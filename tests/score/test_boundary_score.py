@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from diar.outputs.result_json import DetectionResult, NotUsed, OddFile, Segment, to_json
+from diar.formats.result_json import DetectionResult, NotUsed, OddFile, Segment, to_json
 from diar.score.boundary_score import TruthError, match_boundaries, read_truth, score_boundaries, score_result
 from tests.outputs.sample import make_result
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from diar.outputs.names import MatchError, match_names
-from diar.outputs.rttm import Region, Turn, read_turns, write_rttm
+from diar.formats.matching import MatchError, match_names
+from diar.formats.rttm import Region, Turn, read_turns, write_rttm
 from diar.score.der import ScoreOptions, score_turns
 from diar.score.error_spans import error_spans
 from diar.score.recording import RecordingScore, ScoreError, join_own, score_recording

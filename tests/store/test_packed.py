@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.listing import Recording
-from diar.extract.plan import ShardLimits, make_plan, save_plan
+from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store import packed, parquet
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, TracksReader, load_index, read_tracks

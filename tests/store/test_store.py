@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from diar.archive import storage
+from diar import storage
 from diar.archive.listing import Recording
-from diar.extract.plan import ShardLimits, make_plan, save_plan
+from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.store.layout import Layout
 from diar.store.reader import ActivityFrames, StoreError, load_index, published_row, read_tracks
 from diar.store.schema import (

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from diar.config import DetectConfig
 from diar.detect.boundaries import cosine, gmm
 from diar.detect.boundaries.changepoint import find_changepoints
 from diar.detect.boundaries.cut import Context, Cut
 from diar.detect.boundaries.expected import find_expected
 from diar.detect.boundaries.scatter import Noise
+from diar.jobs.detect.config import DetectConfig
 
 AUTOMATIC_METHOD = "changepoint"
 _REACH = 3  # files by which a close look may move a boundary

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diar.config import DetectConfig
 from diar.detect.boundaries.changepoint import default_penalty
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.cut import Cut
@@ -15,6 +14,7 @@ from diar.detect.boundaries.placing import place_boundaries, usable_window
 from diar.detect.boundaries.scatter import estimate_noise
 from diar.detect.boundaries.sequences import Segmentation, Sequences
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
+from diar.jobs.detect.config import DetectConfig
 
 _UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
 

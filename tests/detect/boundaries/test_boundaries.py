@@ -6,7 +6,6 @@ import ruptures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.config import DetectConfig
 from diar.detect.boundaries import changepoint, cosine, gmm
 from diar.detect.boundaries.changepoint import default_penalty, find_changepoints
 from diar.detect.boundaries.cut import Context
@@ -20,6 +19,7 @@ from diar.detect.boundaries.scatter import (
     robust_center,
     speaker_distance,
 )
+from diar.jobs.detect.config import DetectConfig
 from tests.detect.boundaries.synthetic import make_archive, unit
 
 SIZES = st.lists(st.integers(8, 30), min_size=1, max_size=8)

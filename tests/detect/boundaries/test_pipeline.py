@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from diar.archive.listing import Recording
-from diar.config import DetectConfig
-from diar.detect.boundaries.pipeline import DetectError, detect_boundaries
 from diar.errors import DiarError
-from diar.extract.plan import ShardLimits, make_plan, save_plan
-from diar.outputs.plots import PLOT_NAME
-from diar.outputs.result_json import RESULT_NAME, DetectionResult, read_result
+from diar.formats.result_json import RESULT_NAME, DetectionResult, read_result
+from diar.jobs.detect.boundaries import DetectError, detect_boundaries
+from diar.jobs.detect.config import DetectConfig
+from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.plots.boundaries import PLOT_NAME
 from diar.score.boundary_score import score_boundaries
 from diar.store.layout import Layout
 from diar.store.schema import SCHEMA_VERSION, RecordingRow

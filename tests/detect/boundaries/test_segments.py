@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from diar.config import DetectConfig
 from diar.detect.boundaries import odd_files, speakers
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.odd_files import measure_fit, similarity_to_rest
@@ -11,6 +10,7 @@ from diar.detect.boundaries.scatter import robust_center
 from diar.detect.boundaries.segments import Found, find_segments
 from diar.detect.boundaries.sequences import split_archive
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments, number_by_appearance
+from diar.jobs.detect.config import DetectConfig
 from tests.detect.boundaries.synthetic import make_archive, unit
 
 

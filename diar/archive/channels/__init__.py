@@ -1,0 +1,1 @@
+"""What the channels of a file hold, and which of them to read."""

@@ -1,0 +1,128 @@
+"""A recording as the signals that are read of it: one, or one for each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+
+from diar.archive.audio_file import AudioFile
+from diar.archive.audio_tracks import AUTO
+from diar.archive.channels import choice as channels
+from diar.archive.channels.choice import ChannelChoice, choose_channels
+from diar.archive.channels.crosstalk import Leakage
+from diar.archive.channels.spectra import Spectra, spectra
+from diar.archive.decoders.decode import AudioStream, Reader, open_reader
+from diar.archive.decoders.frames import FrameReader
+from diar.archive.decoders.soundfile import SoundfileReader
+from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
+from diar.archive.recording import Recording
+
+MIXED = -1  # the number of the signal where a recording is one, as in the store
+
+
+class ChannelStreams:
+    """A recording that is being decoded: iterate once over blocks (signals, n) float32 at the wanted rate.
+
+    Attributes:
+        numbers: the channel of each signal, from 0; (MIXED,) where there is one signal.
+        channel: what is read: `mix`, the number of a channel, or `each`.
+        source_rate, channels, audio_start, audio_track, audio_tracks: as of `AudioStream`.
+    """
+
+    def __init__(self, streams: list[AudioStream], choice: ChannelChoice, leakage: Leakage | None) -> None:
+        first = streams[0]
+        self.numbers = tuple(range(len(streams))) if choice.name == channels.EACH else (MIXED,)
+        self.channel = choice.name
+        self.source_rate, self.channels = first.source_rate, first.channels
+        self.audio_start = first.audio_start
+        self.audio_track, self.audio_tracks = first.audio_track, first.audio_tracks
+        self._streams, self._leakage = streams, leakage
+        self._note = [choice.note] if choice.note else []
+
+    @property
+    def gaps(self) -> list[tuple[float, float]]:
+        """As of `AudioStream`, of all signals."""
+        return sorted({gap for stream in self._streams for gap in stream.gaps})
+
+    @property
+    def warnings(self) -> list[str]:
+        """As of `AudioStream`, of all signals, and why they were chosen."""
+        return list(
+            dict.fromkeys([*self._note, *(one for stream in self._streams for one in stream.warnings)])
+        )
+
+    def share(self, samples: int) -> float:
+        """As of `AudioStream`."""
+        return self._streams[0].share(samples)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if len(self._streams) == 1:
+            yield from (block[None] for block in self._streams[0])
+            return
+        for number, blocks in enumerate(zip(*self._streams, strict=True)):
+            block = np.stack(blocks)
+            yield (
+                block if self._leakage is None else self._leakage.remove(block, self._streams[0].rate, number)
+            )
+
+
+@contextmanager
+def open_channels(
+    recording: Recording, rate: int, channel: str = channels.AUTO, track: str = AUTO
+) -> Iterator[ChannelStreams]:
+    """Open a recording for decoding block by block.
+
+    Args:
+        recording: a file or a part of one.
+        rate: Hz wanted.
+        channel: `auto`, `mix` (mean of all channels), `each`, or a channel's number, `0` = first.
+        track: `auto`, the number of an audio track, or a language tag; see `choose_track`.
+
+    Raises:
+        DecodeError: see there for its kinds; iterating may raise it, too.
+    """
+    file = AudioFile.find(recording.url)
+    with ExitStack() as opened:
+        reader = _open(opened, file, track)
+        looked = channel in (channels.AUTO, channels.EACH) and reader.channels > 1
+        seen = _look(file, reader, recording) if looked else None
+        if channel != channels.AUTO:
+            choice = ChannelChoice.asked(channel, reader.channels)
+        elif seen is None:
+            choice = ChannelChoice.asked(channels.MIX, reader.channels)
+        else:
+            choice = choose_channels(seen, reader.layout)
+        # Each channel by a decoder of its own, in step
+        more = [_open(opened, file, str(reader.track.number)) for _ in choice.read[1:]]
+        for one in [reader, *more]:
+            if isinstance(one, FrameReader) and channel == channels.AUTO:
+                one.replaces = True  # nobody asked for that channel
+        streams = [
+            AudioStream(file, one, recording, rate, read)
+            for one, read in zip([reader, *more], choice.read, strict=True)
+        ]
+        leakage = Leakage.of(seen) if seen is not None and len(streams) > 1 else None
+        yield ChannelStreams(streams, choice, leakage)
+
+
+def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:
+    reader = open_reader(file, track)
+    opened.enter_context(reader)
+    return reader
+
+
+def _look(file: AudioFile, reader: Reader, recording: Recording) -> Spectra | None:
+    """A few seconds from several places of the recording, all channels; None where nothing can be seen."""
+    start, seconds = recording.offset, recording.duration
+    # By another reader: some count the first packets and do not hand them out again
+    with open_reader(file, str(reader.track.number)) as other:
+        if seconds is None:
+            seconds = other.header_seconds() - start
+        if seconds <= 0:  # the header does not tell
+            seconds = channels.PLACES * channels.SECONDS
+        wanted = places(start, start + seconds, channels.PLACES, channels.SECONDS)
+        if isinstance(other, SoundfileReader):
+            return spectra(soundfile_glimpses(other.sound, wanted))
+    return spectra(ffmpeg_glimpses(file, reader.track.number, wanted))

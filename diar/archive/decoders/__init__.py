@@ -1,0 +1,1 @@
+"""Samples of audio files of all kinds."""

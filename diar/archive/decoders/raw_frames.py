@@ -1,0 +1,222 @@
+"""The frames of MP3, ADTS AAC, AC-3 and AMR files, which have no container and no timestamps.
+
+A frame's header says where the next one begins, so sound files are an unbroken chain of frames. Where the
+chain breaks, the next one is looked for, and what lies between is either no audio (a tag, another file, text,
+padding: no time) or damaged audio (docs/decisions/050-bytes-headers-clocks.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from diar.archive.audio_file import AudioFile
+from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Header, Kind
+from diar.archive.decoders.tags import FileBytes, Stretch, find_foreign, is_text, skip_tags, stretches, tag_at
+
+_SEARCH = 1 << 20  # bytes searched at a time
+SEARCHED = 1 << 24  # bytes at the start of a file in which the first frame has to be
+_AMR_LOOK = 320  # bytes of ten frames
+_FRAMES_OR_TAG = frozenset(
+    {b"ID", b"#!", b"\x0b\x77", *(bytes((0xFF, second)) for second in range(0xE2, 0x100))}
+)
+_OFF_GRID = 1.5  # bytes by which a frame at constant bit rate may miss its place: padding is one
+_STEADY = 8  # frames of equal size that make a bit rate constant
+
+
+class Frame(NamedTuple):
+    """One whole frame."""
+
+    content: bytes
+    key: Hashable
+
+
+@dataclass
+class Break:
+    """Where a chain of frames ends and another begins.
+
+    Attributes:
+        stretches: the bytes between.
+        lost: frames of audio that were there.
+        at_start: no frame came before it.
+        at_end: no frame comes behind it.
+    """
+
+    stretches: list[Stretch]
+    lost: int = 0
+    at_start: bool = False
+    at_end: bool = False
+
+
+@dataclass
+class RawFrames:
+    """Iterates over a file's frames and breaks.
+
+    Attributes:
+        good_bytes: in frames so far.
+        good_frames: so far.
+    """
+
+    data: FileBytes
+    kind: Kind
+    good_bytes: int = 0
+    good_frames: int = 0
+    _size: int = 0  # of the last frame
+    _equal: int = field(default=0, repr=False)  # frames in a row of that size, but for padding
+
+    def begin(self, search: bool = False) -> int | None:
+        """Where the first frame is: behind the tags at the start of the file, or anywhere."""
+        start = skip_tags(self.data, 0)
+        if not search or self.is_chain(start):
+            return start if self.is_chain(start) else None
+        if self.kind.magic:
+            header = self.data.at(0, SEARCHED).find(self.kind.magic)
+            return None if header < 0 else self._next_chain(header + len(self.kind.magic))
+        return self._next_chain(0, SEARCHED)
+
+    def iterate(self, start: int) -> Iterator[Frame | Break]:
+        """Frames from the one at `start` on.
+
+        What lies before `start` comes first, if it is more than tags.
+        """
+        header = self._header(start)
+        tags = skip_tags(self.data, 0)
+        if start != tags:
+            yield self._first_break(0, start)
+        while header is not None:
+            block, inside = self.data.window(start, header.size + self.kind.length)
+            stop = inside + header.size
+            follower = self.kind.header(block, stop)
+            steady = follower is not None and follower.key == header.key
+            if follower and steady and (self.kind.varies or follower.size == header.size):
+                self._count(header)
+                yield Frame(block[inside:stop], header.key)
+                start += header.size
+                header = follower
+                continue
+            whole, gap, resumed = self._interruption(start, header)
+            if whole:
+                self._count(header)
+                yield Frame(self.data.at(start, header.size), header.key)
+            if gap is not None:
+                yield gap
+            if resumed is None:
+                return
+            start, header = resumed, self._header(resumed)
+
+    def _count(self, header: Header) -> None:
+        self._equal = self._equal + 1 if abs(header.size - self._size) <= 1 else 0
+        self._size = header.size
+        self.good_bytes += header.size
+        self.good_frames += 1
+
+    def _header(self, position: int) -> Header | None:
+        return self.kind.header(*self.data.window(position, self.kind.length))
+
+    def _first_break(self, start: int, end: int) -> Break:
+        """Bytes before the first frame: time only if as many frames fit in at its bit rate."""
+        header = self._header(end)
+        between = stretches(self.data, start, end)
+        unknown = sum(stretch.size for stretch in between if stretch.name is None)
+        lost = _frames_on_grid(unknown, header.mean) if header and header.mean else 0
+        return Break(between, lost or 0, at_start=True)
+
+    def _interruption(self, start: int, header: Header) -> tuple[bool, Break | None, int | None]:
+        """The frame at `start` has no good follower.
+
+        Returns:
+            Whether the frame itself is whole, what follows it, and where the next frame is.
+        """
+        end, size = start + header.size, self.data.size
+        if end == size or self.is_chain(end):
+            return True, None, end if end < size else None
+        whole = True
+        if tag_at(self.data, end) is None:
+            inside = find_foreign(self.data, start + self.kind.length, min(end, size))
+            resumed = inside or self._next_chain(start + 1, min(end, size))
+            if inside or resumed or end > size:  # it is cut short, or its header lies
+                whole, end = False, inside or start
+        resumed = self._resumed(end)
+        between = stretches(self.data, end, size if resumed is None else resumed)
+        if not between:
+            return whole, None, resumed
+        lost = 0 if resumed is None else self._lost(between, header)
+        return whole, Break(between, lost, at_end=resumed is None), resumed
+
+    def _resumed(self, end: int) -> int | None:
+        """Where frames go on behind `end`: after whole tags, or wherever a chain is found."""
+        behind = skip_tags(self.data, end)
+        if behind >= self.data.size:
+            return None
+        return behind if self.is_chain(behind) else self._next_chain(end + 1)
+
+    def _lost(self, between: list[Stretch], header: Header) -> int:
+        """Frames of audio that unknown bytes were."""
+        lost = 0
+        for index, stretch in enumerate(between):
+            if stretch.name is not None:
+                continue
+            if self._equal >= _STEADY and header.mean:
+                lost += _frames_on_grid(stretch.size, header.mean) or 0
+            elif index == 0:
+                lost += round(stretch.size * self.good_frames / max(1, self.good_bytes))
+        return lost
+
+    def is_chain(self, position: int) -> bool:
+        """Whether frames of one stream follow each other from `position`, or up to a tag or the end."""
+        key, first = None, position
+        for number in range(self.kind.chain):
+            if position >= self.data.size:
+                return number > 0 and (position == self.data.size or 2 * number >= self.kind.chain)
+            header = self._header(position)
+            if header is None or (number and header.key != key):
+                return number > 0 and tag_at(self.data, position) is not None
+            key = header.key
+            position += header.size
+        return self.kind.varies or not is_text(self.data.at(first, _AMR_LOOK))
+
+    def _next_chain(self, start: int, end: int | None = None) -> int | None:
+        """The first place in [start, end) at which a chain begins."""
+        stop = self.data.size if end is None else end
+        for position in range(start, stop, _SEARCH):
+            block = self.data.at(position, min(_SEARCH, stop - position) + self.kind.length)
+            for match in self.kind.start.finditer(block):
+                place = match.start()
+                if place >= _SEARCH or position + place >= stop:
+                    break
+                if self.kind.header(block, place) is not None and self.is_chain(position + place):
+                    return position + place
+        return None
+
+
+def _frames_on_grid(size: int, mean: float) -> int | None:
+    """How many frames fill `size` bytes at a constant bit rate; None if no number of them does."""
+    frames = round(size / mean)
+    off = abs(size - frames * mean)
+    return frames if frames and off <= (0 if mean.is_integer() else _OFF_GRID) else None
+
+
+def kind_at(data: FileBytes, start: int) -> Kind | None:
+    """What kind of frames begins at `start`: AMR only behind its header."""
+    for kind in kinds_behind(data, start):
+        if kind.start.match(data.at(start, 2)) and RawFrames(data, kind).is_chain(start):
+            return kind
+    return None
+
+
+def kinds_behind(data: FileBytes, start: int) -> list[Kind]:
+    """Kinds of frames that may begin at `start`."""
+    before = data.at(max(0, start - 9), min(9, start))
+    by_header = [kind for kind in (AMR_WB, AMR_NB) if before.endswith(kind.magic)]
+    return by_header or [MP3, AAC, AC3]
+
+
+def kind_in_riff(file: AudioFile) -> Kind | None:
+    """What kind of frames the data of a WAV are, whatever its header says."""
+    start = file.head.find(b"data") + 8
+    if start < 8 or not file.head.startswith(b"RIFF") or file.head[start : start + 2] not in _FRAMES_OR_TAG:
+        return None
+    with file.open() as handle, file.reading():
+        data = FileBytes(handle)
+        return kind_at(data, skip_tags(data, start))

@@ -1,0 +1,83 @@
+"""Levels of the voice's bands, by which pauses are told from speech (`silence`)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from diar.models.features import FbankSettings, mel_filterbank
+from diar.models.segmentation.pyannet import FrameGeometry
+
+_LOW_HZ = 100.0
+BANDS, FINE_BANDS = 36, 24
+_FFT = 512  # samples, 32 ms; of the bands
+_FINE_FFT = 1024  # samples, of a whole frame; of the fine bands
+_SMOOTHING = 5  # frames of 17 ms
+_LEAST_POWER = 1e-12  # of a band; 24-bit noise has more
+
+
+class BandLevels(nn.Module):
+    """Smoothed levels in dB: (batch, samples) → (batch, `BANDS` + `FINE_BANDS`, frames of the network).
+
+    The first `BANDS` are the logarithm of a mel band's power in 32 ms. The others are fine ones: the mean
+    over a band's FFT bins of their logarithms, in a frame of 62 ms, which resolves the partials of music: a
+    few loud bins hardly count.
+
+    NaN where all samples in the middle of a frame are zero: that is no noise floor, and no speech either.
+
+    Args:
+        frames: where the segmentation network has its frames in a chunk.
+
+    Raises:
+        ValueError: frames of less than 512 or more than 1024 samples.
+    """
+
+    window: torch.Tensor
+    fine_window: torch.Tensor
+    bands: torch.Tensor
+    fine_bands: torch.Tensor
+
+    def __init__(self, frames: FrameGeometry) -> None:
+        super().__init__()
+        if not _FFT <= frames.size <= _FINE_FFT:
+            raise ValueError(f"frames of {frames.size} samples; {_FFT} to {_FINE_FFT} are needed")
+        self.frames = frames
+        self._first = (frames.size - _FFT) // 2  # the FFT's window is in the middle of the frame's
+        rate = frames.sample_rate
+        bands = mel_filterbank(FbankSettings(rate, BANDS, low_freq=_LOW_HZ), _FFT)
+        fine = mel_filterbank(FbankSettings(rate, FINE_BANDS, low_freq=_LOW_HZ), _FINE_FFT)
+        self.register_buffer("bands", bands, persistent=False)
+        self.register_buffer("fine_bands", fine / fine.sum(dim=0), persistent=False)
+        self.register_buffer("window", torch.hann_window(_FFT, periodic=False), persistent=False)
+        self.register_buffer("fine_window", torch.hann_window(frames.size, periodic=False), persistent=False)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        frames = samples.unfold(1, self.frames.size, self.frames.step)
+        middle = frames[..., self._first : self._first + _FFT]
+        zero = (middle == 0).all(dim=-1).unsqueeze(1)  # (batch, 1, frames)
+        level = _decibel(_power(middle, self.window, _FFT) @ self.bands)
+        fine = _decibel(_power(frames, self.fine_window, _FINE_FFT)) @ self.fine_bands
+        both = torch.cat([level, fine], dim=-1).transpose(1, 2)
+        return _running_mean(both, ~zero).masked_fill(zero, torch.nan)
+
+
+def _power(pieces: torch.Tensor, window: torch.Tensor, size: int) -> torch.Tensor:
+    """(batch, frames, samples) → (batch, frames, bins); an offset has none."""
+    spectrum = torch.fft.rfft((pieces - pieces.mean(dim=-1, keepdim=True)) * window, n=size)
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def _decibel(power: torch.Tensor) -> torch.Tensor:
+    return 10 * power.clamp(min=_LEAST_POWER).log10()
+
+
+def _running_mean(level: torch.Tensor, heard: torch.Tensor) -> torch.Tensor:
+    """Of (batch, bands, frames), over the frames that are `heard` (batch, 1, frames)."""
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool1d(values, _SMOOTHING, 1, _SMOOTHING // 2)
+
+    weight = heard.to(level.dtype)
+    return mean(level * weight) / mean(weight).clamp(min=0.5 / _SMOOTHING)

@@ -1,0 +1,116 @@
+"""Cutting a recording into the chunks that the network sees, and a chunk into windows.
+
+A recording up to `chunk + 2 × context` seconds is one chunk of its own length. A longer one becomes chunks of
+exactly that length, so that they form full batches: each overlaps its neighbours by the context, and the last
+one is moved back to end where the recording ends. Every moment belongs to the core of exactly one chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import tee
+from operator import itemgetter
+
+import numpy as np
+
+from diar.archive.channels.streams import MIXED
+
+
+@dataclass(frozen=True)
+class ChunkSettings:
+    """Lengths in samples, so that cuts are exact."""
+
+    rate: int
+    chunk: int  # core of a chunk
+    context: int  # audio around the core
+    window: int
+    hop: int
+
+    @classmethod
+    def from_seconds(cls, rate: int, chunk: float, window: float, hop: float) -> ChunkSettings:
+        """The context is a second, or half a window where that is more: a window then fits into its chunk."""
+        context = max(1.0, window / 2)
+        return cls(rate, *(round(seconds * rate) for seconds in (chunk, context, window, hop)))
+
+    @property
+    def length(self) -> int:
+        """Samples of a chunk with its context."""
+        return self.chunk + 2 * self.context
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of one recording; positions in samples from the recording's start.
+
+    Where each channel is read apart, `index` counts the pieces of all channels.
+    """
+
+    index: int
+    start: int
+    samples: np.ndarray  # (n,) float32
+    core: tuple[int, int]
+    last: bool
+    channel: int = MIXED
+
+    @property
+    def end(self) -> int:
+        """First sample after the chunk."""
+        return self.start + len(self.samples)
+
+
+def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterator[Chunk]:
+    """Cut a stream of sample blocks (n,) into chunks; holds no more than two chunks and a block at a time."""
+    length, step = settings.length, settings.chunk
+    buffer, start, index = np.empty(0, np.float32), 0, 0
+    tail = buffer  # the chunk before the buffer, of which the last chunk may need a part
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while len(buffer) > length:  # more follows, so this chunk is not the last
+            core = (0 if index == 0 else start + settings.context, start + length - settings.context)
+            yield Chunk(index, start, buffer[:length], core, last=False)
+            tail = buffer[:step]
+            buffer, start, index = buffer[step:], start + step, index + 1
+    if index == 0:
+        if len(buffer):
+            yield Chunk(0, 0, buffer, (0, len(buffer)), last=True)
+        return
+    missing = length - len(buffer)
+    samples = np.concatenate([tail[len(tail) - missing :], buffer])
+    yield Chunk(index, start - missing, samples, (start + settings.context, start + len(buffer)), last=True)
+
+
+def cut_channels(
+    blocks: Iterable[np.ndarray], numbers: Sequence[int], settings: ChunkSettings
+) -> Iterator[Chunk]:
+    """Cut blocks (signals, n), signals of the channels with these numbers, in step with each other."""
+    copies = tee(blocks, len(numbers))
+    cut = [cut_chunks(map(itemgetter(i), copy), settings) for i, copy in enumerate(copies)]
+    for together in zip(*cut, strict=True):
+        for i, chunk in enumerate(together):
+            yield replace(chunk, index=chunk.index * len(numbers) + i, channel=numbers[i])
+
+
+def windows_of(chunk: Chunk, settings: ChunkSettings) -> list[tuple[int, int]]:
+    """Windows [start, end) in samples whose centre lies in the chunk's core.
+
+    They start every hop; one more ends with the recording if the last would leave a remainder.
+    A recording shorter than a window is one window.
+    """
+    window, hop = settings.window, settings.hop
+    if chunk.last and chunk.end <= window:
+        return [(0, chunk.end)]
+    low, high = chunk.core
+    first = max(0, -(-(2 * low - window) // (2 * hop)))  # smallest k with centre k·hop + window/2 ≥ low
+    found = []
+    for start in range(first * hop, high, hop):
+        if 2 * start + window >= 2 * high and not chunk.last:
+            break
+        if start + window > chunk.end:
+            break
+        found.append((start, start + window))
+    if chunk.last:
+        regular_end = (chunk.end - window) // hop * hop + window
+        if regular_end < chunk.end:
+            found.append((chunk.end - window, chunk.end))
+    return found

@@ -1,0 +1,211 @@
+"""From chunks of samples to tracks: fbank, frames once, one masked pooling per track (DESIGN §4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from diar.embed.chunks import Chunk, ChunkSettings
+from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
+from diar.embed.rows import (
+    ChunkEmbeddings,
+    SlidingWindows,
+    local_rows,
+    segmentation_windows,
+    speech_in_core,
+)
+from diar.embed.speech import ChunkSpeech, Detection, Known, SpeechDetector
+from diar.embed.timing import StepTimer
+from diar.embed.transfer import HostCopy, to_device
+from diar.jobs.progress.counters import Counters
+from diar.models.device import place
+from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.features import Fbank, cmn, num_frames
+from diar.models.inference import Precision, Trunk
+
+
+@dataclass(frozen=True)
+class StartedPass:
+    """A forward pass whose networks are launched."""
+
+    chunks: Sequence[Chunk]
+    detection: Detection
+    frames: torch.Tensor | None  # (batch, channels, T') of the trunk; None where nobody speaks
+
+
+@dataclass(frozen=True)
+class PooledPass:
+    """A forward pass whose pooling is launched."""
+
+    chunks: Sequence[Chunk]
+    speech: ChunkSpeech
+    windows: list[SlidingWindows]
+    embeddings: HostCopy  # (batch, tracks, D): the core's, then of local speakers, then of sliding windows
+    sizes: tuple[int, int]  # tracks of the core and of local speakers
+    core_frames: np.ndarray  # (batch,) trunk frames that the core's embedding is pooled over
+
+
+class TrackEmbedder:
+    """Fbank, encoder and speech detector on one device.
+
+    A forward pass has three parts, so that the host need not wait for a GPU: `start` launches the networks,
+    `pool` makes masks of what the detector found and launches the pooling, `finish` makes rows.
+
+    Args:
+        model: the encoder and its front end.
+        detector: finds local speakers, speech and overlap; without it, all is taken for speech of one person.
+        settings: chunk and window lengths.
+        device: where all compute; verified by `devices.place`.
+        precision: of the encoder's trunk.
+        counters: take the time of each step.
+    """
+
+    def __init__(
+        self,
+        model: SpeakerModel,
+        detector: SpeechDetector | None,
+        settings: ChunkSettings,
+        device: torch.device,
+        *,
+        precision: Precision = "fp32",
+        counters: Counters | None = None,
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.trunk = place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
+        self.encoder = place(model.encoder, device)
+        self.fbank = place(Fbank(model.fbank), device)
+        self.detector = detector
+        self.timer = StepTimer(counters or Counters(), device)
+
+    def count_frames(self, samples: int) -> int:
+        """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.
+
+        On a GPU a recording of one chunk loses up to a hundredth at its end (see `of_few_lengths`).
+        """
+        fbank = self.fbank.settings
+        frames = num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
+        if self.device.type == "cuda" and samples < self.settings.length:
+            return of_few_lengths(frames)
+        return frames
+
+    def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
+        """Embed chunks with the same number of fbank frames in one forward pass."""
+        return self.finish(self.pool(self.start(chunks)))
+
+    @torch.inference_mode()
+    def start(self, chunks: Sequence[Chunk]) -> StartedPass:
+        """Launch detector and trunk for chunks with the same number of fbank frames.
+
+        On the CPU, where there is no waiting for the detector, the trunk is left out if nobody speaks.
+        """
+        samples = to_device(self._stack(chunks), self.device)
+        with self.timer.step("segment"):
+            detection: Detection = Known(ChunkSpeech.everywhere(*samples.shape))
+            if self.detector is not None:
+                detection = self.detector.start(samples)
+            if self.device.type == "cpu":
+                detection = Known(detection.speech())
+        if isinstance(detection, Known) and not spoken_chunks(chunks, detection.found).any():
+            return StartedPass(chunks, detection, None)
+        with self.timer.step("fbank"):
+            features = cmn(self.fbank(samples))
+        with self.timer.step("embed"):
+            frames = self.trunk(features)
+        return StartedPass(chunks, detection, frames)
+
+    @torch.inference_mode()
+    def pool(self, started: StartedPass) -> PooledPass:
+        """Wait for the detector and launch the pooling."""
+        chunks = started.chunks
+        speech = started.detection.speech()
+        with self.timer.host_step("rows"):
+            spoken = spoken_chunks(chunks, speech)
+            windows = [
+                SlidingWindows.of(chunk, self.settings, speech, i) if spoken[i] else SlidingWindows.none()
+                for i, chunk in enumerate(chunks)
+            ]
+            masks = self._masks(chunks, windows, speech)
+            masks[0][~spoken] = False
+        with self.timer.step("embed"):
+            embeddings = self._pool(started.frames, np.concatenate(masks, axis=1))
+        sizes = (masks[0].shape[1], masks[1].shape[1])
+        return PooledPass(chunks, speech, windows, embeddings, sizes, masks[0].sum(axis=(1, 2)))
+
+    def finish(self, pooled: PooledPass) -> list[ChunkEmbeddings]:
+        """Wait for the embeddings and make rows of them."""
+        embeddings, speech = pooled.embeddings.numpy(), pooled.speech  # (batch, tracks, D)
+        self.timer.settle()
+        with self.timer.host_step("rows"):
+            core, local, sliding = np.split(embeddings, np.cumsum(pooled.sizes), axis=1)
+            seen = speech.local
+            return [
+                ChunkEmbeddings(
+                    local=None if seen is None else local_rows(chunk, seen, item, local[item]),
+                    windows=segmentation_windows(chunk, seen),
+                    sliding=windows.rows(chunk, sliding[item, : len(windows)]),
+                    spare=windows.spare,
+                    core_embedding=core[item, 0].copy(),  # a view would keep all tracks of the batch
+                    core_frames=int(pooled.core_frames[item]),
+                    speech=speech_in_core(chunk, speech, speech.speech[item]),
+                    single=speech_in_core(chunk, speech, speech.single[item]),
+                    channel=chunk.channel,
+                )
+                for item, (chunk, windows) in enumerate(zip(pooled.chunks, pooled.windows, strict=True))
+            ]
+
+    def _pool(self, frames: torch.Tensor | None, masks: np.ndarray) -> HostCopy:
+        """Embeddings (batch, tracks, D) of masks (batch, tracks, T')."""
+        if frames is None:
+            return HostCopy(torch.zeros(*masks.shape[:2], self.encoder.embedding_dim))
+        return HostCopy(self.encoder.pool(frames, to_device(masks, self.device)).float())
+
+    def _stack(self, chunks: Sequence[Chunk]) -> np.ndarray:
+        """(batch, samples) without what is less than an fbank frame, lest a chunk depend on its batch."""
+        fbank = self.fbank.settings
+        used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
+        return np.stack([chunk.samples[:used] for chunk in chunks])
+
+    def _masks(
+        self,
+        chunks: Sequence[Chunk],
+        windows: Sequence[SlidingWindows],
+        speech: ChunkSpeech,
+    ) -> list[np.ndarray]:
+        """(batch, tracks, T') bool for each chunk's core, its local speakers and its sliding windows."""
+        fbank = self.fbank.settings
+        num_frames = self.encoder.num_frames(self.count_frames(len(chunks[0].samples)))
+        stride = fbank.frame_shift * self.encoder.frame_stride
+        centres = np.arange(num_frames) * stride + fbank.frame_length / 2
+        trunk = TrunkFrames(centres, stride / fbank.sample_rate)
+        cores = np.array([np.subtract(chunk.core, chunk.start) for chunk in chunks])
+        local = np.empty((len(chunks), 0, num_frames), bool)
+        if speech.local is not None:
+            local = local_speaker_masks(speech.local, trunk)
+        sliding = sliding_masks(windows, speech, trunk)
+        return [core_masks(cores, speech, trunk), local, sliding]
+
+
+def of_few_lengths(frames: int) -> int:
+    """Up to a hundredth fewer, so that recordings of similar lengths have as many.
+
+    A GPU takes as long for one short recording as for fifty, so they have to go together, and only equal
+    lengths do without padding. For each doubling of the length there are about 100 numbers.
+    """
+    step = 1 << max(0, (frames // 100).bit_length() - 1)
+    return frames // step * step
+
+
+def spoken_chunks(chunks: Sequence[Chunk], speech: ChunkSpeech) -> np.ndarray:
+    """(batch,) bool: the chunks that are worth embedding.
+
+    Those in which anybody may speak, and the first of each recording, since every recording has a vector.
+    """
+    spoken = speech.speech.any(axis=1) | np.array([chunk.index == 0 for chunk in chunks])
+    if speech.local is not None:
+        spoken |= speech.local.present.any(axis=(1, 2))
+    wanted: np.ndarray = spoken
+    return wanted

@@ -1,0 +1,87 @@
+"""Which trunk frames each embedding is pooled over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diar.embed.rows import SlidingWindows
+from diar.embed.speech import ChunkSpeech, LocalSpeakers
+
+# A local speaker is pooled over clean speech if there is enough, else over all it says, if that is enough
+_LEAST_CLEAN = 0.2  # seconds
+_LEAST_ACTIVE = 0.1  # seconds
+_NEAR_PEAK = 0.7  # else over the frames with this share of its highest probability
+# Less single-speaker speech than this in a chunk says little: the vector is then pooled over its whole core
+_LEAST_SPEECH = 0.25  # seconds
+
+
+@dataclass(frozen=True)
+class TrunkFrames:
+    """Where the encoder's trunk has its frames in a chunk."""
+
+    centres: np.ndarray  # (T',) samples from the chunk's start
+    seconds: float  # from one frame to the next
+
+    def inside(self, spans: np.ndarray) -> np.ndarray:
+        """(n, T') bool: the frames centred in each of `spans` (n, 2), samples from the chunk's start."""
+        inside: np.ndarray = (self.centres >= spans[:, :1]) & (self.centres < spans[:, 1:])
+        return inside
+
+    def single(self, speech: ChunkSpeech) -> np.ndarray:
+        """(batch, T') bool: the frames in which one person alone speaks."""
+        single: np.ndarray = speech.single[:, speech.frame_at(self.centres)]
+        return single
+
+
+def local_speaker_masks(local: LocalSpeakers, trunk: TrunkFrames) -> np.ndarray:
+    """(batch, windows · speakers, T') bool, empty where the speaker is not present.
+
+    A local speaker's clean speech is what nobody else in the window overlaps.
+    """
+    present = local.present
+    starts = local.starts[:, None]  # (windows, 1)
+    inside = trunk.inside(np.concatenate([starts, starts + local.edges[-1]], axis=1))[None, ..., None]
+    frame = np.searchsorted(local.edges, trunk.centres - starts, side="right") - 1  # (windows, T')
+    frame = np.clip(frame, 0, len(local.edges) - 2)[None, ..., None]
+    active = np.take_along_axis(local.active, frame, axis=2) & inside  # (batch, windows, T', speakers)
+    clean = active & (active.sum(axis=-1, keepdims=True) == 1)
+    peak = local.probability.max(axis=2, keepdims=True)
+    likely = (np.take_along_axis(local.probability, frame, axis=2) >= _NEAR_PEAK * peak) & inside
+    enough_clean = clean.sum(axis=2, keepdims=True) * trunk.seconds >= _LEAST_CLEAN
+    enough_active = active.sum(axis=2, keepdims=True) * trunk.seconds >= _LEAST_ACTIVE
+    masks = np.where(enough_clean, clean, np.where(enough_active, active, likely))
+    masks = masks.transpose(0, 1, 3, 2) & present[..., None]
+    # A peak may be shorter than the trunk's step and lie between its frames
+    for item, window, speaker in np.argwhere(present & ~masks.any(axis=-1)):
+        peak_frame = int(local.probability[item, window, :, speaker].argmax())
+        centre = local.starts[window] + local.edges[peak_frame : peak_frame + 2].mean()
+        distance = np.where(inside[0, window, :, 0], np.abs(trunk.centres - centre), np.inf)
+        masks[item, window, speaker, distance.argmin()] = True
+    return masks.reshape(len(masks), -1, len(trunk.centres))
+
+
+def sliding_masks(windows: Sequence[SlidingWindows], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
+    """(batch, most windows, T') bool: the single-speaker speech in each window, all of a spare one."""
+    masks = np.zeros((len(windows), max(map(len, windows)), len(trunk.centres)), bool)
+    for mask, found, single in zip(masks, windows, trunk.single(speech), strict=True):
+        inside = trunk.inside(found.spans)
+        alone = inside & single
+        whole = found.spare | ~alone.any(axis=1, keepdims=True)  # speech may fall between the trunk's frames
+        mask[: len(found)] = np.where(whole, inside, alone)
+    return masks
+
+
+def core_masks(cores: np.ndarray, speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
+    """(batch, 1, T') bool: the single-speaker speech in each core, all of the core if there is too little.
+
+    Args:
+        cores: (batch, 2) samples from the chunk's start.
+    """
+    inside = trunk.inside(cores)
+    alone = inside & trunk.single(speech)
+    enough = alone.sum(axis=1, keepdims=True) * trunk.seconds >= _LEAST_SPEECH
+    masks: np.ndarray = np.where(enough, alone, inside)[:, None]
+    return masks

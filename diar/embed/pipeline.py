@@ -1,0 +1,156 @@
+"""Forward passes: which chunks go together, and how the device is kept busy with them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from diar.embed.chunks import Chunk
+from diar.embed.embedder import PooledPass, StartedPass, TrackEmbedder
+from diar.embed.rows import ChunkEmbeddings
+from diar.errors import DiarError
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which recording: its shard and its position there."""
+
+    shard: int
+    position: int
+
+
+Batch = list[tuple[Key, Chunk]]
+Embedded = tuple[Key, Chunk, ChunkEmbeddings]
+
+
+class MemoryShortageError(DiarError):
+    """A single chunk is more than the device has memory for."""
+
+
+class Batches:
+    """Collects chunks of several recordings into forward passes of one length each.
+
+    Args:
+        count_frames: fbank frames of so many samples; chunks with the same number fit together.
+        full: most samples of a forward pass of more than one chunk; may be lowered at any time.
+        waiting: how much waits for chunks of equal length, in forward passes; more fills them better.
+    """
+
+    def __init__(self, count_frames: Callable[[int], int], full: int, waiting: float) -> None:
+        self._count_frames = count_frames
+        self.full = full
+        self._most_waiting = waiting
+        self._waiting: dict[int, Batch] = defaultdict(list)  # number of frames → chunks
+        self._samples = 0
+
+    def add(self, key: Key, chunk: Chunk) -> Iterator[Batch]:
+        """Take one chunk in; yields the batches that are now due."""
+        frames = self._count_frames(len(chunk.samples))
+        group = self._waiting[frames]
+        group.append((key, chunk))
+        self._samples += len(chunk.samples)
+        if (len(group) + 1) * len(chunk.samples) > self.full:
+            yield self._take(frames)
+        while self._samples > self._most_waiting * self.full:
+            yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
+
+    def rest(self) -> Iterator[Batch]:
+        """Everything that still waits."""
+        while self._waiting:
+            yield self._take(next(iter(self._waiting)))
+
+    def _take(self, frames: int) -> Batch:
+        group = self._waiting.pop(frames)
+        self._samples -= sum(len(chunk.samples) for _, chunk in group)
+        return group
+
+
+class PassPipeline:
+    """Three forward passes under way at once, each in another part (see `TrackEmbedder`).
+
+    While a GPU computes the trunk of one, the host makes the masks of the one before and the rows of the one
+    before that. On the CPU the parts simply follow each other.
+
+    Args:
+        embedder: what computes.
+        on_shortage: called with the number of chunks that fitted where a batch did not.
+    """
+
+    def __init__(self, embedder: TrackEmbedder, on_shortage: Callable[[int], None]) -> None:
+        self._embedder = embedder
+        self._on_shortage = on_shortage
+        self._started: tuple[Batch, StartedPass] | None = None
+        self._pooled: tuple[Batch, PooledPass] | None = None
+
+    def push(self, batch: Batch) -> list[Embedded]:
+        """Start a batch; returns what has become ready of earlier ones.
+
+        Raises:
+            MemoryShortageError: not even one chunk of it fits.
+        """
+        try:
+            started = batch, self._embedder.start(_chunks(batch))
+            pooled = self._pool()
+        except torch.OutOfMemoryError:
+            return self._with_less_memory(batch)
+        ready = self._finish()
+        self._started, self._pooled = started, pooled
+        return ready
+
+    def flush(self) -> list[Embedded]:
+        """Everything that is under way."""
+        try:
+            pooled = self._pool()
+        except torch.OutOfMemoryError:
+            return self._with_less_memory([])
+        ready = self._finish()
+        self._started, self._pooled = None, pooled
+        return ready + self._finish()
+
+    def _pool(self) -> tuple[Batch, PooledPass] | None:
+        if self._started is None:
+            return None
+        batch, started = self._started
+        return batch, self._embedder.pool(started)
+
+    def _finish(self) -> list[Embedded]:
+        pooled, self._pooled = self._pooled, None
+        return [] if pooled is None else _joined(pooled[0], self._embedder.finish(pooled[1]))
+
+    def _with_less_memory(self, batch: Batch) -> list[Embedded]:
+        """Finish what is under way, then do again, in parts, what did not fit."""
+        ready = self._finish()
+        again = [] if self._started is None else [self._started[0]]
+        self._started = None
+        for whole in [*again, batch]:
+            ready += self._in_parts(whole)
+        return ready
+
+    def _in_parts(self, batch: Batch) -> list[Embedded]:
+        if not batch:
+            return []
+        torch.cuda.empty_cache()
+        try:
+            return _joined(batch, self._embedder.embed(_chunks(batch)))
+        except torch.OutOfMemoryError as error:
+            if len(batch) == 1:
+                seconds = len(batch[0][1].samples) / self._embedder.settings.rate
+                raise MemoryShortageError(
+                    f"{self._embedder.device} has too little free memory for a chunk of {seconds:.0f} s "
+                    f"({str(error).splitlines()[0]}); use a smaller --chunk, or free the device"
+                ) from error
+        # Outside of the handler: the error's traceback holds the tensors that did not fit
+        half = len(batch) // 2
+        self._on_shortage(half)
+        return self._in_parts(batch[:half]) + self._in_parts(batch[half:])
+
+
+def _chunks(batch: Batch) -> list[Chunk]:
+    return [chunk for _, chunk in batch]
+
+
+def _joined(batch: Batch, embeddings: Sequence[ChunkEmbeddings]) -> list[Embedded]:
+    return [(key, chunk, made) for (key, chunk), made in zip(batch, embeddings, strict=True)]

@@ -1,0 +1,232 @@
+"""The rows of a recording: made chunk by chunk, put together at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from diar.embed.chunks import Chunk, ChunkSettings, windows_of
+from diar.embed.intervals import IntervalLists, frame_runs, join, runs, within
+from diar.embed.speech import ChunkSpeech, LocalSpeakers
+from diar.store.schema import MIXED, SLIDING, Tracks
+
+# A sliding window with less single-speaker speech gets none; of windows below twice as much, half is enough
+_LEAST_SINGLE = 0.25  # seconds
+
+
+@dataclass(frozen=True)
+class TrackRows:
+    """n rows of one chunk; positions in samples from the recording's start."""
+
+    spans: np.ndarray  # (n, 2) int64
+    local_speaker: np.ndarray  # (n,) int16
+    active: IntervalLists  # of the n rows
+    clean: np.ndarray  # (n,) int64, samples
+    activity: np.ndarray  # (n, frames) uint8; no frames for sliding windows
+    embedding: np.ndarray  # (n, D) float32, L2-normalised
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True)
+class ChunkEmbeddings:
+    """What the networks say of one chunk."""
+
+    local: TrackRows | None  # local speakers of the segmentation windows, if the network saw the chunk
+    windows: np.ndarray  # (w, 2) int64, those windows, also where nobody speaks; samples of the recording
+    sliding: TrackRows
+    spare: bool  # no sliding window has enough speech; `sliding` then holds the one with the most, if any
+    core_embedding: np.ndarray  # (D,) float32, not normalised, over the core's single-speaker speech
+    core_frames: int  # of the trunk, that `core_embedding` was pooled over
+    speech: np.ndarray  # (k, 2) samples from the recording's start, within the core
+    single: np.ndarray  # (k, 2), of them with one speaker
+    channel: int = MIXED
+
+
+@dataclass(frozen=True)
+class RecordingEmbeddings:
+    """A recording, put together from its chunks."""
+
+    tracks: Tracks
+    embedding: np.ndarray  # (D,) float32, L2-normalised
+    speech_seconds: float
+    overlap_seconds: float
+
+
+@dataclass(frozen=True)
+class SlidingWindows:
+    """The sliding windows of one chunk that are embedded; positions in samples from the chunk's start."""
+
+    spans: np.ndarray  # (n, 2) int64
+    active: IntervalLists
+    clean: np.ndarray  # (n,) int64, samples
+    spare: bool  # see ChunkEmbeddings
+
+    @classmethod
+    def of(cls, chunk: Chunk, settings: ChunkSettings, speech: ChunkSpeech, item: int) -> SlidingWindows:
+        """Those of the chunk that is number `item` in `speech`."""
+        spans = np.array(windows_of(chunk, settings), np.int64).reshape(-1, 2) - chunk.start
+        edges = _edges(chunk, speech)
+        active = within(runs(speech.speech[item], edges), spans)
+        clean = within(runs(speech.single[item], edges), spans).lengths()
+        kept = clean >= min(_LEAST_SINGLE * settings.rate, settings.window / 2)
+        spare = not kept.any()
+        if spare and len(clean):
+            kept[clean.argmax()] = True
+        return cls(spans[kept], active.take(kept), clean[kept], spare)
+
+    @classmethod
+    def none(cls) -> SlidingWindows:
+        """Of a chunk in which nobody speaks."""
+        nothing = np.empty((0, 2), np.int64)
+        counts = np.empty(0, np.int64)
+        return cls(nothing, IntervalLists(nothing, counts), counts, spare=True)
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def rows(self, chunk: Chunk, embeddings: np.ndarray) -> TrackRows:
+        """With the windows' embeddings (n, D)."""
+        n = len(self)
+        active = IntervalLists(self.active.intervals + chunk.start, self.active.counts)
+        return TrackRows(
+            self.spans + chunk.start,
+            np.full(n, SLIDING, np.int16),
+            active,
+            self.clean,
+            np.empty((n, 0), np.uint8),
+            normalise(embeddings),
+        )
+
+
+def speech_in_core(chunk: Chunk, speech: ChunkSpeech, mask: np.ndarray) -> np.ndarray:
+    """Where `mask` (frames,) is true in the chunk's core: (k, 2) samples from the recording's start."""
+    return runs(mask, np.clip(_edges(chunk, speech) + chunk.start, *chunk.core))
+
+
+def _edges(chunk: Chunk, speech: ChunkSpeech) -> np.ndarray:
+    """(frames + 1,) samples from the chunk's start; the last frame answers for what no network saw, too."""
+    edges = speech.edges.copy()
+    edges[-1] = len(chunk.samples)
+    return edges
+
+
+def segmentation_windows(chunk: Chunk, local: LocalSpeakers | None) -> np.ndarray:
+    """(w, 2) start and end of the windows that the network saw, in samples from the recording's start."""
+    if local is None:
+        return np.empty((0, 2), np.int64)
+    starts = local.starts + chunk.start
+    ends = starts + local.edges[-1]
+    ends[-1] = chunk.end  # what is less than a frame belongs to the last window
+    return np.stack([starts, ends], axis=1)
+
+
+def local_rows(chunk: Chunk, local: LocalSpeakers, item: int, embeddings: np.ndarray) -> TrackRows:
+    """Rows of the chunk that is number `item` of `local`, window by window.
+
+    Args:
+        embeddings: (windows · speakers, D); those of speakers that are not present are not looked at.
+    """
+    present = local.present[item]
+    window, speaker = np.nonzero(present)
+    starts, ends = segmentation_windows(chunk, local)[window].T
+    active = local.active[item, window, :, speaker]  # (n, frames)
+    alone = active & (local.active[item].sum(axis=-1)[window] == 1)
+    return TrackRows(
+        np.stack([starts, ends], axis=1),
+        speaker.astype(np.int16),
+        _spoken(active, local.edges, starts, ends),
+        _spoken(alone, local.edges, starts, ends).lengths(),
+        local.probability[item, window, :, speaker],
+        normalise(embeddings[present.reshape(-1)]),
+    )
+
+
+def _spoken(masks: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> IntervalLists:
+    """Intervals of `masks` (n, frames), whose rows start and end at those samples of the recording."""
+    found = frame_runs(masks)
+    row = np.repeat(np.arange(len(masks)), found.counts)
+    intervals = edges[found.intervals] + starts[row, None]
+    at_end = found.intervals[:, 1] == masks.shape[1]
+    intervals[at_end, 1] = ends[row[at_end]]
+    return IntervalLists(intervals, found.counts)
+
+
+def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbeddings:
+    """Put a recording together from its chunks, in order: local speakers first, then sliding windows.
+
+    Where channels are read apart, one channel after the other. Where no sliding window has enough
+    single-speaker speech, the one with the most stays, so that every recording has a row.
+
+    The recording-level embedding is the mean of the chunks' core embeddings weighted by their frames. Without
+    a segmentation model, that of a recording of one chunk is what the encoder's plain forward pass gives.
+    """
+    longest = max((chunk.sliding for chunk in chunks), key=lambda rows: rows.clean.max(initial=-1))
+    none_enough = all(chunk.spare for chunk in chunks)
+    by_channel = [list(own) for _, own in groupby(sorted(chunks, key=_channel), _channel)]
+    parts: list[TrackRows] = []
+    channel: list[np.ndarray] = []
+    for own in by_channel:
+        rows = [chunk.local for chunk in own if chunk.local is not None]
+        rows += [
+            chunk.sliding for chunk in own if not chunk.spare or (none_enough and chunk.sliding is longest)
+        ]
+        parts += rows
+        channel.append(np.full(sum(map(len, rows)), own[0].channel, np.int16))
+    windows = np.concatenate([chunk.windows for chunk in by_channel[0]])  # the same in all channels
+    weights = np.array([chunk.core_frames for chunk in chunks], np.float64)
+    mean = np.average([chunk.core_embedding for chunk in chunks], axis=0, weights=weights)
+    speech, overlap = _spoken_seconds(by_channel, rate)
+    tracks = _tracks(parts, windows, np.concatenate(channel), rate)
+    return RecordingEmbeddings(tracks, normalise(mean[None])[0], speech, overlap)
+
+
+def _channel(chunk: ChunkEmbeddings) -> int:
+    return chunk.channel
+
+
+def _spoken_seconds(by_channel: Sequence[Sequence[ChunkEmbeddings]], rate: int) -> tuple[float, float]:
+    """Seconds in which at least one, and at least two, speak in any channel."""
+    steps: Counter[int] = Counter()  # in the number of voices, by sample; overlapped speech is two voices
+    for own in by_channel:
+        for voices, spans in ((2, [chunk.speech for chunk in own]), (-1, [chunk.single for chunk in own])):
+            for start, end in join(spans).tolist():
+                steps[start] += voices
+                steps[end] -= voices
+    times = np.array(sorted(steps), np.int64)
+    voices_from = np.cumsum([steps[time] for time in times.tolist()])
+    lengths = np.diff(times, append=times[-1:])
+    speech, overlap = (float(lengths[voices_from >= least].sum() / rate) for least in (1, 2))
+    return speech, overlap
+
+
+def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, channel: np.ndarray, rate: int) -> Tracks:
+    spans = np.concatenate([rows.spans for rows in parts])
+    active = [intervals / rate for rows in parts for intervals in rows.active.split()]
+    return Tracks(
+        start=spans[:, 0] / rate,
+        end=spans[:, 1] / rate,
+        local_speaker=np.concatenate([rows.local_speaker for rows in parts]),
+        active=active,
+        speech_seconds=_float32_seconds([rows.active.lengths() for rows in parts], rate),
+        clean_seconds=_float32_seconds([rows.clean for rows in parts], rate),
+        activity=[row for rows in parts for row in rows.activity],
+        embedding=np.concatenate([rows.embedding for rows in parts]),
+        windows=windows / rate,
+        channel=channel,
+    )
+
+
+def _float32_seconds(samples: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    return (np.concatenate(samples) / rate).astype(np.float32)
+
+
+def normalise(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) → unit length, float32."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)

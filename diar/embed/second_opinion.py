@@ -1,0 +1,100 @@
+"""A second segmentation network, asked where the first hears nobody although there is sound.
+
+The networks miss different things: segmentation-3.0 does not hear laughter and far voices that its forerunner
+of 2022 hears, which in turn bridges pauses and takes music for speech. So the second one is asked only about
+sound well above the noise floor that the first one calls silence, and what both say is averaged (decision
+053). In clean talk that is seldom.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.special import expit, logit
+
+from diar.embed.silence import lasting
+from diar.embed.windows import window_frames
+from diar.models.device import place
+from diar.models.segmentation.pyannet import SegmentationModel
+
+Speech = Literal["segmentation", "doubt", "both"]
+
+_DOUBT = 0.4  # probability of speech by the first network below which …
+_LOUD = 5.0  # … and dB above the floor from which …
+_LEAST_SECONDS = 0.2  # … for so long the second is asked
+_STEP = 1.25  # most seconds between two of its windows
+_WEIGHT = 0.7  # of the second in the mean of both in logits …
+_BIAS = 0.2  # … to which this is added: there is sound, after all
+_CLIP = 0.005  # probabilities nearer to 0 and 1 say no more
+_WINDOWS_AT_ONCE = {"cuda": 384, "cpu": 12}
+
+
+class SecondOpinion:
+    """The second network on one device.
+
+    Args:
+        model: of the same frames as the first.
+        device: where it computes; verified by `devices.place`.
+        everywhere: ask it about all windows.
+    """
+
+    def __init__(self, model: SegmentationModel, device: torch.device, *, everywhere: bool) -> None:
+        self._network = place(model.network, device)
+        self._frames = model.network.frames
+        self._window = model.chunk_samples
+        self._step = round(_STEP * model.sample_rate)
+        self._everywhere = everywhere
+        self._at_once = _WINDOWS_AT_ONCE[device.type]
+
+    def speech(self, samples: torch.Tensor, first: np.ndarray, excess: np.ndarray) -> np.ndarray:
+        """Probability of speech by both networks, (batch, frames).
+
+        Args:
+            samples: (batch, samples) of the chunks, on the device.
+            first: (batch, frames) probability of speech by the first network.
+            excess: (batch, frames) dB above the noise floor.
+        """
+        size = min(self._window, samples.shape[1])
+        starts = window_frames(samples.shape[1], size, self._step, self._frames.step)
+        seen = starts[:, None] + np.arange(self._frames.num_frames(size))  # (windows, frames)
+        seen = np.minimum(seen, first.shape[1] - 1)  # windows of another length may end a frame later
+        asked = self._asked(first, excess, seen)
+        if not asked.any():
+            return first
+        total, times = np.zeros_like(first), np.zeros_like(first)
+        for (item, window), said in zip(
+            np.argwhere(asked), self._run(samples, asked, starts, size), strict=True
+        ):
+            total[item, seen[window]] += said
+            times[item, seen[window]] += 1
+        windows = np.bincount(seen.ravel(), minlength=first.shape[1])
+        complete = (times == windows) & (times > 0)  # an answer near a window's end alone is a worse one
+        second = np.divide(total, times, out=np.zeros_like(total), where=complete)
+        both = expit((1 - _WEIGHT) * _logit(first) + _WEIGHT * _logit(second) + _BIAS)
+        return np.where(complete, both, first)
+
+    def _asked(self, first: np.ndarray, excess: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """(batch, windows) bool: those with a doubt in them."""
+        if self._everywhere:
+            return np.ones((len(first), len(seen)), bool)
+        least = round(_LEAST_SECONDS / self._frames.step_seconds)
+        doubt = lasting((first < _DOUBT) & (excess > _LOUD), least)
+        return np.asarray(doubt[:, seen].any(axis=-1))
+
+    def _run(
+        self, samples: torch.Tensor, asked: np.ndarray, starts: np.ndarray, size: int
+    ) -> list[np.ndarray]:
+        """(frames,) probability of speech for each window that is asked about."""
+        begin = starts * self._frames.step
+        windows = [samples[item, begin[window] : begin[window] + size] for item, window in np.argwhere(asked)]
+        found: list[np.ndarray] = []
+        for part in range(0, len(windows), self._at_once):
+            output = self._network.aligned(self._network(torch.stack(windows[part : part + self._at_once])))
+            found.extend(self._network.powerset.speech(output).float().cpu().numpy())
+        return found
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    return np.asarray(logit(np.clip(probability, _CLIP, 1 - _CLIP)))

@@ -1,0 +1,210 @@
+"""Who speaks in the chunks of a recording: local speakers in segmentation windows, and how many at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from diar.embed.band_levels import BandLevels
+from diar.embed.second_opinion import SecondOpinion
+from diar.embed.silence import band_excess, silent_frames
+from diar.embed.transfer import HostCopy
+from diar.embed.windows import Windows, window_frames
+from diar.errors import DiarError
+from diar.models.device import place
+from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
+
+# A local speaker takes part in a window if its probability reaches this in any frame
+_LEAST_PROBABILITY = 0.25
+_LEAST_SPEECH = 0.005  # probability, so that a second opinion raises what the first hears at most 200 times
+# Seconds of windows in one forward pass: on the CPU those of one chunk, for its cache's sake
+_SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
+
+
+@dataclass(frozen=True)
+class LocalSpeakers:
+    """What the network says of each window of some equally long chunks; all windows are equally long."""
+
+    first: np.ndarray  # (windows,) the frame of the chunk that is frame 0 of the window
+    edges: np.ndarray  # (frames + 1,) samples from the window's start; frame i is edges[i] … edges[i + 1]
+    frame_step: int  # samples
+    probability: np.ndarray  # (batch, windows, frames, speakers) uint8, 255 = certainly speaks
+    active: np.ndarray  # (batch, windows, frames, speakers) bool, the hard decision
+
+    @property
+    def starts(self) -> np.ndarray:
+        """(windows,) samples from the chunk's start."""
+        starts: np.ndarray = self.first * self.frame_step
+        return starts
+
+    @property
+    def present(self) -> np.ndarray:
+        """(batch, windows, speakers) bool: who takes part in a window at all."""
+        likely = self.probability.max(axis=2) >= 255 * _LEAST_PROBABILITY
+        present: np.ndarray = likely | self.active.any(axis=2)
+        return present
+
+
+@dataclass(frozen=True)
+class ChunkSpeech:
+    """Speech in some equally long chunks."""
+
+    edges: np.ndarray  # (frames + 1,) samples from the chunk's start; frame i is edges[i] … edges[i + 1]
+    speech: np.ndarray  # (batch, frames) bool
+    single: np.ndarray  # (batch, frames) bool: speech, but no overlap
+    local: LocalSpeakers | None  # None where there is no network, or less audio than it can see
+
+    @classmethod
+    def everywhere(cls, batch: int, length: int) -> ChunkSpeech:
+        """One person speaks all the time."""
+        everything = np.ones((batch, 1), bool)
+        return cls(np.array([0, length]), everything, everything, None)
+
+    def frame_at(self, centres: np.ndarray) -> np.ndarray:
+        """(n,) frame that answers for each of `centres` (n,), samples from the chunk's start."""
+        frame = np.searchsorted(self.edges, centres, side="right") - 1
+        return np.clip(frame, 0, len(self.edges) - 2)
+
+
+class SpeechDetector:
+    """A segmentation network on one device, run on windows as long as its training chunks inside each chunk.
+
+    Args:
+        model: the network.
+        device: where it computes; verified by `devices.place`.
+        step: most seconds from the start of one window to the next.
+        silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
+        second: another network's opinion, if one is wanted.
+
+    Raises:
+        DiarError: windows so far apart would leave audio out.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        device: torch.device,
+        step: float,
+        silence_margin: float,
+        second: SecondOpinion | None = None,
+    ) -> None:
+        self.network = place(model.network, device)
+        self.levels = place(BandLevels(model.network.frames), device)
+        self.second = second
+        self.geometry: FrameGeometry = model.network.frames
+        self.window = model.chunk_samples
+        self.step = round(step * model.sample_rate)
+        if self.step > self.window:
+            seconds = self.window / model.sample_rate
+            raise DiarError(f"--step {step} s must not exceed the {seconds} s that {model.name} sees at once")
+        self.silence_margin = silence_margin
+        self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
+
+    def detect(self, samples: torch.Tensor) -> ChunkSpeech:
+        """Speech in chunks (batch, samples) on the network's device."""
+        return self.start(samples).speech()
+
+    def start(self, samples: torch.Tensor) -> Detection:
+        """Let the network look at chunks (batch, samples) on its device, without waiting for it."""
+        batch, length = samples.shape
+        if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
+            return Known(ChunkSpeech.everywhere(batch, length))
+        size = min(self.window, length)
+        first = window_frames(length, size, self.step, self.geometry.step)
+        probability, active, speech = self._run(samples, first * self.geometry.step, size)
+        return Seen(
+            self,
+            samples,
+            first,
+            size,
+            probability=HostCopy(probability),
+            active=HostCopy(active),
+            speech_probability=HostCopy(speech),
+            levels=HostCopy(self.levels(samples)),
+        )
+
+    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
+        """Of speakers, probability and decision (batch, windows, frames, speakers), and of speech."""
+        windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
+        powerset = self.network.powerset
+        probability, active, speech = [], [], []
+        for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
+            log_probs = self.network.aligned(self.network(part))
+            probability.append(powerset.soft(log_probs).clamp(0, 1))
+            active.append(powerset.hard(log_probs))
+            speech.append(powerset.speech(log_probs))
+        shape = (len(samples), len(starts))
+        return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
+
+    def edges(self, frames: int, length: int) -> np.ndarray:
+        """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
+        first, step = self.geometry.first_center, self.geometry.step_seconds
+        borders = (first + (np.arange(frames + 1) - 0.5) * step) * self.geometry.sample_rate
+        edges = np.round(borders).astype(np.int64)
+        edges[0], edges[-1] = 0, length
+        return edges
+
+
+class Detection(ABC):
+    """What a detector has begun to find."""
+
+    @abstractmethod
+    def speech(self) -> ChunkSpeech:
+        """The finding, as soon as it is there."""
+
+
+@dataclass(frozen=True)
+class Known(Detection):
+    """Nothing to wait for."""
+
+    found: ChunkSpeech
+
+    def speech(self) -> ChunkSpeech:
+        """What is known."""
+        return self.found
+
+
+@dataclass(frozen=True)
+class Seen(Detection):
+    """The network's outputs on their way to the host."""
+
+    detector: SpeechDetector
+    samples: torch.Tensor  # (batch, samples), on the device
+    first: np.ndarray  # (windows,) frame of the chunk at which each window starts
+    size: int  # samples of a window
+    probability: HostCopy  # (batch, windows, frames, speakers)
+    active: HostCopy  # likewise
+    speech_probability: HostCopy  # (batch, windows, frames)
+    levels: HostCopy  # (batch, bands, frames of the chunk) dB
+
+    def speech(self) -> ChunkSpeech:
+        """Speech of each chunk.
+
+        A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
+        speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
+        whether one alone does (below 1.5). A second opinion raises or lowers the stored probabilities alone:
+        embeddings are pooled over what the first network itself hears.
+        """
+        detector, probability = self.detector, self.probability.numpy()
+        windows, step = Windows(self.first, probability.shape[2]), detector.geometry.step_seconds
+        alone = windows.mean(self.speech_probability.numpy())
+        excess = band_excess(self.levels.numpy()[..., : windows.count], alone, step)
+        silent = silent_frames(excess, alone, detector.silence_margin, step)
+        heard = np.where(silent, np.float32(0), np.float32(1))[:, windows.frame, None]
+        expected = windows.mean((probability * heard).sum(axis=-1))
+        raised = heard
+        if detector.second is not None:
+            both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
+            raised = heard * (both / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
+        local = LocalSpeakers(
+            self.first,
+            detector.edges(windows.frames, self.size),
+            detector.geometry.step,
+            np.round(255 * np.minimum(probability * raised, 1)).astype(np.uint8),
+            self.active.numpy() & (heard > 0),
+        )
+        edges = detector.edges(windows.count, self.samples.shape[1])
+        return ChunkSpeech(edges, expected >= 0.5, (expected >= 0.5) & (expected < 1.5), local)

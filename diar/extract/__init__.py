@@ -1,1 +1,0 @@
-"""Stage 1: audio archive to embeddings, sharded over the ranks of a torchrun job."""

@@ -1,0 +1,1 @@
+"""Turns and results as texts."""

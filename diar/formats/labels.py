@@ -1,0 +1,95 @@
+"""Turns for editors of sound: a label track for Audacity, a TextGrid for Praat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from diar.formats.rttm import Turn
+from diar.formats.speech_time import by_speaker
+
+LABELS_NAME = "labels.txt"
+TEXTGRID_NAME = "turns.TextGrid"
+_DECIMALS = 3
+
+
+def format_labels(turns: Sequence[Turn]) -> str:
+    """Audacity's label track: start, end and name of each turn, separated by tabs."""
+    lines = [
+        f"{turn.start:.6f}\t{turn.end:.6f}\t{_one_line(turn.speaker)}\n"
+        for turn in sorted(turns, key=lambda turn: (turn.start, turn.end))
+        if turn.end > turn.start
+    ]
+    return "".join(lines)
+
+
+def format_textgrid(turns: Sequence[Turn], duration: float) -> str:
+    """Praat's TextGrid in its long text form: one interval tier a speaker, from 0 to the end without holes.
+
+    Spoken intervals hold the speaker's name, the others nothing. Without a speaker there is one empty tier,
+    because Praat has no TextGrid without tiers. Times are in milliseconds, `duration` (seconds) excepted.
+    """
+    tiers = {speaker: np.round(own, _DECIMALS) for speaker, own in by_speaker(turns).items()}
+    end = max([duration, *(float(own[-1, 1]) for own in tiers.values())])
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {_number(end)}",
+        "tiers? <exists>",
+        f"size = {max(1, len(tiers))}",
+        "item []:",
+    ]
+    named = [(speaker, _intervals(own, end, speaker)) for speaker, own in tiers.items()]
+    for number, (name, intervals) in enumerate(named or [("no speech", [(0.0, end, "")])], start=1):
+        lines += _tier(number, name, intervals)
+    return "\n".join(lines) + "\n"
+
+
+def _intervals(own: np.ndarray, end: float, text: str) -> list[tuple[float, float, str]]:
+    """Start, end and text that tile 0 to `end`; what rounds to nothing is left out."""
+    intervals, position = [], 0.0
+    for start, stop in own.tolist():
+        if start > position:
+            intervals.append((position, start, ""))
+            position = start
+        if stop > position:
+            intervals.append((position, stop, text))
+            position = stop
+    if end > position:
+        intervals.append((position, end, ""))
+    return intervals
+
+
+def _tier(number: int, name: str, intervals: list[tuple[float, float, str]]) -> list[str]:
+    lines = [
+        f"    item [{number}]:",
+        '        class = "IntervalTier"',
+        f"        name = {_quoted(name)}",
+        "        xmin = 0",
+        f"        xmax = {_number(intervals[-1][1])}",
+        f"        intervals: size = {len(intervals)}",
+    ]
+    for i, (start, end, text) in enumerate(intervals, start=1):
+        lines += [
+            f"        intervals [{i}]:",
+            f"            xmin = {_number(start)}",
+            f"            xmax = {_number(end)}",
+            f"            text = {_quoted(text)}",
+        ]
+    return lines
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:.9f}".rstrip("0").rstrip(".")
+
+
+def _quoted(text: str) -> str:
+    return '"' + _one_line(text).replace('"', '""') + '"'
+
+
+def _one_line(text: str) -> str:
+    """A name without what would end its field: line ends, tabs and other control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,1 @@
+"""A whole archive, by many processes, told to a terminal."""

@@ -1,0 +1,137 @@
+"""Measuring the speed of stage 1 on a sample of the archive, by running it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from diar.archive.listing import Recording
+from diar.jobs.cost.estimate import Durations
+from diar.jobs.cost.prediction import CostError
+from diar.jobs.cost.sample import sample_archive, write_manifest
+from diar.jobs.cost.speed import Speed
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.networks import open_models
+from diar.jobs.progress.counters import Counters, read_ranks, sum_counters
+from diar.models.device import count_workers, device_kind
+from diar.store.layout import Layout
+from diar.store.reader import failures
+
+# Audio-seconds a second that one worker stays below, so that the sample outlasts the measurement
+_FASTEST = {"cuda": 20_000.0, "cpu": 500.0}
+_POLL = 0.25  # seconds
+_ENDING = 20.0  # seconds for workers to end in
+# The sample is new, and neither resumed nor traced
+_NOT_PASSED_ON = {"input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run"}
+
+
+def calibrate(
+    config: ExtractConfig, recordings: Sequence[Recording], durations: Durations, seconds: float
+) -> Speed:
+    """Run stage 1 on a sample for so many seconds of work, or until the sample is done.
+
+    If there is more of it, only the second half of the time counts: the first passes allocate memory and
+    choose kernels (docs/decisions/040-cost-planning.md).
+
+    Args:
+        config: the options that stage 1 will have.
+        recordings: of the archive.
+        durations: of the recordings.
+        seconds: of work after start-up.
+
+    Raises:
+        DiarError: the devices or models are not there.
+        CostError: stage 1 ended without a result; says why.
+    """
+    kind = device_kind(config.device, config.gpus)
+    workers = count_workers(kind, config.gpus, config.workers)
+    open_models(config)  # fetched now, it does not count as start-up
+    sample = sample_archive(recordings, durations.seconds, seconds * workers * _FASTEST[kind])
+    with tempfile.TemporaryDirectory(prefix="diar-plan-") as folder:
+        write_manifest(Path(folder, "sample.jsonl"), sample)
+        launched = time.time()
+        with _running(config, Path(folder)) as process:
+            counters, ranks = _watch(Layout(str(Path(folder, "out"))), process, seconds)
+        if not counters.audio_seconds:
+            raise CostError(_explain(Path(folder), len(sample)))
+    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0]["started"] - launched)
+
+
+@contextmanager
+def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Stage 1 on `sample.jsonl` of `folder`, in a process of its own; ended with the context."""
+    options = config.model_dump(mode="json", exclude_unset=True, exclude=_NOT_PASSED_ON)
+    options |= {"input_dir": str(folder / "sample.jsonl"), "output_dir": str(folder / "out")}
+    (folder / "run.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
+    # The environment has gone into `config`, and would go over the file
+    prefix = ExtractConfig.environment_prefix
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
+    command = [sys.executable, "-m", "diar", "extract", "--config", str(folder / "run.yaml")]
+    with (folder / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=errors, stderr=errors)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            process.kill()  # its workers see that and end
+            process.wait()
+
+
+def _watch(
+    layout: Layout, process: subprocess.Popen[bytes], seconds: float
+) -> tuple[Counters, list[dict[str, Any]]]:
+    """Counters of all ranks together, of the second half if they are not done after `seconds`; the ranks."""
+    history: list[Counters] = []
+    run_id, ended = None, False
+    while not ended:
+        time.sleep(_POLL)
+        ended = process.poll() is not None  # before looking, so that the last state is seen
+        ranks = read_ranks(layout)
+        if not ranks:
+            continue
+        if ranks[0]["run_id"] != run_id:  # workers that were started again count anew
+            run_id, history = ranks[0]["run_id"], []
+        history.append(sum_counters(ranks))
+        longest = max(rank["counters"]["working_seconds"] for rank in ranks)
+        if not ended and longest >= seconds:
+            half = _second_half(history)
+            if half.audio_seconds > 0:  # less where a worker was started again
+                return half, ranks
+    return (history[-1] if history else Counters()), ranks
+
+
+def _second_half(history: list[Counters]) -> Counters:
+    """What was done since half of the working time had gone."""
+    last = history[-1]
+    middle = next(done for done in history if done.working_seconds >= last.working_seconds / 2)
+    return last - middle
+
+
+def _explain(folder: Path, sampled: int) -> str:
+    """Why stage 1 gave no result."""
+    layout = Layout(str(folder / "out"))
+    if Path(layout.plan).exists():
+        failed = failures(layout)
+        if failed:
+            return f"none of {sampled} sampled recordings could be embedded; the first: {failed[0]['error']}"
+    told = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip()
+    return f"stage 1 ended without a result on a sample of {sampled} recordings:\n{told}"
+
+
+def _device_name(kind: str, config: ExtractConfig) -> str:
+    if kind == "cuda":
+        return f"cuda {torch.cuda.get_device_name(config.gpus[0] if config.gpus else 0)}"
+    return f"cpu {os.uname().machine}"

@@ -1,0 +1,191 @@
+"""What `diar plan` found, as a table and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import diar
+from diar.jobs.cost.prediction import CostError, Job
+from diar.jobs.cost.speed import Speed
+from diar.jobs.progress.bottleneck import describe_loop, remedy
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What is to be embedded.
+
+    Attributes:
+        hours: of audio.
+        recordings: how many; 0 = not known.
+        disk_bytes: that the embeddings will take.
+        longest: id of the longest recording; "" = not known.
+        longest_hours: its duration.
+    """
+
+    hours: float
+    recordings: int
+    disk_bytes: float
+    longest: str = ""
+    longest_hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """Everything that `diar plan` tells.
+
+    Attributes:
+        archive: what is to be embedded.
+        job: the same in figures, with the speed of one worker.
+        source: where the real-time factor comes from, in words.
+        speed: as measured, None where the user gave the figure.
+        workers: numbers of workers to tell the time of.
+        price: of one worker and hour, None = not given.
+        deadline: hours, None = not given.
+    """
+
+    archive: Archive
+    job: Job
+    source: str
+    speed: Speed | None
+    workers: tuple[int, ...]
+    price: float | None
+    deadline: float | None
+
+    @property
+    def unit(self) -> str:
+        """What a worker is called."""
+        return "worker" if self.speed is not None and self.speed.device.startswith("cpu") else "GPU"
+
+    def deadline_workers(self) -> tuple[int | None, str]:
+        """(workers that meet the deadline, "") or (None, why none do)."""
+        assert self.deadline is not None
+        try:
+            return self.job.workers_for(self.deadline), ""
+        except CostError as error:
+            return None, str(error)
+
+    def as_text(self) -> str:
+        """The table for the terminal."""
+        blocks = [self._speed_lines(), self._step_lines(), self._archive_lines(), self._time_lines()]
+        return "\n\n".join("\n".join(block) for block in blocks if block)
+
+    def _speed_lines(self) -> list[str]:
+        rtf = self.job.rtf
+        found = f"RTF {rtf:.3g}: one {self.unit} works at {_number(1 / rtf)} × real time"
+        lines = [f"speed      {found} ({self.source})"]
+        if self.speed is None:
+            return lines
+        done, workers, bound = self.speed.counters, self.speed.workers, self.speed.bound_by
+        return [
+            *lines,
+            f"measured   {_duration(done.audio_seconds / 3600)} of audio in "
+            f"{done.working_seconds / workers:.1f} s on {workers} × {self.speed.device}; "
+            f"start-up {self.speed.startup_seconds:.1f} s apart",
+            f"time       {describe_loop(self.speed.loop)}",
+            f"bound by   {bound}: {remedy(bound)}",
+        ]
+
+    def _step_lines(self) -> list[str]:
+        if self.speed is None:
+            return []
+        rows = [(name, rtf) for name, rtf in self.speed.steps.items() if rtf]
+        return [
+            f"{'step':<10} {'RTF':>9} {'× real time':>12}",
+            *(f"{name:<10} {rtf:9.2g} {_number(1 / rtf):>12}" for name, rtf in rows),
+            "(steps run side by side, decoding and writing in several threads)",
+        ]
+
+    def _archive_lines(self) -> list[str]:
+        archive = self.archive
+        count = f"{archive.recordings:,} recordings, " if archive.recordings else ""
+        disk = f"embeddings take about {archive.disk_bytes / 1e9:.3g} GB"
+        lines = [f"archive    {count}about {_duration(archive.hours)} of audio; {disk}"]
+        if archive.longest:
+            lines.append(
+                f"longest    {archive.longest}: {_duration(archive.longest_hours)}, "
+                f"which take one {self.unit} {_duration(self.job.least_hours)}"
+            )
+        return lines
+
+    def _time_lines(self) -> list[str]:
+        units = f"{self.unit}s"
+        lines = [f"{units:<10} {'wall clock':>10}"]
+        for count in self.workers:
+            lines.append(f"{count:<10,} {_duration(self.job.hours(count)):>10}")
+        if self.price is not None:
+            costs = ["cost", *(_number(self.job.cost(count, self.price)) for count in self.workers)]
+            lines = [f"{line} {cost:>12}" for line, cost in zip(lines, costs, strict=True)]
+            minute = f"{self.job.cost_per_minute(self.price):.3g} a minute of audio"
+            lines.append(f"cost       {minute}, at {self.price:g} a {self.unit} and hour")
+        lines.append(f"at work    {100 * self.job.utilisation:.3g} % of the time (--utilisation)")
+        if self.deadline is not None:
+            workers, why = self.deadline_workers()
+            met = f"deadline   {_duration(self.deadline)} need {workers} {units}"
+            lines.append(why if workers is None else met)
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures; those that are not known are null."""
+        return {
+            "diar": diar.__version__,
+            "speed": self._speed_json(),
+            "archive": {
+                "audio_hours": self.archive.hours,
+                "recordings": self.archive.recordings or None,
+                "longest_recording": self.archive.longest or None,
+                "longest_hours": self.archive.longest_hours or None,
+                "disk_bytes": round(self.archive.disk_bytes),
+            },
+            "utilisation": self.job.utilisation,
+            "price_per_hour": self.price,
+            "cost_per_minute": None if self.price is None else self.job.cost_per_minute(self.price),
+            "runs": [
+                {
+                    "workers": count,
+                    "hours": self.job.hours(count),
+                    "cost": None if self.price is None else self.job.cost(count, self.price),
+                }
+                for count in self.workers
+            ],
+            "deadline": None
+            if self.deadline is None
+            else {
+                "hours": self.deadline,
+                "workers": self.deadline_workers()[0],
+                "error": self.deadline_workers()[1] or None,
+            },
+        }
+
+    def _speed_json(self) -> dict[str, Any]:
+        known: dict[str, Any] = {
+            "rtf": self.job.rtf,
+            "times_real_time": 1 / self.job.rtf,
+            "source": self.source,
+        }
+        if self.speed is None:
+            return known
+        return {
+            **known,
+            "device": self.speed.device,
+            "workers": self.speed.workers,
+            "startup_seconds": self.speed.startup_seconds,
+            "audio_seconds": self.speed.counters.audio_seconds,
+            "steps": self.speed.steps,
+            "loop": self.speed.loop,
+            "bound_by": self.speed.bound_by,
+        }
+
+
+def _duration(hours: float) -> str:
+    """`42.0 s`, `12.3 min`, `5.6 h`, `12,345.6 h`."""
+    if hours < 1 / 60:
+        return f"{hours * 3600:.1f} s"
+    return f"{hours * 60:.1f} min" if hours < 1 else f"{hours:,.1f} h"
+
+
+def _number(value: float) -> str:
+    """`12,345`, `27.78`, `0.00123`."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"

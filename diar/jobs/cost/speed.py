@@ -1,0 +1,88 @@
+"""The real-time factor of stage 1, total and by step, as a run measured it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from diar import storage
+from diar.jobs.cost.prediction import CostError
+from diar.jobs.progress.bottleneck import find_bound, loop_shares
+from diar.jobs.progress.counters import Counters
+from diar.store.layout import Layout
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one worker is, measured on several.
+
+    Attributes:
+        counters: of all workers together.
+        workers: how many there were.
+        device: that one of them computed on.
+        startup_seconds: of the run, before any work.
+    """
+
+    counters: Counters
+    workers: int
+    device: str
+    startup_seconds: float
+
+    @property
+    def rtf(self) -> float:
+        """Seconds of one worker's time a second of audio, start-up excluded."""
+        return self.counters.working_seconds / self.counters.audio_seconds
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """Seconds a second of audio by step; they overlap, so that they do not add up to `rtf`."""
+        return {
+            name: seconds / self.counters.audio_seconds for name, seconds in self.counters.steps().items()
+        }
+
+    @property
+    def loop(self) -> dict[str, float]:
+        """Shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
+        return loop_shares(asdict(self.counters))
+
+    @property
+    def bound_by(self) -> str:
+        """What the work, once started, waits for most, in words."""
+        return find_bound(asdict(self.counters), startup_seconds=0.0)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What an `extraction_stats.json` tells."""
+
+    speed: Speed
+    recordings: int
+    audio_hours: float
+
+
+def read_finished_run(path: str) -> FinishedRun:
+    """Read an `extraction_stats.json`, or the one in a stage 1 output.
+
+    Raises:
+        CostError: there is none, or it does not tell the speed.
+    """
+    file = path if path.endswith(".json") else Layout(path).statistics
+    if not storage.exists(file):
+        raise CostError(f"--stats {path}: {file} does not exist; give an extraction_stats.json of stage 1")
+    try:
+        statistics = json.loads(storage.read_bytes(file))
+        run: dict[str, Any] = statistics["this_run"]
+        counters = sum((Counters.of(rank) for rank in run["ranks"]), Counters())
+        speed = Speed(counters, len(run["ranks"]), run["ranks"][0]["device"], run["startup_seconds"])
+        found = FinishedRun(speed, statistics["recordings"]["planned"], statistics["audio_hours"])
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise CostError(
+            f"{file} does not tell where the time went ({type(error).__name__}: {error}); it is no "
+            "extraction_stats.json, or of an earlier version: extract again, or measure with --input_dir"
+        ) from None
+    if not (counters.audio_seconds and counters.working_seconds):
+        raise CostError(
+            f"{file}: its last run computed nothing, because all was done; measure with --input_dir instead"
+        )
+    return found

@@ -1,0 +1,69 @@
+"""Stage 2 between files, from the index to the outputs."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from diar.detect.boundaries.segments import find_segments
+from diar.detect.boundaries.sequences import Sequences, split_archive
+from diar.errors import DiarError
+from diar.formats.result_json import DetectionResult
+from diar.jobs.detect.boundaries_report import Report
+from diar.jobs.detect.config import DetectConfig
+from diar.outputs.folders import Placement, check_audio
+from diar.outputs.results import write_results
+from diar.store.reader import load_index
+
+logger = logging.getLogger(__name__)
+
+
+class DetectError(DiarError):
+    """An archive in which boundaries cannot be looked for as asked."""
+
+
+def detect_boundaries(config: DetectConfig) -> DetectionResult:
+    """Run stage 2 and write folders, table, plot and JSON to `config.output_dir`.
+
+    Raises:
+        DiarError: no embeddings, nothing to detect, or outputs that cannot be written.
+    """
+    index = load_index(config.embeddings_dir)
+    usable = np.isfinite(index.embedding).all(axis=1)
+    sequences = split_archive(index.recording_id, usable, config.sequence_by == "folder")
+    check_sizes(config, sequences)
+    placement = Placement(config.place, config.audio_dir)
+    check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)])
+    logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
+    rows = sequences.order[sequences.used]
+    in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy of what may be gigabytes
+    embeddings = index.embedding if in_order else index.embedding[rows]
+    found = find_segments(embeddings, index.speech_seconds[rows], sequences, config)
+    logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
+    report = Report(index, sequences, found, config)
+    result = report.result()
+    debug = report.debug() if config.debug else None
+    write_results(config.output_dir, result, report.table(), placement, plot=config.plot, debug=debug)
+    return result
+
+
+def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
+    """Refuse an archive without embeddings or shorter than a segment.
+
+    Raises:
+        DetectError: with the numbers and what to do.
+    """
+    usable = len(sequences.used)
+    if not usable:
+        raise DetectError(
+            f"none of the {len(sequences.order)} recordings in {config.embeddings_dir} has an embedding; "
+            f"`diar status {config.embeddings_dir} --failures` says why"
+        )
+    longest = int(np.diff(np.append(sequences.starts, usable)).max())
+    if config.segment_size != "auto" and config.segment_size > longest:
+        where = "archive" if config.sequence_by == "archive" else "longest folder"
+        raise DetectError(
+            f"--segment_size {config.segment_size} is larger than the {where} ({longest} usable recordings); "
+            "give the number of files of one speaker, or auto"
+        )

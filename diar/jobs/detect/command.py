@@ -1,0 +1,56 @@
+"""The stage 2 command: arguments → DetectConfig → boundaries between files, turns inside recordings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from diar.errors import report_errors
+from diar.jobs.detect.config import DetectConfig
+from diar.options.arguments import parse_arguments
+
+DESCRIPTION = """\
+Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
+  --task files   an archive recorded in speaker blocks: where one speaker ends and the next begins, and one
+                 folder per speaker
+  --task turns   conversations: who speaks when inside every recording, with overlap, and the same name for
+                 the same person in all of them
+  --task all     both"""
+
+EPILOG = """\
+examples:
+  detect_boundaries.py --embeddings_dir embeddings --output_dir result
+  detect_boundaries.py --embeddings_dir E --output_dir R --segment_size 1000 --boundary_window 10
+  detect_boundaries.py --embeddings_dir E --output_dir R --segment_size 1000 --use_gmm --place copy
+  detect_boundaries.py --embeddings_dir E --output_dir R --task turns
+  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --num_speakers 2 --preset telephone
+  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --exclusive --speaker_audio clips
+  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --known_speakers ENROLLED
+
+Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
+DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
+
+exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing (the outputs list
+them); other: not finished. A recording without speech is a result, not a failure: it is counted and listed,
+with the likely reason, and the code stays 0."""
+
+
+@report_errors
+def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
+    """Run stage 2 and return the exit code."""
+    config = parse_arguments(DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    incomplete = False
+    if config.task in ("files", "all"):
+        from diar.jobs.detect.boundaries import detect_boundaries
+
+        result = detect_boundaries(config)
+        print(result.summary())
+        incomplete |= bool(result.not_used)
+    if config.task in ("turns", "all"):
+        from diar.jobs.detect.turns import diarize_archive
+
+        summary = diarize_archive(config)
+        print(summary.summary())
+        incomplete |= summary.failed > 0
+    return 3 if incomplete else 0

@@ -1,0 +1,177 @@
+"""Options of stage 2."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator, model_validator
+
+from diar.options.base import CommandConfig, option
+
+
+class DetectConfig(CommandConfig):
+    """Stage 2: stored embeddings to speaker boundaries and turns, with JSON and plots. Needs no GPU."""
+
+    environment_prefix: ClassVar[str] = "DIAR_DETECT_"
+
+    embeddings_dir: str = option(..., "archive", "the output_dir of stage 1")
+    output_dir: str = option(..., "archive", "where folders, JSON and PNG go")
+    task: Literal["files", "turns", "all"] = option(
+        "files",
+        "archive",
+        "files = where one speaker's files end and the next one's begin; "
+        "turns = who speaks when inside every recording; all = both",
+    )
+    audio_dir: str | None = option(
+        None, "archive", "where the audio lies now, if it moved since stage 1; default: where stage 1 read it"
+    )
+    sequence_by: Literal["archive", "folder"] = option(
+        "archive",
+        "archive",
+        "archive = all files in one sequence; folder = each folder is a sequence of its own",
+    )
+
+    segment_size: int | Literal["auto"] = option(
+        "auto", "boundaries", "files a speaker recorded in a row, about; auto = find it in the data"
+    )
+    boundary_window: int = option(
+        10, "boundaries", "files around the expected boundary in which it is looked for", ge=0
+    )
+    use_gmm: bool = option(False, "boundaries", "model both sides by Gaussian mixtures instead of cosine")
+    gmm_components: int = option(2, "boundaries", "Gaussians a side (fewer where files are few)", ge=1, le=64)
+    penalty: float | None = option(
+        None, "boundaries", "auto: evidence that one more boundary must bring; default from the data", gt=0
+    )
+    min_segment: int = option(4, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
+
+    clustering: Literal["auto", "ahc", "spectral", "vbx"] = option(
+        "auto", "turns", "how the voices of a recording are told apart; auto = iterative, the most accurate"
+    )
+    num_speakers: int | Literal["auto"] | None = option(
+        None,
+        "turns",
+        "speakers in every recording, if known; default: what a manifest says of each, else found in the "
+        "data; auto = found in the data whatever a manifest says",
+    )
+    min_speakers: int | None = option(None, "turns", "fewest speakers in a recording", ge=1)
+    max_speakers: int | None = option(None, "turns", "most speakers in a recording", ge=1)
+    plda: str | None = option(
+        None, "turns", "vbx: PLDA trained on the same encoder's embeddings, Kaldi format or .npz"
+    )
+    plda_transform: str | None = option(
+        None, "turns", "vbx: means and LDA applied before the PLDA, .h5 or .npz"
+    )
+    preset: Literal["auto", "general", "telephone"] = option(
+        "auto",
+        "turns",
+        "thresholds and durations for this kind of recording; auto: telephone where the spectrum says so, "
+        "else general; the next six override it",
+    )
+    onset: float | None = option(
+        None, "turns", "expected number of voices at which speech begins", gt=0, lt=1
+    )
+    offset: float | None = option(None, "turns", "… and below which it ends", gt=0, lt=1)
+    overlap: float | None = option(
+        None, "turns", "expected number of voices from which a second one speaks; 3 = never", gt=1, le=3
+    )
+    min_duration_on: float | None = option(None, "turns", "seconds; shorter turns are dropped", ge=0, le=10)
+    min_duration_off: float | None = option(
+        None, "turns", "seconds; shorter pauses within a turn are closed", ge=0, le=10
+    )
+    smoothing: float | None = option(
+        None, "turns", "milliseconds over which speech activity is averaged", ge=0, le=10_000
+    )
+    resegmentation: Literal["none", "viterbi"] = option(
+        "none", "turns", "viterbi = a change of speaker needs evidence beyond one window"
+    )
+    exclusive: bool = option(
+        False, "turns", "also write turns without overlap, as alignment with a transcript needs them"
+    )
+    speaker_audio: Literal["none", "clips", "joined"] = option(
+        "none", "turns", "audio of each speaker without other voices: a file a turn, or one file a speaker"
+    )
+    reference: str | None = option(
+        None,
+        "turns",
+        "RTTM file or folder of true turns, drawn above the found ones in timeline.png; goes before a "
+        "manifest's rttm_filepath",
+    )
+    times: Literal["part", "file"] = option(
+        "part",
+        "turns",
+        "of a recording that is a part of a file (a manifest's offset): from the part's start, or the file's",
+    )
+
+    link: bool = option(True, "speakers", "one speaker, one name: across segments, and across recordings")
+    link_threshold: float | None = option(
+        None,
+        "speakers",
+        "cosine above which two segments or two recordings' speakers are one person",
+        gt=-1,
+        lt=1,
+    )
+    link_probability: float = option(
+        0.5, "speakers", "turns: probability from which speakers of two recordings are one", gt=0, lt=1
+    )
+    known_speakers: str | None = option(
+        None,
+        "speakers",
+        "turns: stage 1's output for enrolment audio NAME/*.wav; whoever is found there gets the name",
+    )
+    odd_threshold: float | None = option(
+        None, "speakers", "probability above which a file is one of another voice; default 0.5", gt=0, lt=1
+    )
+
+    place: Literal["symlink", "hardlink", "copy", "none"] = option(
+        "symlink", "output", "how audio files get into the speaker folders"
+    )
+    plot: bool = option(True, "output", "draw boundary_detection_visualization.png, timeline.png")
+    labels: bool = option(True, "output", "turns: also as Audacity labels and Praat TextGrid")
+    processes: int | None = option(
+        None,
+        "output",
+        "turns: processes at work; default all cores, fewer for less than an hour of audio",
+        ge=1,
+    )
+    debug: bool = option(False, "output", "also write every candidate's score")
+
+    @field_validator("segment_size", mode="before")
+    @classmethod
+    def _check_segment_size(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
+        try:
+            size = int(value)
+        except (TypeError, ValueError):
+            size = 0
+        if size < 1 or str(size) != str(value):
+            raise ValueError("is 'auto' or a number of files, at least 1")
+        return size
+
+    @field_validator("num_speakers", mode="before")
+    @classmethod
+    def _check_num_speakers(cls, value: Any) -> Any:
+        if value is None or value == "auto":
+            return value
+        try:
+            count = int(value)
+        except (TypeError, ValueError):
+            count = 0
+        if count < 1 or str(count) != str(value):
+            raise ValueError("is 'auto' or a number of speakers, at least 1")
+        return count
+
+    @model_validator(mode="after")
+    def _check_turns(self) -> DetectConfig:
+        bounds = (self.min_speakers, self.max_speakers)
+        if isinstance(self.num_speakers, int) and bounds != (None, None):
+            raise ValueError("give --num_speakers, or --min_speakers and --max_speakers, not both")
+        if None not in bounds and (self.min_speakers or 0) > (self.max_speakers or 0):
+            raise ValueError(f"--min_speakers {bounds[0]} exceeds --max_speakers {bounds[1]}")
+        if self.known_speakers is not None and not self.link:
+            raise ValueError("--known_speakers names linked speakers; leave --no_link away")
+        if self.clustering == "vbx" and self.task != "files" and self.plda is None:
+            raise ValueError(
+                "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
+            )
+        return self

@@ -1,0 +1,132 @@
+"""From the options of stage 2 to the settings of diarization."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from diar.detect.clustering.choose import ClusteringSettings
+from diar.detect.clustering.plda import read_plda
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.diarize import DiarizeSettings
+from diar.detect.postprocessing import TurnSettings
+from diar.detect.presets import PRESETS, Preset
+from diar.detect.reconstruction import ReconstructionSettings
+from diar.errors import DiarError
+from diar.jobs.detect.config import DetectConfig
+
+SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
+
+_CHANGE_PROBABILITY = 0.1  # of the speaker, from one window to the next half a second later
+
+
+def diarize_settings(config: DetectConfig) -> DiarizeSettings:
+    """The settings that `config` asks for.
+
+    Raises:
+        PldaError: the PLDA model cannot be read.
+        DiarError: thresholds that contradict each other.
+    """
+    plda = None
+    if config.clustering == "vbx" and config.plda is not None:
+        transform = None if config.plda_transform is None else Path(config.plda_transform)
+        plda = read_plda(Path(config.plda), transform)
+    clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, plda=plda)
+    general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
+    return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
+
+
+@dataclass(frozen=True)
+class AskedSpeakers:
+    """How many speakers a recording may have, and who says so."""
+
+    bounds: SpeakerCount
+    exactly: int | None = None
+    source: str = ""  # `--num_speakers` or `manifest` where a number is given
+    warning: str = ""  # what is wrong with what was asked
+
+    def unmet(self, found: int) -> str:
+        """What to say where fewer speakers were found than asked for; empty where all is well."""
+        if found >= self.bounds.minimum:
+            return ""
+        if self.exactly is None:
+            return f"{found} speakers found, at least {self.bounds.minimum} asked for (--min_speakers)"
+        return f"{found} speakers found, {self.exactly} asked for ({self.source})"
+
+
+def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:
+    """How many speakers to look for: `--num_speakers`, else the manifest's number, else the bounds.
+
+    Args:
+        config: of the run. Its `--min_speakers` and `--max_speakers` hold for the manifest's number, too.
+        listed: what the manifest says of the recording.
+    """
+    if isinstance(config.num_speakers, int):
+        count = config.num_speakers
+        return AskedSpeakers(SpeakerCount(count, count), count, "--num_speakers")
+    bounds = SpeakerCount(config.min_speakers or 1, config.max_speakers)
+    if listed is None or config.num_speakers == "auto":
+        return AskedSpeakers(bounds)
+    if listed < bounds.minimum or bounds.exceeded_by(listed):
+        limits = f"at least {bounds.minimum}" + (f", at most {bounds.maximum}" if bounds.maximum else "")
+        return AskedSpeakers(bounds, warning=f"num_speakers {listed} of the manifest is not used ({limits})")
+    return AskedSpeakers(SpeakerCount(listed, listed), listed, "manifest")
+
+
+def preset(config: DetectConfig, name: str) -> Preset:
+    """A preset with the options that override it; a lower onset takes the preset's offset down with it.
+
+    Raises:
+        DiarError: an offset above the onset.
+    """
+    chosen = PRESETS[name]
+    onset = config.onset or chosen.reconstruction.onset
+    if config.offset is not None and config.offset > onset:
+        raise DiarError(
+            f"--offset {config.offset:g} is above the onset of {onset:g}, so speech would end as it begins; "
+            "give a lower one, or a higher --onset"
+        )
+    reconstruction = _override(
+        chosen.reconstruction,
+        onset=onset,
+        offset=config.offset or min(onset, chosen.reconstruction.offset),
+        overlap=config.overlap,
+        overlap_prior=None if config.overlap is None else 0.0,
+        smoothing=None if config.smoothing is None else config.smoothing / 1000,
+        change_probability=_CHANGE_PROBABILITY if config.resegmentation == "viterbi" else None,
+    )
+    turns = _override(
+        chosen.turns, min_duration_off=config.min_duration_off, min_duration_on=config.min_duration_on
+    )
+    return Preset(reconstruction, turns)
+
+
+def _override(settings: SettingsT, **options: float | None) -> SettingsT:
+    """`settings` with the options that are not None."""
+    return replace(settings, **{name: value for name, value in options.items() if value is not None})
+
+
+def thresholds(settings: DiarizeSettings) -> dict[str, float]:
+    """Every number that decided the turns, for the result."""
+    chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
+    if settings.narrow_preset != settings.preset:
+        chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset
+        chosen["narrow_band_offset"] = settings.narrow_preset.reconstruction.offset
+    chosen |= {
+        f"clustering_{name}": value for name, value in _clustering_numbers(settings.clustering).items()
+    }
+    return {name: float(value) for name, value in chosen.items() if value is not None}
+
+
+def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
+    if clustering.method == "auto":
+        return asdict(clustering.iterative)
+    if clustering.method == "vbx":
+        names = ("vbx_fa", "vbx_fb", "vbx_loop_probability")
+        return {name.removeprefix("vbx_"): getattr(clustering, name) for name in names}
+    names = ("least_share", "least_seconds", "enough_seconds")
+    numbers = {name: getattr(clustering.iterative, name) for name in names}
+    if clustering.method == "ahc":
+        numbers["threshold"] = clustering.ahc_threshold
+    return numbers

@@ -1,0 +1,152 @@
+"""Stage 2 inside recordings: every recording diarized, speakers linked across them, everything written.
+
+First all recordings are diarized, which gives anonymous speakers; only when all are known can they be linked;
+then every recording is written under the names. What is kept in between is small: turns and one embedding
+a speaker.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from diar.detect.channels import Sides, diarize_sides
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.diarize import Diarization, DiarizeSettings
+from diar.detect.linking.channels import link_over_channels
+from diar.detect.linking.known import KnownSpeakers
+from diar.detect.linking.link import LinkedSpeakers
+from diar.detect.linking.unlinked import keep_apart
+from diar.errors import DiarError
+from diar.formats.matching import match_names
+from diar.formats.rttm import Turn, read_turns
+from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.enrolment import read_known_speakers
+from diar.jobs.detect.settings import asked_speakers, diarize_settings, thresholds
+from diar.jobs.detect.turns_report import TurnsReport
+from diar.jobs.detect.turns_summary import TurnsSummary
+from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter
+from diar.jobs.detect.workers import Workers, start_workers, worth_starting
+from diar.outputs.managed_directory import OutputDirectory
+from diar.store.reader import RecordingIndex, TracksReader, load_index
+from diar.store.schema import OK
+
+logger = logging.getLogger(__name__)
+
+
+NO_TRACKS = "no_tracks"  # stage 1 was done with the recording, but its file is missing or damaged
+
+
+def diarize_archive(config: DetectConfig) -> TurnsSummary:
+    """Run stage 2 inside recordings and write everything to `config.output_dir`.
+
+    Raises:
+        DiarError: no embeddings, stage 1 without segmentation, or outputs that cannot be written.
+    """
+    index = load_index(config.embeddings_dir)
+    _check(config, index)
+    settings = diarize_settings(config)
+    known = None if config.known_speakers is None else read_known_speakers(config.known_speakers, index)
+    reference = {} if config.reference is None else _read_reference(config.reference, index)
+    processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
+    with start_workers(processes, index.status.count(OK)) as workers:
+        found = _diarize_all(workers, config, index, settings)
+        linked = _link(found, index.embedding.shape[1], known, config)
+        report = TurnsReport(config, index, settings.clustering.method, thresholds(settings), linked)
+        return TurnsWriter(config, index, report, reference).write(workers, found)
+
+
+def _check(config: DetectConfig, index: RecordingIndex) -> None:
+    """Refuse what cannot end well, before hours of work and not after."""
+    OutputDirectory(config.output_dir)
+    if "activity_step" not in index.metadata:
+        raise DiarError(
+            f"--task {config.task} needs local speakers, but {config.embeddings_dir} was made with "
+            "--segmentation none; run stage 1 into another folder with a segmentation model"
+        )
+    if OK not in index.status:
+        raise DiarError(
+            f"none of the {len(index)} recordings in {config.embeddings_dir} has an embedding; "
+            f"`diar status {config.embeddings_dir} --failures` says why"
+        )
+
+
+def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
+    given = read_turns(Path(path))
+    meant = match_names(index.recording_id, given)
+    if not set(meant.values()) & set(index.recording_id):
+        raise DiarError(
+            f"--reference {path} is about other recordings ({next(iter(given), 'none')}, …) than "
+            f"{index.recording_id[0]}, …; name them as in recordings.csv, with or without folders and suffix"
+        )
+    return {recording_id: given[name] for name, recording_id in meant.items()}
+
+
+def _diarize_all(
+    workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
+) -> list[Diarization | NoTurns]:
+    """What each recording of the archive comes to."""
+    rows = [row for row in range(len(index)) if index.status[row] == OK]
+    listed = index.num_speakers
+    stored = (
+        _Stored(index.recording_id[row], int(index.shard[row]), asked_speakers(config, listed[row]).bounds)
+        for row in rows
+    )
+    results = workers.map(partial(_diarize_one, TracksReader(config.embeddings_dir), settings), stored)
+    found: list[Diarization | NoTurns] = [
+        NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
+    ]
+    progress = tqdm(results, "diarize", len(rows), unit="recording", disable=None)
+    for row, result in zip(rows, progress, strict=True):
+        found[row] = result
+    return found
+
+
+class _Stored(NamedTuple):
+    """A recording to diarize."""
+
+    recording_id: str
+    shard: int
+    speakers: SpeakerCount
+
+
+def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Stored) -> Diarization | NoTurns:
+    try:
+        sides = Sides.of(reader.read(stored.recording_id, stored.shard))
+    except DiarError as error:
+        return NoTurns(NO_TRACKS, str(error))
+    clustering = replace(settings.clustering, count=stored.speakers)
+    return diarize_sides(sides, replace(settings, clustering=clustering))
+
+
+def _link(
+    found: Sequence[Diarization | NoTurns], dimension: int, known: KnownSpeakers | None, config: DetectConfig
+) -> LinkedSpeakers:
+    """One row for each speaker of each recording, in order."""
+    good = [(row, one) for row, one in enumerate(found) if isinstance(one, Diarization)]
+    embedding = np.concatenate([np.empty((0, dimension), np.float32), *(one.embedding for _, one in good)])
+    if not config.link:
+        return keep_apart(embedding)
+    seconds = np.concatenate([np.empty(0), *(one.clean_seconds for _, one in good)])
+    recording = np.repeat([row for row, _ in good], [len(one.turns) for _, one in good]).astype(np.int64)
+    narrow_band = np.repeat([one.narrow_band for _, one in good], [len(one.turns) for _, one in good])
+    linked = link_over_channels(
+        embedding,
+        seconds,
+        recording,
+        narrow_band.astype(bool),
+        known,
+        config.link_probability,
+        config.link_threshold,
+    )
+    people = len(linked.speaker_id)
+    logger.info("%d speakers of %d recordings belong to %d people", len(embedding), len(good), people)
+    return linked

@@ -1,0 +1,94 @@
+"""What a run of stage 2 inside recordings did, in a few lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from diar.formats.turns_json import RecordingTurns
+from diar.outputs.recordings import NO_SPEECH, RECORDINGS_NAME, REFERENCE_NAME
+
+_NAMED = 3  # recordings of a kind
+
+
+@dataclass
+class Counted:
+    """Recordings of one kind: how many, and the first of them with what is to be said."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, recording_id: str, what: str) -> None:
+        """Count one."""
+        self.count += 1
+        if len(self.first) < _NAMED:
+            self.first.append(f"{recording_id}: {what}")
+
+    def lines(self, more: str) -> Iterator[str]:
+        """The first ones, and where the others are told."""
+        yield from (f"  {line}" for line in self.first)
+        if self.count > len(self.first):
+            yield f"  … and {self.count - len(self.first):,} more: {more}"
+
+
+@dataclass
+class TurnsSummary:
+    """What a run did."""
+
+    speakers: int
+    warnings: list[str]
+    diarized: int = 0  # with turns
+    silent: Counted = field(default_factory=Counted)  # no speech found
+    failures: Counted = field(default_factory=Counted)
+    warned: int = 0  # recordings with warnings
+    other_warned: Counted = field(default_factory=Counted)  # of them, those with turns
+    turns: int = 0
+    speech_seconds: float = 0.0
+    overlap_seconds: float = 0.0
+    references: int = 0  # recordings with true turns by the manifest
+    output_dir: str = ""
+
+    @property
+    def failed(self) -> int:
+        """Recordings that could not be diarized."""
+        return self.failures.count
+
+    def add(self, result: RecordingTurns) -> None:
+        """Count one recording that was diarized."""
+        self.warned += bool(result.warnings)
+        if not result.turns:
+            self.silent.add(result.recording_id, result.warnings[0])
+            return
+        self.diarized += 1
+        if result.warnings:
+            self.other_warned.add(result.recording_id, result.warnings[0])
+        self.turns += len(result.turns)
+        self.speech_seconds += result.speech_seconds
+        self.overlap_seconds += result.overlap_seconds
+
+    def add_failed(self, recording_id: str, status: str, error: str) -> None:
+        """Count one that could not be."""
+        self.failures.add(recording_id, f"{status}: {error}")
+
+    def summary(self) -> str:
+        """A few lines for the terminal."""
+        share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
+        lines = [
+            f"{self.diarized} recordings diarized, {self.silent.count} without speech, {self.failed} failed",
+            f"{self.turns} turns of {self.speakers} speakers in {self.speech_seconds / 3600:.2f} h of speech "
+            f"({share:.1f} % of it overlapped)",
+            *self.failures.lines(f"status in {RECORDINGS_NAME}"),
+            *self.silent.lines(f"status {NO_SPEECH} in {RECORDINGS_NAME}"),
+            *(f"warning: {warning}" for warning in self.warnings),
+        ]
+        if self.warned:
+            lines.append(
+                f"warning: {self.warned} recordings have warnings of their own, see {RECORDINGS_NAME}"
+            )
+            lines.extend(self.other_warned.lines(RECORDINGS_NAME))
+        if self.references:
+            lines.append(
+                f"{self.references} recordings have a reference: diar score der --reference "
+                f"{self.output_dir}/{REFERENCE_NAME} --hypothesis {self.output_dir}"
+            )
+        return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Writing what was found in all recordings, in archive order, and counting it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tqdm import tqdm
+
+from diar import storage
+from diar.detect.diarize import Diarization
+from diar.errors import DiarError
+from diar.formats.rttm import Turn
+from diar.formats.turns_json import RecordingTurns
+from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.turns_report import TurnsReport
+from diar.jobs.detect.turns_summary import TurnsSummary
+from diar.jobs.detect.workers import Workers
+from diar.outputs.listed_reference import ListedReference
+from diar.outputs.recordings import ArchiveTurns, RecordingFiles, write_recording
+from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
+from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
+from diar.store.reader import RecordingIndex
+from diar.store.schema import RecordingRow
+
+_PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a list appends to a file's id for a part of it
+
+
+@dataclass(frozen=True)
+class NoTurns:
+    """Why a recording could not be diarized."""
+
+    status: str  # a word for the kind, as in recordings.csv
+    error: str
+
+
+class TurnsWriter:
+    """Writes the outputs of one run.
+
+    Args:
+        config: the run's options.
+        index: the archive.
+        report: of the linked speakers.
+        reference: true turns of some recordings, by id.
+    """
+
+    def __init__(
+        self,
+        config: DetectConfig,
+        index: RecordingIndex,
+        report: TurnsReport,
+        reference: Mapping[str, Sequence[Turn]],
+    ) -> None:
+        self._config, self._index = config, index
+        self._report, self._reference = report, reference
+
+    def write(self, workers: Workers, found: Sequence[Diarization | NoTurns]) -> TurnsSummary:
+        """Write everything; `found` is what each recording of the archive came to, in order.
+
+        Raises:
+            OutputError: the output directory is not local, or something of somebody else is in the way.
+        """
+        config, index, linked = self._config, self._index, self._report.linked
+        summary = TurnsSummary(len(linked.speaker_id), self._report.warnings, output_dir=config.output_dir)
+        totals, files = SpeakerTotals(), self._files()
+        written = workers.map(partial(_write_one, config.output_dir, files), self._jobs(found))
+        ids = [
+            id_ for id_, one in zip(index.recording_id, found, strict=True) if isinstance(one, Diarization)
+        ]
+        options = {"exclusive": config.exclusive, "reference": index.has_references}
+        with ArchiveTurns(config.output_dir, ids, **options) as archive:
+            for row, one in enumerate(tqdm(found, "write", unit="recording", disable=None)):
+                if isinstance(one, NoTurns):
+                    self._add_failed(archive, summary, row, one)
+                    continue
+                result, reference = next(written)
+                archive.add(result, reference)
+                totals.add(result)
+                summary.add(result)
+                summary.references += index.has_references and bool(reference)
+            speakers = ArchiveSpeakers.of(
+                totals, linked.speaker_id, linked.name, linked.known, linked.centroid
+            )
+            archive.write_speakers(speakers, self._report.metadata())
+        return summary
+
+    def _files(self) -> RecordingFiles:
+        config = self._config
+        return RecordingFiles(config.labels, config.plot, SpeakerAudio(config.speaker_audio), config.times)
+
+    def _add_failed(self, archive: ArchiveTurns, summary: TurnsSummary, row: int, one: NoTurns) -> None:
+        recording_id, warnings = self._index.recording_id[row], self._report.failed_warnings(row)
+        archive.add_failed(recording_id, self._index.path[row], one.status, one.error, warnings)
+        summary.add_failed(recording_id, one.status, one.error)
+
+    def _jobs(self, found: Sequence[Diarization | NoTurns]) -> Iterator[_Job]:
+        first = 0  # row of the recording's first speaker among the linked ones
+        for row, one in enumerate(found):
+            if isinstance(one, NoTurns):
+                continue
+            result = self._report.recording(row, one, first)
+            file = _file_of(self._index.row(row))
+            url = result.path
+            if self._config.audio_dir is not None:
+                url = storage.join(self._config.audio_dir, file)
+            listed = self._index.listed(row).reference
+            reference = (
+                None if listed is None else ListedReference(listed, file, result.offset, result.duration)
+            )
+            given = self._reference.get(result.recording_id)
+            yield _Job(result, _source(url, result), reference if given is None else given)
+            first += len(one.turns)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A recording to write."""
+
+    result: RecordingTurns
+    source: AudioSource
+    reference: Sequence[Turn] | ListedReference | None
+
+
+def _source(url: str, result: RecordingTurns) -> AudioSource:
+    """What stage 1 read of the file at `url`."""
+    channel = int(result.channel) if result.channel.isdecimal() else None
+    return AudioSource(url, result.offset, result.audio_track, channel)
+
+
+def _file_of(row: RecordingRow) -> str:
+    """The id of the whole file that a recording is, or is a part of."""
+    is_part = row.offset > 0 or row.part_seconds is not None
+    return _PART.sub("", row.recording_id) if is_part else row.recording_id
+
+
+def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> tuple[RecordingTurns, Sequence[Turn]]:
+    """What was written, and the true turns on the same clock."""
+    result, reference = job.result, job.reference
+    if isinstance(reference, ListedReference):
+        try:
+            reference = reference.turns(result.recording_id)
+        except DiarError as error:
+            reference, result = None, replace(result, warnings=[*result.warnings, f"no reference: {error}"])
+    written = write_recording(output_dir, result, files, source=job.source, reference=reference)
+    origin = result.offset if written.times == "file" else 0.0
+    moved = [replace(turn, start=turn.start + origin, end=turn.end + origin) for turn in reference or ()]
+    return written, [replace(turn, recording=result.recording_id) for turn in moved]

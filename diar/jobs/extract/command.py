@@ -1,0 +1,56 @@
+"""The stage 1 command: arguments → ExtractConfig → ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diar.errors import report_errors
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.ranks.processes import started_by_torchrun, worker_context
+from diar.jobs.ranks.supervisor import EXIT_FAILURES, EXIT_OK
+from diar.options.arguments import parse_arguments
+
+DESCRIPTION = """\
+Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
+
+Started plainly, it starts one worker on each GPU (without one, on each core; --workers says otherwise). One
+that dies is started again while the others work on. Started by torchrun, it joins as one of its ranks.
+Interrupted in any way, the same command goes on where it was."""
+
+EPILOG = """\
+examples:
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir E
+  extract_embeddings_multigpu.py --input_dir /archive --output_dir E --gpus 0,1,2,3 --model_dir my_model
+  extract_embeddings_multigpu.py --input_dir wav.scp --output_dir E --dry_run
+  torchrun --nproc-per-node 4 extract_embeddings_multigpu.py --input_dir /archive --output_dir E
+
+Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
+DIAR_EXTRACT_CHANNEL=0; a flag wins over the environment, the environment over the file.
+
+exit codes: 0 all done; 3 done, some recordings failed (listed with their reason); other: not finished.
+Ranks of torchrun end with 0 in place of 3, or it would stop the others; `diar status OUTPUT_DIR` tells.
+`diar status OUTPUT_DIR` also shows how far a run is, from any terminal."""
+
+
+@report_errors
+def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
+    """Run stage 1 and return the exit code."""
+    config = parse_arguments(ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    if config.dry_run:
+        from diar.jobs.extract.dry_run import print_dry_run
+
+        print_dry_run(config)
+        return 0
+    # torch takes seconds to import, which --help and a wrong flag should not cost
+    if started_by_torchrun():
+        from diar.jobs.extract.run import run_rank
+
+        code = run_rank(config)
+        return EXIT_OK if code == EXIT_FAILURES else code
+    worker_context()  # it imports torch while this process does
+    from diar.jobs.extract.networks import open_models
+    from diar.jobs.extract.run import run_rank
+    from diar.jobs.ranks.launcher import launch
+
+    open_models(config)  # fetches it once, and tells what is wrong before workers start
+    return launch(config, run_rank)

@@ -1,0 +1,164 @@
+"""Options of stage 1."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator, model_validator
+
+from diar.options.base import CommandConfig, option
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+
+
+class ExtractConfig(CommandConfig):
+    """Stage 1: an archive of audio files to speaker embeddings in Parquet."""
+
+    environment_prefix: ClassVar[str] = "DIAR_EXTRACT_"
+
+    input_dir: str = option(
+        ..., "archive", "folder, glob, wav.scp, NeMo manifest (.jsonl) or fsspec URL of the audio"
+    )
+    output_dir: str = option(..., "archive", "where the Parquet files go; give it again to resume")
+    channel: str = option(
+        "auto",
+        "archive",
+        "mix = mean of all channels; a number = that one (0 = first); each = every channel by itself, as the "
+        "sides of a call; auto = mix where that is safe, else the better channel or each",
+        result=True,
+    )
+    track: str = option(
+        "auto",
+        "archive",
+        "which audio track of a video: a number (0 = first) or a language (eng, en); auto = the default one, "
+        "else the one with speech",
+        result=True,
+    )
+    layout: Literal["mirror", "packed"] = option(
+        "mirror",
+        "archive",
+        "mirror: a Parquet file a recording; packed: one a folder and shard, for very many short recordings "
+        "(an interrupted shard starts again)",
+    )
+    min_duration: float = option(
+        0.2, "archive", "seconds; a shorter recording is reported as too_short", result=True, ge=0.05
+    )
+
+    model: str | None = option(
+        None, "model", "named weights (`diar models list`), Hugging Face id or path; default campplus-zh-en"
+    )
+    model_dir: str | None = option(
+        None, "model", "WeSpeaker model directory: config.yaml + avg_model.pt (instead of --model)"
+    )
+    segmentation: str = option(
+        "segmentation-3.0", "model", "named weights or directory of what finds speech and overlap, or none"
+    )
+    speech: Literal["segmentation", "doubt", "both"] = option(
+        "doubt",
+        "model",
+        "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
+        "there is sound but the first hears nobody; both: always both, which takes much longer",
+        result=True,
+    )
+    second_segmentation: str = option(
+        "segmentation-2022.07",
+        "model",
+        "the other network, used by --speech doubt and both unless --segmentation is none; name or directory",
+    )
+    step: float = option(
+        5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60
+    )
+    silence_margin: float = option(
+        1.5,
+        "model",
+        "dB above the noise floor, on average over the voice's bands, below which lasting silence is no "
+        "speech; 0 = not looked at",
+        result=True,
+        ge=0,
+        le=40,
+    )
+    window: float = option(
+        1.0, "model", "seconds of a sliding window, which gives one embedding", result=True, ge=0.1, le=60
+    )
+    hop: float = option(0.5, "model", "seconds from one sliding window to the next", result=True, ge=0.05)
+    chunk: float = option(
+        30.0, "model", "seconds of audio the network sees at once in a long recording", result=True, ge=2
+    )
+
+    precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
+        "auto",
+        "model",
+        "of the trunk; mixed = bf16 in 2-D convolutions only; auto = fp16 on GPUs, on CPUs mixed or fp32",
+        result=True,
+    )
+
+    device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
+    gpus: tuple[int, ...] | None = option(None, "machine", "GPU numbers, such as 0,1,2,3; default all")
+    workers: int | None = option(
+        None,
+        "machine",
+        "processes; default one a GPU (more share the GPUs in turn), on the CPU one a core",
+        ge=1,
+        le=1024,
+    )
+    port: int = option(0, "machine", "TCP port where the workers meet; 0 = any free one", ge=0, le=65535)
+    threads: int | None = option(
+        None, "machine", "CPU threads a worker computes with; default: cores / workers", ge=1
+    )
+    decode_threads: int | None = option(
+        None, "machine", "recordings a worker decodes at once; default 2, on GPUs up to 8", ge=1, le=64
+    )
+    decode_in: Literal["auto", "threads", "processes"] = option(
+        "auto",
+        "machine",
+        "what a worker decodes in: processes beside a GPU (MP3 needs them), else threads",
+    )
+    batch_seconds: float | None = option(
+        None, "machine", "seconds of audio in one forward pass; default 32, on a GPU what 6 GB hold", ge=1
+    )
+    shard_files: int = option(512, "machine", "most recordings in a shard, the unit of claiming", ge=1)
+    shard_megabytes: float = option(256.0, "machine", "most audio in a shard, megabytes as stored", gt=0)
+    max_restarts: int = option(3, "machine", "how often dead workers are started again, all together", ge=0)
+
+    overwrite: bool = option(False, "run", "remove an earlier extraction in output_dir and start again")
+    retry_failed: bool = option(False, "run", "try the recordings again that failed in earlier runs")
+    profile: bool = option(
+        False, "run", "trace some forward passes to OUT/_extraction/profile (open in ui.perfetto.dev)"
+    )
+    dry_run: bool = option(False, "run", "print what would be done (files, hours, shards, disk), do nothing")
+
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def _split_gpus(cls, value: Any) -> Any:
+        return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("channel", mode="before")
+    @classmethod
+    def _check_channel(cls, value: Any) -> str:
+        if str(value) in ("auto", "mix", "each") or str(value).isdecimal():
+            return str(value)
+        raise ValueError("is 'auto', 'mix', 'each' or a channel number counted from 0")
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _check_track(cls, value: Any) -> str:
+        if str(value) == "auto" or str(value).isdecimal() or _LANGUAGE.fullmatch(str(value)):
+            return str(value)
+        raise ValueError("is 'auto', a number counted from 0 or a language such as eng")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> ExtractConfig:
+        if self.model is not None and self.model_dir is not None:
+            raise ValueError("give --model or --model_dir, not both")
+        if self.gpus is not None and self.device == "cpu":
+            raise ValueError("--gpus contradicts --device cpu")
+        if self.gpus is not None and (not self.gpus or len(set(self.gpus)) < len(self.gpus)):
+            raise ValueError(f"--gpus {','.join(map(str, self.gpus))} must name at least one GPU, each once")
+        if self.hop > self.window:
+            raise ValueError(
+                f"hop ({self.hop} s) must not exceed window ({self.window} s): audio would be lost"
+            )
+        if self.window > self.chunk:
+            raise ValueError(f"window ({self.window} s) must not exceed chunk ({self.chunk} s)")
+        return self

@@ -1,0 +1,144 @@
+"""Decoding ahead of the network: several recordings at a time, and a bounded queue that holds them back."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from diar.archive.decoders.decode import decoded_in_blocks
+from diar.archive.recording import Recording
+from diar.embed.pipeline import Key
+from diar.jobs.extract.decode_process import DecodeProcess
+from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
+from diar.jobs.progress.counters import Counters
+from diar.store.schema import RecordingRow
+
+Item = ReadChunk | RecordingRow
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What ended the list of recordings."""
+
+    error: Exception
+
+
+_Waiting = tuple[Key, Item] | _Failure | None
+
+
+class _SampleQueue(queue.Queue[_Waiting]):
+    """A queue whose size is counted in samples: putting waits while it holds `maxsize` or more."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._samples = 0
+
+    def _qsize(self) -> int:
+        return self._samples
+
+    def _put(self, item: _Waiting) -> None:
+        super()._put(item)
+        self._samples += _samples(item)
+
+    def _get(self) -> _Waiting:
+        item = super()._get()
+        self._samples -= _samples(item)
+        return item
+
+
+def _samples(item: _Waiting) -> int:
+    """Of a chunk; 1 for all else, since a queue of size 0 is empty."""
+    return len(item[1].chunk.samples) if isinstance(item, tuple) and isinstance(item[1], ReadChunk) else 1
+
+
+class ChunkReader:
+    """Iterates over keys and decoded chunks of several recordings, of each in order and followed by its row.
+
+    Args:
+        recordings: what to decode; taken from in the decoding threads, one at a time, as they get free.
+        settings: how to read them.
+        threads: how many recordings are decoded at the same time.
+        processes: each of the threads has a process decode for it what it does not decode in large blocks.
+        ahead: samples decoded and not yet taken beyond which decoding waits.
+        counters: take the time of decoding.
+
+    Iterating raises what `recordings` raises, and DiarError if a process cannot be started.
+    """
+
+    def __init__(
+        self,
+        recordings: Iterable[tuple[Key, Recording]],
+        settings: ReadSettings,
+        *,
+        threads: int,
+        processes: bool,
+        ahead: int,
+        counters: Counters,
+    ) -> None:
+        self._recordings = iter(recordings)
+        self._taking = threading.Lock()
+        self._settings = settings
+        self._processes = processes
+        self._counters = counters
+        self._queue = _SampleQueue(ahead)
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"decode {number}", daemon=True)
+            for number in range(threads)
+        ]
+
+    def __enter__(self) -> ChunkReader:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def __iter__(self) -> Iterator[tuple[Key, Item]]:
+        working = len(self._threads)
+        while working:
+            item = self._queue.get()
+            if isinstance(item, _Failure):
+                raise item.error
+            if item is None:
+                working -= 1
+            else:
+                yield item
+
+    def _work(self) -> None:
+        try:
+            with DecodeProcess(self._settings) as process:
+                while not self._stopped.is_set() and (taken := self._take()) is not None:
+                    self._read(process, *taken)
+        except Exception as error:  # raised again where the chunks are taken
+            self._put(_Failure(error))
+        else:
+            self._put(None)
+
+    def _take(self) -> tuple[Key, Recording] | None:
+        with self._taking:
+            return next(self._recordings, None)
+
+    def _read(self, process: DecodeProcess, key: Key, recording: Recording) -> None:
+        apart = self._processes and not decoded_in_blocks(recording.url)
+        items = process.read(recording) if apart else read_recording(recording, self._settings)
+        for item in self._counters.timed("decode_step", items):
+            self._put((key, item))
+            if self._stopped.is_set():
+                return
+
+    def _put(self, item: _Waiting) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return

@@ -1,0 +1,28 @@
+"""`--dry_run`: what a run would do, without a model and without writing anything."""
+
+from __future__ import annotations
+
+from diar.jobs.cost.estimate import estimate_disk, estimate_durations
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.plan import assign_shards
+from diar.jobs.extract.prepare import list_archive, shard_limits
+
+
+def print_dry_run(config: ExtractConfig) -> None:
+    """Print files, hours, shards and disk needed."""
+    listing = list_archive(config)
+    recordings = listing.recordings
+    limits = shard_limits(config, listing)
+    shards = int(assign_shards(recordings, limits)[-1]) + 1
+    size = sum(recording.size for recording in recordings)
+    durations = estimate_durations(recordings)
+    disk = estimate_disk(config, len(recordings), durations.total)
+    print(f"{config.input_dir} -> {config.output_dir} (nothing is written)")
+    print(f"recordings   {len(recordings):,} ({size / 1e9:.2f} GB); {listing.ignored:,} other files ignored")
+    print(f"audio        about {durations.total / 3600:.2f} h (headers of {durations.probed} recordings)")
+    print(f"shards       {shards:,} of at most {limits.files} recordings and {limits.bytes / 1e6:.0f} MB")
+    print(f"disk         about {disk / 1e9:.3f} GB with sliding windows every {config.hop} s")
+    print(f"first, last  {recordings[0].recording_id}, {recordings[-1].recording_id}")
+    for warning in listing.warnings:
+        print(f"warning: {warning}")
+    print("how long and at what cost: `diar plan` with the same options")

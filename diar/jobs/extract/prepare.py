@@ -1,0 +1,266 @@
+"""What happens once before the ranks start working: identity of the extraction, listing, plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+import diar
+from diar import storage
+from diar.archive.listing import Listing, list_recordings
+from diar.errors import DiarError
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
+from diar.jobs.progress.counters import Totals
+from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.inference import PRECISIONS, best_precision
+from diar.models.segmentation.pyannet import SegmentationModel
+from diar.store.layout import PACKED, Layout
+from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
+from diar.store.schema import SCHEMA_VERSION
+
+
+class ExtractError(DiarError):
+    """An extraction that cannot start as asked."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What affects the numbers written; two extractions agree if their fingerprints do."""
+
+    settings: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def of(
+        cls,
+        config: ExtractConfig,
+        model: SpeakerModel,
+        segmentation: SegmentationModel | None,
+        second: SegmentationModel | None = None,
+    ) -> Identity:
+        """Identity of a run with these options and these networks."""
+        settings = {
+            "schema_version": SCHEMA_VERSION,
+            "architecture": model.architecture,
+            "model_sha256": model.sha256,
+            "fbank": asdict(model.fbank),
+            "segmentation_sha256": None if segmentation is None else segmentation.sha256,
+            "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
+            "second_segmentation_sha256": None if second is None else second.sha256,
+            **{name: getattr(config, name) for name in config.result_fields()},
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return cls(settings, digest[:16])
+
+    def metadata(self, model: SpeakerModel, segmentation: SegmentationModel | None) -> dict[str, str]:
+        """Footer metadata of every Parquet file."""
+        return {
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "architecture": model.architecture,
+            "embedding_dim": str(model.encoder.embedding_dim),
+            "settings": json.dumps(self.settings, sort_keys=True),
+            "fingerprint": self.fingerprint,
+            **({} if segmentation is None else _describe(segmentation)),
+        }
+
+
+def _describe(segmentation: SegmentationModel) -> dict[str, str]:
+    """The segmentation model, and what stage 2 needs to place its frames without opening it."""
+    return {
+        "segmentation": segmentation.name,
+        "segmentation_sha256": segmentation.sha256,
+        "activity_first_center": repr(segmentation.network.frames.first_center),
+        "activity_step": repr(segmentation.network.frames.step_seconds),
+    }
+
+
+def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device) -> str:
+    """`--precision`, where auto stands for what the extraction was begun with, else for the device's best."""
+    if config.precision != "auto":
+        return config.precision
+    if storage.exists(layout.config) and not config.overwrite:
+        settings: dict[str, str] = read_config(layout)["settings"]
+        if settings.get("precision") in PRECISIONS:
+            return settings["precision"]
+    return best_precision(device)
+
+
+def settle_plan(
+    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+) -> tuple[pa.Table, list[str]]:
+    """List the archive, check the output belongs to it, and publish the plan; returns it with warnings.
+
+    Raises:
+        ExtractError: nothing to do, or the output belongs to another model, setting or archive.
+    """
+    if config.overwrite and not _overwritten_by_this_job(layout):
+        remove_extraction(layout)
+    check_same_extraction(config, layout, identity)
+    listing = list_archive(config)
+    previous = _previous_plan(layout)
+    redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
+    used = done_shards(layout) if previous is None else [*done_shards(layout), *previous["shard"].to_pylist()]
+    first_shard = 1 + max(used, default=-1)
+    limits = shard_limits(config, listing)
+    plan = make_plan(listing.recordings, limits, previous, first_shard=first_shard, redo=redo)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": identity.fingerprint,
+        "layout": config.layout,
+        "input_dir": archive_root(config),
+        "settings": identity.settings,
+        "metadata": metadata,
+        "diar_version": diar.__version__,
+        "job": _job() if config.overwrite else None,
+    }
+    # Before the plan: a plan never stands without what it belongs to
+    storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
+    if previous is None and config.layout == PACKED:
+        remove_packed(layout, plan)  # they belong to shards that nobody knows of
+    save_plan(layout, plan)
+    return plan, [*listing.warnings, *_gone(previous, plan)]
+
+
+def _previous_plan(layout: Layout) -> pa.Table | None:
+    """The earlier plan, with what killed writers left swept away; without one, old shards mean nothing."""
+    if storage.exists(layout.plan):
+        previous = read_plan(layout, columns=SETTLED_COLUMNS)
+        sweep_unfinished(layout, previous)
+        return previous
+    for name in storage.list_names(layout.shards):
+        storage.remove(storage.join(layout.shards, name))
+    return None
+
+
+def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
+    if previous is None:
+        return []
+    count = int((find_ids(previous["recording_id"], plan["recording_id"]) < 0).sum())
+    return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
+
+
+def _job() -> str:
+    """Names this job through all restarts of its workers: the launcher is their parent."""
+    return f"{socket.gethostname()}:{os.getppid()}:{os.environ.get('TORCHELASTIC_RUN_ID', '')}"
+
+
+def _overwritten_by_this_job(layout: Layout) -> bool:
+    return storage.exists(layout.config) and read_config(layout).get("job") == _job()
+
+
+def archive_root(config: ExtractConfig) -> str:
+    """`--input_dir` as it is from any current directory."""
+    local = storage.local_path(config.input_dir)
+    return config.input_dir if local is None else storage.absolute(local)
+
+
+def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
+    """Remove the half-written files that a killed run may have left."""
+    done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
+    unfinished = plan.select(["recording_id"]).filter(pc.invert(done))
+    for folder in (
+        *_folders(layout, unfinished),
+        layout.private,
+        layout.shards,
+        storage.join(layout.private, "progress"),
+    ):
+        storage.remove_temporaries(folder)
+
+
+def list_archive(config: ExtractConfig) -> Listing:
+    """The archive's recordings, without what lies in the output directory.
+
+    Raises:
+        ExtractError: there is none.
+    """
+    listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
+    if not listing.recordings:
+        ignored = f" ({listing.ignored} files there have no audio suffix)" if listing.ignored else ""
+        raise ExtractError(f"--input_dir {config.input_dir}: no audio files found{ignored}")
+    return listing
+
+
+def shard_limits(config: ExtractConfig, listing: Listing) -> ShardLimits:
+    """Limits of new shards from the options and the archive's size."""
+    max_bytes = round(config.shard_megabytes * 1e6)
+    return ShardLimits.for_archive(listing.recordings, config.shard_files, max_bytes)
+
+
+def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Identity) -> None:
+    """Refuse an output directory that belongs to another model, setting or archive.
+
+    Raises:
+        ExtractError: with the difference spelled out.
+    """
+    if not storage.exists(layout.config):
+        return
+    earlier = read_config(layout)
+    old, new = earlier["settings"], json.loads(json.dumps(identity.settings))
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    differences = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing]
+    if earlier["input_dir"] != archive_root(config):
+        differences.append(f"input_dir: {earlier['input_dir']!r} there, {archive_root(config)!r} now")
+    if arrangement(layout) != config.layout:
+        differences.append(f"layout: {arrangement(layout)!r} there, {config.layout!r} now")
+    if differences:
+        raise ExtractError(
+            f"--output_dir {layout.root} holds another extraction:\n  "
+            + "\n  ".join(differences)
+            + "\nChoose another --output_dir, give the same options, or start again with --overwrite"
+        )
+
+
+def remove_extraction(layout: Layout) -> None:
+    """Delete an earlier extraction's files, and nothing else."""
+    if storage.exists(layout.plan) and storage.exists(layout.config):
+        _remove_tracks(layout)
+    for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):
+        for name in storage.list_names(folder):
+            storage.remove(storage.join(folder, name))
+    for url in (layout.statistics, layout.plan, layout.config):
+        storage.remove(url)
+
+
+def _remove_tracks(layout: Layout) -> None:
+    try:
+        plan = read_plan(layout, columns=["recording_id"])
+    except StoreError:
+        return  # damaged: which tracks there are is not known, so they stay
+    if arrangement(layout) == PACKED:
+        remove_packed(layout, plan)
+        return
+    for recording_id in plan["recording_id"]:
+        storage.remove(layout.tracks(recording_id.as_py()))
+
+
+def remove_packed(layout: Layout, plan: pa.Table) -> None:
+    """Delete all packed files in the folders of the plan's recordings."""
+    for folder in _folders(layout, plan):
+        for name in filter(storage.PACKED_PATTERN.fullmatch, storage.list_names(folder)):
+            storage.remove(storage.join(folder, name))
+
+
+def _folders(layout: Layout, plan: pa.Table) -> set[str]:
+    """Where the tracks of the plan's recordings lie."""
+    folders: set[str] = set()
+    for ids in plan["recording_id"].chunks:
+        folders.update(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="").to_pylist())
+    return {layout.folder(folder) for folder in folders}
+
+
+def job_totals(layout: Layout, plan: pa.Table) -> Totals:
+    """Size of the whole job, and how much of it finished shards hold."""
+    size = plan["size"].to_numpy()
+    done = size[np.isin(plan["shard"].to_numpy(), done_shards(layout))]
+    return Totals(len(plan), int(size.sum()), len(done), int(done.sum()))

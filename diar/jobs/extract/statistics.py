@@ -1,0 +1,145 @@
+"""The end of a run in figures: `extraction_stats.json` and a few lines on the terminal."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow
+import torch
+
+import diar
+from diar import storage
+from diar.jobs.progress.bottleneck import describe_loop, find_bound, loop_shares, remedy
+from diar.jobs.progress.counters import Counters
+from diar.store.layout import Layout
+from diar.store.reader import count_planned, failures, finished_rows
+from diar.store.remarks import Remarks, read_remarks
+from diar.store.schema import OK
+
+_LISTED_FAILURES = 10
+_LISTED_REMARKS = 5
+_NOTED_IDLE = 0.1  # share of the working time; less is the usual end of a run
+
+
+def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add up the finished shards and this run's ranks, publish and return the result."""
+    columns = [
+        "recording_id",
+        "status",
+        "error",
+        "duration",
+        "speech_seconds",
+        "overlap_seconds",
+        "tracks",
+        "gaps",
+    ]
+    rows, remarks = finished_rows(layout, columns), read_remarks(layout)
+    status = rows["status"].to_pylist()
+    failed = {kind: count for kind, count in Counter(status).most_common() if kind != OK}
+    statistics = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "recordings": {
+            "planned": count_planned(layout),
+            "ok": status.count(OK),
+            "failed": sum(failed.values()),
+            "failed_by_kind": failed,
+            "with_gaps": sum(bool(gaps) for gaps in rows["gaps"].to_pylist()),
+            "with_warnings": remarks.with_warnings,
+            "without_speech": remarks.without_speech,
+        },
+        "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
+        "tracks": int(np.sum(rows["tracks"].to_numpy())),
+        "this_run": summarise_ranks(ranks),
+        "model": {key: metadata[key] for key in ("model", "model_sha256", "architecture", "fingerprint")},
+        "versions": {
+            "diar": diar.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "pyarrow": pyarrow.__version__,
+        },
+    }
+    storage.write_bytes_atomic(layout.statistics, json.dumps(statistics, indent=2).encode())
+    return statistics
+
+
+def summarise_ranks(ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """`this_run` of the statistics (docs/on-disk.md), from what each rank reports of itself."""
+    counters = [Counters.of(rank) for rank in ranks]
+    total = sum(counters, Counters())
+    seconds = max(rank["seconds"] for rank in ranks)
+    working = max(counted.working_seconds for counted in counters)
+    startup = max(0.0, seconds - working)
+    return {
+        "seconds": seconds,
+        "startup_seconds": startup,
+        "working_seconds": working,
+        "recordings": total.files,
+        "already_published": total.skipped_files,
+        "audio_seconds": total.audio_seconds,
+        "times_real_time": total.audio_seconds / max(seconds, 1e-9),
+        "idle_share": 1 - total.working_seconds / (working * len(ranks)) if working else 0.0,
+        **_split(total, startup * len(ranks)),
+        "ranks": [
+            {**rank, **_split(counted, startup)} for rank, counted in zip(ranks, counters, strict=True)
+        ],
+    }
+
+
+def _split(counters: Counters, startup: float) -> dict[str, Any]:
+    """Where the time of a rank, or of all together, went."""
+    figures = asdict(counters)
+    return {
+        "steps": counters.steps(),
+        "loop": loop_shares(figures),
+        "bound_by": find_bound(figures, startup),
+    }
+
+
+def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
+    """Say what was done, and name the first failures."""
+    recordings, run = statistics["recordings"], statistics["this_run"]
+    print(
+        f"{recordings['ok']:,} recordings embedded, {recordings['failed']:,} failed; "
+        f"{statistics['audio_hours']:.2f} h of audio, {statistics['tracks']:,} tracks -> {layout.root}\n"
+        f"this run: {run['recordings']:,} recordings in {run['seconds']:.1f} s "
+        f"({run['times_real_time']:.0f} × real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        file=sys.stderr,
+    )
+    print(f"time: {_describe_time(run)}", file=sys.stderr)
+    failed = failures(layout)
+    for row in failed[:_LISTED_FAILURES]:
+        print(f"  {row['status']}: {row['recording_id']}: {row['error']}", file=sys.stderr)
+    if len(failed) > _LISTED_FAILURES:
+        print(
+            f"  … and {len(failed) - _LISTED_FAILURES} more: diar status {layout.root} --failures",
+            file=sys.stderr,
+        )
+    _print_remarks(layout, read_remarks(layout))
+
+
+def _print_remarks(layout: Layout, remarks: Remarks) -> None:
+    """Count the recordings that have any, and name the first."""
+    if not len(remarks.table):
+        return
+    counted = (
+        f"{remarks.with_warnings:,} recordings with warnings, {remarks.without_speech:,} without any speech"
+    )
+    print(f"{counted}: diar status {layout.root} --warnings", file=sys.stderr)
+    for recording_id, remark in islice(remarks, _LISTED_REMARKS):
+        print(f"  {recording_id}: {remark}", file=sys.stderr)
+
+
+def _describe_time(run: dict[str, Any]) -> str:
+    """What took the time, and what to do about it."""
+    text = f"start-up {run['startup_seconds']:.1f} s; then {describe_loop(run['loop'])}"
+    if run["idle_share"] >= _NOTED_IDLE:
+        text += f"; workers that were done early waited {run['idle_share']:.0%} of it".replace("%", " %")
+    return f"{text}; bound by {run['bound_by']}: {remedy(run['bound_by'])}"

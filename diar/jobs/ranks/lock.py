@@ -1,0 +1,70 @@
+"""One run at a time for each local output directory.
+
+The first rank of a run takes the lock alone, so that no second run begins. Then all its ranks share it, so
+that none begins either while one of them, be it the first, is dead and being started again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from diar import storage
+from diar.errors import DiarError
+from diar.store.layout import Layout
+
+_LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
+
+
+class LockError(DiarError):
+    """Another run is writing to the same place."""
+
+
+@contextmanager
+def run_lock(layout: Layout, *, first: bool) -> Iterator[None]:
+    """Keep a second run out of a local output directory while this rank works.
+
+    Args:
+        layout: of the output.
+        first: this rank begins the run; else it shares the lock of the one that did.
+
+    Raises:
+        LockError: another run holds it.
+    """
+    path = storage.local_path(layout.lock)
+    if path is None:  # object stores have no locks
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        if first:
+            _take(file, fcntl.LOCK_EX, layout)
+        _take(file, fcntl.LOCK_SH, layout)
+        yield
+
+
+def _take(file: IO[str], kind: int, layout: Layout) -> None:
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LockError(f"another run is writing to {layout.root}; wait for it or stop it") from None
+            time.sleep(0.2)
+
+
+def is_locked(layout: Layout) -> bool:
+    """Whether a run on this machine is writing to a local output directory now."""
+    path = storage.require_local(layout.lock)
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

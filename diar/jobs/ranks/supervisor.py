@@ -1,0 +1,124 @@
+"""Worker processes that do not hurt each other: only the one that died is started again."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from diar.jobs.ranks.processes import sigint_blocked
+
+EXIT_OK, EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
+_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that came to its end
+_POLL = 0.2  # seconds
+_TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Supervisor:
+    """Keeps workers alive until each has come to its end.
+
+    Args:
+        make: a process, not yet started, for a rank.
+        workers: number of ranks.
+        max_restarts: how often dead workers are started again, all together.
+    """
+
+    def __init__(self, make: Callable[[int], BaseProcess], workers: int, max_restarts: int) -> None:
+        self._make = make
+        self._ranks = range(workers)
+        self._max_restarts = max_restarts
+        self._restarts = 0
+        self._workers: dict[int, BaseProcess] = {}
+        self._signal: int | None = None
+
+    def run(self) -> int:
+        """Start the workers and wait for them; returns the exit code of the whole."""
+        with self._noting_signals():
+            try:
+                for rank in self._ranks:
+                    self._start(rank)
+                return self._watch()
+            finally:
+                self._stop()
+
+    def _start(self, rank: int) -> None:
+        """Start a worker that Ctrl-C does not reach: it is this process that ends the workers."""
+        with sigint_blocked():
+            self._workers[rank] = self._make(rank)
+            self._workers[rank].start()
+
+    def _watch(self) -> int:
+        codes: dict[int, int] = {}
+        while len(codes) < len(self._ranks):
+            running = [rank for rank in self._ranks if rank not in codes]
+            connection.wait([self._workers[rank].sentinel for rank in running], _POLL)
+            if self._signal is not None:
+                number = int(self._signal)
+                print(f"interrupted (signal {number}); the same command goes on from here", file=sys.stderr)
+                return 128 + number
+            for rank in running:
+                code = self._workers[rank].exitcode
+                if code in _SETTLED:
+                    codes[rank] = code
+                elif code is not None and not self._restart(rank, code):
+                    return EXIT_CRASHED
+        return EXIT_ERROR if EXIT_ERROR in codes.values() else max(codes.values())
+
+    def _restart(self, rank: int, code: int) -> bool:
+        """Start a dead worker again, unless that was done too often."""
+        if self._restarts == self._max_restarts:
+            print(
+                f"error: worker {rank} died ({_describe(code)}) after {self._restarts} restarts; "
+                "the same command goes on from here",
+                file=sys.stderr,
+            )
+            return False
+        self._restarts += 1
+        print(
+            f"worker {rank} died ({_describe(code)}); started again (restart {self._restarts} of "
+            f"{self._max_restarts}), going on where it was; the others work on",
+            file=sys.stderr,
+        )
+        self._start(rank)
+        return True
+
+    @contextmanager
+    def _noting_signals(self) -> Iterator[None]:
+        def note(number: int, frame: FrameType | None) -> None:
+            self._signal = number
+
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        # What our parent had us ignore stays ignored: SIGHUP by nohup, SIGINT by `command &` in a script
+        before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self) -> None:
+        started = [worker for worker in self._workers.values() if worker.pid is not None]
+        for worker in started:
+            worker.terminate()
+        deadline = time.monotonic() + _TIME_TO_END
+        for worker in started:
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
+def _describe(code: int) -> str:
+    """An exit code of `multiprocessing` in words: negative for a signal."""
+    if code >= 0:
+        return f"exit code {code}"
+    hint = ", as when memory runs out" if -code == signal.SIGKILL else ""
+    return f"signal {-code}, {signal.Signals(-code).name}{hint}"

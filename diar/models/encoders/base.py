@@ -1,0 +1,105 @@
+"""The two halves of a speaker encoder: `frames` runs the trunk once, `pool` makes many embeddings of that.
+
+The trunk is most of the work, and the embedding of a stretch of speech is a statistic of its frames. So a
+chunk passes the trunk once, and each window or local speaker costs one masked pooling.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from diar.errors import DiarError
+from diar.models.encoders.pooling import Pooling
+
+
+class ModelError(DiarError):
+    """A model that cannot be used."""
+
+
+class SpeakerEncoder(nn.Module, ABC):
+    """What every encoder offers.
+
+    Attributes:
+        embedding_dim: numbers in an embedding.
+        frame_stride: fbank frames from one trunk frame to the next; trunk frame i is centred on fbank frame
+            i × frame_stride.
+    """
+
+    embedding_dim: int
+    frame_stride: int
+
+    @abstractmethod
+    def frames(self, fbank: Tensor) -> Tensor:
+        """The trunk: (batch, frames, mels) after `cmn` → (batch, channels, T'), T' = `num_frames(frames)`."""
+
+    @abstractmethod
+    def pool(self, frames: Tensor, masks: Tensor) -> Tensor:
+        """Embeddings of chosen frames.
+
+        Args:
+            frames: (batch, channels, T') of `frames`.
+            masks: (batch, tracks, T') boolean or 0/1, the frames of each track.
+
+        Returns:
+            (batch, tracks, embedding_dim), not normalised. An empty mask gives the zero vector, which no
+            speech gives. A mask of one frame is a stretch without variance, where WeSpeaker gives NaN.
+
+        Raises:
+            ValueError: masks do not fit the frames.
+        """
+
+    def forward(self, fbank: Tensor) -> Tensor:
+        """(batch, frames, mels) → (batch, embedding_dim): pooled over all frames, WeSpeaker's plain pass."""
+        frames = self.frames(fbank)
+        everything = torch.ones_like(frames[:, :1])
+        return self.pool(frames, everything).squeeze(1)
+
+    def num_frames(self, fbank_frames: int) -> int:
+        """T' for that many fbank frames: fbank_frames / frame_stride, rounded up."""
+        return -(-fbank_frames // self.frame_stride)
+
+    def weights(self) -> nn.Module:
+        """The module whose state dict has the names of a WeSpeaker checkpoint."""
+        return self
+
+
+class StatisticsEncoder(SpeakerEncoder):
+    """Base of our own encoders: a trunk, statistics over time, and layers that make an embedding of them.
+
+    Parameter names are WeSpeaker's, so its checkpoints load strictly. A subclass gives `frames` and `embed`,
+    and calls `set_pooling` where WeSpeaker's state dict has the pooling.
+
+    Attributes:
+        pooling_name: WeSpeaker's name for the pooling layer.
+    """
+
+    pooling_name = "pool"
+
+    def set_pooling(self, pooling: Pooling) -> None:
+        """Register the pooling layer."""
+        self._modules[self.pooling_name] = pooling  # not by attribute: `pool` is our method
+
+    @abstractmethod
+    def embed(self, statistics: Tensor) -> Tensor:
+        """The layers after the pooling: (n, statistics) → (n, embedding_dim)."""
+
+    def pool(self, frames: Tensor, masks: Tensor) -> Tensor:
+        """See `SpeakerEncoder.pool`; the frames are never copied for each track."""
+        check_masks(frames, masks)
+        pooling = self._modules[self.pooling_name]
+        assert pooling is not None
+        weights = masks.to(frames.dtype)
+        statistics = pooling(frames, weights)  # (batch, tracks, statistics)
+        embeddings = self.embed(statistics.flatten(0, 1)).unflatten(0, masks.shape[:2])
+        return embeddings * weights.amax(dim=-1, keepdim=True)
+
+
+def check_masks(frames: Tensor, masks: Tensor) -> None:
+    """Masks (batch, tracks, T') fit frames (batch, channels, T'), or ValueError."""
+    if masks.ndim != 3 or masks.shape[::2] != frames.shape[::2]:
+        raise ValueError(
+            f"masks must be (batch, tracks, T') for frames {tuple(frames.shape)}, got {tuple(masks.shape)}"
+        )

@@ -1,0 +1,201 @@
+"""Open a WeSpeaker model directory: `config.yaml` and `avg_model.pt`.
+
+Read from `config.yaml`, as WeSpeaker's training writes it:
+
+    model: ResNet34                    # a name in ARCHITECTURES, else one that the wespeaker package knows
+    model_args: {feat_dim: 80, …}      # the constructor's arguments
+    dataset_args:
+      frontend: fbank                  # the only front end there is; fbank where missing
+      resample_rate: 16000
+      cmvn: true                       # the mean over the frames is subtracted
+      fbank_args: {num_mel_bins: 80, frame_length: 25, frame_shift: 10, window_type: hamming}
+
+WeSpeaker trains on samples as 16-bit integers (scale 32768) and a Hamming window; 3D-Speaker, whose CAM++
+weights have the same names, on samples in ±1 and Kaldi's Povey window. So `window_type: povey` means a scale
+of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which is our own addition.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
+from diar.models.encoders.base import ModelError, SpeakerEncoder
+from diar.models.features import FbankSettings
+from diar.models.weights.checkpoint import load_strictly
+from diar.models.weights.checksum import file_sha256
+from diar.models.weights.foreign import build_foreign
+
+CONFIG_FILE = "config.yaml"
+WEIGHTS_FILE = "avg_model.pt"
+TRAINING_HEAD = "projection."  # the classifier that training leaves in a checkpoint
+
+# the names that `model:` may have → what takes its `model_args`
+ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
+    "ResNet18": resnet.ResNet18,
+    "ResNet34": resnet.ResNet34,
+    "ResNet50": resnet.ResNet50,
+    "ResNet101": resnet.ResNet101,
+    "ResNet152": resnet.ResNet152,
+    "ResNet221": resnet.ResNet221,
+    "ResNet293": resnet.ResNet293,
+    "SimAM_ResNet34_ASP": simam_resnet.SimAM_ResNet34_ASP,
+    "SimAM_ResNet100_ASP": simam_resnet.SimAM_ResNet100_ASP,
+    "CAMPPlus": campplus.CAMPPlus,
+    "ECAPA_TDNN_c512": ecapa.ECAPA_TDNN_c512,
+    "ECAPA_TDNN_GLOB_c512": ecapa.ECAPA_TDNN_GLOB_c512,
+    "ECAPA_TDNN_c1024": ecapa.ECAPA_TDNN_c1024,
+    "ECAPA_TDNN_GLOB_c1024": ecapa.ECAPA_TDNN_GLOB_c1024,
+    "ERes2Net34_Base": eres2net.ERes2Net34_Base,
+    "ERes2Net34_Large": eres2net.ERes2Net34_Large,
+}
+
+
+@dataclass(frozen=True)
+class SpeakerModel:
+    """An encoder with the front end that it was trained with."""
+
+    name: str
+    encoder: SpeakerEncoder  # in eval mode, float32, on the CPU, no gradients
+    fbank: FbankSettings
+    sha256: str  # of the weights file
+    architecture: str
+
+
+def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
+    """Read a model directory; `name` is the directory's own where not given.
+
+    Raises:
+        ModelError: a file is missing or unreadable, is not what it should be, needs code to be run for
+            loading, or asks for what is not supported.
+    """
+    path = Path(path)
+    config_file, weights_file = path / CONFIG_FILE, path / WEIGHTS_FILE
+    check_files(path)
+    config = read_config(config_file)
+    architecture = config["model"]
+    fbank = fbank_settings(config, config_file)
+    encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
+    load_weights(encoder, read_checkpoint(weights_file), weights_file)
+    encoder.eval().requires_grad_(False)
+    return SpeakerModel(name or path.resolve().name, encoder, fbank, file_sha256(weights_file), architecture)
+
+
+def check_files(path: Path) -> None:
+    """Both files are there, or ModelError says what is there instead."""
+    if not path.is_dir():
+        raise ModelError(
+            f"model directory {path} does not exist; give a folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
+        )
+    for file in (CONFIG_FILE, WEIGHTS_FILE):
+        if (path / file).is_file():
+            continue
+        others = sorted(entry.name for entry in path.iterdir() if entry.suffix == Path(file).suffix)
+        hint = f"; rename one of {', '.join(others)} if it is the one" if others else ""
+        raise ModelError(f"model directory {path} has no {file}{hint}")
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """`config.yaml` with `model`, and with `model_args` and `dataset_args`, empty where missing."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), str):
+        raise ModelError(f"{file} names no architecture; it needs a line like 'model: ResNet34'")
+    return config | {key: section(config, key, file) for key in ("model_args", "dataset_args")}
+
+
+def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
+    """A mapping within the configuration; empty where missing."""
+    found = config.get(key) or {}
+    if not isinstance(found, dict):
+        raise ModelError(f"{file}: {key} must be a mapping, got {found!r}")
+    return found
+
+
+def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
+    """The front end that the configuration describes; the rules are in the module's docstring."""
+    dataset = config["dataset_args"]
+    frontend = dataset.get("frontend", "fbank")
+    if frontend != "fbank":
+        raise ModelError(f"{file}: frontend {frontend!r} is not supported, only 'fbank' is")
+    if not dataset.get("cmvn", True) or section(dataset, "cmvn_args", file).get("norm_var", False):
+        raise ModelError(f"{file}: only models with the mean, and not the variance, normalised are supported")
+    given = section(dataset, "fbank_args", file)
+    window_type = given.get("window_type", "hamming")
+    try:
+        settings = FbankSettings(
+            sample_rate=int(dataset.get("resample_rate", 16000)),
+            num_mel_bins=int(given.get("num_mel_bins", 80)),
+            frame_length_ms=float(given.get("frame_length", 25)),
+            frame_shift_ms=float(given.get("frame_shift", 10)),
+            window_type=window_type,
+            waveform_scale=float(given.get("waveform_scale", 1.0 if window_type == "povey" else 32768.0)),
+        )
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{file}: dataset_args describe no filterbank: {error}") from error
+    for key in ("feat_dim", "acoustic_dim"):
+        expected = config["model_args"].get(key, settings.num_mel_bins)
+        if expected != settings.num_mel_bins:
+            raise ModelError(
+                f"{file}: {key} is {expected}, but fbank_args give {settings.num_mel_bins} mel bins"
+            )
+    return settings
+
+
+def build_encoder(
+    architecture: str, model_args: dict[str, Any], num_mel_bins: int, file: Path
+) -> SpeakerEncoder:
+    """The encoder without weights: ours, else the wespeaker package's."""
+    constructor = ARCHITECTURES.get(architecture)
+    try:
+        if constructor is None:
+            return build_foreign(architecture, model_args, num_mel_bins, supported=list(ARCHITECTURES))
+        inspect.signature(constructor).bind(**model_args)
+        return constructor(**model_args)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{file}: {architecture} cannot be built from model_args {model_args}: {error}"
+        ) from error
+
+
+def read_checkpoint(file: Path) -> dict[str, Tensor]:
+    """Names → tensors of a checkpoint; no code in it is ever run.
+
+    Wrappings as {"model": …} or {"state_dict": …} and the prefix "module." of parallel training are removed.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file} holds more than tensors, or is damaged. Loading it could run code from it, so it was "
+            "refused. If you trust its source, open it elsewhere and save the state dict alone: "
+            "torch.save(model.state_dict(), file)"
+        ) from error
+    except Exception as error:  # the unpickler answers damaged files with whatever it stumbles over
+        raise ModelError(
+            f"{file} is not a PyTorch checkpoint: {' '.join(str(error).split())[:200]}"
+        ) from error
+    for wrapping in ("model", "state_dict"):
+        if isinstance(checkpoint, dict) and isinstance(checkpoint.get(wrapping), dict):
+            checkpoint = checkpoint[wrapping]
+    if not isinstance(checkpoint, dict) or not all(isinstance(v, Tensor) for v in checkpoint.values()):
+        raise ModelError(f"{file} holds no state dict (names and tensors) but {type(checkpoint).__name__}")
+    return {str(name).removeprefix("module."): tensor for name, tensor in checkpoint.items()}
+
+
+def load_weights(encoder: SpeakerEncoder, checkpoint: dict[str, Tensor], file: Path) -> None:
+    """Load strictly, a left-over training head apart."""
+    given = {name: tensor for name, tensor in checkpoint.items() if not name.startswith(TRAINING_HEAD)}
+    remedy = "Compare model and model_args with the training that wrote the file"
+    load_strictly(encoder.weights(), given, file, remedy)

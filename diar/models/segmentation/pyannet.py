@@ -1,0 +1,244 @@
+"""Local speaker segmentation: who of at most three local speakers speaks in each frame of some seconds.
+
+The network is PyanNet under its published parameter names, so that the checkpoints `segmentation-3.0` and
+`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM
+layers, two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
+
+H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmark, and recipe", Interspeech
+2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor, nn
+
+from diar.models.encoders.base import ModelError
+from diar.models.segmentation.multilabel import MultiLabel
+from diar.models.segmentation.powerset import Powerset
+from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
+from diar.models.weights.checkpoint import load_strictly, read_tensors
+from diar.models.weights.checksum import file_sha256
+
+CONFIG_FILE = "config.yaml"
+_LARGEST_LEAD = 0.2  # seconds
+WEIGHTS_FILES = ("segmentation.pt", "pytorch_model.bin")  # the first that a model directory has
+
+
+@dataclass(frozen=True)
+class SegmentationSettings:
+    """Sizes of the network and of what it was trained on; the defaults are those of segmentation-3.0."""
+
+    chunk_seconds: float = 10.0
+    num_local_speakers: int = 3
+    max_simultaneous: int | None = 2  # None: each local speaker by itself, not as a powerset
+    sinc_stride: int = 10  # samples
+    lstm_size: int = 128
+    lstm_layers: int = 4
+    linear_size: int = 128
+    linear_layers: int = 2
+    lead_seconds: tuple[float, float] = (0.015, 0.055)  # see `Segmentation.aligned`
+
+
+@dataclass(frozen=True)
+class FrameGeometry:
+    """Which samples a frame sees: frame i those from i × step up to i × step + size.
+
+    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms): a chunk of 10 s
+    has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
+    """
+
+    size: int  # samples
+    step: int  # samples
+    sample_rate: int = SAMPLE_RATE
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.step / self.sample_rate
+
+    @property
+    def first_center(self) -> float:
+        """Seconds from the chunk's start to the centre of frame 0."""
+        return self.size / 2 / self.sample_rate
+
+    def num_frames(self, samples: int) -> int:
+        """Frames of a chunk; 0 where it is shorter than what one frame sees."""
+        return max(0, (samples - self.size) // self.step + 1)
+
+    def center(self, frame: float) -> float:
+        """Centre of a frame, in seconds from the chunk's start.
+
+        Halves are the borders between frames: frame i answers for center(i − 0.5) … center(i + 0.5).
+        """
+        return self.first_center + frame * self.step_seconds
+
+
+class Segmentation(nn.Module):
+    """PyanNet: (batch, samples) float32 in ±1 → log-probabilities (batch, frames, classes).
+
+    Attributes:
+        powerset: from log-probabilities to speakers; a `MultiLabel` where classes are single speakers.
+        frames: from frames to seconds.
+    """
+
+    def __init__(self, settings: SegmentationSettings | None = None) -> None:
+        super().__init__()
+        settings = settings or SegmentationSettings()
+        self.lead_seconds = settings.lead_seconds
+        self.powerset: Powerset | MultiLabel = (
+            MultiLabel(settings.num_local_speakers)
+            if settings.max_simultaneous is None
+            else Powerset(settings.num_local_speakers, settings.max_simultaneous)
+        )
+        self.frames = FrameGeometry(*SincNet.receptive_field(settings.sinc_stride))
+        self.sincnet = SincNet(settings.sinc_stride)
+        self.lstm = nn.LSTM(
+            SincNet.num_features,
+            settings.lstm_size,
+            settings.lstm_layers,
+            batch_first=True,
+            bidirectional=True,
+        )
+        sizes = [2 * settings.lstm_size] + [settings.linear_size] * settings.linear_layers
+        self.linear = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(sizes)])
+        self.classifier = nn.Linear(sizes[-1], self.powerset.num_classes)
+
+    @property
+    def min_samples(self) -> int:
+        """The shortest chunk: two frames, since the features are normalised over the chunk's frames."""
+        return self.frames.size + self.frames.step
+
+    def num_frames(self, samples: int) -> int:
+        """Frames of a chunk of that many samples."""
+        return self.frames.num_frames(samples)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) → (batch, frames, classes).
+
+        Waveform and features are normalised over each chunk: zeros added to its end change the result, other
+        chunks of the batch do not.
+
+        Raises:
+            ValueError: another shape, or fewer than `min_samples`.
+        """
+        if waveform.dim() != 2 or waveform.shape[1] < self.min_samples:
+            raise ValueError(
+                f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
+            )
+        features = self.sincnet(waveform.unsqueeze(1)).transpose(1, 2)  # (batch, frames, features)
+        features, _ = self.lstm(features)
+        for linear in self.linear:
+            features = F.leaky_relu(linear(features))
+        return self.powerset.log_probs(self.classifier(features))
+
+    def aligned(self, output: Tensor) -> Tensor:
+        """(batch, frames, classes) of `forward` → likewise, each frame with what is said of its time.
+
+        The network runs ahead of the audio, by the first of `lead_seconds` at a chunk's first frame and by
+        the second at its last. Training had laid the labels of n frames over n equal parts of a chunk, and
+        that is not quite where those frames look (docs/decisions/046-segmentation-timing.md).
+        """
+        frames = output.shape[1]
+        first, last = (seconds / self.frames.step_seconds for seconds in self.lead_seconds)
+        audio = torch.arange(frames, device=output.device)
+        source = (audio - first) / (1 + (last - first) / max(1, frames - 1))
+        return output[:, source.round().long().clamp(0, frames - 1)]
+
+
+@dataclass(frozen=True)
+class SegmentationModel:
+    """A segmentation network with what it was trained on."""
+
+    name: str
+    network: Segmentation  # in eval mode, float32, on the CPU, no gradients
+    settings: SegmentationSettings
+    sha256: str  # of the weights file
+    sample_rate: int = SAMPLE_RATE
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples of a chunk as in training."""
+        return round(self.settings.chunk_seconds * self.sample_rate)
+
+
+def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
+    """Read a model directory: `config.yaml`, and `segmentation.pt` or else `pytorch_model.bin`.
+
+    `name` is the directory's own where not given. Nothing in the files is executed.
+
+    Raises:
+        ModelError: a file is missing, unreadable or not what it should be.
+    """
+    path = Path(path)
+    config_file = path / CONFIG_FILE
+    weights_file = next((path / file for file in WEIGHTS_FILES if (path / file).is_file()), None)
+    if weights_file is None or not config_file.is_file():
+        raise ModelError(
+            f"{path} is no segmentation model directory; "
+            f"it needs {CONFIG_FILE} and {' or '.join(WEIGHTS_FILES)}"
+        )
+    settings = read_settings(config_file)
+    try:
+        network = Segmentation(settings)
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise ModelError(f"{config_file}: no network can be built from {settings}: {error}") from error
+    remedy = f"Take {CONFIG_FILE} and weights from the same model"
+    load_strictly(network, read_tensors(weights_file), weights_file, remedy)
+    network.eval().requires_grad_(False)
+    return SegmentationModel(name or path.resolve().name, network, settings, file_sha256(weights_file))
+
+
+def read_settings(file: Path) -> SegmentationSettings:
+    """`task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
+
+    Raises:
+        ModelError: unreadable, incomplete, or a network that is not supported.
+    """
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        task, model = config["task"], config["model"]
+        sincnet, lstm, linear = model["sincnet"], model["lstm"], model["linear"]
+        settings = SegmentationSettings(
+            chunk_seconds=float(task["duration"]),
+            num_local_speakers=int(task["max_speakers_per_chunk"]),
+            max_simultaneous=_int_or_none(task.get("max_speakers_per_frame")),
+            sinc_stride=int(sincnet["stride"]),
+            lstm_size=int(lstm["hidden_size"]),
+            lstm_layers=int(lstm["num_layers"]),
+            linear_size=int(linear["hidden_size"]),
+            linear_layers=int(linear["num_layers"]),
+            lead_seconds=_pair(config.get("lead_seconds", SegmentationSettings.lead_seconds)),
+        )
+        supported: dict[str, tuple[Any, Any]] = {
+            "sample_rate": (model["sample_rate"], SAMPLE_RATE),
+            "num_channels": (model.get("num_channels", 1), 1),
+            "lstm.bidirectional": (lstm.get("bidirectional", True), True),
+            "lstm.monolithic": (lstm.get("monolithic", True), True),
+        }
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file} describes no PyanNet segmentation model: {error!r}") from error
+    for key, (found, expected) in supported.items():
+        if found != expected:
+            raise ModelError(f"{file}: {key} is {found!r}, only {expected!r} is supported")
+    return settings
+
+
+def _int_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    first, last = map(float, values)
+    if not max(abs(first), abs(last)) <= _LARGEST_LEAD:
+        raise ValueError(f"lead_seconds are {first:g} and {last:g}, at most {_LARGEST_LEAD:g} is plausible")
+    return first, last

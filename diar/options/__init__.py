@@ -1,0 +1,1 @@
+"""Typed options: defaults, YAML and the command line fill one configuration."""

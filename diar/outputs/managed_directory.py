@@ -1,0 +1,168 @@
+"""The output directory: what this program wrote there, and nothing else, may be replaced.
+
+A list (`_detection/written.csv`) names every file and link before it is made. A second run removes what that
+list names if it is still what was written, then the folders left empty; a file that someone else put there,
+or changed, stays. Several lists may live in one directory, as each task has its own, and a folder with very
+many files may have a list of its own in it, which the list above names as a folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from diar import storage
+from diar.errors import DiarError
+
+WRITTEN_NAME = "_detection/written.csv"
+_CLOCK_STEP = 2_000_000_000  # nanoseconds; the coarsest time stamps (FAT) count in 2 s
+
+FOLDER_LIST = ".written.csv"  # in a folder that has a list of its own
+
+Kind = Literal["file", "symlink", "hardlink", "copy", "folder"]
+
+
+class OutputError(DiarError):
+    """Something in the output directory is in the way, or it cannot be written."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing written; `name` is relative to the output directory."""
+
+    kind: Kind
+    name: str
+    target: str = ""  # symlink: what it points to
+    size: int = 0  # hardlink, copy: of the source
+    mtime_ns: int = 0
+
+
+class OutputDirectory:
+    """A local directory to which one run writes what the list `list_name` names."""
+
+    def __init__(self, root: str, list_name: str = WRITTEN_NAME) -> None:
+        local = storage.local_path(root)
+        if local is None:
+            raise OutputError(
+                f"--output_dir {root} is not local; stage 2 writes folders to a local directory"
+            )
+        self.root = local
+        self._list_name = list_name
+
+    def folder(self, name: str) -> OutputDirectory:
+        """The folder `name` as an output directory with a list of its own."""
+        return OutputDirectory(str(self.root / name), FOLDER_LIST)
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Make room for `entries`: remove an earlier run's output, list the new one.
+
+        Raises:
+            OutputError: something that this program did not write, or that changed since, is in the way.
+        """
+        earlier = self._earlier()
+        planned = {entry.name: entry for entry in (*entries, Entry("file", self._list_name))}
+        for name, entry in planned.items():
+            path = self.root / name
+            if os.path.lexists(path) and not _may_be_replaced(path, entry, earlier.get(name, [])):
+                raise OutputError(
+                    f"{path} is in the way: diar did not write it, or it changed since; "
+                    "move it away or give another --output_dir"
+                )
+        # the list names old and new while both may exist, so that an interrupted run is cleaned up too
+        both = dict.fromkeys([*(entry for same in earlier.values() for entry in same), *planned.values()])
+        self._write_list(both)
+        self._remove({name: same for name, same in earlier.items() if not _is_rewritten(planned.get(name))})
+        if len(both) > len(planned):
+            self._write_list(planned.values())
+
+    def clear(self) -> None:
+        """Remove an earlier run's output and its list, then this folder if that leaves it empty."""
+        self._remove(self._earlier())
+        if self.root.is_dir() and not any(self.root.iterdir()):
+            self.root.rmdir()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one of the planned files."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_bytes_atomic(str(path), data)
+
+    def _remove(self, earlier: dict[str, list[Entry]]) -> None:
+        folders: set[Path] = set()
+        for name, entries in earlier.items():
+            path = self.root / name
+            if os.path.lexists(path) and _is_ours(path, entries):
+                if path.is_dir():
+                    self.folder(name).clear()
+                else:
+                    path.unlink()
+            folders.update(parent for parent in Path(name).parents if parent != Path())
+        for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+            path = self.root / folder
+            if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+                path.rmdir()
+
+    def _earlier(self) -> dict[str, list[Entry]]:
+        """What the list names, by name."""
+        earlier: dict[str, list[Entry]] = {}
+        for entry in self._read_list():
+            earlier.setdefault(entry.name, []).append(entry)
+        return earlier
+
+    def _read_list(self) -> list[Entry]:
+        path = self.root / self._list_name
+        if not path.exists():
+            return []
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(errors="surrogateescape"), newline="")))
+        try:
+            return [
+                Entry(kind, name, target, int(size), int(mtime))  # type: ignore[arg-type]
+                for kind, name, target, size, mtime in rows[1:]
+            ]
+        except ValueError as error:
+            raise OutputError(f"{path} is damaged ({error}); give another --output_dir") from None
+
+    def _write_list(self, entries: Iterable[Entry]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["kind", "name", "target", "size", "mtime_ns"])
+        writer.writerows((e.kind, e.name, e.target, e.size, e.mtime_ns) for e in entries)
+        self.write(self._list_name, text.getvalue().encode(errors="surrogateescape"))
+
+
+def _is_rewritten(entry: Entry | None) -> bool:
+    """Whether a planned entry replaces its file atomically, so that the old one may stay until then.
+
+    A folder with its own list, too, stays until what is in it is replaced.
+    """
+    return entry is not None and entry.kind in ("file", "folder")
+
+
+def _may_be_replaced(path: Path, entry: Entry, earlier: list[Entry]) -> bool:
+    """Whether `entry` may take the place of what exists at `path`."""
+    if entry.kind == "folder" and path.is_dir() and not path.is_symlink():
+        return True  # the list in it says what may be replaced
+    return _is_ours(path, earlier)
+
+
+def _is_ours(path: Path, entries: list[Entry]) -> bool:
+    """Whether `path` still is what one of the entries of its name says."""
+    return any(_is_as_written(path, entry) for entry in entries)
+
+
+def _is_as_written(path: Path, entry: Entry) -> bool:
+    if entry.kind == "symlink":
+        return path.is_symlink() and str(path.readlink()) == entry.target
+    if entry.kind == "folder":
+        return path.is_dir() and not path.is_symlink()
+    if path.is_symlink() or not path.is_file():
+        return False
+    if entry.kind == "file":
+        return True
+    status = path.stat()
+    return status.st_size == entry.size and abs(status.st_mtime_ns - entry.mtime_ns) <= _CLOCK_STEP

@@ -1,0 +1,98 @@
+"""Which lines a timeline has: a lane for each speaker and one for overlap, a group for each side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from scipy.optimize import linear_sum_assignment
+
+from diar.formats.rttm import Turn
+from diar.formats.speech_time import at_least, by_speaker, common_seconds, seconds
+from diar.plots.parts import lane_color, short
+from diar.plots.time_axis import amount
+
+GAP = 0.5  # lanes between groups
+GREY = "#6f737b"  # speakers found who are nobody's partner in the reference, and many at once
+OVERLAP = "#b3001b"
+_MOST = 30  # lanes of a side; the speakers who talk least share the last one
+_NOTHING = np.empty((0, 2))
+
+Color = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One line of the picture; `own` are its stretches, `shared` those of them where others talk too."""
+
+    label: str
+    own: np.ndarray  # (n, 2) seconds
+    shared: np.ndarray  # (m, 2) seconds
+    color: Color
+    top: float  # in lanes from the top of the strip
+    height: float = 1.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """The lanes of the reference or of what was found."""
+
+    title: str
+    lanes: list[Lane]
+    top: float
+    bottom: float
+
+
+def arrange(turns: Sequence[Turn], reference: Sequence[Turn] | None) -> list[Group]:
+    """The reference, if there is one, above what was found; partners in the same order and colour."""
+    found = by_speaker(turns)
+    if reference is None:
+        return [_group("", "no speech found", found, _colors(found), 0.0)]
+    there = by_speaker(reference)
+    colors = _colors(there)
+    first = _group("reference", "no speech", there, colors, 0.0)
+    partners = _partners(found, there)
+    place = {name: i for i, name in enumerate(there)}
+    ordered = sorted(found, key=lambda name: place.get(partners.get(name, ""), len(place)))
+    found_colors = {name: colors.get(partners.get(name, ""), to_rgb(GREY)) for name in found}
+    second = {name: found[name] for name in ordered}
+    return [first, _group("found", "no speech found", second, found_colors, first.bottom + GAP)]
+
+
+def _colors(speakers: dict[str, np.ndarray]) -> dict[str, Color]:
+    return {name: lane_color(i) for i, name in enumerate(speakers)}
+
+
+def _group(
+    title: str, nothing: str, speakers: dict[str, np.ndarray], colors: dict[str, Color], top: float
+) -> Group:
+    """Lanes of `speakers`, in their order, and of their overlap, from `top` downwards."""
+    mixed = at_least(2, speakers.values())
+    most = sorted(speakers, key=lambda name: -seconds(speakers[name]))
+    alone = set(most if len(most) <= _MOST else most[: _MOST - 1])
+    rest = [own for name, own in speakers.items() if name not in alone]
+    rows = [(short(name, 22), own, colors[name]) for name, own in speakers.items() if name in alone]
+    if rest:
+        rows.append((f"{len(rest)} others", at_least(1, rest), to_rgb(GREY)))
+    lanes = [
+        Lane(f"{name}  {amount(seconds(own))}", own, at_least(2, [own, mixed]), color, top + i)
+        for i, (name, own, color) in enumerate(rows)
+    ] or [Lane(nothing, _NOTHING, _NOTHING, to_rgb(GREY), top)]
+    bottom = top + len(lanes)
+    if len(mixed):
+        label = f"overlap  {amount(seconds(mixed))}"
+        lanes.append(Lane(label, mixed, _NOTHING, to_rgb(OVERLAP), bottom + 0.1, height=0.6))
+        bottom += 0.7
+    return Group(title, lanes, top, bottom)
+
+
+def _partners(found: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> dict[str, str]:
+    """Speakers found → speakers of the reference, so that they share most time, as DER pairs them."""
+    common = np.array([[common_seconds(a, b) for b in there.values()] for a in found.values()])
+    if not common.size:
+        return {}
+    rows, columns = linear_sum_assignment(-common)
+    names, partners = list(found), list(there)
+    return {names[i]: partners[j] for i, j in zip(rows, columns, strict=True) if common[i, j] > 0}

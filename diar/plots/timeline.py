@@ -1,0 +1,207 @@
+"""The picture of one recording: who speaks when, a lane a speaker, overlap marked.
+
+Bars and lines are laid down as pixels and Pillow writes the text: Matplotlib takes five times as long, which
+was most of stage 2 in an archive of short recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_rgb
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from diar.formats.rttm import Turn
+from diar.formats.speech_time import running_seconds
+from diar.formats.turns_json import RecordingTurns
+from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
+from diar.plots.parts import short
+from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
+
+TIMELINE_NAME = "timeline.png"
+_WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left to text, to the strips' end
+_HEAD, _FOOT, _BETWEEN = 84, 40, 33  # pixels above, below and between the strips
+_LANE_PIXELS, _LOWEST_STRIP = 17, 80
+_TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
+_POINT = 100 / 72  # pixels of a point
+_OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
+    to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
+)
+_FAINTEST = 0.3  # what is there for a moment only must still be seen
+_BRIEF = 0.25  # seconds of a pixel up to which nobody minds that it mixes
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A part of the recording in its place on the sheet."""
+
+    groups: list[Group]
+    edges: np.ndarray  # (columns + 1,) seconds: borders of the pixels
+    end: float  # of the recording, seconds
+    left: int  # pixels from the sheet's left
+    top: int  # pixels from the sheet's top
+    height: int  # pixels
+    origin: float  # seconds on the clock at the recording's start
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Of all groups."""
+        return [lane for group in self.groups for lane in group.lanes]
+
+    @property
+    def clock_times(self) -> np.ndarray:
+        """Seconds of the recording that are labelled."""
+        start, end = self.edges[[0, -1]] + self.origin
+        step = tick(end - start)
+        return np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step - self.origin
+
+    def row(self, lane: float) -> int:
+        """Pixels from the strip's top to a height given in lanes."""
+        return round((lane + 0.1) / (self.groups[-1].bottom + 0.2) * self.height)
+
+    def column(self, seconds: float) -> int:
+        """Pixels from the strip's left."""
+        start, end = self.edges[[0, -1]]
+        return round((seconds - start) / (end - start) * (len(self.edges) - 1))
+
+
+def draw_timeline(
+    result: RecordingTurns, reference: Sequence[Turn] | None = None, origin: float = 0.0
+) -> bytes:
+    """PNG of a recording's turns, above them the reference's, partners in one colour.
+
+    Each pixel is as strong as the share of its time that is spoken, so that hours of short turns look as
+    dense as they are. Long recordings are cut into strips, one below the other. The clock shows `origin`
+    seconds at the recording's start.
+    """
+    groups = arrange(result.turns, reference)
+    height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
+    length, count = divide(result.duration, max(1, min(MOST_STRIPS, _TALLEST // height)))
+    left = _left_margin(groups)
+    strips = [
+        _Strip(
+            groups,
+            np.linspace(number * length, (number + 1) * length, _RIGHT - left + 1),
+            result.duration,
+            left,
+            _HEAD + number * (height + _BETWEEN),
+            height,
+            origin,
+        )
+        for number in range(count)
+    ]
+    sheet = np.ones((strips[-1].top + height + _FOOT, _WIDTH, 3), np.float32)
+    for strip in strips:
+        _paint(sheet, strip)
+    picture = Image.fromarray((255 * sheet).round().astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    for strip in strips:
+        _label(draw, strip)
+    _draw_title(draw, result, groups, length / (_RIGHT - left))
+    information, data = PngInfo(), BytesIO()
+    information.add_text("Software", result.program)
+    picture.save(data, "PNG", pnginfo=information)
+    return data.getvalue()
+
+
+@cache
+def _font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The one that Matplotlib brings along."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
+
+
+def _left_margin(groups: list[Group]) -> int:
+    """Pixels for labels and titles."""
+    label = max(_font(8).getlength(lane.label) for group in groups for lane in group.lanes)
+    title = max(_font(9, bold=True).getlength(group.title) for group in groups)
+    return round(_MARGIN + title + (16 if title else 0) + label + 5)
+
+
+def _paint(sheet: np.ndarray, strip: _Strip) -> None:
+    """Everything of a strip but its text, onto `sheet` (height, width, 3)."""
+    columns = len(strip.edges) - 1
+    panel = sheet[strip.top : strip.top + strip.height, strip.left : strip.left + columns]
+    panel[:, min(columns, strip.column(strip.end)) :] = _OUTSIDE
+    ticks = [strip.column(seconds) for seconds in strip.clock_times]
+    panel[:, np.minimum(ticks, columns - 1)] = _CLOCK
+    for lane in strip.lanes:
+        panel[min(strip.height - 1, strip.row(lane.top + lane.height))] = _FAINT
+    for lane in strip.lanes:
+        first, last = strip.row(lane.top + 0.1), strip.row(lane.top + lane.height - 0.1)
+        shaded = _shaded(lane, strip.edges)
+        color, opaque = shaded[:, :3], shaded[:, 3:]
+        panel[first:last] = panel[first:last] * (1 - opaque) + color * opaque
+    for group in strip.groups[1:]:
+        panel[strip.row(group.top - GAP / 2)] = _BORDER
+    around = sheet[strip.top - 1 : strip.top + strip.height + 1, strip.left - 1 : strip.left + columns + 1]
+    around[[0, -1]] = around[:, [0, -1]] = _FRAME
+    below = sheet[strip.top + strip.height : strip.top + strip.height + 4, strip.left : strip.left + columns]
+    below[:, np.minimum(ticks, columns - 1)] = _FRAME
+
+
+def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
+    """Names of lanes and groups, the clock; an empty lane says so in its middle, too."""
+    for group in strip.groups:
+        place = _MARGIN, strip.top + strip.row((group.top + group.bottom) / 2)
+        draw.text(place, group.title, "black", _font(9, bold=True), anchor="lm")
+    for lane in strip.lanes:
+        y = strip.top + strip.row(lane.top + lane.height / 2)
+        draw.text((strip.left - 5, y), lane.label, "black", _font(8), anchor="rm")
+        if not len(lane.own):
+            middle = strip.column((strip.edges[0] + min(strip.edges[-1], strip.end)) / 2)
+            draw.text((strip.left + middle, y), lane.label, GREY, _font(11), anchor="mm")
+    for seconds in strip.clock_times:
+        place = strip.left + strip.column(seconds), strip.top + strip.height + 6
+        draw.text(place, clock(seconds + strip.origin), "black", _font(9), anchor="mt")
+
+
+def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
+    """(columns, 4) colours: opaque by the share of each column that is spoken, darker where with others."""
+    width = np.diff(edges)
+    spoken = np.diff(running_seconds(lane.own, edges)) / width
+    mixed = np.minimum(np.diff(running_seconds(lane.shared, edges)) / width, spoken)
+    dark = np.where(spoken > 0, mixed / np.maximum(spoken, 1e-12), 0.0)
+    colors = np.empty((len(width), 4))
+    colors[:, :3] = np.array(lane.color) * (1 - 0.55 * dark[:, None])
+    colors[:, 3] = np.where(spoken > 1e-9, _FAINTEST + (1 - _FAINTEST) * spoken, 0.0)
+    return np.clip(colors, 0.0, 1.0)
+
+
+def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[Group], pixel: float) -> None:
+    """Name, amounts and what the colours mean; a pixel of the strips is so many seconds."""
+    name = short(result.recording_id, 110)
+    draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
+    speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
+    parts = [
+        _count(len(result.speakers), "speaker"),
+        _count(len(result.turns), "turn"),
+        f"speech {amount(speech)} of {amount(duration)} ({speech / max(duration, 1e-9):.0%})",
+        f"overlap {amount(overlap)} ({overlap / max(speech, 1e-9):.0%} of speech)",
+        f"clustering: {result.clustering.method}",
+    ]
+    draw.text((_MARGIN, 56), " · ".join(parts), "black", _font(10), anchor="lm")
+    right = _RIGHT
+    if any(len(lane.shared) for group in groups for lane in group.lanes):
+        right = _draw_key(draw, right, OVERLAP, "overlap (dark in the speakers' lanes)")
+    if pixel > _BRIEF:
+        _draw_key(draw, right, "#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only")
+
+
+def _draw_key(draw: ImageDraw.ImageDraw, right: int, color: str, text: str) -> int:
+    """One entry of the legend, which ends at `right`; returns where the one before it may end."""
+    draw.text((right, 56), text, "black", _font(9), anchor="rm")
+    left = right - round(_font(9).getlength(text)) - 34
+    draw.rectangle((left, 52, left + 25, 60), color)
+    return left - 24
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,139 @@
+"""Pauses by energy in the voice's bands, on signals whose pauses are known to the sample."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diar.embed.band_levels import BANDS, FINE_BANDS, BandLevels
+from diar.embed.silence import band_excess, lasting, silent_frames
+from diar.models.segmentation.pyannet import FrameGeometry
+
+RATE = 16_000
+FRAMES = FrameGeometry(991, 270)
+STEP = FRAMES.step_seconds
+UNSURE = 0.97  # probability of speech in all of a signal: neither certain nor doubtful
+
+
+def noise(seconds: float, level: float, seed: int = 0) -> np.ndarray:
+    samples = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    return (level * samples).astype(np.float32)
+
+
+def silence_of(*parts: np.ndarray, margin: float = 2.0, speech: float | np.ndarray = UNSURE) -> np.ndarray:
+    """(frames,) bool, `speech` being the network's probability."""
+    levels = BandLevels(FRAMES)(torch.from_numpy(np.concatenate(parts)[None])).numpy()
+    probability = np.broadcast_to(speech, (1, levels.shape[2])).astype(np.float32)
+    return silent_frames(band_excess(levels, probability, STEP), probability, margin, STEP)[0]
+
+
+def within(silent: np.ndarray, start: float, end: float) -> np.ndarray:
+    """The frames centred between two times, in seconds."""
+    centres = FRAMES.first_center + np.arange(len(silent)) * STEP
+    return silent[(centres > start) & (centres < end)]
+
+
+def test_a_long_pause_is_silent_and_a_short_one_is_not() -> None:
+    loud, long, short = noise(2, 0.1), noise(0.8, 0.001), noise(0.5, 0.001)
+    silent = silence_of(loud, long, loud, short, loud)
+    assert within(silent, 2.05, 2.75).all()
+    assert not within(silent, 0, 1.95).any()
+    assert not within(silent, 2.85, 7.2).any()
+
+
+def test_a_short_pause_is_silent_where_the_network_doubts() -> None:
+    parts = noise(2, 0.1), noise(0.4, 0.001), noise(2, 0.1)
+    doubtful = silence_of(*parts, speech=0.5)
+    assert within(doubtful, 2.05, 2.35).all()
+    assert not within(doubtful, 0, 1.95).any()
+    assert not silence_of(*parts, speech=UNSURE).any()
+
+
+def test_what_the_network_is_sure_of_is_never_silence() -> None:
+    parts = noise(2, 0.1), noise(2, 0.001), noise(2, 0.1)
+    assert silence_of(*parts).any()
+    assert not silence_of(*parts, speech=0.995).any()
+    assert within(
+        silence_of(*parts[:1], np.zeros(RATE, np.float32), *parts[2:], speech=0.995), 2.05, 2.95
+    ).all()
+
+
+@pytest.mark.parametrize("hertz", [0, 15, 50, 60])
+@pytest.mark.parametrize("level", [-40, -20, -10])
+def test_what_lies_below_the_voice_hides_no_pause_and_makes_none(hertz: int, level: int) -> None:
+    parts = [noise(2, 0.05, 1), noise(0.7, 0.0005, 2), noise(3, 0.05, 3), noise(1, 0.0005, 4)]
+    clean = np.concatenate(parts)
+    time = np.arange(len(clean)) / RATE
+    disturbed = clean + 10 ** (level / 20) * np.cos(2 * np.pi * hertz * time).astype(np.float32)
+    expected, found = silence_of(clean), silence_of(disturbed)
+    assert within(expected, 2.05, 2.65).all()
+    assert (expected != found).mean() < 0.02
+
+
+def test_digital_silence_is_silent_and_says_nothing_of_the_floor() -> None:
+    silent = silence_of(np.zeros(RATE, np.float32), noise(1, 0.1), noise(1, 0.001), noise(1, 0.1))
+    assert within(silent, 0, 0.95).all()
+    assert within(silent, 2.05, 2.95).all()
+    assert not within(silent, 1.05, 1.95).any()
+    assert silence_of(np.zeros(RATE, np.float32)).all()
+
+
+@pytest.mark.parametrize(("seconds", "margin"), [(0.5, 2.0), (2.0, 0.0)])
+def test_nothing_is_silent_in_less_than_a_pause_or_without_a_margin(seconds: float, margin: float) -> None:
+    assert not silence_of(noise(seconds, 0.001), margin=margin).any()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "speech", "silent"),
+    [(0.25, 0.75, True), (0.25, 0.85, False), (0.5, 0.9, True), (0.5, 0.97, False), (0.7, 0.97, True)],
+)
+def test_the_less_sure_the_network_the_shorter_a_pause(seconds: float, speech: float, silent: bool) -> None:
+    found = silence_of(noise(1, 0.1), noise(seconds + 0.06, 0.001), noise(1, 0.1), speech=speech)
+    assert found.any() == silent
+
+
+def levels_of(samples: np.ndarray) -> np.ndarray:
+    return BandLevels(FRAMES)(torch.from_numpy(samples.astype(np.float32)[None])).numpy()
+
+
+def test_a_band_that_sounds_in_silence_counts_little() -> None:
+    """A tone that comes and goes at 1 kHz, as music does, under bursts of noise that are the speech."""
+    voice, rest = noise(3, 0.05, 1), noise(3, 0.0005, 2)
+    time = np.arange(9 * RATE) / RATE
+    tone = 0.02 * np.sin(2 * np.pi * 1000 * time) * (np.sin(2 * np.pi * 1.5 * time) > 0)
+    levels = levels_of(np.concatenate([voice, rest, voice]) + tone)
+    levels[:, BANDS:] = levels[:, :FINE_BANDS]  # fine ones that tell nothing more
+    centres = FRAMES.first_center + np.arange(levels.shape[2]) * STEP
+    speech = np.where((centres > 3) & (centres < 6), 0.05, 0.97)[None].astype(np.float32)
+    inside = (centres > 3.2) & (centres < 5.8)
+    weighted = band_excess(levels, speech, STEP)[0, inside]
+    equal = band_excess(levels, np.full_like(speech, 0.5), STEP)[0, inside]
+    assert weighted.mean() < 0.7 * equal.mean()
+
+
+@pytest.mark.parametrize(("spread", "fine_spread", "fine"), [(4.0, 0.5, True), (0.5, 4.0, False)])
+def test_fine_bands_count_where_they_tell_more(spread: float, fine_spread: float, fine: bool) -> None:
+    """What sounds in silence is spread over the bands, or over the fine ones."""
+    rng = np.random.default_rng(8)
+    silence = np.arange(400) % 100 < 40
+    level = np.where(silence, 0.0, 12.0) + np.zeros((BANDS + FINE_BANDS, 1))
+    level[:BANDS] += spread * rng.random(400) * silence
+    level[BANDS:] += fine_spread * rng.random(400) * silence
+    speech = np.where(silence, 0.01, 0.99)
+    found = band_excess(level[None], speech[None], STEP)[0]
+    coarse = level.copy()
+    coarse[BANDS:] = coarse[:1]
+    alone = band_excess(coarse[None], speech[None], STEP)[0]
+    assert (found < alone - 0.1).any() == fine
+    assert (found <= alone + 1e-4).all()
+
+
+@settings(max_examples=50)
+@given(mask=st.lists(st.booleans(), max_size=60), least=st.integers(1, 10))
+def test_runs_that_last_are_kept_whole(mask: list[bool], least: int) -> None:
+    text = "".join("x" if value else "." for value in mask)
+    expected = "".join(
+        part if len(part) >= least else "." * len(part) for part in text.replace(".", " . ").split()
+    )
+    assert "".join("x" if value else "." for value in lasting(np.array([mask], bool), least)[0]) == expected

@@ -1,0 +1,41 @@
+"""One run at a time: its first rank begins alone, its others share, a second run has to wait for all."""
+
+from pathlib import Path
+
+import pytest
+
+from diar.jobs.ranks import lock
+from diar.jobs.ranks.lock import LockError, is_locked, run_lock
+from diar.store.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    monkeypatch.setattr(lock, "_LOCK_WAIT", 0.0)
+    return Layout(str(tmp_path / "out"))
+
+
+def test_a_second_run_is_kept_out_while_any_rank_works(layout: Layout) -> None:
+    assert not is_locked(layout)
+    with run_lock(layout, first=False):  # of a run whose first rank is dead and being started again
+        assert is_locked(layout)
+        with pytest.raises(LockError, match="another run is writing"), run_lock(layout, first=True):
+            pass
+        with run_lock(layout, first=False):
+            pass
+    assert not is_locked(layout)
+    with run_lock(layout, first=True):
+        pass
+
+
+def test_the_ranks_of_a_run_share_the_lock_of_the_first(layout: Layout) -> None:
+    with run_lock(layout, first=True), run_lock(layout, first=False):
+        assert is_locked(layout)
+        with pytest.raises(LockError), run_lock(layout, first=True):
+            pass
+    assert not is_locked(layout)
+
+
+def test_object_stores_have_no_lock() -> None:
+    with run_lock(Layout("memory://out"), first=True), run_lock(Layout("memory://out"), first=True):
+        pass

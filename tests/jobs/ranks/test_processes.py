@@ -1,0 +1,76 @@
+"""What workers are started with."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.ranks import processes
+from diar.jobs.ranks.launcher import launch
+from tests.commands import clean_environment
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are spawned")
+
+
+@LINUX
+def test_a_worker_has_torch_from_its_start_and_ctrl_c_does_not_reach_it() -> None:
+    code = (
+        "import signal, sys\n"
+        "def work():\n"
+        "    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "    sys.exit(10 * ('torch' in sys.modules) + (signal.SIGINT in blocked))\n"
+        "if __name__ == '__main__':\n"
+        "    from diar.jobs.ranks.processes import worker_context\n"
+        "    process = worker_context().Process(target=work)\n"
+        "    process.start()\n"
+        "    process.join()\n"
+        "    print(process.exitcode, 'torch' in sys.modules, signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(code)
+        script.flush()
+        call = [sys.executable, script.name]
+        done = subprocess.run(call, env=clean_environment(), capture_output=True, text=True)
+    assert done.stdout.split(maxsplit=2) == ["11", "False", "set()\n"], done.stderr
+
+
+@LINUX
+def test_where_the_servers_socket_would_have_too_long_a_path_workers_are_spawned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "x" * 100)
+    assert processes.worker_context().get_start_method() == "spawn"
+
+
+def note_circumstances(config: ExtractConfig) -> int:
+    found = (os.environ.get("DIAR_NOTED"), os.environ["RANK"], sorted(os.sched_getaffinity(0)), os.getcwd())
+    Path(config.output_dir).write_text(json.dumps(found))
+    return 0
+
+
+@LINUX
+def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the server, which an earlier run in the same process may have started."""
+    noted = tmp_path / "noted"
+    config = ExtractConfig(input_dir="in", output_dir=str(noted), device="cpu", workers=1)
+    cores = os.sched_getaffinity(0)
+    for number, chosen in enumerate([cores, {min(cores)}, cores]):
+        monkeypatch.setenv("DIAR_NOTED", str(number))
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(tmp_path / str(number))
+        try:
+            os.sched_setaffinity(0, chosen)
+            assert launch(config, note_circumstances) == 0
+        finally:
+            os.sched_setaffinity(0, cores)
+        assert json.loads(noted.read_text()) == [
+            str(number),
+            "0",
+            sorted(chosen),
+            str(tmp_path / str(number)),
+        ]
