@@ -26,10 +26,10 @@ import soundfile as sf
 from measure import ROOT
 from scipy.signal import butter, resample_poly, sosfilt
 
-from diar.formats.rttm import Turn, read_rttm, write_rttm
+from diar.formats.rttm import read_rttm, write_rttm
 from diar.outputs.recordings import recording_folder
+from diar.records import MIXED, Turn
 from diar.score.der import DiarizationScore, score_turns
-from diar.store.schema import MIXED
 
 RATE = 16_000
 CROSSTALK, NOISE = 10 ** (-25 / 20), 10 ** (-60 / 20)

@@ -27,9 +27,9 @@ from diar.detect.diarize import DiarizeSettings
 from diar.detect.observations import Observations
 from diar.detect.reconstruction import reconstruct
 from diar.formats.matching import match_names
-from diar.formats.rttm import Turn, read_turns
+from diar.formats.rttm import read_turns
+from diar.records import OK, Turn
 from diar.store.reader import TracksReader, load_index
-from diar.store.schema import OK
 
 SETTINGS = DiarizeSettings()
 

@@ -22,7 +22,8 @@ from linking_scores import (
 )
 from running import detect, extract
 
-from diar.formats.rttm import ALL_NAME, Turn, read_rttm, write_rttm
+from diar.formats.rttm import ALL_NAME, read_rttm, write_rttm
+from diar.records import Turn
 
 AUDIO = {False: "shared", True: "in one recording each"}  # by `apart`
 DEGRADE_SEED = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from diar.formats.rttm import Turn
+from diar.records import Turn
 
 NOBODY = ""  # the person of a speaker found without a match, the label of a true one that was not found
 

@@ -15,8 +15,8 @@ import numpy as np
 from diar.detect.clustering.calibration import calibrated, cosines_of_different, different_cosine
 from diar.detect.clustering.iterative import IterativeSettings
 from diar.detect.observations import Observations
+from diar.records import OK
 from diar.store.reader import TracksReader, load_index
-from diar.store.schema import OK
 
 
 def main() -> None:

@@ -38,8 +38,8 @@ from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
 from diar.models.segmentation.pyannet import open_segmentation
 from diar.models.weights import hub
+from diar.records import RecordingRow
 from diar.store.layout import Layout
-from diar.store.schema import RecordingRow
 from diar.store.writer import make_writer
 
 CHUNK = 32.0  # seconds, with context

@@ -23,9 +23,10 @@ import soundfile as sf
 import torch
 from pyannote.core import Segment, Timeline
 
-from diar.formats.rttm import Turn, read_turns
+from diar.formats.rttm import read_turns
 from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation
 from diar.models.weights.hub import resolve
+from diar.records import Turn
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = {

@@ -3,17 +3,24 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
 
+from diar.demo.espeak import speak_all
+from diar.demo.sentences import SENTENCES
+from diar.demo.voices import VOICES
 from diar.models.weights import hub
+from tests.commands import RATE
 
 # The same examples each time; no deadline: how long one takes says more of the machine
 settings.register_profile("diar", derandomize=True, deadline=None)
 # Other examples each time (launch/fuzz.sh); what failed is kept in .hypothesis and tried first the next time
 settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("diar")
+
+CONVERSATION_SECONDS = 70
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,3 +69,17 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = {"model": "CAMPPlus", "model_args": arguments, "dataset_args": front_end}
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
     return folder
+
+
+@pytest.fixture(scope="session")
+def conversation() -> np.ndarray:
+    """(n,) float32, 70 s of two voices in turn: pauses of 0.8 s, every third turn overlaps the one before."""
+    voices = [next(voice for voice in VOICES if voice.name == name) for name in ("gustave", "iven")]
+    turns = speak_all([(voices[number % 2], text) for number, text in enumerate(SENTENCES[:28])])
+    mixed, at = np.zeros((CONVERSATION_SECONDS + 10) * RATE, np.float32), RATE // 2
+    for number, turn in enumerate(turns):
+        mixed[at : at + len(turn)] += turn[: max(0, len(mixed) - at)]
+        at += len(turn) + round((-1.0 if number % 3 == 1 else 0.8) * RATE)
+    assert at > CONVERSATION_SECONDS * RATE
+    floor = 1e-4 * np.random.default_rng(0).standard_normal(len(mixed)).astype(np.float32)
+    return (0.5 * mixed / np.abs(mixed).max() + floor)[: CONVERSATION_SECONDS * RATE]

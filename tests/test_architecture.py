@@ -1,4 +1,4 @@
-"""The rules that keep the house: imports go one way, and heavy packages stay in their rooms."""
+"""The rules that keep the house: imports go one way, heavy packages stay in their rooms, rooms stay small."""
 
 import ast
 import subprocess
@@ -10,22 +10,31 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "diar").rglob("*.py"))
 
-# room → rooms it may import; leaves (arguments, config, errors, archive.storage) may be imported by all
+LEAVES = {"errors", "storage", "records", "intervals", "options"}  # all may import them
+# room → what else it may import; a room that is not named here may import everything
 ALLOWED = {
+    **{leaf: set() for leaf in LEAVES},
     "archive": set(),
-    "models": {"archive"},
-    "store": {"archive.storage"},
-    "extract": {"archive", "models", "store"},
-    "outputs": {"archive", "store"},
-    "detect": {"store", "outputs"},
-    "score": {"outputs"},
+    "models": set(),
+    "store": set(),
+    "detect": set(),
+    "formats": set(),
     "demo": set(),
+    "embed": {"models"},
+    "plots": {"formats"},
+    "outputs": {"archive", "store", "formats", "plots"},
+    "score": {"formats", "plots"},
+    "jobs.ranks": set(),
 }
-LEAVES = {"arguments", "config", "errors", "archive.storage"}
-TORCH_FREE = ("archive", "store", "detect", "outputs", "score", "demo")
+TORCH = {"models", "embed", "jobs.extract", "jobs.ranks", "jobs.cost"}
+MATPLOTLIB = {"plots", "score"}
+JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
+MOST_MODULES = 15  # in a folder
+MOST_LINES = 300  # in a file
 
 
 def imported_modules(path: Path) -> set[str]:
+    """What a file imports: modules, and what it takes from them, which may be modules, too."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -37,34 +46,95 @@ def imported_modules(path: Path) -> set[str]:
     return modules
 
 
+def room(inner: str) -> str:
+    """The room of a module below `diar`: the first part of its name, of jobs two."""
+    parts = inner.split(".")
+    return ".".join(parts[:2] if parts[0] == "jobs" else parts[:1])
+
+
 def room_of(path: Path) -> str:
-    return path.relative_to(ROOT / "diar").parts[0].removesuffix(".py")
+    return room(".".join(path.relative_to(ROOT / "diar").with_suffix("").parts))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def rooms_imported(path: Path) -> set[str]:
+    inner = {module.removeprefix("diar.") for module in imported_modules(path) if module.startswith("diar.")}
+    return {room(module) for module in inner if not module.startswith("__version__")}
+
+
+def each_source() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@each_source()
 def test_imports_go_one_way(path: Path) -> None:
-    room = room_of(path)
-    if room not in ALLOWED:
-        return  # cli, config, errors: the doors and the leaves
-    allowed = ALLOWED[room] | {room} | LEAVES
-    for module in imported_modules(path):
-        parts = module.split(".")
-        if parts[0] != "diar" or len(parts) == 1 or parts[1] == "__version__":
-            continue
-        inner = ".".join(parts[1:])
-        known = any(inner == rule or inner.startswith(rule + ".") for rule in allowed)
-        parent_of_leaf = any(rule.startswith(inner + ".") for rule in allowed)
-        assert known or parent_of_leaf, f"diar/{room} must not import {module}"
+    own = room_of(path)
+    imported = rooms_imported(path) - {own}
+    if own not in JOBS and not own.startswith("jobs."):
+        assert not {other for other in imported if other.split(".")[0] == "jobs"}
+    if own in ALLOWED:
+        assert imported <= ALLOWED[own] | LEAVES, (
+            f"diar/{own} must not import {imported - ALLOWED[own] - LEAVES}"
+        )
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@each_source()
 def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
     tops = {module.split(".")[0] for module in imported_modules(path)}
-    room = room_of(path)
-    if room in TORCH_FREE:
+    own = room_of(path)
+    if own not in TORCH:
         assert "torch" not in tops
-    if path.relative_to(ROOT / "diar").as_posix() != "archive/storage.py":
+    if own not in MATPLOTLIB:
+        assert "matplotlib" not in tops
+    if own != "storage":
         assert "fsspec" not in tops
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    names = {module_name(path): path for path in SOURCES}
+    imports = {name: {m for m in imported_modules(path) if m in names} for name, path in names.items()}
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join([*way, name])
+        if name not in done:
+            for other in sorted(at_module_level(names[name]) & imports[name]):
+                follow(other, (*way, name))
+            done.add(name)
+
+    for name in names:
+        follow(name, ())
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def at_module_level(path: Path) -> set[str]:
+    """What a file imports as soon as it is imported itself."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return modules
+
+
+def test_rooms_and_files_stay_small() -> None:
+    folders = {path.parent for path in SOURCES}
+    crowded = {
+        str(folder.relative_to(ROOT)): count
+        for folder in folders
+        if (count := sum(path.name != "__init__.py" for path in folder.glob("*.py"))) > MOST_MODULES
+    }
+    assert not crowded
+    long = {str(path.relative_to(ROOT)): count for path in SOURCES if (count := lines(path)) > MOST_LINES}
+    assert not long
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 @pytest.mark.parametrize(

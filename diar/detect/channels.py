@@ -10,8 +10,8 @@ import numpy as np
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
 from diar.detect.observations import Observations
-from diar.formats.speech_time import at_least, common_seconds, seconds
-from diar.store.schema import MIXED, RecordingTracks, Tracks
+from diar.intervals import at_least, common_seconds, seconds
+from diar.records import MIXED, RecordingTracks, Tracks
 
 # Voices of two channels are one person, heard in both, where so much of the shorter is said while the longer
 # talks, and their cosine is that high

@@ -12,7 +12,7 @@ from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
 from diar.detect.reconstruction import reconstruct
-from diar.store.schema import MIXED
+from diar.records import MIXED
 
 
 @dataclass(frozen=True)

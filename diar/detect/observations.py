@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diar.errors import DiarError
-from diar.store.reader import RecordingTracks
-from diar.store.schema import SLIDING, Tracks
+from diar.records import SLIDING, RecordingTracks, Tracks
 
 _DECIMALS = 4  # of seconds, within which two starts are the same
 _NARROW_BAND = 4_700.0  # Hz of sound, below which a recording comes over a telephone

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from diar.archive.channels.streams import MIXED
+from diar.records import MIXED
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from diar.embed.rows import (
     speech_in_core,
 )
 from diar.embed.speech import ChunkSpeech, Detection, Known, SpeechDetector
-from diar.embed.timing import StepTimer
+from diar.embed.timing import Meter, NoMeter, StepTimer
 from diar.embed.transfer import HostCopy, to_device
-from diar.jobs.progress.counters import Counters
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn, num_frames
@@ -60,7 +59,7 @@ class TrackEmbedder:
         settings: chunk and window lengths.
         device: where all compute; verified by `devices.place`.
         precision: of the encoder's trunk.
-        counters: take the time of each step.
+        meter: counts the seconds of each step.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class TrackEmbedder:
         device: torch.device,
         *,
         precision: Precision = "fp32",
-        counters: Counters | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
@@ -79,7 +78,7 @@ class TrackEmbedder:
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector
-        self.timer = StepTimer(counters or Counters(), device)
+        self.timer = StepTimer(meter or NoMeter(), device)
 
     def count_frames(self, samples: int) -> int:
         """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.

@@ -10,9 +10,9 @@ from itertools import groupby
 import numpy as np
 
 from diar.embed.chunks import Chunk, ChunkSettings, windows_of
-from diar.embed.intervals import IntervalLists, frame_runs, join, runs, within
+from diar.embed.sample_intervals import IntervalLists, frame_runs, join, runs, within
 from diar.embed.speech import ChunkSpeech, LocalSpeakers
-from diar.store.schema import MIXED, SLIDING, Tracks
+from diar.records import MIXED, SLIDING, Tracks
 
 # A sliding window with less single-speaker speech gets none; of windows below twice as much, half is enough
 _LEAST_SINGLE = 0.25  # seconds

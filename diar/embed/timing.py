@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
 
 import torch
 
-from diar.jobs.progress.counters import Counters
+
+class Meter(Protocol):
+    """Who wants to know how long the steps take.
+
+    Attributes:
+        annotate: makes a context in which each step runs; a profiler names the steps by it.
+    """
+
+    annotate: Callable[[str], AbstractContextManager[object]]
+
+    def timing(self, name: str) -> AbstractContextManager[None]:
+        """Add the time spent inside to the counter `name`."""
+
+    def add(self, name: str, amount: float) -> None:
+        """Add to a counter, from any thread."""
+
+
+class NoMeter:
+    """Nobody wants to know."""
+
+    def __init__(self) -> None:
+        self.annotate: Callable[[str], AbstractContextManager[object]] = nullcontext
+
+    def timing(self, name: str) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def add(self, name: str, amount: float) -> None:
+        """Do nothing."""
 
 
 class StepTimer:
-    """Adds the time of steps to the counters: by the clock, on a GPU by events in its own queue.
+    """Add the time of steps to the counters of a meter: by the clock, on a GPU by events in its own queue.
 
     A GPU computes after the call has returned, so its times are added later, by `settle`.
 
     Args:
-        counters: of this rank.
+        meter: counts the seconds.
         device: where the steps run.
     """
 
-    def __init__(self, counters: Counters, device: torch.device) -> None:
-        self._counters = counters
+    def __init__(self, meter: Meter, device: torch.device) -> None:
+        self._meter = meter
         self._on_gpu = device.type == "cuda"
         self._open: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
 
@@ -35,17 +64,17 @@ class StepTimer:
             return
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        with self._counters.annotate(f"{name}_step"):
+        with self._meter.annotate(f"{name}_step"):
             yield
         end.record()
         self._open.append((name, start, end))
 
     def host_step(self, name: str) -> AbstractContextManager[None]:
         """Time what the host does inside as the step `name`."""
-        return self._counters.timing(f"{name}_step")
+        return self._meter.timing(f"{name}_step")
 
     def settle(self) -> None:
         """Add the times of what the GPU has finished."""
         while self._open and self._open[0][2].query():
             name, start, end = self._open.popleft()
-            self._counters.add(f"{name}_step", start.elapsed_time(end) / 1000)
+            self._meter.add(f"{name}_step", start.elapsed_time(end) / 1000)

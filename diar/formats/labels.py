@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import by_speaker
+from diar.records import Turn
 
 LABELS_NAME = "labels.txt"
 TEXTGRID_NAME = "turns.TextGrid"

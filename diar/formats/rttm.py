@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from diar.errors import DiarError
-from diar.store.schema import MIXED
+from diar.records import Turn
 
 ALL_NAME = "all.rttm"  # the turns of a whole archive, in stage 2's output directory
 _OTHER_RECORDS = frozenset(
@@ -42,17 +41,6 @@ _DECIMALS = 3
 
 class RttmError(DiarError):
     """An RTTM or UEM file that cannot be read."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Turn:
-    """One speaker talks from `start` to `end`, in seconds; `channel` from 0, if channels are read apart."""
-
-    recording: str
-    start: float
-    end: float
-    speaker: str
-    channel: int = MIXED
 
 
 Region = tuple[float, float]  # start and end in seconds

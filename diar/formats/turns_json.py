@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diar.formats.document import ResultError, parse_document
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import SpeechAmounts
-from diar.store.schema import MIXED
+from diar.records import MIXED, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from diar import storage
-from diar.outputs.files_table import FileTable
+from diar.formats.files_table import FileTable
 from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
 
 ODD_FOLDER = "odd_files"

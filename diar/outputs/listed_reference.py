@@ -8,7 +8,8 @@ from functools import lru_cache
 from diar import storage
 from diar.errors import DiarError
 from diar.formats.matching import match_names
-from diar.formats.rttm import RttmError, Turn, parse_rttm
+from diar.formats.rttm import RttmError, parse_rttm
+from diar.records import Turn
 
 _REMEMBERED = 4  # files; one of a whole corpus is named by every recording
 

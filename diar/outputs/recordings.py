@@ -17,7 +17,7 @@ from typing import BinaryIO
 from diar import storage
 from diar.archive.audio_file import DecodeError
 from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
-from diar.formats.rttm import ALL_NAME, Turn, format_rttm, rttm_id
+from diar.formats.rttm import ALL_NAME, format_rttm, rttm_id
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
@@ -29,6 +29,7 @@ from diar.outputs.speakers_table import (
     write_speakers,
 )
 from diar.plots.timeline import TIMELINE_NAME, draw_timeline
+from diar.records import Turn
 
 RECORDINGS_FOLDER = "recordings"
 RECORDINGS_NAME = "recordings.csv"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from diar.formats.files_table import FILES_NAME, FileTable, to_csv
 from diar.formats.result_json import RESULT_NAME, DetectionResult, to_json
-from diar.outputs.files_table import FILES_NAME, FileTable, to_csv
 from diar.outputs.folders import Placement, place_files, plan_folders
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.plots.boundaries import PLOT_NAME, draw_boundaries

@@ -18,10 +18,10 @@ import numpy as np
 import soundfile as sf
 
 from diar import storage
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import at_least, by_speaker, without
+from diar.formats.speech_time import by_speaker
+from diar.intervals import at_least, without
 from diar.outputs.source_samples import SourceSamples
-from diar.store.schema import MIXED
+from diar.records import MIXED, Turn
 
 SPEAKERS_FOLDER = "speakers"
 _RIFF_LIMIT = 0xF000_0000  # bytes; a WAV's sizes have 32 bits

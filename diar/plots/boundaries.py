@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import LOW_CONFIDENCE, DetectionResult
-from diar.outputs.files_table import NOT_USED, FileTable
 from diar.plots.parts import png, speaker_color
 
 PLOT_NAME = "boundary_detection_visualization.png"

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from scipy.optimize import linear_sum_assignment
 
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import at_least, by_speaker, common_seconds, seconds
+from diar.formats.speech_time import by_speaker
+from diar.intervals import at_least, common_seconds, seconds
 from diar.plots.parts import lane_color, short
 from diar.plots.time_axis import amount
+from diar.records import Turn
 
 GAP = 0.5  # lanes between groups
 GREY = "#6f737b"  # speakers found who are nobody's partner in the reference, and many at once

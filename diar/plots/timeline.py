@@ -18,12 +18,12 @@ from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import running_seconds
 from diar.formats.turns_json import RecordingTurns
+from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
 from diar.plots.parts import short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
+from diar.records import Turn
 
 TIMELINE_NAME = "timeline.png"
 _WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left to text, to the strips' end

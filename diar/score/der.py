@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diar.formats.matching import match_names
-from diar.formats.rttm import Region, Turn
+from diar.formats.rttm import Region
+from diar.records import Turn
 from diar.score.amounts import Amounts
 from diar.score.recording import RecordingScore, ScoreError, score_recording
 

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
-from diar.formats.rttm import Region, Turn
+from diar.formats.rttm import Region
+from diar.records import Turn
 from diar.score.amounts import Amounts
 
 if TYPE_CHECKING:

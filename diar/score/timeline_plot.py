@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import running_seconds
+from diar.intervals import running_seconds
 from diar.plots.parts import png, short, speaker_color
 from diar.plots.time_axis import divide, draw_clock
+from diar.records import Turn
 from diar.score.error_spans import error_spans
 from diar.score.plot_parts import ERROR_COLORS, summary
 from diar.score.recording import RecordingScore

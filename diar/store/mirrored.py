@@ -8,13 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from diar import storage
+from diar.records import OK, RecordingRow, RecordingTracks, Tracks
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, TracksFile, checked_footer, footer_of, open_parquet, parsing
 from diar.store.schema import (
-    OK,
-    RecordingRow,
-    RecordingTracks,
-    Tracks,
     row_from_json,
     row_to_json,
     tracks_of,

@@ -16,17 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from diar import storage
+from diar.records import RecordingTracks, Tracks
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, TracksFile, checked_footer, open_parquet, parsing, read_table
-from diar.store.schema import (
-    RecordingTracks,
-    Tracks,
-    row_from_columns,
-    tracks_of,
-    tracks_table,
-    windows_from_lists,
-    windows_to_lists,
-)
+from diar.store.schema import row_from_columns, tracks_of, tracks_table, windows_from_lists, windows_to_lists
 
 _WAITING_ROWS = 16_384  # about 20 MB
 

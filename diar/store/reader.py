@@ -13,19 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from diar import storage
+from diar.records import OK, ActivityFrames, RecordingRow, RecordingTracks
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
 from diar.store.parquet import StoreError, open_parquet, read_table
-from diar.store.schema import (
-    OK,
-    SCHEMA_VERSION,
-    ActivityFrames,
-    RecordingRow,
-    RecordingTracks,
-    matrix,
-    row_from_columns,
-)
+from diar.store.schema import SCHEMA_VERSION, matrix, row_from_columns
 
 __all__ = [
     "ActivityFrames",

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from diar.records import OK, RecordingRow
 from diar.store.layout import Layout
 from diar.store.reader import RecordingIndex, finished_rows
-from diar.store.schema import OK, RecordingRow, row_from_columns
+from diar.store.schema import row_from_columns
 
 _COLUMNS = [
     "recording_id", "path", "status", "duration", "speech_seconds", "channels", "gaps", "audio_track",

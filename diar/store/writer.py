@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diar import storage
+from diar.records import RecordingRow, Tracks
 from diar.store.layout import PACKED, Layout
 from diar.store.mirrored import published_row, write_mirrored
 from diar.store.packed import PackedFiles
 from diar.store.parquet import with_prefix, write_table
-from diar.store.schema import SCHEMA_VERSION, RecordingRow, Tracks, index_table
+from diar.store.schema import SCHEMA_VERSION, index_table
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linking_scores import NOBODY, LocalSpeakers, match_speakers, pair_counts
 
-from diar.formats.rttm import ALL_NAME, Turn, read_rttm, write_rttm
+from diar.formats.rttm import ALL_NAME, read_rttm, write_rttm
+from diar.records import Turn
 
 RATE = 16_000
 NAMES = st.sampled_from([NOBODY, "a", "b", "c"])

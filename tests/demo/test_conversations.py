@@ -11,7 +11,8 @@ from diar.demo.archive import DemoSummary, plan_archive, plan_conversations, syn
 from diar.demo.conversations import LONGEST_PAUSE, NOISE, Line, audible_parts, mix, plan_conversation
 from diar.demo.voices import VOICES
 from diar.errors import DiarError
-from diar.formats.rttm import Turn, read_rttm
+from diar.formats.rttm import read_rttm
+from diar.records import Turn
 
 RATE = 16_000
 FRAME = 160

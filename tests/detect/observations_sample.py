@@ -12,11 +12,10 @@ import numpy as np
 
 from diar.archive.listing import Recording
 from diar.detect.observations import Observations
-from diar.formats.rttm import Turn
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.records import MIXED, SLIDING, ActivityFrames, RecordingRow, RecordingTracks, Tracks, Turn
 from diar.store.layout import Layout
-from diar.store.reader import ActivityFrames, RecordingTracks
-from diar.store.schema import MIXED, SCHEMA_VERSION, SLIDING, RecordingRow, Tracks
+from diar.store.schema import SCHEMA_VERSION
 from diar.store.writer import Writer
 
 DIMENSION = 64

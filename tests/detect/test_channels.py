@@ -7,7 +7,7 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization, DiarizeSettings, diarize
 from diar.detect.observations import Observations
-from diar.store.schema import MIXED, RecordingRow, RecordingTracks, Tracks
+from diar.records import MIXED, RecordingRow, RecordingTracks, Tracks
 from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices
 
 

@@ -11,8 +11,8 @@ from diar.detect.clustering.plda import Plda
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizeSettings, diarize
 from diar.errors import DiarError
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import seconds
+from diar.intervals import seconds
+from diar.records import Turn
 from diar.score.der import score_turns
 from tests.detect.observations_sample import DIMENSION, Conversation, converse, make_voices, observe
 

@@ -7,8 +7,7 @@ import pytest
 
 from diar.detect.observations import Observations
 from diar.errors import DiarError
-from diar.store.reader import RecordingTracks
-from diar.store.schema import SLIDING, RecordingRow, Tracks
+from diar.records import SLIDING, RecordingRow, RecordingTracks, Tracks
 from tests.detect.observations_sample import (
     CHUNK,
     FRAMES,

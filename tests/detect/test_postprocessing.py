@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diar.detect.clustering.assignment import NO_CLUSTER
 from diar.detect.postprocessing import TurnSettings, exclusive_turns, speaker_turns
 from diar.detect.reconstruction import Frames
-from diar.formats.speech_time import at_least, common_seconds, seconds, without
+from diar.intervals import at_least, common_seconds, seconds, without
 
 FIRST, STEP = 0.03, 0.017
 PLAIN = TurnSettings(0.0, 0.0)

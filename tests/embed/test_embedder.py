@@ -17,7 +17,7 @@ from diar.models.features import Fbank, FbankSettings, cmn
 from diar.models.inference import Precision
 from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
 from diar.models.weights.foreign import ForeignEncoder
-from diar.store.schema import SLIDING, Tracks
+from diar.records import SLIDING, Tracks
 from tests.commands import RATE
 
 CPU = torch.device("cpu")
@@ -168,7 +168,7 @@ def test_chunks_without_speech_are_not_embedded(
     quiet = 1e-4 * np.random.default_rng(0).standard_normal(64 * RATE).astype(np.float32)
     samples = np.concatenate([conversation[: 20 * RATE], quiet, conversation[20 * RATE : 30 * RATE]])
     counters = Counters()
-    embedder = TrackEmbedder(model, detector, SETTINGS, CPU, counters=counters)
+    embedder = TrackEmbedder(model, detector, SETTINGS, CPU, meter=counters)
     passes = []
     embedder.trunk.register_forward_hook(lambda *_: passes.append(1))
     made = embed(embedder, samples)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from diar.embed.intervals import IntervalLists
 from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embed.rows import SlidingWindows
+from diar.embed.sample_intervals import IntervalLists
 from diar.embed.speech import ChunkSpeech, LocalSpeakers
 
 STEP = 320

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from praatio import textgrid
 
 from diar.formats.labels import format_labels, format_textgrid
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import measure
+from diar.records import Turn
 from tests.outputs.sample import make_turns
 
 NAME = 'Ann "A" Ö'

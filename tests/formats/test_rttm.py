@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from diar.formats.rttm import (
     RttmError,
-    Turn,
     format_rttm,
     from_rttm_id,
     parse_rttm,
@@ -19,6 +18,7 @@ from diar.formats.rttm import (
     rttm_id,
     write_rttm,
 )
+from diar.records import Turn
 
 names = st.binary(min_size=1, max_size=20).map(os.fsdecode) | st.text(
     st.characters(exclude_categories=["Cs"]), min_size=1

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.formats.rttm import Turn
-from diar.formats.speech_time import at_least, by_speaker, measure, running_seconds, without
+from diar.formats.speech_time import by_speaker, measure
+from diar.intervals import at_least, running_seconds, without
+from diar.records import Turn
 
 STEP = 1 / 8  # exact in binary, so that sums are, too
 CELLS = 64

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from diar.formats.document import ResultError
-from diar.formats.rttm import Turn, format_rttm, parse_rttm
+from diar.formats.rttm import format_rttm, parse_rttm
 from diar.formats.turns_json import RecordingTurns, from_json, on_file_clock, read_recording_turns, to_json
+from diar.records import Turn
 from tests.outputs.sample import make_turns
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "turns-schema.json").read_text(encoding="utf-8"))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from diar.formats.files_table import FileTable
 from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
-from diar.outputs.files_table import FileTable
+from diar.records import Turn
 
 NAMES = ["a/1.wav", "a/1.mp3", 'a/line\nbreak, "quoted" 😀.wav', "b/1.wav", "b/2.wav", "b/bad.wav"]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from diar.errors import DiarError
-from diar.formats.rttm import Turn, write_rttm
+from diar.formats.rttm import write_rttm
 from diar.outputs.listed_reference import ListedReference
+from diar.records import Turn
 
 
 def test_a_part_gets_its_own_turns_on_its_own_clock(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from matplotlib.image import imread
 
 from diar.formats.document import ResultError
+from diar.formats.files_table import FileTable
 from diar.formats.result_json import RESULT_NAME, Boundary, Segment, Speaker, from_json, to_json
 from diar.outputs import folders
-from diar.outputs.files_table import FileTable
 from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
 from diar.outputs.results import write_results

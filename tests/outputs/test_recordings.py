@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from diar.formats.rttm import Turn, read_turns
+from diar.formats.rttm import read_turns
 from diar.formats.turns_json import RecordingTurns, from_json, read_recording_turns
 from diar.outputs.folders import Placement
 from diar.outputs.managed_directory import OutputError
@@ -21,6 +21,7 @@ from diar.outputs.recordings import ArchiveTurns, RecordingFiles, recording_fold
 from diar.outputs.results import write_results
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
+from diar.records import Turn
 from tests.outputs.sample import make_audio, make_result, make_table, make_turns
 
 FILES = ["labels.txt", "timeline.png", "turns.TextGrid", "turns.exclusive.rttm", "turns.json", "turns.rttm"]

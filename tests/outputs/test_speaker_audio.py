@@ -9,9 +9,9 @@ import soundfile as sf
 
 from diar.archive.audio_file import DecodeError
 from diar.archive.decoders.decode import decode
-from diar.formats.rttm import Turn
 from diar.outputs import source_samples, speaker_audio
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio, cut_pieces, plan_pieces
+from diar.records import Turn
 from tests.archive.sounds import encode, recording_of, speechlike
 
 RATE = 8_000

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import RecordingTurns, describe_speakers
 from diar.plots.parts import lane_color
 from diar.plots.time_axis import divide, tick
 from diar.plots.timeline import draw_timeline
+from diar.records import Turn
 from tests.outputs.sample import make_turns
 
 OVERLAP = (0xB3, 0x00, 0x1B)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from diar.formats.matching import MatchError, match_names
-from diar.formats.rttm import Region, Turn, read_turns, write_rttm
+from diar.formats.rttm import Region, read_turns, write_rttm
+from diar.records import Turn
 from diar.score.der import ScoreOptions, score_turns
 from diar.score.error_spans import error_spans
 from diar.score.recording import RecordingScore, ScoreError, join_own, score_recording

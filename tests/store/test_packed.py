@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from diar import storage
 from diar.archive.listing import Recording
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.records import RecordingRow, Tracks
 from diar.store import packed, parquet
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, TracksReader, load_index, read_tracks
-from diar.store.schema import SCHEMA_VERSION, RecordingRow, Tracks, rounded
+from diar.store.schema import SCHEMA_VERSION, rounded
 from diar.store.writer import PackedWriter
 from tests.store.test_store import DIMENSION, METADATA, make_tracks, unit
 

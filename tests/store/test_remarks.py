@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from diar.records import RecordingRow
 from diar.store.remarks import file_remarks, no_speech, why_silent
-from diar.store.schema import RecordingRow
 
 ROW = RecordingRow("a.wav", "/a.wav", duration=20.0, channels=1, channel="mix", peak=-12.0, sound="harmonic")
 

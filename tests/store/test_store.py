@@ -16,17 +16,10 @@ from hypothesis.extra.numpy import arrays
 from diar import storage
 from diar.archive.listing import Recording
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.records import ActivityFrames, RecordingRow, Tracks
 from diar.store.layout import Layout
-from diar.store.reader import ActivityFrames, StoreError, load_index, published_row, read_tracks
-from diar.store.schema import (
-    SCHEMA_VERSION,
-    RecordingRow,
-    Tracks,
-    matrix,
-    rounded,
-    row_from_json,
-    row_to_json,
-)
+from diar.store.reader import StoreError, load_index, published_row, read_tracks
+from diar.store.schema import SCHEMA_VERSION, matrix, rounded, row_from_json, row_to_json
 from diar.store.writer import Writer
 
 DIMENSION = 8

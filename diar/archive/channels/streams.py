@@ -18,8 +18,7 @@ from diar.archive.decoders.frames import FrameReader
 from diar.archive.decoders.soundfile import SoundfileReader
 from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
 from diar.archive.recording import Recording
-
-MIXED = -1  # the number of the signal where a recording is one, as in the store
+from diar.records import MIXED
 
 
 class ChannelStreams:

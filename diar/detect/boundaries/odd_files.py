@@ -16,7 +16,6 @@ import numpy as np
 
 from diar.detect.boundaries.scatter import robust_center, unit
 
-DEFAULT_THRESHOLD = 0.5
 _PRIOR = 0.02  # share of odd files expected
 _LEAST_SPREAD = 0.05  # of same-speaker similarities; only synthetic voices vary less
 _TAIL = 8.0  # degrees of freedom: same-speaker similarities have a long lower tail

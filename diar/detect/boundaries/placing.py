@@ -12,7 +12,7 @@ from diar.detect.boundaries.changepoint import find_changepoints
 from diar.detect.boundaries.cut import Context, Cut
 from diar.detect.boundaries.expected import find_expected
 from diar.detect.boundaries.scatter import Noise
-from diar.jobs.detect.config import DetectConfig
+from diar.detect.boundaries.settings import BoundarySettings
 
 AUTOMATIC_METHOD = "changepoint"
 _REACH = 3  # files by which a close look may move a boundary
@@ -21,21 +21,23 @@ _ROUNDS = 3
 PlaceCut = Callable[[np.ndarray, Context], Cut]
 
 
-def place_boundaries(embeddings: np.ndarray, config: DetectConfig, noise: Noise, penalty: float) -> list[Cut]:
+def place_boundaries(
+    embeddings: np.ndarray, settings: BoundarySettings, noise: Noise, penalty: float
+) -> list[Cut]:
     """All boundaries of one sequence, ascending.
 
     Args:
         embeddings: (n, D) unit vectors of the sequence's usable files.
-        config: segment_size, boundary_window, use_gmm, gmm_components, min_segment.
+        settings: segment_size, boundary_window, use_gmm, gmm_components, min_segment.
         noise: of the whole archive.
         penalty: gain that a boundary must bring.
     """
-    if config.segment_size == "auto":
-        found = find_changepoints(embeddings, noise, penalty, config.min_segment)
+    if settings.segment_size == "auto":
+        found = find_changepoints(embeddings, noise, penalty, settings.min_segment)
         cuts = _look_closely(embeddings, found, _close_context, cosine.place_cut)
         return [replace(cut, method=AUTOMATIC_METHOD) for cut in cuts]
-    size = config.segment_size
-    window = usable_window(config)
+    size = settings.segment_size
+    window = settings.usable_window
     found = find_expected(embeddings, size, window, penalty, noise.level(2 * window + 1))
 
     def close_in_window(start: int, cut: int, end: int) -> Context:
@@ -48,17 +50,10 @@ def place_boundaries(embeddings: np.ndarray, config: DetectConfig, noise: Noise,
         return Context(start, first, cut, last, end)
 
     cuts = _look_closely(embeddings, found, close_in_window, cosine.place_cut)
-    if not config.use_gmm:
+    if not settings.use_gmm:
         return cuts
     found = np.array([cut.index for cut in cuts], dtype=np.int64)
-    return _look_closely(embeddings, found, in_window, _gmm_or_cosine(config.gmm_components))
-
-
-def usable_window(config: DetectConfig) -> int:
-    """`boundary_window`, but at most half a segment, so that neighbouring windows do not overlap."""
-    if config.segment_size == "auto":
-        return config.boundary_window
-    return min(config.boundary_window, config.segment_size // 2)
+    return _look_closely(embeddings, found, in_window, _gmm_or_cosine(settings.gmm_components))
 
 
 def _gmm_or_cosine(components: int) -> PlaceCut:

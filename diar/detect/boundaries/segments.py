@@ -9,12 +9,12 @@ import numpy as np
 from diar.detect.boundaries.changepoint import default_penalty
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.cut import Cut
-from diar.detect.boundaries.odd_files import DEFAULT_THRESHOLD, Fit, measure_fit
-from diar.detect.boundaries.placing import place_boundaries, usable_window
+from diar.detect.boundaries.odd_files import Fit, measure_fit
+from diar.detect.boundaries.placing import place_boundaries
 from diar.detect.boundaries.scatter import estimate_noise
 from diar.detect.boundaries.sequences import Segmentation, Sequences
+from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
-from diar.jobs.detect.config import DetectConfig
 
 _UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
 
@@ -35,7 +35,7 @@ class Found:
 
 
 def find_segments(
-    embeddings: np.ndarray, speech_seconds: np.ndarray, sequences: Sequences, config: DetectConfig
+    embeddings: np.ndarray, speech_seconds: np.ndarray, sequences: Sequences, settings: BoundarySettings
 ) -> Found:
     """Find boundaries, speakers and odd files.
 
@@ -43,31 +43,31 @@ def find_segments(
         embeddings: (n, D) unit vectors of the usable files, sequence after sequence.
         speech_seconds: (n,) speech in each.
         sequences: where each sequence starts.
-        config: options of the methods.
+        settings: of the methods.
     """
-    cuts, penalty = _place_all(embeddings, sequences, config)
+    cuts, penalty = _place_all(embeddings, sequences, settings)
     segmentation = _segment(embeddings, cuts)
-    link_threshold = config.link_threshold
+    link_threshold = settings.link_threshold
     if link_threshold is None:
         cosines = segmentation.neighbor_cosines(_inside(cuts))
         link_threshold = adaptive_threshold(segmentation.parts, cosines)
     separated = _separation(segmentation, cuts, penalty, link_threshold)
-    if config.segment_size == "auto":
+    if settings.segment_size == "auto":
         while (weak := weakest(cuts, separated)).any():
             cuts = {start: cut for (start, cut), drop in zip(cuts.items(), weak, strict=True) if not drop}
             segmentation = _segment(embeddings, cuts, segmentation)
             separated = _separation(segmentation, cuts, penalty, link_threshold)
     else:
-        cuts = keep_expected(cuts, separated, config.segment_size, usable_window(config), len(embeddings))
+        cuts = keep_expected(cuts, separated, settings.segment_size, settings.usable_window, len(embeddings))
         segmentation = _segment(embeddings, cuts, segmentation)
         separated = _separation(segmentation, cuts, penalty, link_threshold)
     speakers = np.arange(len(segmentation))
-    if config.link:
+    if settings.link:
         speakers = link_segments(segmentation.centers, segmentation.counts, link_threshold)
-    odd_threshold = DEFAULT_THRESHOLD if config.odd_threshold is None else config.odd_threshold
+    odd_threshold = settings.odd_threshold
     fit = measure_fit(embeddings, speech_seconds, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
-    warnings = _warnings(config, list(cuts.values()), separated)
+    warnings = _warnings(settings, list(cuts.values()), separated)
     return Found(segmentation, list(cuts.values()), separated, speakers, fit, thresholds, warnings)
 
 
@@ -112,14 +112,16 @@ def keep_expected(cuts: Cuts, separated: np.ndarray, size: int, window: int, cou
     return kept
 
 
-def _place_all(embeddings: np.ndarray, sequences: Sequences, config: DetectConfig) -> tuple[Cuts, float]:
+def _place_all(
+    embeddings: np.ndarray, sequences: Sequences, settings: BoundarySettings
+) -> tuple[Cuts, float]:
     noise = estimate_noise(embeddings)
-    penalty = config.penalty or default_penalty(embeddings, noise, config.min_segment)
+    penalty = settings.penalty or default_penalty(embeddings, noise, settings.min_segment)
     cuts: Cuts = {}
     stops = [*sequences.starts[1:].tolist(), len(embeddings)]
     for start, stop in zip(sequences.starts.tolist(), stops, strict=True):
         cuts[start] = None
-        for cut in place_boundaries(embeddings[start:stop], config, noise, penalty):
+        for cut in place_boundaries(embeddings[start:stop], settings, noise, penalty):
             cuts[start + cut.index] = replace(cut, index=start + cut.index, first=start + cut.first)
     return cuts, penalty
 
@@ -141,21 +143,22 @@ def _separation(segmentation: Segmentation, cuts: Cuts, penalty: float, threshol
     return separated
 
 
-def _warnings(config: DetectConfig, cuts: list[Cut | None], separated: np.ndarray) -> list[str]:
-    if config.segment_size == "auto":
+def _warnings(settings: BoundarySettings, cuts: list[Cut | None], separated: np.ndarray) -> list[str]:
+    if settings.segment_size == "auto":
         return []
     warnings = []
-    window = usable_window(config)
-    if window < config.boundary_window:
+    window = settings.usable_window
+    if window < settings.boundary_window:
         warnings.append(
-            f"boundary_window {config.boundary_window} was reduced to {window}, half of segment_size, "
+            f"boundary_window {settings.boundary_window} was reduced to {window}, half of segment_size, "
             "so that neighbouring windows do not overlap"
         )
     inside = np.array([cut is not None for cut in cuts])
     unseparated = int((separated[inside] < 0.5).sum())
     if unseparated > _UNSEPARATED_WARNING * inside.sum():
         warnings.append(
-            f"{unseparated} of {inside.sum()} windows hold no change of speaker: blocks of about "
-            f"{config.segment_size} files do not fit this archive; try --segment_size auto or a larger window"
+            f"{unseparated} of {inside.sum()} windows hold no change of speaker: blocks of "
+            f"about {settings.segment_size} files do not fit this archive; "
+            "try segment_size auto or a larger window"
         )
     return warnings

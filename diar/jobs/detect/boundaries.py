@@ -12,6 +12,7 @@ from diar.errors import DiarError
 from diar.formats.result_json import DetectionResult
 from diar.jobs.detect.boundaries_report import Report
 from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.settings import boundary_settings
 from diar.outputs.folders import Placement, check_audio
 from diar.outputs.results import write_results
 from diar.store.reader import load_index
@@ -39,7 +40,7 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy of what may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
-    found = find_segments(embeddings, index.speech_seconds[rows], sequences, config)
+    found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
     logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
     report = Report(index, sequences, found, config)
     result = report.result()

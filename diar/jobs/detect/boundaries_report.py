@@ -11,9 +11,9 @@ from diar.detect.boundaries.cut import Cut
 from diar.detect.boundaries.scatter import cosine_across
 from diar.detect.boundaries.segments import Found
 from diar.detect.boundaries.sequences import Sequences
+from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
 from diar.jobs.detect.config import DetectConfig
-from diar.outputs.files_table import NOT_USED, FileTable
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import count_remarks
 

@@ -7,8 +7,8 @@ import numpy as np
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.observations import is_narrow
 from diar.errors import DiarError
+from diar.records import OK
 from diar.store.reader import RecordingIndex, StoreError, load_index
-from diar.store.schema import OK
 
 
 def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSpeakers:

@@ -1,4 +1,4 @@
-"""From the options of stage 2 to the settings of diarization."""
+"""From the options of stage 2 to the settings of its methods."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.plda import read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
@@ -35,6 +36,21 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
     clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, plda=plda)
     general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
     return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
+
+
+def boundary_settings(config: DetectConfig) -> BoundarySettings:
+    """Return the settings of the methods that find boundaries between files."""
+    return BoundarySettings(
+        segment_size=config.segment_size,
+        boundary_window=config.boundary_window,
+        use_gmm=config.use_gmm,
+        gmm_components=config.gmm_components,
+        penalty=config.penalty,
+        min_segment=config.min_segment,
+        link=config.link,
+        link_threshold=config.link_threshold,
+        odd_threshold=0.5 if config.odd_threshold is None else config.odd_threshold,
+    )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
 from diar.errors import DiarError
 from diar.formats.matching import match_names
-from diar.formats.rttm import Turn, read_turns
+from diar.formats.rttm import read_turns
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.enrolment import read_known_speakers
 from diar.jobs.detect.settings import asked_speakers, diarize_settings, thresholds
@@ -36,8 +36,8 @@ from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter
 from diar.jobs.detect.workers import Workers, start_workers, worth_starting
 from diar.outputs.managed_directory import OutputDirectory
+from diar.records import OK, Turn
 from diar.store.reader import RecordingIndex, TracksReader, load_index
-from diar.store.schema import OK
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,13 @@ import numpy as np
 import diar
 from diar.detect.diarize import Diarization
 from diar.detect.linking.link import LinkedSpeakers
-from diar.formats.rttm import Turn
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
+from diar.records import RecordingRow, Turn
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import file_remarks, no_speech
-from diar.store.schema import RecordingRow
 
 
 class TurnsReport:

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from diar import storage
 from diar.detect.diarize import Diarization
 from diar.errors import DiarError
-from diar.formats.rttm import Turn
 from diar.formats.turns_json import RecordingTurns
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.turns_report import TurnsReport
@@ -22,8 +21,8 @@ from diar.outputs.listed_reference import ListedReference
 from diar.outputs.recordings import ArchiveTurns, RecordingFiles, write_recording
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
+from diar.records import RecordingRow, Turn
 from diar.store.reader import RecordingIndex
-from diar.store.schema import RecordingRow
 
 _PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a list appends to a file's id for a part of it
 

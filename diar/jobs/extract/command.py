@@ -51,6 +51,15 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     from diar.jobs.extract.networks import open_models
     from diar.jobs.extract.run import run_rank
     from diar.jobs.ranks.launcher import launch
+    from diar.models.device import count_workers, device_kind, usable_cores
 
     open_models(config)  # fetches it once, and tells what is wrong before workers start
-    return launch(config, run_rank)
+    workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
+    return launch(
+        run_rank,
+        config,
+        workers=workers,
+        cores=usable_cores(),
+        max_restarts=config.max_restarts,
+        port=config.port,
+    )

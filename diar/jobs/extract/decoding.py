@@ -14,7 +14,7 @@ from diar.embed.pipeline import Key
 from diar.jobs.extract.decode_process import DecodeProcess
 from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
 from diar.jobs.progress.counters import Counters
-from diar.store.schema import RecordingRow
+from diar.records import RecordingRow
 
 Item = ReadChunk | RecordingRow
 

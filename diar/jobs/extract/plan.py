@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from diar.archive.listing import Recording, Recordings
+from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.parquet import write_table
 from diar.store.reader import finished_rows, read_planned
-from diar.store.schema import OK, PLAN_SCHEMA
+from diar.store.schema import PLAN_SCHEMA
 
 # Of an earlier plan, what the next one needs; what a list says of speakers may change without new work
 SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime", "offset", "duration"]

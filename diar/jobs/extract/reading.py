@@ -12,8 +12,8 @@ from diar.archive.decoders.decode import DecodeError
 from diar.archive.recording import Recording
 from diar.embed.character import Character
 from diar.embed.chunks import Chunk, ChunkSettings, cut_channels
+from diar.records import RecordingRow
 from diar.store.remarks import why_silent
-from diar.store.schema import RecordingRow
 
 log = logging.getLogger(__name__)
 

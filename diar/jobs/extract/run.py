@@ -26,12 +26,12 @@ from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
 from diar.jobs.extract.plan import claim_order, shard_recordings
 from diar.jobs.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
+from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
-from diar.jobs.extract.restart import earlier_counters
 from diar.jobs.extract.statistics import print_summary, write_statistics
 from diar.jobs.extract.worker import ShardWorker
 from diar.jobs.progress.counters import Counters, ProgressReporter, Totals
-from diar.jobs.progress.profiling import Profiler
+from diar.jobs.progress.restart import earlier_counters
 from diar.jobs.ranks import launcher as launch
 from diar.jobs.ranks.claims import Claims
 from diar.jobs.ranks.lock import run_lock
@@ -72,7 +72,7 @@ def build_embedder(
         settings,
         device,
         precision=precision,
-        counters=counters,
+        meter=counters,
     )
 
 
@@ -176,7 +176,7 @@ class Rank:
 
     def _plan(self, stack: ExitStack, identity: Identity, metadata: dict[str, str]) -> dict[str, Any]:
         """On rank 0: settle the plan; returns what the ranks need of it."""
-        stack.enter_context(run_lock(self.layout, first=True))
+        stack.enter_context(run_lock(self.layout.lock, first=True))
         plan, warnings = settle_plan(self.config, self.layout, identity, metadata)
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
@@ -207,7 +207,7 @@ class Rank:
 
     def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:
         """Join the run; returns what this rank had claimed and not finished, should it have died before."""
-        stack.enter_context(run_lock(self.layout, first=False))
+        stack.enter_context(run_lock(self.layout.lock, first=False))
         unfinished = [shard for shard in claims.before if not storage.exists(self.layout.shard(shard))]
         if claims.before:
             finished = set(claims.before) - set(unfinished)

@@ -19,10 +19,10 @@ import diar
 from diar import storage
 from diar.jobs.progress.bottleneck import describe_loop, find_bound, loop_shares, remedy
 from diar.jobs.progress.counters import Counters
+from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows
 from diar.store.remarks import Remarks, read_remarks
-from diar.store.schema import OK
 
 _LISTED_FAILURES = 10
 _LISTED_REMARKS = 5

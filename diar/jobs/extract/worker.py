@@ -17,11 +17,11 @@ from diar.embed.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.memory import return_free_memory
+from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.reading import ReadChunk, ReadSettings
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.progress.counters import Counters
-from diar.jobs.progress.profiling import Profiler
-from diar.store.schema import OK, RecordingRow
+from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 
 log = logging.getLogger(__name__)

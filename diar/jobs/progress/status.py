@@ -56,7 +56,7 @@ def _running(layout: Layout, ranks: list[dict[str, Any]]) -> bool:
     if time.time() - max(rank["updated"] for rank in ranks) > _ALIVE_SECONDS:
         return False
     here = ranks[0]["host"] == socket.gethostname() and storage.local_path(layout.lock) is not None
-    return is_locked(layout) if here else True
+    return is_locked(layout.lock) if here else True
 
 
 def _print_running(ranks: list[dict[str, Any]]) -> None:

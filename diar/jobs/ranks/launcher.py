@@ -10,36 +10,46 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 import torch.distributed as dist
 
 from diar.errors import DiarError
-from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import worker_context
 from diar.jobs.ranks.supervisor import EXIT_CRASHED, Supervisor
-from diar.models.device import count_workers, device_kind, usable_cores
+
+ArgumentT = TypeVar("ArgumentT")
 
 _HOST = "127.0.0.1"
 _PARENT_POLL = 0.2  # seconds
 
 
-def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> int:
-    """Run `run_rank(config)` in one process a GPU, or in `--workers`; returns the exit code.
+def launch(
+    run_rank: Callable[[ArgumentT], int],
+    argument: ArgumentT,
+    *,
+    workers: int,
+    cores: frozenset[int],
+    max_restarts: int,
+    port: int = 0,
+) -> int:
+    """Run `run_rank(argument)` in so many processes; return the exit code.
 
     A worker that dies is started again and goes on where it was, up to `max_restarts` times in all, while the
     others work on. The store that they agree through lives here, so that it outlives them.
 
     Args:
-        config: the run's options.
         run_rank: in a module that a new process can import; its exit code counts for all.
+        argument: is pickled.
+        workers: processes.
+        cores: numbers of those that the processes may use; empty = all.
+        max_restarts: of workers that die, all together.
+        port: that the processes agree through; 0 = any free one.
 
     Raises:
-        DeviceError: the devices asked for are not there.
         DiarError: the port is taken.
     """
-    kind = device_kind(config.device, config.gpus)
-    workers = count_workers(kind, config.gpus, config.workers)
-    store = _host_store(config.port)
+    store = _host_store(port)
     context = worker_context()
 
     def make(rank: int) -> BaseProcess:
@@ -53,17 +63,17 @@ def launch(config: ExtractConfig, run_rank: Callable[[ExtractConfig], int]) -> i
             "MASTER_PORT": str(store.port),
             "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 need not start one
         }
-        arguments = (environment, usable_cores(), run_rank, config)
+        arguments = (environment, cores, run_rank, argument)
         return context.Process(target=_work, args=arguments, name=f"worker {rank}")
 
-    return Supervisor(make, workers, config.max_restarts).run()
+    return Supervisor(make, workers, max_restarts).run()
 
 
 def _work(
     environment: dict[str, str],
     cores: frozenset[int],
-    run_rank: Callable[[ExtractConfig], int],
-    config: ExtractConfig,
+    run_rank: Callable[[ArgumentT], int],
+    argument: ArgumentT,
 ) -> None:
     """In a new process: be the rank that `environment` says, as if torchrun had started it.
 
@@ -73,7 +83,7 @@ def _work(
     os.environ.update(environment)
     if cores:
         os.sched_setaffinity(0, cores)
-    sys.exit(run_rank(config))
+    sys.exit(run_rank(argument))
 
 
 def _host_store(port: int) -> dist.TCPStore:
@@ -83,7 +93,7 @@ def _host_store(port: int) -> dist.TCPStore:
     try:
         listening.bind((_HOST, port))
     except OSError as error:
-        raise DiarError(f"--port {port}: {error.strerror}; leave it out to take any free port") from None
+        raise DiarError(f"port {port}: {error.strerror}; 0 takes any free port") from None
     port = listening.getsockname()[1]
     return dist.TCPStore(
         _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()

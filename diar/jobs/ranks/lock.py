@@ -14,7 +14,6 @@ from typing import IO
 
 from diar import storage
 from diar.errors import DiarError
-from diar.store.layout import Layout
 
 _LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
 
@@ -24,45 +23,47 @@ class LockError(DiarError):
 
 
 @contextmanager
-def run_lock(layout: Layout, *, first: bool) -> Iterator[None]:
+def run_lock(path: str, *, first: bool) -> Iterator[None]:
     """Keep a second run out of a local output directory while this rank works.
 
     Args:
-        layout: of the output.
+        path: of the lock file; nothing is locked on an object store.
         first: this rank begins the run; else it shares the lock of the one that did.
 
     Raises:
         LockError: another run holds it.
     """
-    path = storage.local_path(layout.lock)
-    if path is None:  # object stores have no locks
+    local = storage.local_path(path)
+    if local is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    local.parent.mkdir(parents=True, exist_ok=True)
+    with local.open("a+") as file:
         if first:
-            _take(file, fcntl.LOCK_EX, layout)
-        _take(file, fcntl.LOCK_SH, layout)
+            _take(file, fcntl.LOCK_EX)
+        _take(file, fcntl.LOCK_SH)
         yield
 
 
-def _take(file: IO[str], kind: int, layout: Layout) -> None:
+def _take(file: IO[str], kind: int) -> None:
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise LockError(f"another run is writing to {layout.root}; wait for it or stop it") from None
+                raise LockError(
+                    f"another run is writing here and holds {file.name}; wait for it or stop it"
+                ) from None
             time.sleep(0.2)
 
 
-def is_locked(layout: Layout) -> bool:
-    """Whether a run on this machine is writing to a local output directory now."""
-    path = storage.require_local(layout.lock)
-    if not path.exists():
+def is_locked(path: str) -> bool:
+    """Return whether a run on this machine holds the local lock file now."""
+    local = storage.require_local(path)
+    if not local.exists():
         return False
-    with path.open() as file:
+    with local.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

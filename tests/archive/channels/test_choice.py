@@ -7,8 +7,9 @@ import pytest
 import soundfile as sf
 
 from diar.archive.audio_file import DecodeError
-from diar.archive.channels.streams import MIXED, ChannelStreams, open_channels
+from diar.archive.channels.streams import ChannelStreams, open_channels
 from diar.archive.recording import Recording
+from diar.records import MIXED
 from tests.archive.channels.calls import RATE, call, delayed, hiss, music, rumble, sides, talk
 from tests.archive.sounds import encode, encode_surround, recording_of, write_wav
 

@@ -243,7 +243,8 @@ def test_no_permission(tmp_path: Path) -> None:
         assert (error.kind, "Permission" in str(error)) == ("unreadable", True)
         return
     code = (  # root may read everything, so become somebody else
-        "import os, sys\nfrom diar.archive.decoders.decode import *\nfrom diar.archive.recording import Recording\n"
+        "import os, sys\nfrom diar.archive.decoders.decode import *\n"
+        "from diar.archive.recording import Recording\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "try: decode(Recording('a', sys.argv[1], 1, 0.0), 16000)\n"
         "except DecodeError as error: print(error.kind, error)"

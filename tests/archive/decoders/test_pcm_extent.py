@@ -9,7 +9,7 @@ import soundfile as sf
 
 from diar.archive.decoders.decode import DecodeError, decode, open_audio, probe_seconds
 from diar.outputs.source_samples import SourceSamples
-from tests.archive import tagged
+from tests.archive.decoders import tagged
 from tests.archive.sounds import RATE, recording_of, speechlike, write_wav
 
 _PCM = ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]

@@ -13,7 +13,7 @@ from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, MP3
 from diar.archive.decoders.raw_frames import Break, Frame, RawFrames
 from diar.archive.decoders.tags import FileBytes
 from diar.outputs.source_samples import SourceSamples
-from tests.archive import tagged
+from tests.archive.decoders import tagged
 from tests.archive.sounds import RATE, encode, recording_of, write_wav
 
 SECONDS = 3.0

@@ -19,19 +19,15 @@ from diar.detect.boundaries.scatter import (
     robust_center,
     speaker_distance,
 )
-from diar.jobs.detect.config import DetectConfig
+from diar.detect.boundaries.settings import BoundarySettings
 from tests.detect.boundaries.synthetic import make_archive, unit
 
 SIZES = st.lists(st.integers(8, 30), min_size=1, max_size=8)
 
 
-def config(**options: object) -> DetectConfig:
-    return DetectConfig(embeddings_dir="E", output_dir="R", **options)
-
-
 def place(archive: np.ndarray, **options: object) -> list[int]:
     noise = estimate_noise(archive)
-    chosen = config(**options)
+    chosen = BoundarySettings(**options)
     penalty = default_penalty(archive, noise, chosen.min_segment)
     return [cut.index for cut in place_boundaries(archive, chosen, noise, penalty)]
 
@@ -146,7 +142,9 @@ def test_gmm_needs_files_on_both_sides() -> None:
 def test_gmm_falls_back_to_cosine_and_says_why() -> None:
     archive = make_archive([4, 4, 4], noise=0.3).embeddings
     noise = estimate_noise(archive)
-    cuts = place_boundaries(archive, config(segment_size=4, boundary_window=1, use_gmm=True), noise, 1.0)
+    cuts = place_boundaries(
+        archive, BoundarySettings(segment_size=4, boundary_window=1, use_gmm=True), noise, 1.0
+    )
     assert [cut.index for cut in cuts] == [4, 8]
     assert {cut.method for cut in cuts} == {"cosine"}
     assert all("cosine instead of gmm: 2 files on one side" in (cut.fallback or "") for cut in cuts)

@@ -9,8 +9,8 @@ from diar.detect.boundaries.odd_files import measure_fit, similarity_to_rest
 from diar.detect.boundaries.scatter import robust_center
 from diar.detect.boundaries.segments import Found, find_segments
 from diar.detect.boundaries.sequences import split_archive
+from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments, number_by_appearance
-from diar.jobs.detect.config import DetectConfig
 from tests.detect.boundaries.synthetic import make_archive, unit
 
 
@@ -18,9 +18,7 @@ def find(embeddings: np.ndarray, **options: object) -> Found:
     names = [f"{i}.wav" for i in range(len(embeddings))]
     sequences = split_archive(names, np.ones(len(embeddings), dtype=bool), by_folder=False)
     speech = np.full(len(embeddings), 2.0)
-    return find_segments(
-        embeddings, speech, sequences, DetectConfig(embeddings_dir="E", output_dir="R", **options)
-    )
+    return find_segments(embeddings, speech, sequences, BoundarySettings(**options))
 
 
 def starts(found: Found) -> list[int]:

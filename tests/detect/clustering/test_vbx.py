@@ -12,7 +12,8 @@ from diar.detect.clustering import vbx as vbx_module
 from diar.detect.clustering.plda import Plda, read_plda, write_npz
 from diar.detect.clustering.similarity import average_linkage, cosine_similarities, two_gaussian_threshold
 from diar.detect.clustering.vbx import VbxResult, cluster_vbx, infer_states, initial_clusters, vbx
-from diar.formats.rttm import Turn, read_rttm
+from diar.formats.rttm import read_rttm
+from diar.records import Turn
 from diar.score.der import ScoreOptions, score_turns
 
 PSI = np.linspace(6.0, 0.5, 32)

@@ -12,7 +12,8 @@ import pytest
 import soundfile as sf
 
 from diar.formats.rttm import format_rttm, read_rttm
-from diar.formats.speech_time import at_least, by_speaker, common_seconds, seconds
+from diar.formats.speech_time import by_speaker
+from diar.intervals import at_least, common_seconds, seconds
 from diar.score.der import score_turns
 from tests.commands import ROOT, detect, detect_here
 from tests.detect.observations_sample import (

@@ -8,7 +8,7 @@ import soundfile as sf
 
 from diar.store.reader import load_index
 from tests.commands import RATE, extract, run_diar, write_noise
-from tests.embed.comparison import read_tracks
+from tests.jobs.extract.comparison import read_tracks
 
 ODD_NAMES = [
     "with space.wav",

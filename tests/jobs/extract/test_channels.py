@@ -10,15 +10,15 @@ import pytest
 import soundfile as sf
 
 from diar.embed.chunks import ChunkSettings
-from diar.formats.speech_time import at_least, common_seconds, seconds
 from diar.formats.turns_json import read_recording_turns
+from diar.intervals import at_least, common_seconds, seconds
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
 from diar.options.base import ConfigError
 from diar.outputs.recordings import recording_folder
+from diar.records import RecordingRow
 from diar.store.layout import Layout
 from diar.store.reader import finished_rows, load_index, read_tracks
-from diar.store.schema import RecordingRow
 from tests.archive.channels.calls import RATE, call, sides, talk
 from tests.archive.sounds import recording_of, write_wav
 from tests.archive.test_audio_tracks import sine, write_tracks

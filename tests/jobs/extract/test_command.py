@@ -16,7 +16,7 @@ from diar.models.features import Fbank, cmn
 from diar.store.layout import Layout
 from diar.store.reader import load_index
 from tests.commands import ROOT, extract, run, run_diar, run_module, start_extract, write_archive, write_noise
-from tests.embed.comparison import assert_same_extraction, read_tracks
+from tests.jobs.extract.comparison import assert_same_extraction, read_tracks
 
 DURATIONS = [0.5, 1.0, 1.0, 1.5, 2.0, 3.1, 3.1, 40.0, 70.0, 0.9, *[1.2] * 20]
 

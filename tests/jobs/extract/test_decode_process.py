@@ -17,10 +17,10 @@ from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings
 from diar.jobs.extract.decode_process import DecodeProcess
 from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
+from diar.records import OK, RecordingRow
 from diar.store.layout import Layout
-from diar.store.schema import OK, RecordingRow
 from tests.commands import RATE, extract, start_extract, write_noise
-from tests.embed.comparison import assert_same_extraction
+from tests.jobs.extract.comparison import assert_same_extraction
 
 SETTINGS = ReadSettings(ChunkSettings.from_seconds(RATE, chunk=2.0, window=1.0, hop=0.5), "mix", 0.1)
 

@@ -27,7 +27,7 @@ from tests.commands import (
     start_extract,
     write_archive,
 )
-from tests.embed.comparison import assert_same_extraction
+from tests.jobs.extract.comparison import assert_same_extraction
 
 KILLS = int(os.environ.get("DIAR_KILLS", "3"))
 TARGETS = ("one worker", "all", "launcher")

@@ -9,10 +9,10 @@ import soundfile as sf
 import torch
 
 from diar.models.segmentation.pyannet import open_segmentation
+from diar.records import SLIDING
 from diar.store.reader import load_index, read_tracks
-from diar.store.schema import SLIDING
 from tests.commands import RATE, extract
-from tests.embed.comparison import assert_same_extraction
+from tests.jobs.extract.comparison import assert_same_extraction
 
 DURATIONS = [0.25, 0.3, 1.0, 9.9, 10.1, 31.0, 33.0, 62.0]
 NAMES = [f"{seconds}.wav" for seconds in DURATIONS]

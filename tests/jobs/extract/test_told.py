@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from diar.formats.rttm import Turn, read_rttm, write_rttm
+from diar.formats.rttm import read_rttm, write_rttm
+from diar.records import Turn
 from diar.store.reader import load_index
 from tests.commands import RATE, ROOT, detect_here, extract, run_diar
 

@@ -16,26 +16,26 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 
 def test_a_second_run_is_kept_out_while_any_rank_works(layout: Layout) -> None:
-    assert not is_locked(layout)
-    with run_lock(layout, first=False):  # of a run whose first rank is dead and being started again
-        assert is_locked(layout)
-        with pytest.raises(LockError, match="another run is writing"), run_lock(layout, first=True):
+    assert not is_locked(layout.lock)
+    with run_lock(layout.lock, first=False):  # of a run whose first rank is dead and being started again
+        assert is_locked(layout.lock)
+        with pytest.raises(LockError, match="another run is writing"), run_lock(layout.lock, first=True):
             pass
-        with run_lock(layout, first=False):
+        with run_lock(layout.lock, first=False):
             pass
-    assert not is_locked(layout)
-    with run_lock(layout, first=True):
+    assert not is_locked(layout.lock)
+    with run_lock(layout.lock, first=True):
         pass
 
 
 def test_the_ranks_of_a_run_share_the_lock_of_the_first(layout: Layout) -> None:
-    with run_lock(layout, first=True), run_lock(layout, first=False):
-        assert is_locked(layout)
-        with pytest.raises(LockError), run_lock(layout, first=True):
+    with run_lock(layout.lock, first=True), run_lock(layout.lock, first=False):
+        assert is_locked(layout.lock)
+        with pytest.raises(LockError), run_lock(layout.lock, first=True):
             pass
-    assert not is_locked(layout)
+    assert not is_locked(layout.lock)
 
 
 def test_object_stores_have_no_lock() -> None:
-    with run_lock(Layout("memory://out"), first=True), run_lock(Layout("memory://out"), first=True):
+    with run_lock(Layout("memory://out").lock, first=True), run_lock(Layout("memory://out").lock, first=True):
         pass

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks import processes
 from diar.jobs.ranks.launcher import launch
 from tests.commands import clean_environment
@@ -47,9 +46,9 @@ def test_where_the_servers_socket_would_have_too_long_a_path_workers_are_spawned
     assert processes.worker_context().get_start_method() == "spawn"
 
 
-def note_circumstances(config: ExtractConfig) -> int:
+def note_circumstances(noted: Path) -> int:
     found = (os.environ.get("DIAR_NOTED"), os.environ["RANK"], sorted(os.sched_getaffinity(0)), os.getcwd())
-    Path(config.output_dir).write_text(json.dumps(found))
+    noted.write_text(json.dumps(found))
     return 0
 
 
@@ -57,7 +56,6 @@ def note_circumstances(config: ExtractConfig) -> int:
 def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not those of the server, which an earlier run in the same process may have started."""
     noted = tmp_path / "noted"
-    config = ExtractConfig(input_dir="in", output_dir=str(noted), device="cpu", workers=1)
     cores = os.sched_getaffinity(0)
     for number, chosen in enumerate([cores, {min(cores)}, cores]):
         monkeypatch.setenv("DIAR_NOTED", str(number))
@@ -65,7 +63,8 @@ def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytes
         monkeypatch.chdir(tmp_path / str(number))
         try:
             os.sched_setaffinity(0, chosen)
-            assert launch(config, note_circumstances) == 0
+            seen = frozenset(os.sched_getaffinity(0))
+            assert launch(note_circumstances, noted, workers=1, cores=seen, max_restarts=0) == 0
         finally:
             os.sched_setaffinity(0, cores)
         assert json.loads(noted.read_text()) == [

@@ -14,9 +14,10 @@ from diar.jobs.detect.boundaries import DetectError, detect_boundaries
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.plots.boundaries import PLOT_NAME
+from diar.records import RecordingRow
 from diar.score.boundary_score import score_boundaries
 from diar.store.layout import Layout
-from diar.store.schema import SCHEMA_VERSION, RecordingRow
+from diar.store.schema import SCHEMA_VERSION
 from diar.store.writer import Writer
 from tests.detect.boundaries.synthetic import Archive, make_archive
 

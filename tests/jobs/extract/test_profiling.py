@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from diar.jobs.extract.profiling import SKIPPED_PASSES, TRACED_PASSES, Profiler
 from diar.jobs.progress.counters import Counters
-from diar.jobs.progress.profiling import SKIPPED_PASSES, TRACED_PASSES, Profiler
 from diar.store.layout import Layout
 
 
