@@ -31,7 +31,7 @@ from diar.embed.chunks import ChunkSettings, cut_chunks
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import assemble
 from diar.embed.settings import DEFAULT_ENCODER
-from diar.embed.speech import SpeechDetector
+from diar.embed.speech.detector import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn

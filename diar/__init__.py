@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diar.api.archive import Archive as Archive
     from diar.api.diarization import Diarization as Diarization
     from diar.api.diarization import Speaker as Speaker
-    from diar.api.diarization import diarize as diarize
+    from diar.api.diarize import diarize as diarize
     from diar.api.encoder import Encoder as Encoder
     from diar.api.encoder import Segmentation as Segmentation
     from diar.api.encoder import open_encoder as open_encoder
@@ -47,7 +47,7 @@ _HOMES = {
     "Speaker": "diar.api.diarization",
     "Turn": "diar.records",
     "Voice": "diar.api.voice",
-    "diarize": "diar.api.diarization",
+    "diarize": "diar.api.diarize",
     "embed": "diar.api.voice",
     "open_encoder": "diar.api.encoder",
     "open_segmentation": "diar.api.encoder",

@@ -27,7 +27,7 @@ from diar.embed.settings import (
     Speech,
     SpeechSettings,
 )
-from diar.embed.speech import SpeechDetector
+from diar.embed.speech.detector import SpeechDetector
 from diar.models.device import device_kind, rank_device
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, Precision, best_precision, check_precision
