@@ -45,8 +45,11 @@ def diarize(
         DiarError: the default networks cannot be opened.
 
     >>> import diar
-    >>> found = diar.diarize("meeting.wav", num_speakers=2)  # doctest: +SKIP
-    >>> print(found.to_rttm())  # doctest: +SKIP
+    >>> found = diar.diarize("meeting.wav", num_speakers=2)
+    >>> list(found.speakers)
+    ['speaker_0001', 'speaker_0002']
+    >>> print(found.to_rttm().splitlines()[0])
+    SPEAKER meeting.wav 1 ... <NA> <NA> speaker_0001 <NA> <NA>
     """
     asked = checked(num_speakers, min_speakers, max_speakers, preset)
     if isinstance(segmentation, str):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import diar
+from tests.api.conftest import SECONDS
 
-ORDER = ["broken.wav", "call.wav", "empty.wav", "talk.wav"]
+ORDER = ["broken.wav", "call.wav", "empty.wav", "meeting.wav"]
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +19,11 @@ def archive(commands: tuple[Path, Path]) -> diar.Archive:
 def test_an_archive_is_a_list_of_ids(archive: diar.Archive) -> None:
     assert len(archive) == 4
     assert list(archive) == archive.ids == ORDER
-    assert "talk.wav" in archive
+    assert "meeting.wav" in archive
     assert "other.wav" not in archive
     assert [Path(path).name for path in archive.paths] == ORDER
     assert archive.status == ["undecodable", "ok", "empty", "ok"]
-    assert archive.durations.tolist() == [0, 20, 0, 20]
+    assert archive.durations.tolist() == [0, SECONDS, 0, SECONDS]
     assert archive.metadata["model"] == "campplus-zh-en"
 
 
@@ -47,13 +48,13 @@ def test_vectors_are_arrows_memory_where_nothing_failed(archive: diar.Archive) -
 
 
 def test_a_recording_is_a_voice(archive: diar.Archive) -> None:
-    voice = archive["talk.wav"]
-    assert voice.id == "talk.wav"
-    assert len(archive.tracks("talk.wav")) == len(voice.tracks) > 30
-    found = archive.diarize("talk.wav")
+    voice = archive["meeting.wav"]
+    assert voice.id == "meeting.wav"
+    assert len(archive.tracks("meeting.wav")) == len(voice.tracks) > 20
+    found = archive.diarize("meeting.wav")
     assert found.turns == diar.diarize(voice).turns
-    assert len(archive.diarize("talk.wav", num_speakers=1).speakers) == 1
-    assert archive.diarize("talk.wav", num_speakers="auto").turns == found.turns
+    assert len(archive.diarize("meeting.wav", num_speakers=1).speakers) == 1
+    assert archive.diarize("meeting.wav", num_speakers="auto").turns == found.turns
 
 
 def test_the_index_becomes_a_data_frame(archive: diar.Archive) -> None:

@@ -10,6 +10,7 @@ import soundfile as sf
 import torch
 
 import diar
+from tests.api.conftest import SECONDS
 from tests.commands import RATE
 
 
@@ -22,16 +23,16 @@ def assert_same_voice(found: diar.Voice, expected: diar.Voice) -> None:
 
 
 def test_a_voice_tells_what_the_network_heard(voice: diar.Voice) -> None:
-    assert voice.id == "talk.wav"
+    assert voice.id == "meeting.wav"
     assert voice.encoder == "campplus-zh-en"
     assert voice.vector.shape == (192,)
     assert voice.vector.dtype == np.float32
     assert np.linalg.norm(voice.vector) == pytest.approx(1, abs=1e-5)
-    assert voice.duration == 20.0
-    assert 10 < voice.speech_seconds < 20
+    assert voice.duration == SECONDS
+    assert 0.5 * SECONDS < voice.speech_seconds < SECONDS
     assert 0 < voice.overlap_seconds < voice.speech_seconds
     assert voice.warnings == []
-    assert len(voice.tracks) > 30
+    assert len(voice.tracks) > 20
 
 
 FORMS: dict[str, Any] = {
@@ -61,10 +62,10 @@ def test_every_form_gives_the_same_voice(
 def test_a_remote_file_is_fetched(talk: Path, voice: diar.Voice) -> None:
     import fsspec
 
-    with fsspec.open("memory://face/talk.wav", "wb") as file:
+    with fsspec.open("memory://face/meeting.wav", "wb") as file:
         file.write(talk.read_bytes())
-    found = diar.embed("memory://face/talk.wav")
-    assert found.id == "talk.wav"
+    found = diar.embed("memory://face/meeting.wav")
+    assert found.id == "meeting.wav"
     assert_same_voice(found, voice)
 
 
@@ -100,7 +101,7 @@ def test_the_callers_array_and_file_stay_as_they_are(talk: Path, waveform: np.nd
 
 def test_ami_gives_the_same_in_every_form(shared_dir: Path, tmp_path: Path) -> None:
     source = shared_dir / "data" / "ami" / "trn00.wav"
-    samples, rate = sf.read(source, frames=12 * RATE, start=20 * RATE, dtype="float32")
+    samples, rate = sf.read(source, frames=6 * RATE, start=20 * RATE, dtype="float32")
     path = tmp_path / "ami.wav"
     sf.write(path, samples, rate, subtype="PCM_16")
     found = diar.diarize(path)

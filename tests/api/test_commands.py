@@ -13,12 +13,12 @@ from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import diarize_settings
 from diar.jobs.extract.config import ExtractConfig
 
-NAMES = ["talk.wav", "call.wav"]
+NAMES = ["meeting.wav", "call.wav"]
 
 
 @pytest.fixture(scope="module")
 def found(talk: Path, phone_call: Path, voice: diar.Voice) -> dict[str, diar.Diarization]:
-    return {"talk.wav": diar.diarize(voice), "call.wav": diar.diarize(phone_call)}
+    return {"meeting.wav": diar.diarize(voice), "call.wav": diar.diarize(phone_call)}
 
 
 @pytest.fixture(scope="module")

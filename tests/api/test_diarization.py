@@ -17,7 +17,7 @@ def found(voice: diar.Voice) -> diar.Diarization:
 
 
 def test_turns_and_speakers_tell_the_same(found: diar.Diarization, voice: diar.Voice) -> None:
-    assert found.id == "talk.wav"
+    assert found.id == "meeting.wav"
     assert found.duration == voice.duration
     assert found.turns == sorted(found.turns, key=lambda turn: (turn.start, turn.end))
     assert all(isinstance(turn, diar.Turn) for turn in found.turns)
@@ -73,7 +73,7 @@ def test_pandas_and_pyannote_get_their_own(found: diar.Diarization) -> None:
     assert table["start"].tolist() == [turn.start for turn in found.turns]
     pytest.importorskip("pyannote.core")
     annotation = found.to_annotation()
-    assert annotation.uri == "talk.wav"
+    assert annotation.uri == "meeting.wav"
     assert annotation.labels() == list(found.speakers)
     for label, speaker in found.speakers.items():
         assert annotation.label_duration(label) == pytest.approx(speaker.speech_seconds)

@@ -41,16 +41,6 @@ def test_everything_that_is_offered_is_there() -> None:
         _ = diar.embedding
 
 
-@pytest.mark.parametrize(
-    "first", ["import diar.embed.chunks", "import diar; diar.open_encoder", "import diar"]
-)
-def test_embed_is_the_function_whatever_was_imported_before(first: str) -> None:
-    code = (
-        f"{first}\nimport diar\nfrom diar.embed import chunks\nprint(callable(diar.embed), chunks.__name__)"
-    )
-    assert run(code).stdout.split() == ["True", "diar.embed.chunks"]
-
-
 def test_the_package_tells_that_it_is_typed() -> None:
     assert (ROOT / "diar" / "py.typed").is_file()
     assert 'package-data.diar = ["py.typed"' in (ROOT / "pyproject.toml").read_text()
