@@ -47,7 +47,7 @@ def open_second(name: str, first: SegmentationModel) -> SegmentationModel:
     second = open_segmentation_named(name)
     if second.network.frames != first.network.frames:
         raise DiarError(
-            f"second_segmentation {name} has other frames than {first.name}; use speech segmentation"
+            f"`second_segmentation={name}` has other frames than {first.name}; use `speech=segmentation`"
         )
     return second
 
@@ -60,8 +60,8 @@ def check_rates(encoder: SpeakerModel, segmentation: SegmentationModel) -> None:
     """
     if segmentation.sample_rate != encoder.fbank.sample_rate:
         raise DiarError(
-            f"segmentation {segmentation.name} works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use segmentation none"
+            f"`segmentation={segmentation.name}` works at {segmentation.sample_rate} Hz, "
+            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use `segmentation=none`"
         )
 
 
