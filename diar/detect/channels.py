@@ -53,7 +53,7 @@ def diarize_sides(sides: Sides, settings: DiarizeSettings) -> DiarizedRecording:
 
 
 def of_channel(tracks: Tracks, number: int) -> Tracks:
-    """Return the tracks of one channel."""
+    """The tracks of one channel."""
     rows = np.flatnonzero(tracks.channel == number)
     own: dict[str, Any] = {"windows": tracks.windows}
     for name in vars(tracks).keys() - own.keys():

@@ -31,6 +31,14 @@ _IDS_AT_A_TIME = 250_000  # whose hash table is in memory
 
 
 @dataclass(frozen=True)
+class Key:
+    """One recording of the plan: the number of its shard, and its place in the shard, from 0."""
+
+    shard: int
+    position: int
+
+
+@dataclass(frozen=True)
 class ShardLimits:
     """Most files and bytes in one shard."""
 

@@ -12,11 +12,12 @@ import numpy as np
 from diar.archive.listing import Recording
 from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
-from diar.embed.pipeline import Batch, Batches, Embedded, Key, PassPipeline
+from diar.embed.pipeline import Batch, Batches, Embedded, PassPipeline
 from diar.embed.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.memory import return_free_memory
+from diar.jobs.extract.plan import Key
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.progress.counters import Counters
