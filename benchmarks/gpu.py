@@ -29,7 +29,7 @@ import yaml
 from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 
-from diar.jobs.extract.networks import DEFAULT_MODEL
+from diar.embed.settings import DEFAULT_ENCODER
 from diar.jobs.extract.resources import seconds_in
 from diar.models.device import place
 from diar.models.encoders.wespeaker import ARCHITECTURES, open_model_dir
@@ -99,7 +99,7 @@ def parse() -> argparse.Namespace:
 def model_directory(name: str, given: Path | None, work: Path) -> Path:
     """WeSpeaker model directory of an architecture with random weights, or of the default encoder."""
     if name == DEFAULT:
-        return given or hub.resolve(DEFAULT_MODEL)
+        return given or hub.resolve(DEFAULT_ENCODER)
     arguments: dict[str, Any] = {"embed_dim": 256}
     if not name.startswith("SimAM"):
         arguments["feat_dim"] = 80

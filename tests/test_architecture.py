@@ -21,6 +21,8 @@ ALLOWED = {
     "formats": set(),
     "demo": set(),
     "embed": {"models"},
+    "reading": {"archive", "embed", "store"},
+    "api": {"archive", "models", "embed", "store", "detect", "formats", "reading", "plots"},
     "plots": {"formats"},
     "outputs": {"archive", "store", "formats", "plots"},
     "score": {"formats", "plots"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,12 @@ class TrackEmbedder:
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector
         self.timer = StepTimer(meter or NoMeter(), device)
+
+    def with_detector(self, detector: SpeechDetector | None) -> TrackEmbedder:
+        """Return an embedder with another detector on the same device; it shares the encoder."""
+        other = copy.copy(self)
+        other.detector = detector
+        return other
 
     def count_frames(self, samples: int) -> int:
         """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.

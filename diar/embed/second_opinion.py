@@ -8,8 +8,6 @@ sound well above the noise floor that the first one calls silence, and what both
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from scipy.special import expit, logit
@@ -18,8 +16,6 @@ from diar.embed.silence import lasting
 from diar.embed.windows import window_frames
 from diar.models.device import place
 from diar.models.segmentation.pyannet import SegmentationModel
-
-Speech = Literal["segmentation", "doubt", "both"]
 
 _DOUBT = 0.4  # probability of speech by the first network below which …
 _LOUD = 5.0  # … and dB above the floor from which …

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -121,28 +121,3 @@ def preset(config: DetectConfig, name: str) -> Preset:
 def _override(settings: SettingsT, **options: float | None) -> SettingsT:
     """`settings` with the options that are not None."""
     return replace(settings, **{name: value for name, value in options.items() if value is not None})
-
-
-def thresholds(settings: DiarizeSettings) -> dict[str, float]:
-    """Every number that decided the turns, for the result."""
-    chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
-    if settings.narrow_preset != settings.preset:
-        chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset
-        chosen["narrow_band_offset"] = settings.narrow_preset.reconstruction.offset
-    chosen |= {
-        f"clustering_{name}": value for name, value in _clustering_numbers(settings.clustering).items()
-    }
-    return {name: float(value) for name, value in chosen.items() if value is not None}
-
-
-def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
-    if clustering.method == "auto":
-        return asdict(clustering.iterative)
-    if clustering.method == "vbx":
-        names = ("vbx_fa", "vbx_fb", "vbx_loop_probability")
-        return {name.removeprefix("vbx_"): getattr(clustering, name) for name in names}
-    names = ("least_share", "least_seconds", "enough_seconds")
-    numbers = {name: getattr(clustering.iterative, name) for name in names}
-    if clustering.method == "ahc":
-        numbers["threshold"] = clustering.ahc_threshold
-    return numbers

@@ -25,12 +25,13 @@ from diar.detect.linking.channels import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
+from diar.detect.thresholds import thresholds
 from diar.errors import DiarError
 from diar.formats.matching import match_names
 from diar.formats.rttm import read_turns
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.enrolment import read_known_speakers
-from diar.jobs.detect.settings import asked_speakers, diarize_settings, thresholds
+from diar.jobs.detect.settings import asked_speakers, diarize_settings
 from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from diar import storage
-from diar.errors import DiarError
+from diar.embed.networks import (
+    Models,
+    check_rates,
+    open_encoder_named,
+    open_second,
+    open_segmentation_named,
+)
+from diar.embed.settings import DEFAULT_ENCODER
 from diar.jobs.extract.config import ExtractConfig
-from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
-from diar.models.weights import hub
+from diar.models.encoders.wespeaker import open_model_dir
 
-DEFAULT_MODEL = "campplus-zh-en"
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks of a run."""
-
-    encoder: SpeakerModel
-    segmentation: SegmentationModel | None
-    second: SegmentationModel | None = None  # for a second opinion on where speech is
+__all__ = ["Models", "open_models"]
 
 
 def open_models(config: ExtractConfig) -> Models:
-    """The networks that `--model` or `--model_dir`, and `--segmentation` name.
+    """Open the networks that `--model` or `--model_dir`, and `--segmentation` name.
 
     Raises:
         DiarError: one cannot be found, fetched or opened, or they do not fit each other.
@@ -32,26 +26,11 @@ def open_models(config: ExtractConfig) -> Models:
     if config.model_dir is not None:
         encoder = open_model_dir(storage.require_local(config.model_dir))
     else:
-        name = config.model or DEFAULT_MODEL
-        encoder = open_model_dir(hub.resolve(name), name)
+        encoder = open_encoder_named(config.model or DEFAULT_ENCODER)
     if config.segmentation == "none":
         return Models(encoder, None)
-    segmentation = open_segmentation(hub.resolve(config.segmentation), config.segmentation)
-    if segmentation.sample_rate != encoder.fbank.sample_rate:
-        raise DiarError(
-            f"--segmentation {config.segmentation} works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use --segmentation none"
-        )
-    return Models(encoder, segmentation, _second_segmentation(config, segmentation))
-
-
-def _second_segmentation(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
+    segmentation = open_segmentation_named(config.segmentation)
+    check_rates(encoder, segmentation)
     if config.speech == "segmentation":
-        return None
-    second = open_segmentation(hub.resolve(config.second_segmentation), config.second_segmentation)
-    if second.network.frames != first.network.frames:
-        raise DiarError(
-            f"--second_segmentation {config.second_segmentation} has other frames than {first.name}; "
-            "use --speech segmentation"
-        )
-    return second
+        return Models(encoder, segmentation)
+    return Models(encoder, segmentation, open_second(config.second_segmentation, segmentation))

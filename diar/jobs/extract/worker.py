@@ -18,9 +18,9 @@ from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.memory import return_free_memory
 from diar.jobs.extract.profiling import Profiler
-from diar.jobs.extract.reading import ReadChunk, ReadSettings
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.progress.counters import Counters
+from diar.reading import ReadChunk, ReadSettings
 from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 
@@ -92,8 +92,8 @@ class ShardWorker:
         self._profiler = profiler
         self._sizes = sizes
         full = round(sizes.batch_seconds * settings.rate)
-        self._batches = Batches(embedder.count_frames, full, sizes.passes_waiting)
-        self._pipeline = PassPipeline(embedder, self._use_smaller_batches)
+        self._batches = Batches[Key](embedder.count_frames, full, sizes.passes_waiting)
+        self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
         self._shards: dict[int, _OpenShard] = {}
         self._recordings: dict[Key, _Unfinished] = {}
         self._trimmed = 0.0
@@ -162,14 +162,14 @@ class ShardWorker:
             ready = self._pipeline.flush()
         yield from self._take_in(ready)
 
-    def _push(self, batch: Batch) -> list[Embedded]:
+    def _push(self, batch: Batch[Key]) -> list[Embedded[Key]]:
         """One forward pass; returns what is finished by now, which may be of an earlier one."""
         with self._counters.timing("compute_seconds"):
             ready = self._pipeline.push(batch)
         self._profiler.step()
         return ready
 
-    def _take_in(self, embedded: list[Embedded]) -> Iterator[tuple[Key, _Unfinished]]:
+    def _take_in(self, embedded: list[Embedded[Key]]) -> Iterator[tuple[Key, _Unfinished]]:
         """Keep embedded chunks; yields the recordings that are complete with them."""
         for key, chunk, made in embedded:
             start, end = chunk.core
