@@ -32,11 +32,11 @@ from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import assemble
 from diar.embed.speech import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
-from diar.jobs.extract.networks import DEFAULT_MODEL
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.open import DEFAULT_ENCODER
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 from diar.records import RecordingRow
 from diar.store.layout import Layout
@@ -107,8 +107,8 @@ def decode_file(path: str) -> int:
 @torch.inference_mode()
 def network_rows(options: argparse.Namespace) -> list[Row]:
     """Each step on one chunk."""
-    model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_MODEL))
-    segmentation = open_segmentation(options.segmentation_dir or hub.resolve("segmentation-3.0"))
+    model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_ENCODER))
+    segmentation = open_segmentation_dir(options.segmentation_dir or hub.resolve("segmentation-3.0"))
     cpu = torch.device("cpu")
     detector = SpeechDetector(segmentation, cpu, step=5.0, silence_margin=2.0)
     settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)

@@ -169,7 +169,7 @@ class SegmentationModel:
         return round(self.settings.chunk_seconds * self.sample_rate)
 
 
-def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
+def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationModel:
     """Read a model directory: `config.yaml`, and `segmentation.pt` or else `pytorch_model.bin`.
 
     `name` is the directory's own where not given. Nothing in the files is executed.

@@ -148,8 +148,12 @@ def cache_dir() -> Path:
     return Path(os.environ.get("DIAR_CACHE") or platformdirs.user_cache_dir("diar")).expanduser()
 
 
-def resolve(model: str) -> Path:
-    """Model directory for `--model`: an existing path, a name, or a Hugging Face id (`org/name[@revision]`).
+def resolve(model: str, parameter: str = "model") -> Path:
+    """Return the model directory of an existing path, a name, or a Hugging Face id (`org/name[@revision]`).
+
+    Args:
+        model: one of these.
+        parameter: what messages call it.
 
     Raises:
         HubError: none of these, or it cannot be fetched.
@@ -160,9 +164,9 @@ def resolve(model: str) -> Path:
     if model in NAMED_MODELS:
         return fetch(model)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
-        return _fetch_hugging_face(model)
+        return _fetch_hugging_face(model, parameter)
     raise HubError(
-        f"--model {model}: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
+        f"{parameter} {model}: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
         "a Hugging Face id looks like org/name"
     )
 
@@ -276,12 +280,12 @@ def _publish(model: NamedModel, complete: Path) -> None:
             (complete / file).replace(folder / file)
 
 
-def _fetch_hugging_face(model: str) -> Path:
+def _fetch_hugging_face(model: str, parameter: str) -> Path:
     try:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f'--model {model}: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
+            f'{parameter} {model}: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
         ) from None
     repository, _, revision = model.partition("@")
     try:
@@ -290,5 +294,7 @@ def _fetch_hugging_face(model: str) -> Path:
         )
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
-        raise HubError(f"--model {model}: not to be had from Hugging Face nor its cache: {reason}") from None
+        raise HubError(
+            f"{parameter} {model}: not to be had from Hugging Face nor its cache: {reason}"
+        ) from None
     return Path(folder)
