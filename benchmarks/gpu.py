@@ -29,13 +29,13 @@ import yaml
 from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 
-from diar.embed.settings import DEFAULT_ENCODER
 from diar.jobs.extract.resources import seconds_in
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.device import place
 from diar.models.encoders.wespeaker import ARCHITECTURES, open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import Precision, Trunk
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 
 DEFAULT = "campplus"
@@ -138,7 +138,7 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
                          "× real time": speed, "chunks": batch, "peak GB": peak,
                          "cosine to fp32": round(cosine, 5)})  # fmt: skip
             encoder = encoder.cpu()
-    segmentation = place(open_segmentation(hub.resolve(options.segmentation)).network, device)
+    segmentation = place(open_segmentation_dir(hub.resolve(options.segmentation)).network, device)
     window = sample[:1, : min(10 * RATE, sample.shape[1])]
     speed, peak, batch = time_batch(segmentation, window, window.shape[1] / RATE, device, options.small)
     rows.append({"network": "segmentation, windows", "precision": "fp32", "compiled": False,

@@ -30,13 +30,13 @@ from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings, cut_chunks
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import assemble
-from diar.embed.settings import DEFAULT_ENCODER
 from diar.embed.speech import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 from diar.records import RecordingRow
 from diar.store.layout import Layout
@@ -108,7 +108,7 @@ def decode_file(path: str) -> int:
 def network_rows(options: argparse.Namespace) -> list[Row]:
     """Each step on one chunk."""
     model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_ENCODER))
-    segmentation = open_segmentation(options.segmentation_dir or hub.resolve("segmentation-3.0"))
+    segmentation = open_segmentation_dir(options.segmentation_dir or hub.resolve("segmentation-3.0"))
     cpu = torch.device("cpu")
     detector = SpeechDetector(segmentation, cpu, step=5.0, silence_margin=2.0)
     settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)

@@ -24,7 +24,7 @@ import torch
 from pyannote.core import Segment, Timeline
 
 from diar.formats.rttm import read_turns
-from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation
+from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation_dir
 from diar.models.weights.hub import resolve
 from diar.records import Turn
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--lead_seconds", type=float, nargs=2, help="in place of the model's own")
     parser.add_argument("--simulate", help="options of simulate_conversations.py: only these conversations")
     options = parser.parse_args()
-    model = open_segmentation(resolve(options.segmentation))
+    model = open_segmentation_dir(resolve(options.segmentation))
     if options.lead_seconds:
         first, last = options.lead_seconds
         model.network.lead_seconds = (first, last)

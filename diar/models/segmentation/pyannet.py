@@ -24,7 +24,7 @@ from diar.models.encoders.base import ModelError
 from diar.models.segmentation.multilabel import MultiLabel
 from diar.models.segmentation.powerset import Powerset
 from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
-from diar.models.weights.checkpoint import load_strictly, read_tensors
+from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 
 CONFIG_FILE = "config.yaml"
@@ -169,7 +169,7 @@ class SegmentationModel:
         return round(self.settings.chunk_seconds * self.sample_rate)
 
 
-def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
+def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationModel:
     """Read a model directory: `config.yaml`, and `segmentation.pt` or else `pytorch_model.bin`.
 
     `name` is the directory's own where not given. Nothing in the files is executed.
@@ -191,7 +191,7 @@ def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"{config_file}: no network can be built from {settings}: {error}") from error
     remedy = f"Take {CONFIG_FILE} and weights from the same model"
-    load_strictly(network, read_tensors(weights_file), weights_file, remedy)
+    load_strictly(network, read_state_dict(weights_file), weights_file, remedy)
     network.eval().requires_grad_(False)
     return SegmentationModel(name or path.resolve().name, network, settings, file_sha256(weights_file))
 

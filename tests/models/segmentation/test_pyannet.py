@@ -17,7 +17,7 @@ from diar.models.segmentation.pyannet import (
     FrameGeometry,
     Segmentation,
     SegmentationSettings,
-    open_segmentation,
+    open_segmentation_dir,
 )
 from diar.models.segmentation.sincnet import SincFilters, SincNet
 from diar.models.weights import hub
@@ -37,7 +37,7 @@ def test_equals_pyannote_on_real_audio(shared_dir: Path, tmp_path: Path, weights
     published = shared_dir / "models" / "segmentation-3.0"
     for name in ("config.yaml", weights):
         (tmp_path / name).symlink_to(published / name)
-    model = open_segmentation(tmp_path, "a name")
+    model = open_segmentation_dir(tmp_path, "a name")
     golden = np.load(shared_dir / "data" / "segmentation_parity.npz")
     waveform, expected = torch.from_numpy(golden["waveform"]), torch.from_numpy(golden["log_probs"])
     assert (model.name, model.sample_rate, model.chunk_samples) == ("a name", 16000, waveform.shape[1])
@@ -52,7 +52,7 @@ def test_equals_pyannote_on_real_audio(shared_dir: Path, tmp_path: Path, weights
 
 
 def test_named_weights_open(segmentation_dir: Path) -> None:
-    model = open_segmentation(segmentation_dir)
+    model = open_segmentation_dir(segmentation_dir)
     named = hub.NAMED_MODELS["segmentation-3.0"]
     assert model.sha256 == named.sha256
     assert model.settings == SegmentationSettings()
@@ -64,7 +64,7 @@ def test_named_weights_open(segmentation_dir: Path) -> None:
 
 
 def test_silence_and_short_chunks(segmentation_dir: Path) -> None:
-    network = open_segmentation(segmentation_dir).network
+    network = open_segmentation_dir(segmentation_dir).network
     silence = network(torch.zeros(1, 32000))
     assert not network.powerset.hard(silence).any()
     for samples in (network.min_samples, 4800, 40001):
@@ -212,7 +212,7 @@ def test_without_a_lead_nothing_moves(tiny: Segmentation) -> None:
 
 def test_the_lead_stands_in_the_configuration(tmp_path: Path, tiny: Segmentation) -> None:
     config = {**config_with(), "lead_seconds": [0, 0.1]}
-    model = open_segmentation(write_model(tmp_path, tiny, config))
+    model = open_segmentation_dir(write_model(tmp_path, tiny, config))
     assert model.settings.lead_seconds == model.network.lead_seconds == (0.0, 0.1)
 
 
@@ -238,7 +238,7 @@ def config_with(**changes: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("weights", ["segmentation.pt", "pytorch_model.bin"])
 def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: Segmentation, weights: str) -> None:
-    model = open_segmentation(write_model(tmp_path, tiny, config_with(task__duration=5), weights))
+    model = open_segmentation_dir(write_model(tmp_path, tiny, config_with(task__duration=5), weights))
     assert model.settings == replace(TINY, chunk_seconds=5.0)
     assert (model.chunk_samples, model.name) == (80000, tmp_path.name)
     waveform = torch.randn(1, 5000)
@@ -266,16 +266,16 @@ def test_configurations_that_do_not_fit_are_told(
     tmp_path: Path, tiny: Segmentation, config: object, told: str
 ) -> None:
     with pytest.raises(ModelError, match=told):
-        open_segmentation(write_model(tmp_path, tiny, config))
+        open_segmentation_dir(write_model(tmp_path, tiny, config))
 
 
 def test_missing_and_damaged_files_are_told(tmp_path: Path, tiny: Segmentation) -> None:
     with pytest.raises(ModelError, match=r"config\.yaml and segmentation\.pt or pytorch_model\.bin"):
-        open_segmentation(tmp_path / "nowhere")
+        open_segmentation_dir(tmp_path / "nowhere")
     write_model(tmp_path, tiny, config_with())
     (tmp_path / "config.yaml").write_text("task: [")
     with pytest.raises(ModelError, match=r"config\.yaml cannot be read as YAML"):
-        open_segmentation(tmp_path)
+        open_segmentation_dir(tmp_path)
     (tmp_path / "config.yaml").unlink()
     with pytest.raises(ModelError, match=r"needs config\.yaml"):
-        open_segmentation(tmp_path)
+        open_segmentation_dir(tmp_path)
