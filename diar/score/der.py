@@ -26,7 +26,7 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.collar < 10:
-            raise ScoreError(f"--collar is {self.collar:g}, seconds from 0 to 10 are needed")
+            raise ScoreError(f"`collar` is {self.collar:g}, seconds from 0 to 10 are needed")
 
     def describe(self) -> str:
         """One line to stand beside every figure."""

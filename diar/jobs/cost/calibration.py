@@ -32,7 +32,9 @@ _FASTEST = {"cuda": 20_000.0, "cpu": 500.0}
 _POLL = 0.25  # seconds
 _ENDING = 20.0  # seconds for workers to end in
 # The sample is new, and neither resumed nor traced
-_NOT_PASSED_ON = {"input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run"}
+_PASSED_ON = set(ExtractConfig.model_fields) - {
+    *("input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run")
+}
 
 
 def calibrate(
@@ -70,7 +72,7 @@ def calibrate(
 @contextmanager
 def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Stage 1 on `sample.jsonl` of `folder`, in a process of its own; ended with the context."""
-    options = config.model_dump(mode="json", exclude_unset=True, exclude=_NOT_PASSED_ON)
+    options = config.model_dump(mode="json", exclude_unset=True, include=_PASSED_ON)
     options |= {"input_dir": str(folder / "sample.jsonl"), "output_dir": str(folder / "out")}
     (folder / "run.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     # The environment has gone into `config`, and would go over the file

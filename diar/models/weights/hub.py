@@ -162,7 +162,7 @@ def resolve(model: str) -> Path:
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return _fetch_hugging_face(model)
     raise HubError(
-        f"--model {model}: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
+        f"`model={model}`: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
         "a Hugging Face id looks like org/name"
     )
 
@@ -281,7 +281,7 @@ def _fetch_hugging_face(model: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f'--model {model}: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
+            f'`model={model}`: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
         ) from None
     repository, _, revision = model.partition("@")
     try:
@@ -290,5 +290,5 @@ def _fetch_hugging_face(model: str) -> Path:
         )
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
-        raise HubError(f"--model {model}: not to be had from Hugging Face nor its cache: {reason}") from None
+        raise HubError(f"`model={model}`: not to be had from Hugging Face nor its cache: {reason}") from None
     return Path(folder)
