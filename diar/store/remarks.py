@@ -67,7 +67,9 @@ def count_remarks(index: RecordingIndex) -> str:
     if not any(counts) and not silent:
         return ""
     warned, damaged = counts
-    return f"stage 1 warns of {warned:,} recordings, {damaged:,} are damaged, in {silent:,} it heard no speech"
+    return (
+        f"stage 1 warns of {warned:,} recordings, {damaged:,} are damaged, in {silent:,} it heard no speech"
+    )
 
 
 def _is_silent(row: RecordingRow) -> bool:
