@@ -1,4 +1,4 @@
-"""`diar plan`: how long stage 1 will take and what it will cost."""
+"""`diar plan`: how long stage 1 will take, and what it will cost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _archive(
     elif finished is not None:
         hours, count = finished.audio_hours, finished.recordings
     longest, longest_hours = "", 0.0
-    if config.hours is not None:  # as many recordings an hour as there; none of them is known
+    if config.hours is not None:  # with as many recordings an hour; which is the longest is not known
         hours, count = config.hours, round(count * config.hours / hours) if hours else 0
     elif recordings:
         longest, longest_hours = _longest(recordings, durations)

@@ -11,7 +11,7 @@ from diar.options.base import option
 
 
 class PlanConfig(ExtractConfig):
-    """Stage 1 as it may run one day: no archive need be at hand, and nothing is written to the output."""
+    """A run of stage 1 to be planned; no archive is needed, and nothing is written to its output."""
 
     environment_prefix: ClassVar[str] = "DIAR_PLAN_"
 
