@@ -99,7 +99,7 @@ class SpeechDetector:
         self.step = round(step * model.sample_rate)
         if self.step > self.window:
             seconds = self.window / model.sample_rate
-            raise DiarError(f"--step {step} s must not exceed the {seconds} s that {model.name} sees at once")
+            raise DiarError(f"`step={step}` s must not exceed the {seconds} s that {model.name} sees at once")
         self.silence_margin = silence_margin
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
 

@@ -33,10 +33,10 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
         build = (
             "this PyTorch is a CPU build" if torch.version.cuda is None else "no usable NVIDIA GPU or driver"
         )
-        raise DeviceError(f"a GPU was asked for, but {build}; use --device cpu, or check nvidia-smi")
+        raise DeviceError(f"a GPU was asked for, but {build}; use `device=cpu`, or check nvidia-smi")
     missing = [gpu for gpu in gpus or () if gpu >= count or gpu < 0]
     if missing:
-        raise DeviceError(f"--gpus names GPU {missing[0]}, but this machine has {count}: 0 to {count - 1}")
+        raise DeviceError(f"`gpus` names GPU {missing[0]}, but this machine has {count}: 0 to {count - 1}")
     return "cuda"
 
 

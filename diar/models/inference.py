@@ -50,7 +50,7 @@ class Trunk(nn.Module):
         super().__init__()
         if not isinstance(encoder, StatisticsEncoder) and precision != "fp32":
             raise ModelError(
-                f"{type(encoder).__name__} runs only as its package defines it: use --precision fp32"
+                f"{type(encoder).__name__} runs only as its package defines it: use `precision=fp32`"
             )
         self.precision = precision
         self.encoder = copy.deepcopy(encoder)
@@ -162,7 +162,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         ModelError: TF32 or fp16 on a CPU.
     """
     if device.type == "cpu" and precision in ("tf32", "fp16"):
-        raise ModelError(f"--precision {precision} needs a GPU; on the CPU use fp32, mixed or bf16")
+        raise ModelError(f"`precision={precision}` needs a GPU; on the CPU use fp32, mixed or bf16")
 
 
 def _cpu_flags() -> set[str]:

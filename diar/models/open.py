@@ -39,7 +39,7 @@ def check_rates(encoder: SpeakerModel, segmentation: SegmentationModel) -> None:
     """
     if segmentation.sample_rate != encoder.fbank.sample_rate:
         raise ModelError(
-            f"segmentation {segmentation.name} works at {segmentation.sample_rate} Hz, "
+            f"`segmentation={segmentation.name}` works at {segmentation.sample_rate} Hz, "
             f"but {encoder.name} at {encoder.fbank.sample_rate} Hz"
         )
 
@@ -51,4 +51,4 @@ def check_frames(first: SegmentationModel, second: SegmentationModel) -> None:
         ModelError: they do not.
     """
     if second.network.frames != first.network.frames:
-        raise ModelError(f"second_segmentation {second.name} has other frames than {first.name}")
+        raise ModelError(f"`second_segmentation={second.name}` has other frames than {first.name}")

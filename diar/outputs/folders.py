@@ -47,13 +47,13 @@ def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> 
     remote = [source for source, path in zip(sources, local, strict=True) if path is None]
     if remote and placement.how != "copy":
         raise OutputError(
-            f"{remote[0]} is not local and cannot get a {placement.how}; use --place copy or --place none"
+            f"{remote[0]} is not local and cannot get a {placement.how}; use `place=copy` or `place=none`"
         )
     missing = [str(path) for path in local if path is not None and not path.is_file()]
     if missing:
         raise OutputError(
             f"{len(missing)} of {len(sources)} audio files not found, the first is {missing[0]}; "
-            "say with --audio_dir where the archive lies now, or use --place none"
+            "say with `audio_dir` where the archive lies now, or use `place=none`"
         )
 
 
@@ -73,7 +73,7 @@ def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, st
     names = Counter(entry.name for entry, _ in planned)
     name, count = names.most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise OutputError(f"{count} recordings would be placed at {name}; use --place none and files.csv")
+        raise OutputError(f"{count} recordings would be placed at {name}; use `place=none` and files.csv")
     return planned
 
 
@@ -127,6 +127,6 @@ def _place(kind: Kind, source: str, path: Path) -> None:
 
 def _explain(kind: Kind, source: str, path: Path, error: OSError) -> str:
     if kind == "hardlink" and error.errno == errno.EXDEV:
-        return f"{source} and {path.parent} lie on different file systems, so no hard link; use --place copy"
-    remedies: Iterator[str] = (f"--place {how}" for how in ("symlink", "copy", "none") if how != kind)
+        return f"{source} and {path.parent} lie on different file systems, so no hard link; use `place=copy`"
+    remedies: Iterator[str] = (f"`place={how}`" for how in ("symlink", "copy", "none") if how != kind)
     return f"{path}: {error.strerror} ({kind} of {source}); try {' or '.join(remedies)}"

@@ -49,7 +49,7 @@ class OutputDirectory:
         local = storage.local_path(root)
         if local is None:
             raise OutputError(
-                f"--output_dir {root} is not local; stage 2 writes folders to a local directory"
+                f"`output_dir={root}` is not local; stage 2 writes folders to a local directory"
             )
         self.root = local
         self._list_name = list_name
@@ -71,7 +71,7 @@ class OutputDirectory:
             if os.path.lexists(path) and not _may_be_replaced(path, entry, earlier.get(name, [])):
                 raise OutputError(
                     f"{path} is in the way: diar did not write it, or it changed since; "
-                    "move it away or give another --output_dir"
+                    "move it away or give another `output_dir`"
                 )
         # the list names old and new while both may exist, so that an interrupted run is cleaned up too
         both = dict.fromkeys([*(entry for same in earlier.values() for entry in same), *planned.values()])
@@ -125,7 +125,7 @@ class OutputDirectory:
                 for kind, name, target, size, mtime in rows[1:]
             ]
         except ValueError as error:
-            raise OutputError(f"{path} is damaged ({error}); give another --output_dir") from None
+            raise OutputError(f"{path} is damaged ({error}); give another `output_dir`") from None
 
     def _write_list(self, entries: Iterable[Entry]) -> None:
         text = io.StringIO(newline="")

@@ -58,16 +58,18 @@ def read_remarks(layout: Layout) -> Remarks:
     return Remarks(rows.filter(pc.or_(warned, silent)), *counts)
 
 
-def count_remarks(index: RecordingIndex, embeddings_dir: str) -> list[str]:
-    """At most one line: how many recordings `read_remarks` has something to say of, and how to see it."""
+def count_remarks(index: RecordingIndex) -> str:
+    """Return in words how many recordings `read_remarks` has something to say of; empty for none."""
     counts = [
         int((pc.list_value_length(index.details[name]).to_numpy() > 0).sum()) for name in ("warnings", "gaps")
     ]
     silent = int(((np.array(index.status) == OK) & (index.speech_seconds == 0.0)).sum())
     if not any(counts) and not silent:
-        return []
-    told = f"stage 1 warns of {counts[0]:,} recordings, {counts[1]:,} are damaged, in {silent:,} it heard no"
-    return [f"{told} speech: diar status {embeddings_dir} --warnings"]
+        return ""
+    warned, damaged = counts
+    return (
+        f"stage 1 warns of {warned:,} recordings, {damaged:,} are damaged, in {silent:,} it heard no speech"
+    )
 
 
 def _is_silent(row: RecordingRow) -> bool:
@@ -114,7 +116,7 @@ def why_silent(row: RecordingRow) -> str:
 def _elsewhere(row: RecordingRow) -> Iterator[str]:
     """Where the speech may be instead."""
     if row.channel == "mix" and row.channels > 1 and row.sound == "quiet":
-        yield f"its {row.channels} channels may cancel each other (--channel 0 takes the first alone)"
+        yield f"its {row.channels} channels may cancel each other (channel=0 takes the first alone)"
     elif row.channel.isdigit() and row.channels > 1:
         yield f"only channel {row.channel} of {row.channels} (from 0) was read"
     if row.audio_tracks > 1:

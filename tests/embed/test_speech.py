@@ -118,5 +118,5 @@ def test_silence_is_nobodys(model: SegmentationModel) -> None:
 
 
 def test_windows_that_leave_audio_out_are_refused(model: SegmentationModel) -> None:
-    with pytest.raises(DiarError, match=r"--step 11\.0 s must not exceed the 10\.0 s"):
+    with pytest.raises(DiarError, match=r"`step=11\.0` s must not exceed the 10\.0 s"):
         SpeechDetector(model, torch.device("cpu"), step=11.0, silence_margin=0.0)

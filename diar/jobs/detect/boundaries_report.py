@@ -44,7 +44,8 @@ class Report:
         warnings = list(self.found.warnings)
         if index.unfinished:
             warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
-        warnings += count_remarks(index, self.config.embeddings_dir)
+        if remarks := count_remarks(index):
+            warnings.append(f"{remarks}: diar status {self.config.embeddings_dir} --warnings")
         return DetectionResult(
             program=f"diar {diar.__version__}",
             input=index.input,

@@ -21,6 +21,7 @@ from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.second_opinion import SecondOpinion
 from diar.embed.speech import SpeechDetector
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
@@ -36,7 +37,6 @@ from diar.jobs.ranks import launcher as launch
 from diar.jobs.ranks.claims import Claims
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
-from diar.jobs.ranks.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from diar.models import device as devices
 from diar.models.inference import Precision, check_precision
 from diar.store.layout import Layout
@@ -102,7 +102,7 @@ def run_rank(
         code = Rank(config, agreement, make_embedder).run()
     except AgreedError as error:
         if rank == 0:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_with_flags(error)}", file=sys.stderr)
         agreement.leave(str(error))
         return EXIT_ERROR
     agreement.leave()
@@ -221,7 +221,8 @@ class Rank:
             with self.counters.timing("working_seconds"):
                 worker.run((shard, shard_recordings(self.layout, shard)) for shard in shards)
         except MENDABLE as error:
-            print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
+            message = f"error: rank {self.rank}: {_with_flags(error)}; the others stop soon"
+            print(message, file=sys.stderr, flush=True)
             raise
 
     def _shards(self, unfinished: list[int], claims: Claims) -> Iterator[int]:
@@ -253,3 +254,8 @@ class Rank:
                 f"are done; remove {self.layout.shards} and run again (what is published stays)"
             )
         return EXIT_FAILURES if statistics["recordings"]["failed"] else EXIT_OK
+
+
+def _with_flags(error: BaseException) -> str:
+    """A message as the command line shows it."""
+    return with_flags(str(error), ExtractConfig.model_fields)

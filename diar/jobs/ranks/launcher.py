@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from diar.errors import DiarError
+from diar.errors import EXIT_UNFINISHED, DiarError
 from diar.jobs.ranks.processes import worker_context
-from diar.jobs.ranks.supervisor import EXIT_CRASHED, Supervisor
+from diar.jobs.ranks.supervisor import Supervisor
 
 ArgumentT = TypeVar("ArgumentT")
 
@@ -125,6 +125,6 @@ def end_with_parent() -> None:
             launcher.join()
         while launcher is None and os.getppid() == parent:  # torchrun tells its ranks nothing better
             time.sleep(_PARENT_POLL)
-        os._exit(EXIT_CRASHED)
+        os._exit(EXIT_UNFINISHED)
 
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
