@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 
@@ -13,24 +13,16 @@ from diar.embed.embedder import PooledPass, StartedPass, TrackEmbedder
 from diar.embed.rows import ChunkEmbeddings
 from diar.errors import DiarError
 
-
-@dataclass(frozen=True)
-class Key:
-    """Which recording: its shard and its position there."""
-
-    shard: int
-    position: int
-
-
-Batch = list[tuple[Key, Chunk]]
-Embedded = tuple[Key, Chunk, ChunkEmbeddings]
+KeyT = TypeVar("KeyT")  # which recording a chunk belongs to
+Batch = list[tuple[KeyT, Chunk]]
+Embedded = tuple[KeyT, Chunk, ChunkEmbeddings]
 
 
 class MemoryShortageError(DiarError):
     """A single chunk is more than the device has memory for."""
 
 
-class Batches:
+class Batches(Generic[KeyT]):
     """Collects chunks of several recordings into forward passes of one length each.
 
     Args:
@@ -43,10 +35,10 @@ class Batches:
         self._count_frames = count_frames
         self.full = full
         self._most_waiting = waiting
-        self._waiting: dict[int, Batch] = defaultdict(list)  # number of frames → chunks
+        self._waiting: dict[int, Batch[KeyT]] = defaultdict(list)  # number of frames → chunks
         self._samples = 0
 
-    def add(self, key: Key, chunk: Chunk) -> Iterator[Batch]:
+    def add(self, key: KeyT, chunk: Chunk) -> Iterator[Batch[KeyT]]:
         """Take one chunk in; yields the batches that are now due."""
         frames = self._count_frames(len(chunk.samples))
         group = self._waiting[frames]
@@ -57,18 +49,18 @@ class Batches:
         while self._samples > self._most_waiting * self.full:
             yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
 
-    def rest(self) -> Iterator[Batch]:
+    def rest(self) -> Iterator[Batch[KeyT]]:
         """Everything that still waits."""
         while self._waiting:
             yield self._take(next(iter(self._waiting)))
 
-    def _take(self, frames: int) -> Batch:
+    def _take(self, frames: int) -> Batch[KeyT]:
         group = self._waiting.pop(frames)
         self._samples -= sum(len(chunk.samples) for _, chunk in group)
         return group
 
 
-class PassPipeline:
+class PassPipeline(Generic[KeyT]):
     """Three forward passes under way at once, each in another part (see `TrackEmbedder`).
 
     While a GPU computes the trunk of one, the host makes the masks of the one before and the rows of the one
@@ -82,10 +74,10 @@ class PassPipeline:
     def __init__(self, embedder: TrackEmbedder, on_shortage: Callable[[int], None]) -> None:
         self._embedder = embedder
         self._on_shortage = on_shortage
-        self._started: tuple[Batch, StartedPass] | None = None
-        self._pooled: tuple[Batch, PooledPass] | None = None
+        self._started: tuple[Batch[KeyT], StartedPass] | None = None
+        self._pooled: tuple[Batch[KeyT], PooledPass] | None = None
 
-    def push(self, batch: Batch) -> list[Embedded]:
+    def push(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
         """Start a batch; returns what has become ready of earlier ones.
 
         Raises:
@@ -100,7 +92,7 @@ class PassPipeline:
         self._started, self._pooled = started, pooled
         return ready
 
-    def flush(self) -> list[Embedded]:
+    def flush(self) -> list[Embedded[KeyT]]:
         """Everything that is under way."""
         try:
             pooled = self._pool()
@@ -110,17 +102,17 @@ class PassPipeline:
         self._started, self._pooled = None, pooled
         return ready + self._finish()
 
-    def _pool(self) -> tuple[Batch, PooledPass] | None:
+    def _pool(self) -> tuple[Batch[KeyT], PooledPass] | None:
         if self._started is None:
             return None
         batch, started = self._started
         return batch, self._embedder.pool(started)
 
-    def _finish(self) -> list[Embedded]:
+    def _finish(self) -> list[Embedded[KeyT]]:
         pooled, self._pooled = self._pooled, None
         return [] if pooled is None else _joined(pooled[0], self._embedder.finish(pooled[1]))
 
-    def _with_less_memory(self, batch: Batch) -> list[Embedded]:
+    def _with_less_memory(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
         """Finish what is under way, then do again, in parts, what did not fit."""
         ready = self._finish()
         again = [] if self._started is None else [self._started[0]]
@@ -129,7 +121,7 @@ class PassPipeline:
             ready += self._in_parts(whole)
         return ready
 
-    def _in_parts(self, batch: Batch) -> list[Embedded]:
+    def _in_parts(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
         if not batch:
             return []
         torch.cuda.empty_cache()
@@ -148,9 +140,9 @@ class PassPipeline:
         return self._in_parts(batch[:half]) + self._in_parts(batch[half:])
 
 
-def _chunks(batch: Batch) -> list[Chunk]:
+def _chunks(batch: Batch[KeyT]) -> list[Chunk]:
     return [chunk for _, chunk in batch]
 
 
-def _joined(batch: Batch, embeddings: Sequence[ChunkEmbeddings]) -> list[Embedded]:
+def _joined(batch: Batch[KeyT], embeddings: Sequence[ChunkEmbeddings]) -> list[Embedded[KeyT]]:
     return [(key, chunk, made) for (key, chunk), made in zip(batch, embeddings, strict=True)]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -22,7 +21,8 @@ from diar.jobs.cost.sample import sample_archive, write_manifest
 from diar.jobs.cost.speed import Speed
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.networks import open_models
-from diar.jobs.progress.counters import Counters, read_ranks, sum_counters
+from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind
 from diar.store.layout import Layout
 from diar.store.reader import failures
@@ -64,7 +64,7 @@ def calibrate(
             counters, ranks = _watch(Layout(str(Path(folder, "out"))), process, seconds)
         if not counters.audio_seconds:
             raise CostError(_explain(Path(folder), len(sample)))
-    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0]["started"] - launched)
+    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0].started - launched)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[b
 
 def _watch(
     layout: Layout, process: subprocess.Popen[bytes], seconds: float
-) -> tuple[Counters, list[dict[str, Any]]]:
+) -> tuple[Counters, list[RankProgress]]:
     """Counters of all ranks together, of the second half if they are not done after `seconds`; the ranks."""
     history: list[Counters] = []
     run_id, ended = None, False
@@ -102,10 +102,10 @@ def _watch(
         ranks = read_ranks(layout)
         if not ranks:
             continue
-        if ranks[0]["run_id"] != run_id:  # workers that were started again count anew
-            run_id, history = ranks[0]["run_id"], []
-        history.append(sum_counters(ranks))
-        longest = max(rank["counters"]["working_seconds"] for rank in ranks)
+        if ranks[0].run_id != run_id:  # workers that were started again count anew
+            run_id, history = ranks[0].run_id, []
+        history.append(Counters.total(rank.counters for rank in ranks))
+        longest = max(rank.counters.working_seconds for rank in ranks)
         if not ended and longest >= seconds:
             half = _second_half(history)
             if half.audio_seconds > 0:  # less where a worker was started again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diar.errors import report_errors
+from diar.errors import DiarError, report_errors
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import started_by_torchrun, worker_context
 from diar.jobs.ranks.supervisor import EXIT_FAILURES, EXIT_OK
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     """Run stage 1 and return the exit code."""
     config = parse_arguments(ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
     if config.dry_run:
-        from diar.jobs.extract.dry_run import print_dry_run
+        from diar.jobs.cost.dry_run import print_dry_run
 
         print_dry_run(config)
         return 0
@@ -50,16 +50,19 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     worker_context()  # it imports torch while this process does
     from diar.jobs.extract.networks import open_models
     from diar.jobs.extract.run import run_rank
-    from diar.jobs.ranks.launcher import launch
+    from diar.jobs.ranks.launcher import PortError, launch
     from diar.models.device import count_workers, device_kind, usable_cores
 
     open_models(config)  # fetches it once, and tells what is wrong before workers start
     workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
-    return launch(
-        run_rank,
-        config,
-        workers=workers,
-        cores=usable_cores(),
-        max_restarts=config.max_restarts,
-        port=config.port,
-    )
+    try:
+        return launch(
+            run_rank,
+            config,
+            workers=workers,
+            cores=usable_cores(),
+            max_restarts=config.max_restarts,
+            port=config.port,
+        )
+    except PortError as error:  # names the parameter; the option is called alike
+        raise DiarError(f"--{error}") from None
