@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
@@ -13,15 +12,6 @@ from diar.embed.chunks import Chunk
 from diar.embed.embedder import PooledPass, StartedPass, TrackEmbedder
 from diar.embed.rows import ChunkEmbeddings
 from diar.errors import DiarError
-
-
-@dataclass(frozen=True)
-class Key:
-    """Which recording: its shard and its position there."""
-
-    shard: int
-    position: int
-
 
 KeyT = TypeVar("KeyT")  # which recording a chunk belongs to
 Batch = list[tuple[KeyT, Chunk]]

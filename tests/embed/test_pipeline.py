@@ -1,5 +1,7 @@
 """Forward passes: order, batches, and what happens when a device's memory runs short."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,16 @@ from hypothesis import strategies as st
 
 from diar.embed.chunks import Chunk, ChunkSettings
 from diar.embed.embedder import of_few_lengths
-from diar.embed.pipeline import Batch, Batches, Key, MemoryShortageError, PassPipeline
+from diar.embed.pipeline import Batch, Batches, MemoryShortageError, PassPipeline
 
 SETTINGS = ChunkSettings.from_seconds(16_000, chunk=30.0, window=1.0, hop=0.5)
+
+
+class Key(NamedTuple):
+    """Of a recording, as a caller may choose it."""
+
+    shard: int
+    position: int
 
 
 def chunk(index: int, length: int = 160) -> Chunk:

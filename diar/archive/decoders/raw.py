@@ -1,4 +1,4 @@
-"""Reading MP3, ADTS AAC, AC-3 and AMR files, which have no timestamps: time is what frames there are."""
+"""Reading MP3, ADTS AAC, AC-3 and AMR files, which have no timestamps: time is counted in frames."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 _BY_FFMPEG_NAME = {"mp3": MP3, "aac": AAC, "ac3": AC3, "eac3": AC3, "amrnb": AMR_NB, "amrwb": AMR_WB}
 _DECODER_DELAY = 529  # samples by which every MP3 decoder is late
 _PROBED = 100  # frames from which a duration is extrapolated
-_LOOK = 256  # bytes that tell what a file begins with
-_MORE = 4 * 1152  # samples that a part may have more than its tag counts
-_PARTIAL = 4096  # bytes at the ends of a file that may be a part of a frame
+_LOOK = 256  # bytes that identify the beginning of a file
+_MORE = 4 * 1152  # samples by which a part may exceed the count of its tag
+_PARTIAL = 4096  # bytes at either end of a file that may be a part of a frame
 _USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding", "a RIFF header"})
 _AMR_RATES = {"amrnb": 8_000, "amrwb": 16_000}
 
 
 def open_by_ffmpeg(file: AudioFile, track: str = AUTO) -> FrameReader:
-    """A reader of whatever FFmpeg decodes; `track` as for `choose_track`.
+    """Open a reader of any format that FFmpeg decodes; `track` as for `choose_track`.
 
     Raises:
         DecodeError: as PyavReader.
@@ -54,7 +54,7 @@ def open_by_ffmpeg(file: AudioFile, track: str = AUTO) -> FrameReader:
 
 
 def _sniffed(file: AudioFile) -> Kind | None:
-    """What kind of frames stand at the start, behind tags and what else is no audio if there is any."""
+    """Return the kind of frames at the start of a file, behind tags and other bytes that are no audio."""
     with file.open() as handle, file.reading():
         data = FileBytes(handle, block=1 << 14)
         start = skip_tags(data, 0)
@@ -68,7 +68,7 @@ def _sniffed(file: AudioFile) -> Kind | None:
 
 
 def _found(file: AudioFile) -> Kind | None:
-    """What kind of frames there is in a file in which FFmpeg finds no audio."""
+    """Return the kind of frames in a file in which FFmpeg finds no audio."""
     with file.open() as handle, file.reading():
         return _behind_foreign_data(FileBytes(handle))
 
@@ -88,17 +88,17 @@ def _holds(file: AudioFile, kind: Kind) -> bool:
 
 @dataclass
 class _Part:
-    """One of the files that were joined to one, by the tag in its first frame.
+    """One of several joined files, as the tag in its first frame describes it.
 
     Attributes:
-        start: sample of the file where it begins.
-        rate: Hz of all counts that follow.
-        delay: samples that the encoder put before the audio, with the decoder's delay.
+        start: sample of the whole file at which the part begins.
+        rate: Hz of the counts below.
+        delay: samples before the audio, by the encoder and the decoder together.
         count: samples of audio.
         total: samples in its frames.
         bytes: of the part; 0 if not known.
         decoded: samples so far.
-        whole: nothing was lost so far.
+        whole: whether nothing was lost so far.
     """
 
     start: int = 0
@@ -111,7 +111,7 @@ class _Part:
     whole: bool = True
 
     def audio_in(self, samples: int) -> tuple[int, int | None]:
-        """Which of the next `samples` are audio, [first, last)."""
+        """Return [first, last) of the next `samples` that are audio."""
         begin, self.decoded = self.decoded, self.decoded + samples
         first = min(samples, max(0, self.delay - begin))
         if self.count is None or not self.whole or begin >= self.total:
@@ -128,7 +128,7 @@ class RawReader(FrameReader):
         super().__init__(file)
 
     def header_seconds(self) -> float:
-        """Duration, seconds: by the tag in the first frame, else by the size of the first frames."""
+        """Return the seconds by the tag in the first frame, else by the size of the first frames."""
         part, size = self._part, self._raw.data.size - self._start
         if part.count is not None:
             seconds = part.count / self.rate
@@ -149,7 +149,7 @@ class RawReader(FrameReader):
             if isinstance(item, Break):
                 self._note(item)
                 continue
-            if item.key != key:  # a decoder gives the first frame of another stream the old one's rate
+            if item.key != key:  # a decoder would give the first frame of another stream the old rate
                 decoder, key = self._decoder(), item.key
             part = _part_in(item.content) if self._kind is MP3 else None
             if part is not None:
@@ -216,7 +216,7 @@ class RawReader(FrameReader):
 
 
 def _part_in(content: bytes) -> _Part | None:
-    """The part that a frame begins, if it is one that holds a Xing, Info or VBRI tag and no audio."""
+    """Return the part that begins with a frame, if the frame holds a Xing, Info or VBRI tag and no audio."""
     mpeg1, mono = content[1] & 0x18 == 0x18, content[3] & 0xC0 == 0xC0
     place = 4 + ((17 if mono else 32) if mpeg1 else (9 if mono else 17))
     if content[36:40] == b"VBRI":

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -22,7 +21,8 @@ from diar.jobs.cost.sample import sample_archive, write_manifest
 from diar.jobs.cost.speed import Speed
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.networks import open_models
-from diar.jobs.progress.counters import Counters, read_ranks, sum_counters
+from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind
 from diar.store.layout import Layout
 from diar.store.reader import failures
@@ -66,7 +66,7 @@ def calibrate(
             counters, ranks = _watch(Layout(str(Path(folder, "out"))), process, seconds)
         if not counters.audio_seconds:
             raise CostError(_explain(Path(folder), len(sample)))
-    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0]["started"] - launched)
+    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0].started - launched)
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[b
 
 def _watch(
     layout: Layout, process: subprocess.Popen[bytes], seconds: float
-) -> tuple[Counters, list[dict[str, Any]]]:
+) -> tuple[Counters, list[RankProgress]]:
     """Return the counters of all ranks together, and the ranks.
 
     Of a run that is not done after `seconds` of work, the counters are those of its second half.
@@ -107,10 +107,10 @@ def _watch(
         ranks = read_ranks(layout)
         if not ranks:
             continue
-        if ranks[0]["run_id"] != run_id:  # workers that were started again count from 0
-            run_id, history = ranks[0]["run_id"], []
-        history.append(sum_counters(ranks))
-        longest = max(rank["counters"]["working_seconds"] for rank in ranks)
+        if ranks[0].run_id != run_id:  # workers that were started again count anew
+            run_id, history = ranks[0].run_id, []
+        history.append(Counters.total(rank.counters for rank in ranks))
+        longest = max(rank.counters.working_seconds for rank in ranks)
         if not ended and longest >= seconds:
             half = _second_half(history)
             if half.audio_seconds > 0:  # not so where a worker was started again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from diar import storage
@@ -43,13 +43,13 @@ class Speed:
 
     @property
     def loop(self) -> dict[str, float]:
-        """Return the shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
-        return loop_shares(asdict(self.counters))
+        """Shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
+        return loop_shares(self.counters)
 
     @property
     def bound_by(self) -> str:
-        """Say what the work waits for most, start-up excluded."""
-        return find_bound(asdict(self.counters), startup_seconds=0.0)
+        """What the work, once started, waits for most, in words."""
+        return find_bound(self.counters, startup_seconds=0.0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_finished_run(path: str) -> FinishedRun:
     try:
         statistics = json.loads(storage.read_bytes(file))
         run: dict[str, Any] = statistics["this_run"]
-        counters = sum((Counters.of(rank) for rank in run["ranks"]), Counters())
+        counters = Counters.total(Counters.of(rank) for rank in run["ranks"])
         speed = Speed(counters, len(run["ranks"]), run["ranks"][0]["device"], run["startup_seconds"])
         found = FinishedRun(speed, statistics["recordings"]["planned"], statistics["audio_hours"])
     except (ValueError, KeyError, TypeError, IndexError) as error:

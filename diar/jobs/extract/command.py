@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
 
 def _extract(config: ExtractConfig) -> int:
     if config.dry_run:
-        from diar.jobs.extract.dry_run import print_dry_run
+        from diar.jobs.cost.dry_run import print_dry_run
 
         print_dry_run(config)
         return EXIT_OK

@@ -8,9 +8,9 @@ import pytest
 
 from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings
-from diar.embed.pipeline import Key
 from diar.errors import DiarError
 from diar.jobs.extract.decoding import ChunkReader
+from diar.jobs.extract.plan import Key
 from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk, ReadSettings
 from tests.commands import RATE, write_noise
