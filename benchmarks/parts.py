@@ -106,7 +106,7 @@ def decode_file(path: str) -> int:
 
 @torch.inference_mode()
 def network_rows(options: argparse.Namespace) -> list[Row]:
-    """Measure each step on one chunk."""
+    """Each step on one chunk."""
     model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_MODEL))
     segmentation = open_segmentation(options.segmentation_dir or hub.resolve("segmentation-3.0"))
     cpu = torch.device("cpu")

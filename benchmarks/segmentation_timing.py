@@ -99,7 +99,7 @@ def boundaries(turns: list[Turn], sign: int) -> np.ndarray:
 
 
 def windows(samples: np.ndarray, length: int, network: Segmentation) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield first sample and probability of speech in each frame, of windows that overlap by half."""
+    """First sample and probability of speech in each frame, of windows that overlap by half."""
     starts = range(0, len(samples) - length + 1, length // 2)
     for first in range(0, len(starts), AT_ONCE):
         some = starts[first : first + AT_ONCE]
