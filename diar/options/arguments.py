@@ -1,4 +1,4 @@
-"""Filling a command's configuration from the command line, environment variables and a YAML file.
+"""Fill a command's configuration from the command line, environment variables and a YAML file.
 
 Precedence: command line > environment variable > YAML file (`--config`) > default. An unknown key or a bad
 value is an error that names it and where it came from.
@@ -103,7 +103,7 @@ def _add_value(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> N
 
 
 def _escaped(description: str | None) -> str:
-    """A help text as argparse wants it."""
+    """Escape a help text for argparse."""
     return (description or "").replace("%", "%%")
 
 
@@ -119,7 +119,7 @@ def _default_suffix(field: FieldInfo) -> str:
 
 
 def _underscored(argument: str) -> str:
-    """`--input-dir=a-b` → `--input_dir=a-b`, so that both spellings of a flag work."""
+    """Turn `--input-dir=a-b` into `--input_dir=a-b`, so that both spellings of a flag work."""
     if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")
@@ -154,7 +154,7 @@ def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
 
 
 def _read_environment(config_class: type[CommandConfig], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Options from variables named prefix + OPTION; a configuration also reads those of its base."""
+    """Read variables named prefix + OPTION, also those of a configuration that this one extends."""
     values = {}
     for owner in reversed(config_class.__mro__):
         prefix = vars(owner).get("environment_prefix")
@@ -176,7 +176,7 @@ def _check_known(config_class: type[CommandConfig], key: str, where: str) -> Non
 def _explain(
     config_class: type[CommandConfig], error: ValidationError, sources: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """What is wrong, one line an option."""
+    """Say what is wrong, one line for each option."""
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""

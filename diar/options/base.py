@@ -30,10 +30,10 @@ def option(
         default: its default, `...` where the user must give a value.
         group: the heading under which `--help` lists it.
         help: what it does, with its unit.
-        result: whether it changes the numbers written (and so belongs to the fingerprint).
-        positional: whether it may also be given without its flag.
-        metavar: what `--help` calls its value; by default the type says it.
-        constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field needs another.
+        result: whether it changes the numbers written, and so belongs to the fingerprint.
+        positional: whether its value may also be given without its flag.
+        metavar: what `--help` calls its value; by default this follows from the type.
+        constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
     notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
     return Field(default, description=help, json_schema_extra=notes, **constraints)

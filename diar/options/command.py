@@ -1,4 +1,4 @@
-"""What every command does around its own work: read options, report errors, return an exit code."""
+"""Run a command: read its options, do its work, report errors, return an exit code."""
 
 from __future__ import annotations
 
