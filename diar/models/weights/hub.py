@@ -41,7 +41,7 @@ def resolve(model: str, parameter: str = "model") -> Path:
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return _fetch_hugging_face(model, parameter)
     raise HubError(
-        f"{parameter} {model}: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
+        f"`{parameter}={model}`: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
         "a Hugging Face id looks like org/name"
     )
 
@@ -160,7 +160,7 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f'{parameter} {model}: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
+            f'`{parameter}={model}`: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
         ) from None
     repository, _, revision = model.partition("@")
     try:
@@ -170,6 +170,6 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
         raise HubError(
-            f"{parameter} {model}: not to be had from Hugging Face nor its cache: {reason}"
+            f"`{parameter}={model}`: not to be had from Hugging Face nor its cache: {reason}"
         ) from None
     return Path(folder)

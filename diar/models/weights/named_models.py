@@ -57,7 +57,7 @@ class _Web(_Fields):
         return WebFile(self.url)
 
 
-class _Entry(_Fields):
+class _CatalogueEntry(_Fields):
     """One file of the catalogue."""
 
     description: str
@@ -75,7 +75,7 @@ def parse_entry(name: str, text: str) -> NamedModel:
         HubError: not YAML, or a key that is unknown, missing or of another type.
     """
     try:
-        entry = _Entry.model_validate(yaml.safe_load(text))
+        entry = _CatalogueEntry.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
         raise HubError(f"catalogue entry {name} is damaged: {error}") from error
     return NamedModel(

@@ -187,7 +187,7 @@ def test_trained_parameters_and_nested_wrappings_are_read(tmp_path: Path) -> Non
 
 def test_files_before_pytorch_1_6_are_told_apart(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
-    with pytest.raises(ModelError, match="not a zip file, as PyTorch since 1.6 writes"):
+    with pytest.raises(ModelError, match=r"not a zip file, as PyTorch since 1\.6 writes"):
         read_state_dict(tmp_path / "model.pt")
 
 
