@@ -51,8 +51,8 @@ class PyanNetSettings:
 class FrameGeometry:
     """Which samples a frame sees: frame i those from i × step up to i × step + size.
 
-    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms): a seg_window of 10 s
-    has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
+    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms). A seg_window of
+    10 s has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
     """
 
     size: int  # samples
@@ -123,8 +123,8 @@ class PyanNet(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) → (batch, frames, classes).
 
-        Waveform and features are normalised over each seg_window: zeros at its end change the result, others of
-        the batch do not.
+        Waveform and features are normalised over each seg_window. Zeros at its end change the result; others
+        of the batch do not.
 
         Raises:
             ValueError: another shape, or fewer than `min_samples`.

@@ -160,7 +160,8 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f'`{parameter}={model}`: no such directory; as a Hugging Face id it needs `pip install "diar[hub]"`'
+            f"`{parameter}={model}`: no such directory; "
+            'as a Hugging Face id it needs `pip install "diar[hub]"`'
         ) from None
     repository, _, revision = model.partition("@")
     try:
