@@ -5,9 +5,57 @@ Intervals are (n, 2) float64, start and end in seconds, ascending, disjoint and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class IntervalLists:
+    """Intervals for each of n rows, all in one array: `lists[row]` is (k, 2)."""
+
+    intervals: np.ndarray  # (k, 2), those of row 0, then those of row 1, …
+    counts: np.ndarray  # (n,) int64, intervals of each row
+
+    @classmethod
+    def of(cls, rows: Iterable[np.ndarray]) -> IntervalLists:
+        """Join n × (k, 2) float64."""
+        lists = list(rows)
+        counts = np.array([len(row) for row in lists], np.int64)
+        return cls(np.concatenate([np.empty((0, 2)), *lists]), counts)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[IntervalLists]) -> IntervalLists:
+        """Append the rows of at least one."""
+        intervals, counts = zip(*((part.intervals, part.counts) for part in parts), strict=True)
+        return cls(np.concatenate(intervals), np.concatenate(counts))
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        counts = self.counts[: range(len(self))[row] + 1]
+        end = int(counts.sum())
+        return self.intervals[end - int(counts[-1]) : end]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.split())
+
+    def lengths(self) -> np.ndarray:
+        """(n,): what each row's intervals cover, in the unit of `intervals`."""
+        before = np.concatenate([[0], np.cumsum(self.intervals[:, 1] - self.intervals[:, 0])])
+        ends = np.cumsum(self.counts)
+        covered: np.ndarray = before[ends] - before[ends - self.counts]
+        return covered
+
+    def take(self, rows: np.ndarray) -> IntervalLists:
+        """Return those of the chosen rows, (n,) bool."""
+        return IntervalLists(self.intervals[np.repeat(rows, self.counts)], self.counts[rows])
+
+    def split(self) -> list[np.ndarray]:
+        """Return one array (k, 2) a row."""
+        return np.split(self.intervals, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
 
 
 def at_least(voices: int, speakers: Iterable[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from diar.formats.document import ResultError, parse_document
 from diar.formats.speech_time import SpeechAmounts
-from diar.records import MIXED, Turn
+from diar.records import MIXED, SpeakerTurns, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
@@ -58,8 +58,8 @@ class RecordingTurns:
     speech_seconds: float
     overlap_seconds: float
     speakers: list[SpeakerInRecording]
-    turns: list[Turn]  # of different speakers they may overlap
-    exclusive: list[Turn] | None  # the same without overlap, if asked for
+    turns: Sequence[Turn]  # of different speakers they may overlap
+    exclusive: Sequence[Turn] | None  # the same without overlap, if asked for
     clustering: Clustering
     parameters: dict[str, Any]
     thresholds: dict[str, float]
@@ -81,14 +81,12 @@ def on_file_clock(result: RecordingTurns) -> RecordingTurns:
     if result.times == "file":
         return result
 
-    def moved(turns: Sequence[Turn]) -> list[Turn]:
-        return [replace(t, start=t.start + result.offset, end=t.end + result.offset) for t in turns]
-
+    exclusive = result.exclusive
     return replace(
         result,
         times="file",
-        turns=moved(result.turns),
-        exclusive=None if result.exclusive is None else moved(result.exclusive),
+        turns=SpeakerTurns.of(result.turns).shifted(result.offset),
+        exclusive=None if exclusive is None else SpeakerTurns.of(exclusive).shifted(result.offset),
         gaps=[(start + result.offset, end + result.offset) for start, end in result.gaps],
     )
 
@@ -106,7 +104,7 @@ def describe_speakers(
 
     Args:
         turns: of one recording.
-        amounts: what `stretches.measure(turns)` returned.
+        amounts: what `speech_time.measure(turns)` returned.
         local: label within the recording; where it is missing, the name itself.
         similarity: cosine to the archive-wide speaker, where known.
         confidence: that the name is right, 0 to 1, where known.
@@ -167,7 +165,7 @@ def from_json(text: str, name: str) -> RecordingTurns:
         known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:
-                known[key] = [Turn(known["recording_id"], **turn) for turn in known[key]]
+                known[key] = SpeakerTurns(Turn(known["recording_id"], **turn) for turn in known[key])
         return RecordingTurns(**known)
     except (TypeError, KeyError) as error:
         raise ResultError(f"{name} does not follow schema {SCHEMA} {SCHEMA_VERSION}: {error}") from None

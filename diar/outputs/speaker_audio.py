@@ -18,10 +18,9 @@ import numpy as np
 import soundfile as sf
 
 from diar import storage
-from diar.formats.speech_time import by_speaker
-from diar.intervals import at_least, without
+from diar.intervals import without
 from diar.outputs.source_samples import SourceSamples
-from diar.records import MIXED, Turn
+from diar.records import MIXED, SpeakerTurns, Turn
 
 SPEAKERS_FOLDER = "speakers"
 _RIFF_LIMIT = 0xF000_0000  # bytes; a WAV's sizes have 32 bits
@@ -55,7 +54,7 @@ class SpeakerAudio:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the recording, in seconds, and the file it goes to, relative to the recording's folder."""
+    """An interval of the recording, in seconds, and its file, relative to the recording's folder."""
 
     start: float
     end: float
@@ -74,11 +73,9 @@ def plan_pieces(
         return []
     digits = len(str(int(origin + duration))) + 4
     pieces = []
-    for channel in sorted({turn.channel for turn in turns}):  # who talks in another one is not heard in it
-        own = by_speaker(turn for turn in turns if turn.channel == channel)
-        mixed = at_least(2, own.values())
-        for speaker, stretches in own.items():
-            kept = stretches if settings.overlap else without(stretches, mixed)
+    for channel, heard in SpeakerTurns.of(turns).by_channel().items():  # others are not heard in it
+        for speaker, intervals in heard.intervals.items():
+            kept = intervals if settings.overlap else without(intervals, heard.overlap)
             for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
                 name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
                 if settings.how == "clips":

@@ -26,7 +26,7 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Lane:
-    """One line of the picture; `own` are its stretches, `shared` those of them where others talk too."""
+    """One line of the picture; `own` are its intervals, `shared` their parts where others talk too."""
 
     label: str
     own: np.ndarray  # (n, 2) seconds

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from diar.intervals import IntervalLists
 from diar.records import RecordingRow, Tracks
 
 SCHEMA_VERSION = "4"
@@ -105,7 +106,7 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
         pa.array(joined("end"), pa.float64()),
         pa.array(joined("channel"), pa.int16()),
         pa.array(joined("local_speaker"), pa.int16()),
-        _interval_lists([intervals for tracks in parts for intervals in tracks.active]),
+        _arrow_lists(IntervalLists.concatenate([tracks.active for tracks in parts])),
         pa.array(joined("speech_seconds"), pa.float32()),
         pa.array(joined("clean_seconds"), pa.float32()),
         pa.array([row.tobytes() for tracks in parts for row in tracks.activity], pa.binary()),
@@ -119,14 +120,11 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
 
     The inverse of `tracks_table`, but for rounded embeddings.
     """
-    active = table["active"].combine_chunks()
-    times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
-    borders = active.offsets.to_numpy()[1:-1] - active.offsets[0].as_py()
     return Tracks(
         start=table["start"].to_numpy(),
         end=table["end"].to_numpy(),
         local_speaker=table["local_speaker"].to_numpy(),
-        active=np.split(np.stack(times, axis=1), borders) if len(table) else [],
+        active=_from_arrow_lists(table["active"].combine_chunks()),
         speech_seconds=table["speech_seconds"].to_numpy(),
         clean_seconds=table["clean_seconds"].to_numpy(),
         activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
@@ -209,12 +207,18 @@ def row_from_json(text: str) -> RecordingRow:
     return RecordingRow(**record)
 
 
-def _interval_lists(rows: list[np.ndarray]) -> pa.ListArray:
-    """n × (k, 2) → lists of structs, without a Python object for each."""
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    start, end = np.concatenate([np.empty((0, 2)), *rows]).T
+def _arrow_lists(lists: IntervalLists) -> pa.ListArray:
+    """Return intervals as lists of structs, without a Python object for each."""
+    offsets = np.concatenate([[0], np.cumsum(lists.counts)])
+    start, end = lists.intervals.T
     structs = pa.StructArray.from_arrays([pa.array(start), pa.array(end)], fields=list(_INTERVALS.value_type))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs, type=_INTERVALS)
+
+
+def _from_arrow_lists(array: pa.ListArray) -> IntervalLists:
+    """Inverse of `_arrow_lists`."""
+    times = [array.flatten().field(name).to_numpy() for name in ("start", "end")]
+    return IntervalLists(np.stack(times, axis=1), np.diff(array.offsets.to_numpy()).astype(np.int64))
 
 
 def _intervals(pairs: Any) -> list[dict[str, float]]:

@@ -14,7 +14,7 @@ from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
-from diar.records import RecordingRow, Turn
+from diar.records import RecordingRow, SpeakerTurns
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import file_remarks, no_speech
 
@@ -139,12 +139,8 @@ def _local_labels(found: Diarization) -> list[str]:
 
 
 def _turns(
-    recording_id: str, names: Sequence[str], found: Diarization, stretches: Sequence[np.ndarray]
-) -> list[Turn]:
-    """Turns of all speakers, ascending by start."""
-    turns = [
-        Turn(recording_id, float(start), float(end), name, channel)
-        for name, channel, own in zip(names, found.channel.tolist(), stretches, strict=True)
-        for start, end in own
-    ]
-    return sorted(turns, key=lambda turn: (turn.start, turn.end))
+    recording_id: str, names: Sequence[str], found: Diarization, intervals: Sequence[np.ndarray]
+) -> SpeakerTurns:
+    """Return the turns of all speakers, ascending by start."""
+    speakers = list(zip(names, found.channel.tolist(), strict=True))
+    return SpeakerTurns.from_intervals(recording_id, speakers, intervals)
