@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import LOW_CONFIDENCE, DetectionResult
-from diar.plots.parts import png, speaker_color
+from diar.plots.style import png, speaker_color
 
 PLOT_NAME = "boundary_detection_visualization.png"
 _COLUMNS = 1_600  # of the image that lie within the axes, about; more points than that are aggregated

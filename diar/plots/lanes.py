@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.formats.speech_time import by_speaker
 from diar.intervals import at_least, common_seconds, seconds
-from diar.plots.parts import lane_color, short
+from diar.plots.style import lane_color, short
 from diar.plots.time_axis import amount
 from diar.records import Turn
 

@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.parts import short
+from diar.plots.style import short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 

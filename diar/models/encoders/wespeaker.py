@@ -28,10 +28,10 @@ from torch import Tensor
 
 from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
+from diar.models.encoders.foreign import build_foreign
 from diar.models.features import FbankSettings
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
-from diar.models.weights.foreign import build_foreign
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
