@@ -1,8 +1,8 @@
-"""Local speaker segmentation: who of at most three local speakers speaks in each frame of some seconds.
+"""Local speaker segmentation: who of at most three local speakers speaks in each frame of a seg_window.
 
-The network is PyanNet under its published parameter names, so that the checkpoints `segmentation-3.0` and
-`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM
-layers, two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
+The network is PyanNet: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM layers,
+two linear layers, and as output powerset classes of the local speakers (`segmentation-3.0`) or each of them
+by itself (`segmentation-2022.07`). Parameters have their published names.
 
 H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmark, and recipe", Interspeech
 2023.
@@ -49,7 +49,7 @@ class PyanNetSettings:
 
 @dataclass(frozen=True)
 class FrameGeometry:
-    """Which samples a frame sees: frame i those from i × step up to i × step + size.
+    """Which samples a frame sees: frame i sees i × step up to i × step + size.
 
     With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms). A seg_window of
     10 s has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
@@ -70,11 +70,11 @@ class FrameGeometry:
         return self.size / 2 / self.sample_rate
 
     def num_frames(self, samples: int) -> int:
-        """Frames of a seg_window; 0 where it is shorter than what one frame sees."""
+        """Count the frames of a seg_window; 0 where it is shorter than what one frame sees."""
         return max(0, (samples - self.size) // self.step + 1)
 
     def center(self, frame: float) -> float:
-        """Centre of a frame, in seconds from the seg_window's start.
+        """Return the centre of a frame, in seconds from the seg_window's start.
 
         Halves are the borders between frames: frame i answers for center(i − 0.5) … center(i + 0.5).
         """
@@ -117,7 +117,7 @@ class PyanNet(nn.Module):
         return self.frames.size + self.frames.step
 
     def num_frames(self, samples: int) -> int:
-        """Frames of a seg_window of that many samples."""
+        """Count the frames of a seg_window of that many samples."""
         return self.frames.num_frames(samples)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class PyanNet(nn.Module):
         return self.powerset.log_probs(self.classifier(features))
 
     def aligned(self, output: Tensor) -> Tensor:
-        """(batch, frames, classes) of `forward` → likewise, each frame with what is said of its time.
+        """Align the output of `forward`, (batch, frames, classes), with the audio.
 
         The network runs ahead of the audio: by the first of `lead_seconds` at a seg_window's first frame, by
         the second at its last. In training, the labels of n frames lay over n equal parts of a seg_window,
@@ -197,7 +197,7 @@ def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationMo
 
 
 def read_settings(file: Path) -> PyanNetSettings:
-    """`task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
+    """Read `task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
 
     Raises:
         ModelError: unreadable, incomplete, or a network that is not supported.
