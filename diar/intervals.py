@@ -1,4 +1,4 @@
-"""Intervals of time: unions, differences, and how long they are.
+"""Intervals of time: unions, differences, lengths.
 
 Intervals are (n, 2) float64, start and end in seconds, ascending, disjoint and not touching.
 """
@@ -20,14 +20,14 @@ class IntervalLists:
 
     @classmethod
     def of(cls, rows: Iterable[np.ndarray]) -> IntervalLists:
-        """Join n × (k, 2) float64."""
+        """Make them of n × (k, 2) float64."""
         lists = list(rows)
         counts = np.array([len(row) for row in lists], np.int64)
         return cls(np.concatenate([np.empty((0, 2)), *lists]), counts)
 
     @classmethod
     def concatenate(cls, parts: Iterable[IntervalLists]) -> IntervalLists:
-        """Append the rows of at least one."""
+        """Concatenate the rows of one or more."""
         intervals, counts = zip(*((part.intervals, part.counts) for part in parts), strict=True)
         return cls(np.concatenate(intervals), np.concatenate(counts))
 
@@ -43,14 +43,14 @@ class IntervalLists:
         return iter(self.split())
 
     def lengths(self) -> np.ndarray:
-        """(n,): what each row's intervals cover, in the unit of `intervals`."""
+        """Return (n,) the total length of each row, in the unit of `intervals`."""
         before = np.concatenate([[0], np.cumsum(self.intervals[:, 1] - self.intervals[:, 0])])
         ends = np.cumsum(self.counts)
         covered: np.ndarray = before[ends] - before[ends - self.counts]
         return covered
 
     def take(self, rows: np.ndarray) -> IntervalLists:
-        """Return those of the chosen rows, (n,) bool."""
+        """Take the chosen rows, (n,) bool."""
         return IntervalLists(self.intervals[np.repeat(rows, self.counts)], self.counts[rows])
 
     def split(self) -> list[np.ndarray]:
@@ -59,7 +59,7 @@ class IntervalLists:
 
 
 def at_least(voices: int, speakers: Iterable[np.ndarray]) -> np.ndarray:
-    """Return where at least `voices` of the lists, (n_i, 2) each, are open at once; they may overlap."""
+    """Return where at least `voices` of the lists, (n_i, 2) each, overlap; one list may overlap itself."""
     lists = [own for own in speakers if len(own)]
     if not lists:
         return np.empty((0, 2))
@@ -70,13 +70,13 @@ def at_least(voices: int, speakers: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def without(intervals: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The parts of `intervals` that lie outside of `others`."""
+    """Return the parts of `intervals` outside of `others`."""
     times = np.unique(np.concatenate([intervals.ravel(), others.ravel()]))
     return _runs(_inside(intervals, times) & ~_inside(others, times), times)
 
 
 def running_seconds(intervals: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Seconds inside of `intervals` before each of `times`; same shape as `times`."""
+    """Return the seconds inside of `intervals` before each of `times`, in the shape of `times`."""
     if not len(intervals):
         return np.zeros(np.shape(times))
     until = np.cumsum(intervals[:, 1] - intervals[:, 0])
@@ -85,21 +85,21 @@ def running_seconds(intervals: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def seconds(intervals: np.ndarray) -> float:
-    """Their length altogether."""
+    """Return the total length."""
     return float((intervals[:, 1] - intervals[:, 0]).sum())
 
 
 def common_seconds(first: np.ndarray, second: np.ndarray) -> float:
-    """How long both are open."""
+    """Return the length of what both have in common."""
     return float(np.diff(running_seconds(second, first), axis=1).sum())
 
 
 def _inside(intervals: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Whether what follows each of `times` is inside."""
+    """Return whether the moment after each of `times` is inside."""
     return np.searchsorted(intervals.ravel(), times, side="right") % 2 == 1
 
 
 def _runs(open_after: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Intervals from (n,) ascending times and whether each opens an interval that counts."""
+    """Return the intervals of (n,) ascending times, given whether the time after each belongs to one."""
     edges = np.flatnonzero(np.diff(open_after, prepend=False, append=False))
     return times[edges].reshape(-1, 2).astype(np.float64)

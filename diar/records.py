@@ -1,4 +1,4 @@
-"""The nouns: what is said of a recording, from its tracks to its turns.
+"""The records of a recording, from its tracks to its turns.
 
 Times are seconds from the start of the recording, unless a field says otherwise.
 """
@@ -25,13 +25,13 @@ class Tracks:
 
     start: np.ndarray  # (n,) float64
     end: np.ndarray  # (n,) float64
-    local_speaker: np.ndarray  # (n,) int16, numbered within the window; SLIDING for a sliding window
+    local_speaker: np.ndarray  # (n,) int16, number within its seg_window; SLIDING for a sliding window
     active: IntervalLists  # of the n rows, float64: where the local speaker (or anybody) speaks
     speech_seconds: np.ndarray  # (n,) float32
     clean_seconds: np.ndarray  # (n,) float32, without overlapped speech
     activity: list[np.ndarray]  # n × (frames,) uint8, 255 × probability to speak; empty for a sliding window
     embedding: np.ndarray  # (n, D) float32, L2-normalised
-    windows: np.ndarray  # (w, 2) float64, all that the segmentation model saw, also where nobody speaks
+    windows: np.ndarray  # (w, 2) float64, all seg_windows, also those without speech
     channel: np.ndarray  # (n,) int16, number of the channel where each is read apart, else MIXED
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class RecordingRow:
-    """What the shard index says of one recording; times in seconds."""
+    """One recording in the index of its shard; times in seconds."""
 
     recording_id: str
     path: str
@@ -97,7 +97,7 @@ class RecordingTracks:
 
     @classmethod
     def of(cls, recording: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> RecordingTracks:
-        """With what the footer of the tracks' file says of the extraction."""
+        """Add what the footer of the tracks' file says of the extraction."""
         metadata = {key: value for key, value in footer.items() if key != "schema_version"}
         times = (float(metadata[key]) for key in ("activity_first_center", "activity_step"))
         frames = ActivityFrames(*times) if "activity_step" in metadata else None
@@ -156,11 +156,11 @@ class SpeakerTurns(Sequence[Turn]):
     @cached_property
     def intervals(self) -> dict[str, np.ndarray]:
         """(n, 2) seconds of each speaker, by first turn; own turns that overlap or touch become one."""
-        spans: dict[str, list[tuple[float, float]]] = {}
+        pairs: dict[str, list[tuple[float, float]]] = {}
         for turn in sorted(self._turns, key=lambda turn: turn.start):
             if turn.end > turn.start:
-                spans.setdefault(turn.speaker, []).append((turn.start, turn.end))
-        return {speaker: at_least(1, [np.array(own)]) for speaker, own in spans.items()}
+                pairs.setdefault(turn.speaker, []).append((turn.start, turn.end))
+        return {speaker: at_least(1, [np.array(own)]) for speaker, own in pairs.items()}
 
     @cached_property
     def overlap(self) -> np.ndarray:

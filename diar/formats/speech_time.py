@@ -1,4 +1,4 @@
-"""How much is spoken in a recording, altogether and by each speaker."""
+"""Seconds of speech and overlap in a recording, in total and of each speaker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diar.records import SpeakerTurns, Turn
 
 @dataclass(frozen=True)
 class SpeechAmounts:
-    """How much is spoken, in seconds."""
+    """Speech in a recording, in seconds."""
 
     speech: float  # at least one speaker
     overlap: float  # two or more
@@ -22,7 +22,7 @@ class SpeechAmounts:
 
 
 def measure(turns: Iterable[Turn]) -> SpeechAmounts:
-    """Return the seconds of speech and of overlap in one recording, altogether and of each speaker."""
+    """Measure speech and overlap in one recording, in total and of each speaker."""
     turns = SpeakerTurns.of(turns)
     own = turns.intervals
     return SpeechAmounts(

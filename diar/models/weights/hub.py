@@ -171,6 +171,6 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
         raise HubError(
-            f"`{parameter}={model}`: not to be had from Hugging Face nor its cache: {reason}"
+            f"`{parameter}={model}`: cannot be fetched from Hugging Face and is not in its cache: {reason}"
         ) from None
     return Path(folder)
