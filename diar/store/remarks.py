@@ -59,7 +59,7 @@ def read_remarks(layout: Layout) -> Remarks:
 
 
 def count_remarks(index: RecordingIndex, embeddings_dir: str) -> list[str]:
-    """Return at most one line: how many recordings have remarks, and the command that lists them."""
+    """At most one line: how many recordings `read_remarks` has something to say of, and how to see it."""
     counts = [
         int((pc.list_value_length(index.details[name]).to_numpy() > 0).sum()) for name in ("warnings", "gaps")
     ]

@@ -124,7 +124,7 @@ def _override(settings: SettingsT, **options: float | None) -> SettingsT:
 
 
 def thresholds(settings: DiarizeSettings) -> dict[str, float]:
-    """Return every number that decided the turns, for the result."""
+    """Every number that decided the turns, for the result."""
     chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
     if settings.narrow_preset != settings.preset:
         chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset

@@ -125,7 +125,7 @@ def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
 
 
 def _local_labels(found: Diarization) -> list[str]:
-    """Return labels within the recording: a number, or the channel where channels are read apart."""
+    """Names within the recording: a number, or the channel where channels are read apart."""
     if not found.channels:
         return [str(i + 1) for i in range(len(found.turns))]
     on_channel = Counter(found.channel.tolist())
