@@ -25,7 +25,7 @@ import torch
 from pyannote.core import Segment, Timeline
 
 from diar.formats.rttm import read_turns
-from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.pyannet import PyanNet, SegmentationModel, open_segmentation_dir
 from diar.models.weights.hub import resolve
 from diar.records import Turn
 
@@ -98,7 +98,7 @@ def boundaries(turns: list[Turn], sign: int) -> np.ndarray:
     return np.array([segment.start if sign == 1 else segment.end for segment in spoken])
 
 
-def windows(samples: np.ndarray, length: int, network: Segmentation) -> Iterator[tuple[int, np.ndarray]]:
+def windows(samples: np.ndarray, length: int, network: PyanNet) -> Iterator[tuple[int, np.ndarray]]:
     """First sample and probability of speech in each frame, of windows that overlap by half."""
     starts = range(0, len(samples) - length + 1, length // 2)
     for first in range(0, len(starts), AT_ONCE):

@@ -32,23 +32,26 @@ def open_segmentation(name_or_path: str = DEFAULT_SEGMENTATION) -> SegmentationM
 
 
 def check_rates(encoder: SpeakerModel, segmentation: SegmentationModel) -> None:
-    """Both networks take the same sample rate.
+    """Refuse networks that work at different sample rates.
 
     Raises:
-        ModelError: they do not.
+        ModelError: they do.
     """
     if segmentation.sample_rate != encoder.fbank.sample_rate:
         raise ModelError(
             f"`segmentation={segmentation.name}` works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz"
+            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use `segmentation=none`"
         )
 
 
 def check_frames(first: SegmentationModel, second: SegmentationModel) -> None:
-    """Both segmentation networks have the same frames.
+    """Refuse a network of the second opinion whose frames are not those of the first.
 
     Raises:
-        ModelError: they do not.
+        ModelError: they are not.
     """
     if second.network.frames != first.network.frames:
-        raise ModelError(f"`second_segmentation={second.name}` has other frames than {first.name}")
+        raise ModelError(
+            f"`second_segmentation={second.name}` has other frames than {first.name}; "
+            "use `speech=segmentation`"
+        )

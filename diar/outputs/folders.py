@@ -1,6 +1,6 @@
-"""One folder per speaker: `speaker_001/<path as in the archive>`, misfits in `odd_files/speaker_001/…`.
+"""One folder a speaker: `speaker_001/<path as in the archive>`, odd files in `odd_files/speaker_001/…`.
 
-Paths are mirrored, so that `a.wav` and `a.mp3`, or files of one name in two folders, never meet
+Paths are mirrored, so that `a.wav` and `a.mp3`, or two files of one name in two folders, never collide
 (docs/decisions/011-placing-files.md).
 """
 
@@ -30,12 +30,12 @@ class Placement:
     audio_dir: str | None
 
     def source(self, recording_id: str, url: str) -> str:
-        """Where the audio lies now."""
+        """Return where the audio lies now."""
         return url if self.audio_dir is None else storage.join(self.audio_dir, recording_id)
 
 
 def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> None:
-    """Make sure that every recording (id, url) can be placed, before hours of work and not after.
+    """Check that every recording (id, url) can be placed; call it before the work.
 
     Raises:
         OutputError: how many are missing, the first one, and what to do.
@@ -58,7 +58,7 @@ def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> 
 
 
 def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, str]]:
-    """What is to be placed: entry and source of every file that has a speaker.
+    """Return entry and source of every file that has a speaker.
 
     Raises:
         OutputError: two recordings would get the same place.
@@ -98,7 +98,7 @@ def place_files(output: OutputDirectory, planned: list[tuple[Entry, str]]) -> No
 def _placed_name(path: str, url: str, speaker: str, odd: str) -> str:
     suffix = PurePosixPath(url).suffix
     if path.lower().endswith(suffix.lower()):
-        suffix = ""  # but the utterance ids of a wav.scp have none
+        suffix = ""  # utterance ids of a wav.scp have none
     return str(PurePosixPath(ODD_FOLDER if odd else "", speaker, storage.output_name(path, suffix)))
 
 

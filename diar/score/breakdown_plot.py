@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from diar.plots.parts import png, short
+from diar.plots.style import png, short
 from diar.score.amounts import Amounts
 from diar.score.plot_parts import ERROR_COLORS, rates, summary
 from diar.score.recording import RecordingScore

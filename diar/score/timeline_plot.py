@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from diar.intervals import running_seconds
-from diar.plots.parts import png, short, speaker_color
+from diar.plots.style import png, short, speaker_color
 from diar.plots.time_axis import divide, draw_clock
 from diar.records import Turn
 from diar.score.error_intervals import error_intervals

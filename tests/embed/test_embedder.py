@@ -12,11 +12,11 @@ from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import RecordingEmbeddings, assemble
 from diar.embed.speech import SpeechDetector
 from diar.jobs.progress.counters import Counters
+from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.features import Fbank, FbankSettings, cmn
 from diar.models.inference import Precision
 from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
-from diar.models.weights.foreign import ForeignEncoder
 from diar.records import SLIDING, Tracks
 from tests.commands import RATE
 

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from diar.models.encoders.base import ModelError, StatisticsEncoder
+from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.pooling import TSTP
 from diar.models.inference import Precision, Trunk, check_precision, fold_batch_norms, tensor_float_32
-from diar.models.weights.foreign import ForeignEncoder
 from tests.models.cases import build, features
 
 CPU = torch.device("cpu")

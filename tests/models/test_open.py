@@ -9,17 +9,17 @@ from diar.errors import DiarError
 from diar.models.encoders.base import ModelError
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
 from diar.models.segmentation.pyannet import (
-    Segmentation,
+    PyanNet,
+    PyanNetSettings,
     SegmentationModel,
-    SegmentationSettings,
 )
 
-SMALL = SegmentationSettings(lstm_size=4, lstm_layers=1, linear_size=6, linear_layers=1)
+SMALL = PyanNetSettings(lstm_size=4, lstm_layers=1, linear_size=6, linear_layers=1)
 
 
 def segmentation(name: str, **settings: int) -> SegmentationModel:
     changed = replace(SMALL, **settings)
-    return SegmentationModel(name, Segmentation(changed), changed, sha256="")
+    return SegmentationModel(name, PyanNet(changed), changed, sha256="")
 
 
 def test_a_directory_keeps_the_name_it_was_given_by(tiny_model_dir: Path) -> None:
@@ -30,10 +30,10 @@ def test_a_directory_keeps_the_name_it_was_given_by(tiny_model_dir: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("open_network", "parameter"), [(open_encoder, "model"), (open_segmentation, "segm")]
+    ("open_network", "parameter"), [(open_encoder, "model"), (open_segmentation, "segmentation")]
 )
 def test_an_unknown_name_is_told_with_its_parameter(open_network, parameter: str) -> None:
-    with pytest.raises(DiarError, match=rf"^{parameter}\w* nothing: no such directory.*campplus-zh-en"):
+    with pytest.raises(DiarError, match=rf"^`{parameter}=nothing`: no such directory.*campplus-zh-en"):
         open_network("nothing")
 
 
@@ -46,7 +46,7 @@ def test_networks_have_to_fit_each_other(tiny_model_dir: Path) -> None:
     encoder, first = open_encoder(str(tiny_model_dir)), segmentation("first")
     check_rates(encoder, first)
     check_frames(first, segmentation("second"))
-    with pytest.raises(ModelError, match="first works at 8000 Hz"):
+    with pytest.raises(ModelError, match="`segmentation=first` works at 8000 Hz"):
         check_rates(encoder, replace(first, sample_rate=8000))
-    with pytest.raises(ModelError, match="second has other frames than first"):
+    with pytest.raises(ModelError, match="`second_segmentation=second` has other frames than first"):
         check_frames(first, segmentation("second", sinc_stride=5))

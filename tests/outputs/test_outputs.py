@@ -20,7 +20,7 @@ from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
 from diar.outputs.results import write_results
 from diar.plots.boundaries import PLOT_NAME, aggregate, draw_boundaries
-from diar.plots.parts import speaker_color
+from diar.plots.style import speaker_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "result-schema.json"

@@ -1,4 +1,4 @@
-"""The stage 2 command: arguments → DetectConfig → boundaries between files, turns inside recordings."""
+"""The command of stage 2: boundaries between files, turns inside recordings."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from diar import storage
 from diar.embed.networks import Models
-from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
@@ -23,10 +22,7 @@ def open_models(config: ExtractConfig) -> Models:
     if config.segmentation == "none":
         return Models(encoder, None)
     segmentation = open_segmentation(config.segmentation)
-    try:
-        check_rates(encoder, segmentation)
-    except DiarError as error:
-        raise DiarError(f"{error}; use --segmentation none") from error
+    check_rates(encoder, segmentation)
     return Models(encoder, segmentation, _open_second(config, segmentation))
 
 
@@ -40,8 +36,5 @@ def _open_second(config: ExtractConfig, first: SegmentationModel) -> Segmentatio
     if config.speech == "segmentation":
         return None
     second = open_segmentation(config.second_segmentation)
-    try:
-        check_frames(first, second)
-    except DiarError as error:
-        raise DiarError(f"{error}; use --speech segmentation") from error
+    check_frames(first, second)
     return second

@@ -28,10 +28,10 @@ from torch import Tensor
 
 from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
+from diar.models.encoders.foreign import build_foreign
 from diar.models.features import FbankSettings
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
-from diar.models.weights.foreign import build_foreign
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
@@ -89,7 +89,7 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
 
 
 def check_files(path: Path) -> None:
-    """Both files are there, or ModelError says what is there instead."""
+    """Raise ModelError unless both files are there; say what is there instead."""
     if not path.is_dir():
         raise ModelError(
             f"model directory {path} does not exist; give a folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
@@ -103,7 +103,7 @@ def check_files(path: Path) -> None:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """`config.yaml` with `model`, and with `model_args` and `dataset_args`, empty where missing."""
+    """Read `config.yaml`: `model`, and `model_args` and `dataset_args`, which are empty where missing."""
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -114,7 +114,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
-    """A mapping within the configuration; empty where missing."""
+    """Return a mapping within the configuration; empty where missing."""
     found = config.get(key) or {}
     if not isinstance(found, dict):
         raise ModelError(f"{file}: {key} must be a mapping, got {found!r}")
@@ -122,7 +122,7 @@ def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
 
 
 def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
-    """The front end that the configuration describes; the rules are in the module's docstring."""
+    """Return the front end that the configuration describes; the module's docstring has the rules."""
     dataset = config["dataset_args"]
     frontend = dataset.get("frontend", "fbank")
     if frontend != "fbank":
@@ -154,7 +154,7 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
 def build_encoder(
     architecture: str, model_args: dict[str, Any], num_mel_bins: int, file: Path
 ) -> SpeakerEncoder:
-    """The encoder without weights: ours, else the wespeaker package's."""
+    """Build the encoder without weights: ours, else the wespeaker package's."""
     constructor = ARCHITECTURES.get(architecture)
     try:
         if constructor is None:

@@ -1,4 +1,4 @@
-"""Named weights: where they come from, checked by sha256, kept as model directories in a cache."""
+"""Fetching weights: named ones, checked by sha256, become model directories in a cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_mode
 
 
 def cache_dir() -> Path:
-    """`$DIAR_CACHE`, else the user's cache folder for diar."""
+    """Return `$DIAR_CACHE`, else the user's cache folder for diar."""
     return Path(os.environ.get("DIAR_CACHE") or platformdirs.user_cache_dir("diar")).expanduser()
 
 
@@ -47,9 +47,9 @@ def resolve(model: str, parameter: str = "model") -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Model directory of named weights, from the cache if they are there, else from their first good source.
+    """Return the model directory of named weights: the cached one, else fetched from the first good source.
 
-    The cached file is checked as well: hashing it takes less time than loading it.
+    The cached file is checked as well, since hashing it takes less time than loading it.
 
     Raises:
         HubError: unknown name, or no source gave the right file; says what was tried.
@@ -69,7 +69,7 @@ def fetch(name: str) -> Path:
 
 
 def is_cached(model: NamedModel) -> bool:
-    """Whether the cache holds both files, and they are the right ones."""
+    """Return whether the cache holds both files with the right content."""
     config, weights = (_cached(model) / name for name in (CONFIG_FILE, model.weights_file))
     if not config.is_file() or not weights.is_file():
         return False
@@ -77,7 +77,7 @@ def is_cached(model: NamedModel) -> bool:
 
 
 def format_list() -> str:
-    """One line a named model, for `diar models list`."""
+    """Format one line a named model, for `diar models list`."""
     lines = [
         f"{model.name:16} {'cached' if is_cached(model) else '-':7} {model.licence:11} {model.description}"
         for model in NAMED_MODELS.values()
@@ -86,7 +86,7 @@ def format_list() -> str:
 
 
 def format_description(name: str) -> str:
-    """Everything known about a named model, for `diar models show`.
+    """Format everything known about a named model, for `diar models show`.
 
     Raises:
         HubError: unknown name.
@@ -113,13 +113,13 @@ def _named(name: str) -> NamedModel:
 
 
 def _cached(model: NamedModel) -> Path:
-    # The checksum in the path: another version of the weights or their config never meets an old cache
+    # The checksum is in the path, so that other weights or another config never use an old folder
     digest = hashlib.sha256((model.sha256 + model.config).encode()).hexdigest()
     return cache_dir() / f"{model.name}-{digest[:8]}"
 
 
 def _fetch_weights(model: NamedModel, target: Path) -> None:
-    """Write the checked weights, which somebody may have put into the cache by hand, to `target`."""
+    """Write the checked weights to `target`; a file put into the cache by hand comes first."""
     by_hand = _cached(model) / model.weights_file
     if by_hand.is_file() and file_sha256(by_hand) == model.sha256:
         shutil.copyfile(by_hand, target)
@@ -160,8 +160,8 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f"`{parameter}={model}`: no such directory; as a Hugging Face id it needs "
-            '`pip install "diar[hub]"`'
+            f"`{parameter}={model}`: no such directory; "
+            'as a Hugging Face id it needs `pip install "diar[hub]"`'
         ) from None
     repository, _, revision = model.partition("@")
     try:
@@ -171,6 +171,6 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
         raise HubError(
-            f"`{parameter}={model}`: not to be had from Hugging Face nor its cache: {reason}"
+            f"`{parameter}={model}`: cannot be fetched from Hugging Face and is not in its cache: {reason}"
         ) from None
     return Path(folder)

@@ -1,10 +1,10 @@
 """Reading PyTorch's files without running what is in them.
 
 A `.pt` or `.bin` file is a zip archive: `data.pkl` describes the objects, `data/KEY` holds the numbers. A
-pickle is a program; it may name any function of any installed package and call it. So
+pickle is a program: it may name any function of any installed package and call it. So
 `torch.load(weights_only=True)` refuses files that name more than tensors, as training frameworks write them.
-This reader takes them: it imports nothing and calls nothing, only notes tensors down while the description
-is read, and every foreign name stands for `_Inert`, which does nothing whatever the file does with it.
+This reader takes them. It imports nothing and calls nothing. While it reads the description, it only notes
+tensors down. Every unknown name stands for `_Inert`, which does nothing whatever the file does with it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from torch import Tensor
 
 
 class _Inert:
-    """Takes every call, argument, state and item, and does nothing. As a class as well as an object.
+    """Takes every call, argument, state and item, and does nothing, as a class as well as an object.
 
-    The methods that the unpickler looks up are static, so that no state can be put on the class either.
+    The methods that the unpickler looks up are static, so that the class takes no state either.
     """
 
     __slots__ = ()
@@ -67,7 +67,7 @@ class _StorageType(_Inert):
 
 
 class _Storage(_Inert):
-    """Numbers in the archive, not read yet."""
+    """Numbers of the archive that are not read yet."""
 
     __slots__ = ("dtype", "key", "size")
 
@@ -84,7 +84,7 @@ class TensorView(_Inert):
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def lies_within(self, size: int) -> bool:
-        """Whether it uses `size` numbers at most, none of them outside."""
+        """Return whether it uses `size` numbers at most, none of them outside."""
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         inside = min((self.offset, *self.shape, *self.strides)) >= 0 and (0 in self.shape or last < size)
         return inside and math.prod(self.shape) <= size
@@ -100,7 +100,7 @@ class _RebuildParameter(_Inert):
 
 
 class _RebuildTensor(_Inert):
-    """`torch._utils._rebuild_tensor_v2`, but only noting down what is to be built."""
+    """`torch._utils._rebuild_tensor_v2`, which only notes down what is to be built."""
 
     __slots__ = ()
 
@@ -156,7 +156,7 @@ class CheckpointArchive:
         self._storages: dict[str, Tensor] = {}
 
     def description(self) -> Any:
-        """What `data.pkl` describes, with `TensorView`s for tensors and `_Inert`s for all that is foreign."""
+        """Return what `data.pkl` describes: tensors as `TensorView`, everything unknown as `_Inert`."""
         content = self._read("data.pkl")
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name.startswith("EXT"):  # these look objects up without asking find_class
@@ -168,10 +168,10 @@ class CheckpointArchive:
         return _Unpickler(io.BytesIO(content)).load()
 
     def tensor(self, view: TensorView) -> Tensor:
-        """The tensor.
+        """Return the tensor of a view.
 
         Raises:
-            ValueError: it would leave its storage, which PyTorch does not notice in all cases.
+            ValueError: it would leave its storage, which PyTorch does not always notice.
         """
         storage = view.storage
         if storage.key not in self._storages:

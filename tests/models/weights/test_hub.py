@@ -249,7 +249,7 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, pinned, failed = done.stdout.splitlines()
     assert first == pinned == str(repository / "snapshots" / commit)
-    assert failed.startswith("model org/name@v2: not to be had")
+    assert failed.startswith("`model=org/name@v2`: cannot be fetched from Hugging Face")
 
 
 def test_list_and_description_name_licence_and_state(cache: Path) -> None:
