@@ -30,7 +30,7 @@ from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings, cut_chunks
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import assemble
-from diar.embed.speech import SpeechDetector
+from diar.embed.speech.detector import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir

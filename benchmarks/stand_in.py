@@ -15,7 +15,7 @@ import torch
 
 from diar.embed.chunks import Chunk, ChunkSettings
 from diar.embed.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
-from diar.embed.speech import ChunkSpeech
+from diar.embed.speech.detector import ChunkSpeech
 from diar.jobs.extract.run import build_embedder
 from diar.models.features import num_frames
 

@@ -3,9 +3,12 @@
 Nothing is loaded before it is used: `import diar` takes milliseconds, `diar.embed` loads PyTorch.
 
 >>> import diar
->>> voice = diar.embed("a.wav")  # doctest: +SKIP
->>> found = diar.diarize("meeting.wav")  # doctest: +SKIP
->>> archive = diar.Archive("embeddings")  # doctest: +SKIP
+>>> diar.embed("a.wav").vector.shape
+(192,)
+>>> [turn.speaker for turn in diar.diarize("meeting.wav").turns[:1]]
+['speaker_0001']
+>>> len(diar.Archive("embeddings").vectors)
+4
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from diar.api.archive import Archive as Archive
     from diar.api.diarization import Diarization as Diarization
     from diar.api.diarization import Speaker as Speaker
-    from diar.api.diarization import diarize as diarize
+    from diar.api.diarize import diarize as diarize
     from diar.api.encoder import Encoder as Encoder
     from diar.api.encoder import Segmentation as Segmentation
     from diar.api.encoder import open_encoder as open_encoder
@@ -47,7 +50,7 @@ _HOMES = {
     "Speaker": "diar.api.diarization",
     "Turn": "diar.records",
     "Voice": "diar.api.voice",
-    "diarize": "diar.api.diarization",
+    "diarize": "diar.api.diarize",
     "embed": "diar.api.voice",
     "open_encoder": "diar.api.encoder",
     "open_segmentation": "diar.api.encoder",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pyarrow as pa
 
-from diar.api.diarization import Diarization, PresetName, checked, of_voice
+from diar.api.asked import PresetName, checked
+from diar.api.diarization import Diarization, of_voice
 from diar.api.errors import ArgumentError, AudioError, MissingPackageError, UnknownRecordingError
 from diar.api.voice import Voice
 from diar.detect.clustering.speaker_count import SpeakerCount

@@ -1,31 +1,24 @@
-"""Who speaks when in one recording, and the result in the forms that others read."""
+"""Who speaks when in one recording: the result, and the forms that others read."""
 
 from __future__ import annotations
 
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import diar
-from diar.api.audio import Audio
-from diar.api.encoder import Encoder, Segmentation
+from diar.api.asked import Asked
 from diar.api.errors import ArgumentError, MissingPackageError
-from diar.api.voice import Voice, embed
-from diar.archive.audio_tracks import AUTO
-from diar.archive.channels import choice
+from diar.api.voice import Voice
 from diar.detect.channels import Sides, diarize_sides
-from diar.detect.clustering.choose import ClusteringSettings
-from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import Diarization as FoundTurns
-from diar.detect.diarize import DiarizeSettings
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.naming import local_labels, named_turns
-from diar.detect.presets import PRESETS
 from diar.detect.thresholds import thresholds
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm
@@ -39,34 +32,6 @@ if TYPE_CHECKING:
     import pandas
     from PIL import Image
     from pyannote.core import Annotation
-
-PresetName = Literal["auto", "general", "telephone"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a caller asked of a diarization."""
-
-    count: SpeakerCount = field(default_factory=SpeakerCount)
-    source: str | None = None  # of an exact count: who gave it, as in turns.json
-    preset: PresetName = "auto"
-
-    def settings(self) -> DiarizeSettings:
-        """Return the settings that decide the turns."""
-        settings = DiarizeSettings(ClusteringSettings(count=self.count))
-        if self.preset == "auto":
-            return settings
-        return replace(settings, preset=PRESETS[self.preset], narrow_preset=PRESETS[self.preset])
-
-    def parameters(self) -> dict[str, Any]:
-        """Return them by name, for turns.json."""
-        exact = self.count.minimum == self.count.maximum
-        return {
-            "num_speakers": self.count.minimum if exact else None,
-            "min_speakers": self.count.minimum,
-            "max_speakers": self.count.maximum,
-            "preset": self.preset,
-        }
 
 
 @dataclass(frozen=True)
@@ -198,7 +163,7 @@ class Diarization:
         return self.voice.stored.recording
 
     def _named(self, intervals: Sequence[np.ndarray]) -> list[Turn]:
-        return named_turns(self.id, self._names, self._found, intervals)
+        return list(named_turns(self.id, self._names, self._found, intervals))
 
     def _speaker(self, row: int, name: str) -> Speaker:
         channel = int(self._found.channel[row])
@@ -243,58 +208,6 @@ class Diarization:
         )
 
 
-def diarize(
-    audio: Audio | Voice,
-    *,
-    num_speakers: int | None = None,
-    min_speakers: int | None = None,
-    max_speakers: int | None = None,
-    preset: PresetName = "auto",
-    sample_rate: int | None = None,
-    encoder: Encoder | None = None,
-    segmentation: Segmentation | None = None,
-    channel: int | str = choice.AUTO,
-    track: int | str = AUTO,
-) -> Diarization:
-    """Find who speaks when in one recording, as the two commands do on that file alone.
-
-    Args:
-        audio: as for `diar.embed`; or what `diar.embed` returned, which saves embedding it again.
-        num_speakers: how many speak, if that is known.
-        min_speakers: fewest that may speak.
-        max_speakers: most that may speak.
-        preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
-        sample_rate: Hz; needed for a waveform, and for nothing else.
-        encoder: as for `diar.embed`.
-        segmentation: as for `diar.embed`, but never `none`.
-        channel: as for `diar.embed`; `auto` reads the sides of a two-channel call apart.
-        track: as for `diar.embed`.
-
-    Raises:
-        ArgumentError: an argument that cannot be used.
-        AudioError: audio that gives no embedding; `kind` says why.
-        DiarError: the default networks cannot be opened.
-
-    >>> import diar
-    >>> found = diar.diarize("meeting.wav", num_speakers=2)  # doctest: +SKIP
-    >>> print(found.to_rttm())  # doctest: +SKIP
-    """
-    asked = checked(num_speakers, min_speakers, max_speakers, preset)
-    if isinstance(segmentation, str):
-        raise ArgumentError("segmentation is 'none', but without segmentation there are no turns")
-    if isinstance(audio, Voice):
-        return of_voice(audio, asked)
-    voice = embed(
-        audio,
-        sample_rate=sample_rate,
-        encoder=encoder,
-        segmentation=segmentation,
-        channel=channel,
-        track=track,
-    )
-    return of_voice(voice, asked)
-
-
 def of_voice(voice: Voice, asked: Asked) -> Diarization:
     """Diarize a recording that is embedded.
 
@@ -304,32 +217,6 @@ def of_voice(voice: Voice, asked: Asked) -> Diarization:
     if voice.stored.frames is None:
         raise ArgumentError(f"{voice.id} was embedded without segmentation, so there are no turns to find")
     return Diarization(voice, asked)
-
-
-def checked(
-    num_speakers: int | None, min_speakers: int | None, max_speakers: int | None, preset: PresetName
-) -> Asked:
-    """Return what was asked for, if it makes sense.
-
-    Raises:
-        ArgumentError: it does not.
-    """
-    for name, value in (
-        ("num_speakers", num_speakers),
-        ("min_speakers", min_speakers),
-        ("max_speakers", max_speakers),
-    ):
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise ArgumentError(f"{name} is {value!r}; a whole number from 1 is needed")
-    if preset not in get_args(PresetName):
-        raise ArgumentError(f"preset is {preset!r}, not one of {', '.join(get_args(PresetName))}")
-    if num_speakers is not None:
-        if (min_speakers, max_speakers) != (None, None):
-            raise ArgumentError("give num_speakers, or min_speakers and max_speakers, not both")
-        return Asked(SpeakerCount(num_speakers, num_speakers), "--num_speakers", preset)
-    if min_speakers is not None and max_speakers is not None and min_speakers > max_speakers:
-        raise ArgumentError(f"min_speakers {min_speakers} exceeds max_speakers {max_speakers}")
-    return Asked(SpeakerCount(min_speakers or 1, max_speakers), None, preset)
 
 
 def _described(names: Sequence[str], found: FoundTurns, turns: Sequence[Turn]) -> list[Any]:

@@ -20,7 +20,7 @@ from diar.embed.settings import (
     Speech,
     SpeechSettings,
 )
-from diar.embed.speech import SpeechDetector
+from diar.embed.speech.detector import SpeechDetector
 from diar.models import open as networks
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.models.device import device_kind, rank_device

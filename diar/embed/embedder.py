@@ -18,7 +18,7 @@ from diar.embed.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.embed.speech import ChunkSpeech, Detection, Known, SpeechDetector
+from diar.embed.speech.detector import ChunkSpeech, Detection, Known, SpeechDetector
 from diar.embed.timing import Meter, NoMeter, StepTimer
 from diar.embed.transfer import HostCopy, to_device
 from diar.models.device import place

@@ -11,7 +11,7 @@ import numpy as np
 
 from diar.embed.chunks import Chunk, ChunkSettings, windows_of
 from diar.embed.sample_intervals import frame_runs, join, runs, within
-from diar.embed.speech import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
 from diar.intervals import IntervalLists
 from diar.records import MIXED, SLIDING, Tracks
 

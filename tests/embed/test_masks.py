@@ -5,7 +5,7 @@ import pytest
 
 from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embed.rows import SlidingWindows
-from diar.embed.speech import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
 from diar.intervals import IntervalLists
 
 STEP = 320

@@ -19,8 +19,8 @@ import torch.distributed as dist
 from diar import storage
 from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
-from diar.embed.second_opinion import SecondOpinion
-from diar.embed.speech import SpeechDetector
+from diar.embed.networks import make_detector
+from diar.embed.settings import SpeechSettings
 from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
@@ -62,10 +62,8 @@ def build_embedder(
     """
     detector = None
     if models.segmentation is not None:
-        second = None
-        if models.second is not None:
-            second = SecondOpinion(models.second, device, everywhere=config.speech == "both")
-        detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin, second)
+        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
+        detector = make_detector(models.segmentation, models.second, found_by, device)
     precision = cast(Precision, config.precision)
     check_precision(precision, device)
     return TrackEmbedder(
