@@ -237,7 +237,7 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     code = (
-        "from diar.models import hub\n"
+        "from diar.models.weights import hub\n"
         "print(hub.resolve('org/name')); print(hub.resolve('org/name@main'))\n"
         "try: hub.resolve('org/name@v2')\n"
         "except hub.HubError as error: print(error)\n"
@@ -247,7 +247,7 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, pinned, failed = done.stdout.splitlines()
     assert first == pinned == str(repository / "snapshots" / commit)
-    assert failed.startswith("--model org/name@v2: not to be had")
+    assert failed.startswith("`model=org/name@v2`: not to be had")
 
 
 def test_list_and_description_name_licence_and_state(cache: Path) -> None:
