@@ -161,9 +161,8 @@ class CheckpointArchive:
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name.startswith("EXT"):  # these look objects up without asking find_class
                 raise ValueError("it uses pickle's extension registry")
-            if opcode.name.endswith("PUT") and int(argument or 0) > len(
-                content
-            ):  # memory is taken up to that index
+            # Memory is taken up to that index
+            if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
                 raise ValueError("its description is damaged")
         return _Unpickler(io.BytesIO(content)).load()
 
