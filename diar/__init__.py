@@ -1,3 +1,89 @@
-"""diar: who spoke, in an archive too large to listen to."""
+"""diar: who spoke, in an archive too large to listen to.
+
+Nothing is loaded before it is used: `import diar` takes milliseconds, `diar.embed` loads PyTorch.
+
+>>> import diar
+>>> diar.embed("a.wav").vector.shape
+(192,)
+>>> [turn.speaker for turn in diar.diarize("meeting.wav").turns[:1]]
+['speaker_0001']
+>>> len(diar.Archive("embeddings").vectors)
+4
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diar.api.archive import Archive as Archive
+    from diar.api.diarization import Diarization as Diarization
+    from diar.api.diarization import Speaker as Speaker
+    from diar.api.diarize import diarize as diarize
+    from diar.api.encoder import Encoder as Encoder
+    from diar.api.encoder import Segmentation as Segmentation
+    from diar.api.encoder import open_encoder as open_encoder
+    from diar.api.encoder import open_segmentation as open_segmentation
+    from diar.api.errors import ArgumentError as ArgumentError
+    from diar.api.errors import AudioError as AudioError
+    from diar.api.voice import Similarity as Similarity
+    from diar.api.voice import Voice as Voice
+    from diar.api.voice import embed as embed
+    from diar.api.voice import similarity as similarity
+    from diar.errors import DiarError as DiarError
+    from diar.records import Turn as Turn
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Archive": "diar.api.archive",
+    "ArgumentError": "diar.api.errors",
+    "AudioError": "diar.api.errors",
+    "DiarError": "diar.errors",
+    "Diarization": "diar.api.diarization",
+    "Encoder": "diar.api.encoder",
+    "Segmentation": "diar.api.encoder",
+    "Similarity": "diar.api.voice",
+    "Speaker": "diar.api.diarization",
+    "Turn": "diar.records",
+    "Voice": "diar.api.voice",
+    "diarize": "diar.api.diarize",
+    "embed": "diar.api.voice",
+    "open_encoder": "diar.api.encoder",
+    "open_segmentation": "diar.api.encoder",
+    "similarity": "diar.api.voice",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what the face offers when it is asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'diar' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+class _Face(ModuleType):
+    """This module, where `embed` is always the function.
+
+    The package `diar/embed` has the same name, and importing it would put it in the function's place.
+    """
+
+    @property
+    def embed(self) -> Any:
+        """Return the function `diar.embed`."""
+        return __getattr__("embed")
+
+    @embed.setter
+    def embed(self, package: ModuleType) -> None:
+        """Leave the package to `sys.modules`, where `from diar.embed import …` finds it."""
+
+
+sys.modules[__name__].__class__ = _Face

@@ -73,11 +73,23 @@ class AudioFile:
         with file.reading():
             if path is None:
                 file = cls(url, storage.read_bytes(url))
-        with file.open() as handle, file.reading():
+        return file._measured()
+
+    @classmethod
+    def of_bytes(cls, name: str, content: bytes) -> AudioFile:
+        """Return the file whose bytes are at hand; `name` stands in messages.
+
+        Raises:
+            DecodeError: `empty`.
+        """
+        return cls(name, content)._measured()
+
+    def _measured(self) -> AudioFile:
+        with self.open() as handle, self.reading():
             head, size = handle.read(128), handle.seek(0, 2)
         if not head:
-            raise file.error("empty", "0 bytes; copy it again or leave it out")
-        return replace(file, head=head, size=size)
+            raise self.error("empty", "0 bytes; copy it again or leave it out")
+        return replace(self, head=head, size=size)
 
     def open(self) -> BinaryIO:
         """Return a new handle on the bytes.

@@ -114,7 +114,7 @@ def _noted(number: int, count: int, why: str) -> TrackChoice:
     if count == 1:
         return TrackChoice(number, count)
     return TrackChoice(
-        number, count, f"{count} audio tracks; track {number} is read, {why} (--track N takes another)"
+        number, count, f"{count} audio tracks; track {number} is read, {why} (track=N takes another)"
     )
 
 

@@ -122,7 +122,7 @@ class Observations:
             DiarError: stage 1 ran without a segmentation model.
         """
         if stored.frames is None:
-            raise DiarError("stage 1 had no segmentation model; turns need one (--segmentation)")
+            raise DiarError("stage 1 had no segmentation model; turns need one (`segmentation`)")
         tracks = stored.tracks
         sliding = tracks.local_speaker == SLIDING
         chunks, chunk, local = _arranged(tracks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from diar.embed.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.embed.speech import ChunkSpeech, Detection, Known, SpeechDetector
+from diar.embed.speech.detector import ChunkSpeech, Detection, Known, SpeechDetector
 from diar.embed.timing import Meter, NoMeter, StepTimer
 from diar.embed.transfer import HostCopy, to_device
 from diar.models.device import place
@@ -79,6 +80,12 @@ class TrackEmbedder:
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector
         self.timer = StepTimer(meter or NoMeter(), device)
+
+    def with_detector(self, detector: SpeechDetector | None) -> TrackEmbedder:
+        """Return an embedder with another detector on the same device; it shares the encoder."""
+        other = copy.copy(self)
+        other.detector = detector
+        return other
 
     def count_frames(self, samples: int) -> int:
         """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diar.embed.rows import SlidingWindows
-from diar.embed.speech import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
 
 # A local speaker is pooled over clean speech if there is enough, else over all it says, if that is enough
 _LEAST_CLEAN = 0.2  # seconds

@@ -132,7 +132,7 @@ class PassPipeline(Generic[KeyT]):
                 seconds = len(batch[0][1].samples) / self._embedder.settings.rate
                 raise MemoryShortageError(
                     f"{self._embedder.device} has too little free memory for a chunk of {seconds:.0f} s "
-                    f"({str(error).splitlines()[0]}); use a smaller --chunk, or free the device"
+                    f"({str(error).splitlines()[0]}); use a smaller `chunk`, or free the device"
                 ) from error
         # Outside of the handler: the error's traceback holds the tensors that did not fit
         half = len(batch) // 2

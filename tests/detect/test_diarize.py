@@ -94,7 +94,7 @@ def test_speakers_are_in_the_order_of_their_first_turns_with_their_seconds() -> 
 
 
 def test_vbx_needs_plda() -> None:
-    with pytest.raises(DiarError, match="--plda"):
+    with pytest.raises(DiarError, match="`plda`"):
         find_centroids(observe(converse(make_voices(1), 10.0)), ClusteringSettings("vbx"))
 
 

@@ -95,5 +95,5 @@ def test_parts_hold_every_row_once_and_chunks_numbered_from_0() -> None:
 
 def test_stage_1_without_a_segmentation_model_is_refused() -> None:
     row = RecordingRow("talk.wav", "/talk.wav", duration=TALK.duration)
-    with pytest.raises(DiarError, match="--segmentation"):
+    with pytest.raises(DiarError, match="`segmentation`"):
         Observations.of(RecordingTracks(row, make_tracks(TALK), None, {}))

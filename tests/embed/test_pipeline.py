@@ -96,7 +96,7 @@ def test_without_a_shortage_passes_come_out_in_order_two_later() -> None:
 
 def test_a_chunk_that_does_not_fit_at_all_is_an_error_with_a_remedy() -> None:
     with pytest.raises(
-        MemoryShortageError, match=r"cpu has too little free memory .* 2\.00 GiB\); use a smaller --chunk"
+        MemoryShortageError, match=r"cpu has too little free memory .* 2\.00 GiB\); use a smaller `chunk`"
     ):
         run(SmallDevice(0), [3])
 

@@ -69,7 +69,11 @@ class ChannelStreams:
 
 @contextmanager
 def open_channels(
-    recording: Recording, rate: int, channel: str = channels.AUTO, track: str = AUTO
+    recording: Recording,
+    rate: int,
+    channel: str = channels.AUTO,
+    track: str = AUTO,
+    file: AudioFile | None = None,
 ) -> Iterator[ChannelStreams]:
     """Open a recording for decoding block by block.
 
@@ -78,11 +82,12 @@ def open_channels(
         rate: Hz wanted.
         channel: `auto`, `mix` (mean of all channels), `each`, or a channel's number, `0` = first.
         track: `auto`, the number of an audio track, or a language tag; see `choose_track`.
+        file: its content, where that is at hand; else it is looked for at the recording's URL.
 
     Raises:
         DecodeError: see there for its kinds; iterating may raise it, too.
     """
-    file = AudioFile.find(recording.url)
+    file = file or AudioFile.find(recording.url)
     with ExitStack() as opened:
         reader = _open(opened, file, track)
         looked = channel in (channels.AUTO, channels.EACH) and reader.channels > 1

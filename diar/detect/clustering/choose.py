@@ -92,7 +92,7 @@ def _fewer(embeddings: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 def _vbx(embeddings: np.ndarray, weights: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
     if settings.plda is None:
         raise DiarError(
-            "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
+            "`clustering=vbx` needs `plda`, a PLDA model trained on embeddings of the same encoder"
         )
     plda = settings.plda
     found = cluster_vbx(

@@ -1,4 +1,4 @@
-"""Hours of audio and disk space of an archive before it is decoded, from a sample of headers."""
+"""Estimate the hours of audio and the disk space of an archive from a sample of headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from diar.archive.listing import Recording, Recordings
 from diar.jobs.extract.config import ExtractConfig
 from diar.store.layout import MIRROR, PACKED
 
-_PROBED = 64  # recordings of each suffix, evenly over the archive, whose headers are read
+_PROBED = 64  # headers read of each suffix, evenly over the archive
 # Measured on conversations with the default encoder (192-d)
 _BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW = 380, 1_300
 _SUFFIX = r"[^/](?P<suffix>\.[^./]+)$"  # of a path; a name that begins with its only dot has none
@@ -30,15 +30,15 @@ class Durations:
 
     @property
     def total(self) -> float:
-        """Seconds of all."""
+        """Return the sum in seconds."""
         return float(self.seconds.sum())
 
 
 def estimate_durations(recordings: Sequence[Recording]) -> Durations:
-    """Bytes of each recording times the seconds a byte of a sample with its suffix.
+    """Estimate durations as bytes times seconds a byte, which a sample of the same suffix gives.
 
-    A recording whose list gives its duration has that one. One that cannot be opened is left to the run to
-    report; a suffix of which none can be opened counts 0 seconds.
+    Durations that a manifest gives are taken from there. Recordings that cannot be opened are left out of the
+    sample; stage 1 will report them. A suffix of which none can be opened counts 0 seconds.
     """
     listed = Recordings.of(recordings).table
     seconds = listed["duration"].fill_null(0.0).to_numpy().copy()
@@ -64,7 +64,7 @@ def _groups_by_suffix(paths: pa.ChunkedArray) -> Iterator[np.ndarray]:
 
 
 def _seconds_per_byte(sample: Sequence[Recording]) -> tuple[float, int]:
-    """(seconds a byte, how many could be opened); 0 if none could."""
+    """Return (seconds a byte, recordings that could be opened); 0 where none could."""
     seconds, size, probed = 0.0, 0, 0
     for recording in sample:
         try:
@@ -76,9 +76,9 @@ def _seconds_per_byte(sample: Sequence[Recording]) -> tuple[float, int]:
 
 
 def estimate_disk(config: ExtractConfig, recordings: int, seconds: float) -> float:
-    """Bytes that stage 1 writes for so many recordings and seconds of audio.
+    """Estimate the bytes that stage 1 writes for a number of recordings and their seconds of audio.
 
-    Every recording has one sliding window and one segmentation window at least.
+    Each recording has at least one sliding window and one seg_window.
     """
     sliding, segmentation = (max(recordings, seconds / step) for step in (config.hop, config.step))
     disk = sliding * _BYTES_PER_SLIDING_WINDOW + recordings * _BYTES_PER_FILE[config.layout]

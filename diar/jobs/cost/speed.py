@@ -1,4 +1,4 @@
-"""The real-time factor of stage 1, total and by step, as a run measured it."""
+"""The real-time factor of a run of stage 1, in all and by step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from diar.store.layout import Layout
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one worker is, measured on several.
+    """The speed of one worker, measured on several.
 
     Attributes:
         counters: of all workers together.
         workers: how many there were.
-        device: that one of them computed on.
-        startup_seconds: of the run, before any work.
+        device: of one of them.
+        startup_seconds: until work began.
     """
 
     counters: Counters
@@ -31,12 +31,12 @@ class Speed:
 
     @property
     def rtf(self) -> float:
-        """Seconds of one worker's time a second of audio, start-up excluded."""
+        """Return the seconds that one worker needs for a second of audio, start-up excluded."""
         return self.counters.working_seconds / self.counters.audio_seconds
 
     @property
     def steps(self) -> dict[str, float]:
-        """Seconds a second of audio by step; they overlap, so that they do not add up to `rtf`."""
+        """Return seconds a second of audio by step; steps overlap, so their sum is not `rtf`."""
         return {
             name: seconds / self.counters.audio_seconds for name, seconds in self.counters.steps().items()
         }
@@ -54,7 +54,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What an `extraction_stats.json` tells."""
+    """The last run of an `extraction_stats.json`."""
 
     speed: Speed
     recordings: int
@@ -65,7 +65,7 @@ def read_finished_run(path: str) -> FinishedRun:
     """Read an `extraction_stats.json`, or the one in a stage 1 output.
 
     Raises:
-        CostError: there is none, or it does not tell the speed.
+        CostError: there is none, or it says nothing of the speed.
     """
     file = path if path.endswith(".json") else Layout(path).statistics
     if not storage.exists(file):

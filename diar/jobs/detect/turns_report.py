@@ -1,8 +1,7 @@
-"""What was found in recordings, in the words of the outputs: names instead of numbers."""
+"""From diarizations and linked speakers by number to the records of the outputs."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,17 +9,18 @@ import numpy as np
 import diar
 from diar.detect.diarize import Diarization
 from diar.detect.linking.link import LinkedSpeakers
+from diar.detect.naming import local_labels, named_turns
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
-from diar.records import RecordingRow, Turn
+from diar.records import RecordingRow
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import file_remarks, no_speech
 
 
 class TurnsReport:
-    """Translates diarizations into the records of the outputs.
+    """Makes the records of the outputs.
 
     Args:
         config: the run's options.
@@ -47,22 +47,22 @@ class TurnsReport:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know about the archive."""
+        """Warnings about the archive."""
         if not self._index.unfinished:
             return []
         return [f"stage 1 is not finished: {self._index.unfinished} planned recordings are missing"]
 
     def metadata(self) -> dict[str, str]:
-        """Versions and thresholds, for the footer of `speakers.parquet`."""
+        """Return versions and thresholds, for the footer of `speakers.parquet`."""
         thresholds = {name: repr(value) for name, value in self._thresholds.items()}
         return {"program": f"diar {diar.__version__}", **self._index.metadata, **thresholds}
 
     def recording(self, row: int, found: Diarization, place: int) -> RecordingTurns:
-        """One recording; `place` is the row of its first speaker in `linked`."""
+        """Describe one recording; `place` is the row of its first speaker in `linked`."""
         recording_id = self._index.recording_id[row]
         people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
         names = [self.linked.name[person] for person in people]
-        turns = _turns(recording_id, names, found, found.turns)
+        turns = named_turns(recording_id, names, found, found.turns)
         amounts = measure(turns)
         stored, listed = self._index.row(row), self._index.listed(row)
         asked = asked_speakers(self._config, listed.num_speakers)
@@ -84,13 +84,15 @@ class TurnsReport:
             speakers=describe_speakers(
                 turns,
                 amounts,
-                local=dict(zip(names, _local_labels(found), strict=True)),
+                local=dict(zip(names, local_labels(found), strict=True)),
                 similarity=_known_values(names, self.linked.similarity[rows]),
                 confidence=_known_values(names, self.linked.probability[rows]),
                 channel=dict(zip(names, found.channel.tolist(), strict=True)),
             ),
             turns=turns,
-            exclusive=_turns(recording_id, names, found, found.exclusive) if self._config.exclusive else None,
+            exclusive=named_turns(recording_id, names, found, found.exclusive)
+            if self._config.exclusive
+            else None,
             clustering=Clustering(
                 self._method,
                 self._config.clustering,
@@ -105,12 +107,12 @@ class TurnsReport:
         )
 
     def failed_warnings(self, row: int) -> list[str]:
-        """What stage 1 says of a recording that has no turns."""
+        """Return stage 1's warnings of a recording that failed."""
         return file_remarks(self._index.row(row))
 
 
 def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[str]:
-    """What a person should know of one recording, why it has no turns first."""
+    """Return the warnings of one recording; the first says why it has no turns."""
     warnings = [] if found else [no_speech(stored)]
     warnings += file_remarks(stored)
     unmet = asked.unmet(found) if found else ""
@@ -118,33 +120,7 @@ def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[st
 
 
 def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
-    """The values that are not NaN, by name."""
+    """Return the values that are not NaN, by name."""
     return {
         name: round(float(value), 4) for name, value in zip(names, values, strict=True) if np.isfinite(value)
     }
-
-
-def _local_labels(found: Diarization) -> list[str]:
-    """Names within the recording: a number, or the channel where channels are read apart."""
-    if not found.channels:
-        return [str(i + 1) for i in range(len(found.turns))]
-    on_channel = Counter(found.channel.tolist())
-    seen: Counter[int] = Counter()
-    labels = []
-    for channel in found.channel.tolist():
-        seen[channel] += 1
-        number = f"-{seen[channel]}" if on_channel[channel] > 1 else ""
-        labels.append(f"channel{channel}{number}")
-    return labels
-
-
-def _turns(
-    recording_id: str, names: Sequence[str], found: Diarization, stretches: Sequence[np.ndarray]
-) -> list[Turn]:
-    """Turns of all speakers, ascending by start."""
-    turns = [
-        Turn(recording_id, float(start), float(end), name, channel)
-        for name, channel, own in zip(names, found.channel.tolist(), stretches, strict=True)
-        for start, end in own
-    ]
-    return sorted(turns, key=lambda turn: (turn.start, turn.end))

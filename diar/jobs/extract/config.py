@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from diar.embed.settings import MIN_DURATION, EmbedSettings, SpeechSettings
+from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.options.base import CommandConfig, option
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
@@ -42,7 +44,7 @@ class ExtractConfig(CommandConfig):
         "(an interrupted shard starts again)",
     )
     min_duration: float = option(
-        0.2, "archive", "seconds; a shorter recording is reported as too_short", result=True, ge=0.05
+        MIN_DURATION, "archive", "seconds; a shorter recording is reported as too_short", result=True, ge=0.05
     )
 
     model: str | None = option(
@@ -52,25 +54,30 @@ class ExtractConfig(CommandConfig):
         None, "model", "WeSpeaker model directory: config.yaml + avg_model.pt (instead of --model)"
     )
     segmentation: str = option(
-        "segmentation-3.0", "model", "named weights or directory of what finds speech and overlap, or none"
+        DEFAULT_SEGMENTATION, "model", "named weights or directory of what finds speech and overlap, or none"
     )
     speech: Literal["segmentation", "doubt", "both"] = option(
-        "doubt",
+        SpeechSettings.speech,
         "model",
         "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
         "there is sound but the first hears nobody; both: always both, which takes much longer",
         result=True,
     )
     second_segmentation: str = option(
-        "segmentation-2022.07",
+        DEFAULT_SECOND_SEGMENTATION,
         "model",
         "the other network, used by --speech doubt and both unless --segmentation is none; name or directory",
     )
     step: float = option(
-        5.0, "model", "most seconds from one segmentation window to the next", result=True, ge=0.1, le=60
+        SpeechSettings.step,
+        "model",
+        "most seconds from one segmentation window to the next",
+        result=True,
+        ge=0.1,
+        le=60,
     )
     silence_margin: float = option(
-        1.5,
+        SpeechSettings.silence_margin,
         "model",
         "dB above the noise floor, on average over the voice's bands, below which lasting silence is no "
         "speech; 0 = not looked at",
@@ -79,11 +86,22 @@ class ExtractConfig(CommandConfig):
         le=40,
     )
     window: float = option(
-        1.0, "model", "seconds of a sliding window, which gives one embedding", result=True, ge=0.1, le=60
+        EmbedSettings.window,
+        "model",
+        "seconds of a sliding window, which gives one embedding",
+        result=True,
+        ge=0.1,
+        le=60,
     )
-    hop: float = option(0.5, "model", "seconds from one sliding window to the next", result=True, ge=0.05)
+    hop: float = option(
+        EmbedSettings.hop, "model", "seconds from one sliding window to the next", result=True, ge=0.05
+    )
     chunk: float = option(
-        30.0, "model", "seconds of audio the network sees at once in a long recording", result=True, ge=2
+        EmbedSettings.chunk,
+        "model",
+        "seconds of audio the network sees at once in a long recording",
+        result=True,
+        ge=2,
     )
 
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(

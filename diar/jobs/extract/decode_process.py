@@ -20,7 +20,7 @@ import numpy as np
 
 from diar.archive.recording import Recording
 from diar.errors import DiarError
-from diar.jobs.extract.reading import ReadChunk, ReadSettings, failed_row, read_recording
+from diar.reading import ReadChunk, ReadSettings, failed_row, read_recording
 from diar.records import RecordingRow
 
 

@@ -12,8 +12,8 @@ from diar.archive.decoders.decode import decoded_in_blocks
 from diar.archive.recording import Recording
 from diar.jobs.extract.decode_process import DecodeProcess
 from diar.jobs.extract.plan import Key
-from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
 from diar.jobs.progress.counters import Counters
+from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import RecordingRow
 
 Item = ReadChunk | RecordingRow

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from diar import storage
-from diar.errors import DiarError
+from diar.embed.networks import Models
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
-from diar.models.weights import hub
+from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
+from diar.models.segmentation.pyannet import SegmentationModel
 
-DEFAULT_MODEL = "campplus-zh-en"
-
-
-@dataclass(frozen=True)
-class Models:
-    """The networks of a run."""
-
-    encoder: SpeakerModel
-    segmentation: SegmentationModel | None
-    second: SegmentationModel | None = None  # for a second opinion on where speech is
+__all__ = ["Models", "open_models"]
 
 
 def open_models(config: ExtractConfig) -> Models:
-    """The networks that `--model` or `--model_dir`, and `--segmentation` name.
+    """Open the networks that `--model` or `--model_dir`, `--segmentation` and `--second_segmentation` name.
 
     Raises:
         DiarError: one cannot be found, fetched or opened, or they do not fit each other.
     """
-    if config.model_dir is not None:
-        encoder = open_model_dir(storage.require_local(config.model_dir))
-    else:
-        name = config.model or DEFAULT_MODEL
-        encoder = open_model_dir(hub.resolve(name), name)
+    encoder = _open_encoder(config)
     if config.segmentation == "none":
         return Models(encoder, None)
-    segmentation = open_segmentation(hub.resolve(config.segmentation), config.segmentation)
-    if segmentation.sample_rate != encoder.fbank.sample_rate:
-        raise DiarError(
-            f"--segmentation {config.segmentation} works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use --segmentation none"
-        )
-    return Models(encoder, segmentation, _second_segmentation(config, segmentation))
+    segmentation = open_segmentation(config.segmentation)
+    check_rates(encoder, segmentation)
+    return Models(encoder, segmentation, _open_second(config, segmentation))
 
 
-def _second_segmentation(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
+def _open_encoder(config: ExtractConfig) -> SpeakerModel:
+    if config.model_dir is not None:
+        return open_model_dir(storage.require_local(config.model_dir))
+    return open_encoder() if config.model is None else open_encoder(config.model)
+
+
+def _open_second(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
     if config.speech == "segmentation":
         return None
-    second = open_segmentation(hub.resolve(config.second_segmentation), config.second_segmentation)
-    if second.network.frames != first.network.frames:
-        raise DiarError(
-            f"--second_segmentation {config.second_segmentation} has other frames than {first.name}; "
-            "use --speech segmentation"
-        )
+    second = open_segmentation(config.second_segmentation)
+    check_frames(first, second)
     return second

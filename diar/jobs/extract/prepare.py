@@ -17,6 +17,7 @@ import torch
 import diar
 from diar import storage
 from diar.archive.listing import Listing, list_recordings
+from diar.embed.networks import describe_encoder, describe_segmentation
 from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
@@ -65,24 +66,11 @@ class Identity:
     def metadata(self, model: SpeakerModel, segmentation: SegmentationModel | None) -> dict[str, str]:
         """Return the footer metadata of every Parquet file."""
         return {
-            "model": model.name,
-            "model_sha256": model.sha256,
-            "architecture": model.architecture,
-            "embedding_dim": str(model.encoder.embedding_dim),
+            **describe_encoder(model),
             "settings": json.dumps(self.settings, sort_keys=True),
             "fingerprint": self.fingerprint,
-            **({} if segmentation is None else _describe(segmentation)),
+            **({} if segmentation is None else describe_segmentation(segmentation)),
         }
-
-
-def _describe(segmentation: SegmentationModel) -> dict[str, str]:
-    """The segmentation model, and what stage 2 needs to place its frames without opening it."""
-    return {
-        "segmentation": segmentation.name,
-        "segmentation_sha256": segmentation.sha256,
-        "activity_first_center": repr(segmentation.network.frames.first_center),
-        "activity_step": repr(segmentation.network.frames.step_seconds),
-    }
 
 
 def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device) -> str:

@@ -19,15 +19,15 @@ import torch.distributed as dist
 from diar import storage
 from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
-from diar.embed.second_opinion import SecondOpinion
-from diar.embed.speech import SpeechDetector
+from diar.embed.networks import make_detector
+from diar.embed.settings import SpeechSettings
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
 from diar.jobs.extract.plan import claim_order, shard_recordings
 from diar.jobs.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.jobs.extract.profiling import Profiler
-from diar.jobs.extract.reading import ReadSettings
 from diar.jobs.extract.resources import Sizes, compute_threads
 from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
 from diar.jobs.extract.worker import ShardWorker
@@ -38,9 +38,9 @@ from diar.jobs.ranks.claims import Claims
 from diar.jobs.ranks.launcher import check_restarts, end_with_parent
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
-from diar.jobs.ranks.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from diar.models import device as devices
 from diar.models.inference import Precision, check_precision
+from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
@@ -62,10 +62,8 @@ def build_embedder(
     """
     detector = None
     if models.segmentation is not None:
-        second = None
-        if models.second is not None:
-            second = SecondOpinion(models.second, device, everywhere=config.speech == "both")
-        detector = SpeechDetector(models.segmentation, device, config.step, config.silence_margin, second)
+        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
+        detector = make_detector(models.segmentation, models.second, found_by, device)
     precision = cast(Precision, config.precision)
     check_precision(precision, device)
     return TrackEmbedder(
@@ -104,7 +102,7 @@ def run_rank(
         code = Rank(config, agreement, make_embedder, *local).run()
     except AgreedError as error:
         if rank == 0:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_with_flags(error)}", file=sys.stderr)
         agreement.leave(str(error))
         return EXIT_ERROR
     agreement.leave()
@@ -271,7 +269,8 @@ class Rank:
                 worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._shards(share))
         except MENDABLE as error:
             rank = self.agreement.rank
-            print(f"error: rank {rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
+            message = f"error: rank {rank}: {_with_flags(error)}; the others stop soon"
+            print(message, file=sys.stderr, flush=True)
             raise
 
     def _shards(self, share: Share) -> Iterator[int]:
@@ -292,3 +291,8 @@ class Rank:
                 f"{self.layout.shards} and run again (what is published stays)"
             )
         return EXIT_FAILURES if recordings["failed"] else EXIT_OK
+
+
+def _with_flags(error: BaseException) -> str:
+    """Return a message as the command line shows it."""
+    return with_flags(str(error), ExtractConfig.model_fields)

@@ -19,9 +19,9 @@ from diar.jobs.extract.memory import return_free_memory
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.publishing import EmbeddedRecording, OpenShards, Publisher
-from diar.jobs.extract.reading import ReadSettings
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.progress.counters import Counters
+from diar.reading import ReadSettings
 from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from diar import storage
+from diar.errors import EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.progress.bottleneck import describe_loop, loop_shares
 from diar.jobs.progress.counters import Counters
 from diar.jobs.progress.display import describe
@@ -50,8 +51,8 @@ def print_status(output_dir: str, *, list_failures: bool = False, list_warnings:
         for recording_id, remark in remarks:
             print(f"{recording_id}\t{remark}")
     if done < planned:
-        return 1
-    return 3 if failed else 0
+        return EXIT_UNFINISHED
+    return EXIT_FAILURES if failed else EXIT_OK
 
 
 def _running(layout: Layout, ranks: Sequence[RankProgress]) -> bool:

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from diar.errors import DiarError
+from diar.errors import EXIT_UNFINISHED, DiarError
 from diar.jobs.ranks.processes import worker_context
-from diar.jobs.ranks.supervisor import EXIT_CRASHED, Supervisor
+from diar.jobs.ranks.supervisor import Supervisor
 
 ArgumentT = TypeVar("ArgumentT")
 
@@ -97,7 +97,7 @@ def _host_store(port: int) -> dist.TCPStore:
     try:
         listening.bind((_HOST, port))
     except OSError as error:
-        raise PortError(f"port {port}: {error.strerror}; 0 takes any free port") from None
+        raise PortError(f"`port={port}`: {error.strerror}; 0 takes any free port") from None
     port = listening.getsockname()[1]
     return dist.TCPStore(
         _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()
@@ -129,6 +129,6 @@ def end_with_parent() -> None:
             launcher.join()
         while launcher is None and os.getppid() == parent:  # nothing else shows the end of torchrun
             time.sleep(_PARENT_POLL)
-        os._exit(EXIT_CRASHED)
+        os._exit(EXIT_UNFINISHED)
 
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()

@@ -11,10 +11,10 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.ranks.processes import sigint_blocked
 
-EXIT_OK, EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
-_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that has ended by itself
+_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that came to its end
 _POLL = 0.2  # seconds
 _TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -67,7 +67,7 @@ class Supervisor:
                 if code in _SETTLED:
                     codes[rank] = code
                 elif code is not None and not self._restart(rank, code):
-                    return EXIT_CRASHED
+                    return EXIT_UNFINISHED
         return EXIT_ERROR if EXIT_ERROR in codes.values() else max(codes.values())
 
     def _restart(self, rank: int, code: int) -> bool:

@@ -9,8 +9,8 @@ import pytest
 
 from diar.archive.decoders.decode import decode, open_audio
 from diar.embed.chunks import ChunkSettings
-from diar.jobs.extract.reading import ReadSettings, read_recording
 from diar.outputs.source_samples import SourceSamples
+from diar.reading import ReadSettings, read_recording
 from diar.records import RecordingRow
 from tests.archive.decoders.test_raw_frames import SECONDS, chirps, place_of
 from tests.archive.sounds import RATE, encode, recording_of, write_wav

@@ -9,9 +9,10 @@ import pytest
 from diar.detect.clustering.plda import Plda, write_npz
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.presets import PRESETS
+from diar.detect.thresholds import thresholds
 from diar.errors import DiarError
 from diar.jobs.detect.config import DetectConfig
-from diar.jobs.detect.settings import asked_speakers, diarize_settings, preset, thresholds
+from diar.jobs.detect.settings import asked_speakers, diarize_settings, preset
 
 
 def config(**options: object) -> DetectConfig:

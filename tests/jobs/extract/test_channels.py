@@ -13,9 +13,9 @@ from diar.embed.chunks import ChunkSettings
 from diar.formats.turns_json import read_recording_turns
 from diar.intervals import at_least, common_seconds, seconds
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
 from diar.options.base import ConfigError
 from diar.outputs.recordings import recording_folder
+from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import RecordingRow
 from diar.store.layout import Layout
 from diar.store.reader import finished_rows, load_index, read_tracks

@@ -16,7 +16,7 @@ import soundfile as sf
 from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings
 from diar.jobs.extract.decode_process import DecodeProcess
-from diar.jobs.extract.reading import ReadChunk, ReadSettings, read_recording
+from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import OK, RecordingRow
 from diar.store.layout import Layout
 from tests.commands import RATE, extract, start_extract, write_noise

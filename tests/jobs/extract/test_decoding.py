@@ -11,8 +11,8 @@ from diar.embed.chunks import ChunkSettings
 from diar.errors import DiarError
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.plan import Key
-from diar.jobs.extract.reading import ReadChunk, ReadSettings
 from diar.jobs.progress.counters import Counters
+from diar.reading import ReadChunk, ReadSettings
 from tests.commands import RATE, write_noise
 
 SETTINGS = ReadSettings(ChunkSettings.from_seconds(RATE, chunk=2.0, window=1.0, hop=0.5), "mix", 0.1)

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.speech import SpeechDetector, window_frames
+from diar.embed.speech.detector import SpeechDetector, window_frames
 from diar.errors import DiarError
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
+from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
 from tests.commands import RATE
 
 
@@ -33,7 +33,7 @@ def test_the_chunks_of_a_long_recording_have_six_windows() -> None:
 
 @pytest.fixture(scope="module")
 def model(segmentation_dir: Path) -> SegmentationModel:
-    return open_segmentation(segmentation_dir)
+    return open_segmentation_dir(segmentation_dir)
 
 
 @pytest.fixture(scope="module")
@@ -118,5 +118,5 @@ def test_silence_is_nobodys(model: SegmentationModel) -> None:
 
 
 def test_windows_that_leave_audio_out_are_refused(model: SegmentationModel) -> None:
-    with pytest.raises(DiarError, match=r"--step 11\.0 s must not exceed the 10\.0 s"):
+    with pytest.raises(DiarError, match=r"`step=11\.0` s must not exceed the 10\.0 s"):
         SpeechDetector(model, torch.device("cpu"), step=11.0, silence_margin=0.0)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diar.embed.band_levels import BandLevels
-from diar.embed.second_opinion import SecondOpinion
-from diar.embed.silence import band_excess, silent_frames
+from diar.embed.speech.band_levels import BandLevels
+from diar.embed.speech.second_opinion import SecondOpinion
+from diar.embed.speech.seg_windows import Windows, window_frames
+from diar.embed.speech.silence import band_excess, silent_frames
 from diar.embed.transfer import HostCopy
-from diar.embed.windows import Windows, window_frames
 from diar.errors import DiarError
 from diar.models.device import place
 from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
@@ -95,11 +95,11 @@ class SpeechDetector:
         self.levels = place(BandLevels(model.network.frames), device)
         self.second = second
         self.geometry: FrameGeometry = model.network.frames
-        self.window = model.chunk_samples
+        self.window = model.seg_window_samples
         self.step = round(step * model.sample_rate)
         if self.step > self.window:
             seconds = self.window / model.sample_rate
-            raise DiarError(f"--step {step} s must not exceed the {seconds} s that {model.name} sees at once")
+            raise DiarError(f"`step={step}` s must not exceed the {seconds} s that {model.name} sees at once")
         self.silence_margin = silence_margin
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
 

@@ -8,18 +8,14 @@ sound well above the noise floor that the first one calls silence, and what both
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from scipy.special import expit, logit
 
-from diar.embed.silence import lasting
-from diar.embed.windows import window_frames
+from diar.embed.speech.seg_windows import window_frames
+from diar.embed.speech.silence import lasting
 from diar.models.device import place
 from diar.models.segmentation.pyannet import SegmentationModel
-
-Speech = Literal["segmentation", "doubt", "both"]
 
 _DOUBT = 0.4  # probability of speech by the first network below which …
 _LOUD = 5.0  # … and dB above the floor from which …
@@ -43,7 +39,7 @@ class SecondOpinion:
     def __init__(self, model: SegmentationModel, device: torch.device, *, everywhere: bool) -> None:
         self._network = place(model.network, device)
         self._frames = model.network.frames
-        self._window = model.chunk_samples
+        self._window = model.seg_window_samples
         self._step = round(_STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]

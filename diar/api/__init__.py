@@ -1,0 +1,1 @@
+"""What `import diar` offers: one recording or a whole extraction, from Python."""

@@ -1,0 +1,67 @@
+"""Who speaks when in one recording: audio → `Diarization`."""
+
+from __future__ import annotations
+
+from diar.api.asked import PresetName, checked
+from diar.api.audio import Audio
+from diar.api.diarization import Diarization, of_voice
+from diar.api.encoder import Encoder, Segmentation
+from diar.api.errors import ArgumentError
+from diar.api.voice import Voice, embed
+from diar.archive.audio_tracks import AUTO
+from diar.archive.channels import choice
+
+
+def diarize(
+    audio: Audio | Voice,
+    *,
+    num_speakers: int | None = None,
+    min_speakers: int | None = None,
+    max_speakers: int | None = None,
+    preset: PresetName = "auto",
+    sample_rate: int | None = None,
+    encoder: Encoder | None = None,
+    segmentation: Segmentation | None = None,
+    channel: int | str = choice.AUTO,
+    track: int | str = AUTO,
+) -> Diarization:
+    """Find who speaks when in one recording, as the two commands do on that file alone.
+
+    Args:
+        audio: as for `diar.embed`; or what `diar.embed` returned, which saves embedding it again.
+        num_speakers: how many speak, if that is known.
+        min_speakers: fewest that may speak.
+        max_speakers: most that may speak.
+        preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
+        sample_rate: Hz; needed for a waveform, and for nothing else.
+        encoder: as for `diar.embed`.
+        segmentation: as for `diar.embed`, but never `none`.
+        channel: as for `diar.embed`; `auto` reads the sides of a two-channel call apart.
+        track: as for `diar.embed`.
+
+    Raises:
+        ArgumentError: an argument that cannot be used.
+        AudioError: audio that gives no embedding; `kind` says why.
+        DiarError: the default networks cannot be opened.
+
+    >>> import diar
+    >>> found = diar.diarize("meeting.wav", num_speakers=2)
+    >>> list(found.speakers)
+    ['speaker_0001', 'speaker_0002']
+    >>> print(found.to_rttm().splitlines()[0])
+    SPEAKER meeting.wav 1 ... <NA> <NA> speaker_0001 <NA> <NA>
+    """
+    asked = checked(num_speakers, min_speakers, max_speakers, preset)
+    if isinstance(segmentation, str):
+        raise ArgumentError("segmentation is 'none', but without segmentation there are no turns")
+    if isinstance(audio, Voice):
+        return of_voice(audio, asked)
+    voice = embed(
+        audio,
+        sample_rate=sample_rate,
+        encoder=encoder,
+        segmentation=segmentation,
+        channel=channel,
+        track=track,
+    )
+    return of_voice(voice, asked)

@@ -1,0 +1,59 @@
+"""The networks of an extraction: together, described, and on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from diar.embed.settings import SpeechSettings
+from diar.embed.speech.detector import SpeechDetector
+from diar.embed.speech.second_opinion import SecondOpinion
+from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.segmentation.pyannet import SegmentationModel
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks of an extraction, on the CPU."""
+
+    encoder: SpeakerModel
+    segmentation: SegmentationModel | None
+    second: SegmentationModel | None = None  # for a second opinion on where speech is
+
+
+def describe_encoder(encoder: SpeakerModel) -> dict[str, str]:
+    """Return what is stored with the embeddings that an encoder makes."""
+    return {
+        "model": encoder.name,
+        "model_sha256": encoder.sha256,
+        "architecture": encoder.architecture,
+        "embedding_dim": str(encoder.encoder.embedding_dim),
+    }
+
+
+def describe_segmentation(segmentation: SegmentationModel) -> dict[str, str]:
+    """Return what is stored of a segmentation network: its name, and where its frames lie in a seg_window."""
+    return {
+        "segmentation": segmentation.name,
+        "segmentation_sha256": segmentation.sha256,
+        "activity_first_center": repr(segmentation.network.frames.first_center),
+        "activity_step": repr(segmentation.network.frames.step_seconds),
+    }
+
+
+def make_detector(
+    first: SegmentationModel,
+    second: SegmentationModel | None,
+    settings: SpeechSettings,
+    device: torch.device,
+) -> SpeechDetector:
+    """Put the networks that find speech onto a device; they are moved, not copied.
+
+    Raises:
+        DiarError: a step that would leave audio out.
+    """
+    opinion = None
+    if second is not None:
+        opinion = SecondOpinion(second, device, everywhere=settings.speech == "both")
+    return SpeechDetector(first, device, settings.step, settings.silence_margin, opinion)

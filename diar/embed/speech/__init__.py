@@ -1,0 +1,1 @@
+"""Where speech is, and who of the local speakers it is from."""
