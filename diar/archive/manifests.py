@@ -41,7 +41,7 @@ class _Entry(NamedTuple):
 
 
 def read_list(url: str) -> tuple[Recordings, list[str]]:
-    """Read a `wav.scp` (`*.scp`: `utterance-id path` a line) or a NeMo manifest (a JSON object a line).
+    """Read a `wav.scp` (`*.scp`: `recording-id path` a line) or a NeMo manifest (a JSON object a line).
 
     Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
     folder; those of a manifest in the manifest's folder, as NeMo does, then in the current directory.
@@ -108,7 +108,7 @@ def _scp_entry(line: str, where: str) -> _Entry:
         recording_id, _, path = line.strip().partition("\t")
     path = path.strip()
     if not path:
-        raise ListingError(f"{where}: {line.strip()!r} is not 'utterance-id path'")
+        raise ListingError(f"{where}: {line.strip()!r} is not 'recording-id path'")
     if path.endswith("|"):
         raise ListingError(
             f"{where}: {path!r} is a command, and diar runs none from a list; run it and list its output"

@@ -27,7 +27,7 @@ class Recording:
     """One recording: a file, or a part of one.
 
     Attributes:
-        recording_id: path relative to the archive's root (utterance id of a wav.scp); key of all outputs.
+        recording_id: path relative to the archive's root, or the id in a wav.scp; key of all outputs.
             Valid UTF-8, never absolute, without `..`. Other bytes in a file's name appear as `\\xNN`.
         url: what `storage.open_binary` opens. Valid UTF-8, too: names that are not become `file://` URLs.
         size: bytes; of a part at most its size as 16 kHz PCM.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diar.archive.decoders.tags import FileBytes, ape_start, skip_tags, stretches
+from diar.archive.decoders.tags import FileBytes, ape_start, identify_bytes, skip_tags
 
 UNTOLD = 0x7FFF_0000  # data sizes from here on are placeholders of streaming writers
 _TRAILERS = 1 << 24  # bytes at the end of a file that are searched for chunks behind the audio
@@ -137,7 +137,7 @@ def _plausible(data: FileBytes, start: int, end: int, noisy: bool) -> tuple[int,
     """Return where audio with the uncounted part [start, end) ends, and bytes of that part to leave out."""
     if end - start < _SMALL or skip_tags(data, start) >= end:
         return start, 0
-    known = stretches(data, start, min(end, start + _LOOK))[0]
+    known = identify_bytes(data, start, min(end, start + _LOOK))[0]
     zeros = known.name == "padding" and not any(data.at(end - _SMALL, _SMALL))
     if zeros or known.name not in (None, "padding", "ID3v1"):
         return start, 0 if zeros else end - start

@@ -17,7 +17,7 @@ from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, K
 from diar.archive.decoders.frames import FrameReader, Timed
 from diar.archive.decoders.pyav import JUMP, LONGEST_GAP, PyavReader
 from diar.archive.decoders.raw_frames import Break, RawFrames, kind_at, kind_in_riff
-from diar.archive.decoders.tags import FileBytes, skip_tags, stretches
+from diar.archive.decoders.tags import FileBytes, identify_bytes, skip_tags
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _sniffed(file: AudioFile) -> Kind | None:
         kind = kind_at(data, start) or kind_in_riff(file)
         if kind is not None or start >= data.size:
             return kind
-        name = stretches(data, start, min(data.size, start + _LOOK))[0].name
+        name = identify_bytes(data, start, min(data.size, start + _LOOK))[0].name
         is_container = name is not None and name.endswith(("header", "page"))
         is_odd = name is not None or start > 0  # a tag may count too much
         return _behind_foreign_data(data) if is_odd and not is_container else None
@@ -76,7 +76,7 @@ def _found(file: AudioFile) -> Kind | None:
 def _behind_foreign_data(data: FileBytes) -> Kind | None:
     for kind in (AMR_WB, AMR_NB, MP3, AAC, AC3):
         start = RawFrames(data, kind).begin(search=True)
-        if start and stretches(data, 0, start)[0].name is not None:
+        if start and identify_bytes(data, 0, start)[0].name is not None:
             return kind
     return None
 
@@ -204,10 +204,10 @@ class RawReader(FrameReader):
 
     def _note(self, found: Break) -> None:
         self._lost += found.lost
-        named = [stretch for stretch in found.stretches if stretch.name is not None or not found.lost]
-        names = {stretch.name: None for stretch in named}
+        named = [span for span in found.spans if span.name is not None or not found.lost]
+        names = {span.name: None for span in named}
         usual = (found.at_start or found.at_end) and not set(names) - _USUAL_AT_ENDS
-        size = sum(stretch.size for stretch in named)
+        size = sum(span.size for span in named)
         if usual or not named or (None in names and size < _PARTIAL and (found.at_start or found.at_end)):
             return
         what = ", ".join(name or "unknown bytes" for name in names)

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 from diar.archive.audio_file import AudioFile
 from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Header, Kind
-from diar.archive.decoders.tags import FileBytes, Stretch, find_foreign, is_text, skip_tags, stretches, tag_at
+from diar.archive.decoders.tags import (
+    ByteSpan,
+    FileBytes,
+    find_foreign,
+    identify_bytes,
+    is_text,
+    skip_tags,
+    tag_at,
+)
 
 _SEARCH = 1 << 20  # bytes searched at a time
 SEARCHED = 1 << 24  # bytes at the start of a file that must hold the first frame
@@ -37,13 +45,13 @@ class Break:
     """The bytes between two chains of frames.
 
     Attributes:
-        stretches: what the bytes are.
+        spans: the bytes, by what they are.
         lost: frames of audio among them.
         at_start: whether no frame comes before.
         at_end: whether no frame comes after.
     """
 
-    stretches: list[Stretch]
+    spans: list[ByteSpan]
     lost: int = 0
     at_start: bool = False
     at_end: bool = False
@@ -117,8 +125,8 @@ class RawFrames:
     def _first_break(self, start: int, end: int) -> Break:
         """Describe the bytes before the first frame: lost frames only if whole ones fit at its bit rate."""
         header = self._header(end)
-        between = stretches(self.data, start, end)
-        unknown = sum(stretch.size for stretch in between if stretch.name is None)
+        between = identify_bytes(self.data, start, end)
+        unknown = sum(span.size for span in between if span.name is None)
         lost = _frames_on_grid(unknown, header.mean) if header and header.mean else 0
         return Break(between, lost or 0, at_start=True)
 
@@ -138,7 +146,7 @@ class RawFrames:
             if inside or resumed or end > size:  # it is cut short, or its header lies
                 whole, end = False, inside or start
         resumed = self._resumed(end)
-        between = stretches(self.data, end, size if resumed is None else resumed)
+        between = identify_bytes(self.data, end, size if resumed is None else resumed)
         if not between:
             return whole, None, resumed
         lost = 0 if resumed is None else self._lost(between, header)
@@ -151,16 +159,16 @@ class RawFrames:
             return None
         return behind if self.is_chain(behind) else self._next_chain(end + 1)
 
-    def _lost(self, between: list[Stretch], header: Header) -> int:
+    def _lost(self, between: list[ByteSpan], header: Header) -> int:
         """Estimate the frames of audio that unknown bytes were."""
         lost = 0
-        for index, stretch in enumerate(between):
-            if stretch.name is not None:
+        for index, span in enumerate(between):
+            if span.name is not None:
                 continue
             if self._equal >= _STEADY and header.mean:
-                lost += _frames_on_grid(stretch.size, header.mean) or 0
+                lost += _frames_on_grid(span.size, header.mean) or 0
             elif index == 0:
-                lost += round(stretch.size * self.good_frames / max(1, self.good_bytes))
+                lost += round(span.size * self.good_frames / max(1, self.good_bytes))
         return lost
 
     def is_chain(self, position: int) -> bool:

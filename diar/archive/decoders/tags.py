@@ -69,7 +69,7 @@ class FileBytes:
         return block[inside : inside + count]
 
 
-class Stretch(NamedTuple):
+class ByteSpan(NamedTuple):
     """Bytes [start, end) of a file that are no frames of audio."""
 
     start: int
@@ -126,34 +126,34 @@ def skip_tags(data: FileBytes, position: int) -> int:
     return position
 
 
-def stretches(data: FileBytes, start: int, end: int) -> list[Stretch]:
+def identify_bytes(data: FileBytes, start: int, end: int) -> list[ByteSpan]:
     """Divide bytes [start, end) between frames of audio by what they are, in order.
 
     A run of equal bytes is padding only if nothing unknown follows. Zeros left by damage begin and end within
     frames, so the rest of a frame follows them.
     """
-    found: list[Stretch] = []
+    found: list[ByteSpan] = []
     while start < end:
         tag = tag_at(data, start)
         stop = min(end, start + tag[1]) if tag else find_tag(data, start + 1, end) or end
         if tag:
-            found.append(Stretch(start, stop, tag[0]))
+            found.append(ByteSpan(start, stop, tag[0]))
         else:
             items = max(start, _ape_items(data, stop))
             found.extend(_without_tags(data, start, items) if items > start else [])
-            found.extend([Stretch(items, stop, "APE")] if items < stop else [])
+            found.extend([ByteSpan(items, stop, "APE")] if items < stop else [])
         start = stop
     return found
 
 
-def _without_tags(data: FileBytes, start: int, end: int) -> list[Stretch]:
+def _without_tags(data: FileBytes, start: int, end: int) -> list[ByteSpan]:
     filled = _fill_end(data, start, end)
     if filled == end:
-        return [Stretch(start, end, "padding")]
+        return [ByteSpan(start, end, "padding")]
     name = foreign_name(data, filled, end)
     if name is None:
-        return [Stretch(start, end, None)]
-    return [Stretch(start, filled, "padding")] * (filled > start) + [Stretch(filled, end, name)]
+        return [ByteSpan(start, end, None)]
+    return [ByteSpan(start, filled, "padding")] * (filled > start) + [ByteSpan(filled, end, name)]
 
 
 def foreign_name(data: FileBytes, start: int, end: int) -> str | None:

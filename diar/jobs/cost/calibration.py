@@ -107,7 +107,7 @@ def _watch(
         ranks = read_ranks(layout)
         if not ranks:
             continue
-        if ranks[0].run_id != run_id:  # workers that were started again count anew
+        if ranks[0].run_id != run_id:  # workers that were started again count from 0
             run_id, history = ranks[0].run_id, []
         history.append(Counters.total(rank.counters for rank in ranks))
         longest = max(rank.counters.working_seconds for rank in ranks)

@@ -18,7 +18,7 @@ _PROBED = 64  # headers read of each suffix, evenly over the archive
 # Measured on conversations with the default encoder (192-d)
 _BYTES_PER_SLIDING_WINDOW, _BYTES_PER_SEGMENTATION_WINDOW = 380, 1_300
 _SUFFIX = r"[^/](?P<suffix>\.[^./]+)$"  # of a path; a name that begins with its only dot has none
-_BYTES_PER_FILE = {MIRROR: 5_500, PACKED: 600}  # besides, with its row in the index
+_BYTES_PER_FILE = {MIRROR: 5_500, PACKED: 600}  # without windows, with its row in the index
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,12 @@ class Speed:
 
     @property
     def loop(self) -> dict[str, float]:
-        """Shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
+        """Return the shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
         return loop_shares(self.counters)
 
     @property
     def bound_by(self) -> str:
-        """What the work, once started, waits for most, in words."""
+        """Say what the work waits for most, start-up excluded."""
         return find_bound(self.counters, startup_seconds=0.0)
 
 

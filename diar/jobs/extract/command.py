@@ -42,19 +42,19 @@ def _extract(config: ExtractConfig) -> int:
 
         print_dry_run(config)
         return EXIT_OK
-    # torch takes seconds to import, which --help and a wrong flag should not cost
+    # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
         from diar.jobs.extract.run import run_rank
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
-    worker_context()  # it imports torch while this process does
+    worker_context()  # its server imports torch while this process does
     from diar.jobs.extract.networks import open_models
     from diar.jobs.extract.run import run_rank
     from diar.jobs.ranks.launcher import launch
     from diar.models.device import count_workers, device_kind, usable_cores
 
-    open_models(config)  # fetches it once, and tells what is wrong before workers start
+    open_models(config)  # fetch the weights once, and report errors before workers start
     workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
     return launch(
         run_rank,

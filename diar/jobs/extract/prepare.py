@@ -100,6 +100,17 @@ def settle_plan(
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)
     plan = make_plan(listing.recordings, limits, previous, first_shard=first, redo=redo)
+    # Before the plan, which never exists without the configuration that it belongs to
+    _write_config(config, layout, identity, metadata)
+    if previous is None and config.layout == PACKED:
+        remove_packed(layout, plan)  # of shards of a plan that is gone
+    save_plan(layout, plan)
+    return plan, [*listing.warnings, *_gone(previous, plan)]
+
+
+def _write_config(
+    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+) -> None:
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
@@ -110,12 +121,7 @@ def settle_plan(
         "diar_version": diar.__version__,
         "job": _job() if config.overwrite else None,
     }
-    # Before the plan, which never exists without the configuration that it belongs to
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
-    if previous is None and config.layout == PACKED:
-        remove_packed(layout, plan)  # of shards of a plan that is gone
-    save_plan(layout, plan)
-    return plan, [*listing.warnings, *_gone(previous, plan)]
 
 
 def _previous_plan(layout: Layout) -> pa.Table | None:

@@ -130,16 +130,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Share:
-    """This rank's part of the job; not empty at the start if the rank died and was started again."""
+    """This rank's part of the job; a rank that died and was started again goes on with what it had."""
 
     claims: Claims
-    unfinished: list[int]  # shards that it claimed before it died, and did not finish
-    counters: Counters  # go on from those of the dead rank
+    unfinished: list[int]  # shards that it claimed and did not finish before it died
+    counters: Counters  # with the figures from before it died
 
 
 @dataclass(frozen=True)
 class Work:
-    """What does this rank's part, and what watches it."""
+    """The worker of this rank, with its profiler and its progress reporter."""
 
     worker: ShardWorker
     profiler: Profiler
@@ -148,9 +148,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Rank:
-    """One rank of a run: `run` does its steps, each of which works with what the steps before it return.
+    """One rank of a run. `run` does its steps, each with the results of the steps before it.
 
-    A rank that died and was started again may do any step a second time. The agreement gives it what is
+    A rank that died and was started again may do any step a second time. The agreement returns what is
     settled already.
     """
 
@@ -201,7 +201,7 @@ class Rank:
         config = self.config.model_copy(update={"precision": precision})
         identity = Identity.of(config, models.encoder, models.segmentation, models.second)
         metadata = identity.metadata(models.encoder, models.segmentation)
-        pa.scalar(0)  # Arrow's first conversion imports pandas if it is there: now, while rank 0 plans
+        pa.scalar(0)  # Arrow's first conversion imports pandas if installed; do it while rank 0 plans
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
         return Job(config, metadata, plan["run_id"], plan["order"], Totals(**plan["totals"]))
 

@@ -52,30 +52,10 @@ def report_rank(rank: int, device: torch.device, seconds: float, counters: Count
 
 def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[str, Any]]) -> dict[str, Any]:
     """Add up the finished shards and this run's ranks; publish and return the result."""
-    columns = [
-        "recording_id",
-        "status",
-        "error",
-        "duration",
-        "speech_seconds",
-        "overlap_seconds",
-        "tracks",
-        "gaps",
-    ]
-    rows, remarks = finished_rows(layout, columns), read_remarks(layout)
-    counted = _count_by_status(rows["status"])
-    failed = {kind: count for kind, count in counted.items() if kind != OK}
+    rows = finished_rows(layout, ["status", "duration", "tracks", "gaps"])
     statistics = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "recordings": {
-            "planned": count_planned(layout),
-            "ok": counted.get(OK, 0),
-            "failed": sum(failed.values()),
-            "failed_by_kind": failed,
-            "with_gaps": int((pc.list_value_length(rows["gaps"]).to_numpy() > 0).sum()),
-            "with_warnings": remarks.with_warnings,
-            "without_speech": remarks.without_speech,
-        },
+        "recordings": _count_recordings(layout, rows),
         "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
         "tracks": int(np.sum(rows["tracks"].to_numpy())),
         "this_run": summarise_ranks(ranks),
@@ -89,6 +69,26 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
     }
     storage.write_bytes_atomic(layout.statistics, json.dumps(statistics, indent=2).encode())
     return statistics
+
+
+def _count_recordings(layout: Layout, rows: pa.Table) -> dict[str, Any]:
+    """Return `recordings` of the statistics: how many there are of each kind."""
+    by_status, remarks = _count_by_status(rows["status"]), read_remarks(layout)
+    failed = {kind: count for kind, count in by_status.items() if kind != OK}
+    return {
+        "planned": count_planned(layout),
+        "ok": by_status.get(OK, 0),
+        "failed": sum(failed.values()),
+        "failed_by_kind": failed,
+        "with_gaps": _count_filled(rows["gaps"]),
+        "with_warnings": remarks.with_warnings,
+        "without_speech": remarks.without_speech,
+    }
+
+
+def _count_filled(lists: pa.ChunkedArray) -> int:
+    """Count the lists with any item; without a row, the column has no type."""
+    return int((pc.list_value_length(lists).to_numpy() > 0).sum()) if len(lists) else 0
 
 
 def _count_by_status(status: pa.ChunkedArray) -> dict[str, int]:

@@ -24,10 +24,6 @@ _HOST = "127.0.0.1"
 _PARENT_POLL = 0.2  # seconds
 
 
-class PortError(DiarError):
-    """The port that was asked for cannot be used."""
-
-
 def launch(
     run_rank: Callable[[ArgumentT], int],
     argument: ArgumentT,
@@ -51,7 +47,7 @@ def launch(
         port: TCP port of the store; 0 = any free one.
 
     Raises:
-        PortError: the port is taken, or not allowed.
+        DiarError: the port is taken, or not allowed.
     """
     store = _host_store(port)
     context = worker_context()
@@ -97,7 +93,7 @@ def _host_store(port: int) -> dist.TCPStore:
     try:
         listening.bind((_HOST, port))
     except OSError as error:
-        raise PortError(f"`port={port}`: {error.strerror}; 0 takes any free port") from None
+        raise DiarError(f"`port={port}`: {error.strerror}; `port=0` takes any free one") from None
     port = listening.getsockname()[1]
     return dist.TCPStore(
         _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()

@@ -14,7 +14,7 @@ from types import FrameType
 from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.ranks.processes import sigint_blocked
 
-_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that came to its end
+_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that has ended by itself
 _POLL = 0.2  # seconds
 _TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
