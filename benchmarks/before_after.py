@@ -4,15 +4,16 @@
     python benchmarks/before_after.py ../before --sets default --rounds 6
     python benchmarks/before_after.py . --sets default --options --clustering ahc
 
-Runs the real commands of both checkouts with this Python and their default options; what follows
---extract_options (stage 1) and --options (stage 2) is for "after" alone, so that the third line prices a
-choice. Rounds turn around (before, after; after, before; …), so that neither what else the machine does nor
-its getting warm favours one. Run it on a machine at rest: the spread of the ratios tells whether it was.
+Runs the real commands of both checkouts with this Python and their default options. What follows
+--extract_options (stage 1) and --options (stage 2) is for "after" alone; the third line above measures what a
+choice costs. The order alternates (before, after; after, before; …), so that neither other load nor a warm
+machine favours one side. Run it on an idle machine; the spread of the ratios shows whether it was idle.
 
-Seconds are medians over the rounds; "before / after" is the median of the rounds' ratios, with the least and
-the greatest in brackets: 1.05 means that "after" needs 5 % less time, and 0.95 that it needs 5 % more. CPU is
-that of all processes of a command. "stage 1, working" leaves out imports, models and listing. Sets are those
-of benchmarks/diarization.py; --files takes the first few of each, --seconds the beginning of each file.
+Seconds are medians over the rounds. "before / after" is the median of the rounds' ratios, with the least and
+the greatest in brackets: 1.05 means that "after" needs 5 % less time, and 0.95 that it needs 5 % more. CPU
+seconds are those of all processes of a command. "stage 1, working" leaves out imports, models and listing.
+Sets are those of benchmarks/diarization.py; --files takes the first few of each, --seconds the beginning of
+each file.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def shorten(audio: Path, folder: Path, files: int | None, seconds: float | None) -> Path:
-    """The first `seconds` of the first `files` recordings, with their references."""
+    """Copy the first `seconds` of the first `files` recordings, and their references."""
     if files is None and seconds is None:
         return audio
     folder.mkdir(parents=True)
@@ -90,7 +91,7 @@ def shorten(audio: Path, folder: Path, files: int | None, seconds: float | None)
 def compare(
     audio: Path, roots: dict[str, Path], options: argparse.Namespace, work: Path
 ) -> tuple[dict[str, list[Seconds]], Seconds]:
-    """Seconds of each step in each round, and DER in % of the last one, of both sides."""
+    """Return the seconds of each step in each round, and DER in % of the last round, of both sides."""
     runs: dict[str, list[Seconds]] = {side: [] for side in SIDES}
     errors = {}
     uem = labelled_sets.write_uem(work / "all.uem", labelled_sets.durations(audio))
@@ -110,7 +111,7 @@ def compare(
 def run_once(
     audio: Path, out: Path, root: Path, extract_options: list[str], detect_options: list[str]
 ) -> Seconds:
-    """Wall clock and CPU seconds of both commands of a checkout."""
+    """Return wall-clock and CPU seconds of both commands of a checkout."""
     embeddings = out / "embeddings"
     first = extract(audio, embeddings, extract_options, root)
     second = detect(embeddings, out / "result", ["--task", "turns", *detect_options], root)
@@ -122,7 +123,7 @@ def run_once(
 
 
 def working_seconds(embeddings: Path) -> float:
-    """Of stage 1, from its first claim on."""
+    """Return the seconds of stage 1 from its first claim on."""
     stats = json.loads((embeddings / "extraction_stats.json").read_text())
     return float(stats["this_run"]["working_seconds"])
 

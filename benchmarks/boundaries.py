@@ -6,14 +6,15 @@
 
 Makes each archive with `tools/make_archive.py` of the shared folder, runs the real commands (stage 1 once,
 stage 2 three times: automatic, and with the block size given cosine and GMM) and scores with
-`diar score boundaries`. F1 at tolerance 0; in brackets where an odd file next to a boundary may lie on either
-side of it, which nothing in the audio decides.
+`diar score boundaries`. Figures are F1 at tolerance 0. In brackets an odd file next to a boundary may lie on
+either side of it, as nothing in the audio decides that.
 
 --degraded measures the same archives through `tools/degrade.py` (tel and room, or what is named) in place of
-the clean ones. --session says which files, with pauses between them, go through one call or one room and are
-cut apart again. By default it is a block, as people record: its files share response, gain and noise level,
-no two have the same noise, and the room changes where the block does, which helps. With `file` each file has
-its own, with `archive` all have the same, so that only the voice tells.
+the clean ones. --session says which files go through one call or one room together; they are joined with
+pauses and cut apart again. By default these are the files of a block, as people record: they share response,
+gain and noise level, but not the noise itself, and the room changes with the block, which helps. With `file`
+each file has its own call or room. With `archive` all files have the same one, so that only the voices
+differ.
 
 With --work, archives are made once; embeddings and results are made anew.
 """
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def describe(version: Version | None) -> list[str]:
-    """What a title says beside the setting."""
+    """Return what a title says beside the setting."""
     if version is None:
         return []
     kind, session = version
@@ -112,7 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def prepare(shared: Path, folder: Path, make: str, seed: int, version: Version | None) -> Path:
-    """The folder with audio/ and truth.csv, made below `folder` where it is not there yet."""
+    """Return the folder with audio/ and truth.csv; make it below `folder` if it does not exist."""
     clean, tool = folder / "archive", shared / "tools" / "make_archive.py"
     make_once(clean, lambda out: call(tool, out, *make.split(), "--seed", seed))
     if version is None:
@@ -125,7 +126,7 @@ def prepare(shared: Path, folder: Path, make: str, seed: int, version: Version |
 def measure(
     archive: Path, folder: Path, known: Sequence[int], options: argparse.Namespace
 ) -> dict[str, float]:
-    """The figures of one archive; `known` are the expected block size and the window."""
+    """Return the figures of one archive; `known` are the expected block size and the window."""
     embeddings = folder / "embeddings"
     shutil.rmtree(embeddings, ignore_errors=True)
     extract(archive / "audio", embeddings, options.extract_options, allowed=(0,))
@@ -150,7 +151,7 @@ def mean(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def format_row(row: dict[str, float]) -> str:
-    """F1 of odd files is pooled in a mean row, because hits and counts are averaged alike."""
+    """Return the cells of a row; that of means has the pooled F1 of odd files, from mean hits and counts."""
     f1 = [f"{row[method]:.3f} ({row[f'{method}_either']:.3f})" for method in ("automatic", "cosine", "gmm")]
     odd = (
         f"{2 * row['hits'] / (row['found'] + row['true']):.2f}"

@@ -1,12 +1,13 @@
-"""Two-channel calls: turns of both sides by `--channel auto`, `each` and `mix`: one command, one table.
+"""Two-channel calls: turns of both sides with `--channel auto`, `each` and `mix`, in one table.
 
     python benchmarks/calls.py --shared ../shared
     python benchmarks/calls.py --shared ../shared --seconds 300 --seeds 1 2 3
 
 Each side of a conversation of `tools/simulate_conversations.py` gets a channel of its own, with noise at
--60 dB and the other side leaking in 25 dB below. Kinds of calls: both sides equally loud; the second 20 dB
-below; both again as telephone audio (300 to 3400 Hz, 8 kHz, µ-law); two people on the second side. DER with
-collar 0 and overlap scored: all turns, and each channel's (`turns.channelN.rttm`) against its side.
+-60 dB and crosstalk of the other side at -25 dB. There are these calls: both sides equally loud; the second
+side 20 dB below the first; both of them as telephone audio (300 to 3400 Hz, 8 kHz, µ-law); two people on the
+second side. DER has collar 0 and counts overlap: of all turns, and of each channel (`turns.channelN.rttm`)
+against its side.
 """
 
 from __future__ import annotations
@@ -72,12 +73,12 @@ def main() -> None:
 def write_call(
     path: Path, shared: Path, seconds: float, seed: int, people: int, level: float, telephone: bool
 ) -> None:
-    """Write one call, and beside it its turns and those of each channel as RTTM."""
+    """Write one call, its turns as RTTM, and those of each channel."""
     simulator = load_simulator(shared)
     speakers = simulator.load_speakers()
 
     def render(keep: list[str] | None) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
-        """The same conversation with the voices of `keep` alone; None = all."""
+        """Return the same conversation with the voices of `keep` alone; None = all."""
         heard = {
             name: [(wave if keep is None or name in keep else 0 * wave, speech) for wave, speech in own]
             for name, own in speakers.items()
@@ -104,7 +105,7 @@ def write_call(
 
 
 def as_telephone(channels: np.ndarray) -> np.ndarray:
-    """16 kHz → 300 to 3400 Hz, 8 kHz, µ-law and back, levels as they are."""
+    """Make telephone audio of samples at 16 kHz: 300 to 3400 Hz, 8 kHz, µ-law and back, the level kept."""
     band = sosfilt(butter(6, [300, 3400], "bandpass", fs=RATE, output="sos"), channels, axis=1)
     samples = np.clip(resample_poly(band, 1, 2, axis=1), -1, 1)
     compressed = np.sign(samples) * np.log1p(255 * np.abs(samples)) / np.log(256)
@@ -124,7 +125,7 @@ def load_simulator(shared: Path) -> Any:
 
 
 def measure(archive: Path, work: Path, mode: str, options: list[str]) -> Iterator[list[str]]:
-    """Rows of the table for one --channel."""
+    """Return the rows of the table for one --channel."""
     embeddings, result = work / "embeddings", work / "result"
     extract = ("--input_dir", archive, "--output_dir", embeddings, "--channel", mode, *options)
     call(ROOT / "extract_embeddings_multigpu.py", *extract)
@@ -156,7 +157,7 @@ def measure(archive: Path, work: Path, mode: str, options: list[str]) -> Iterato
 def turns_of(
     archive: Path, result: Path, recordings: list[str], channel: int
 ) -> tuple[dict[str, list[Turn]], dict[str, list[Turn]]]:
-    """True and found turns of the recordings, of one channel or (MIXED) of all."""
+    """Return true and found turns of the recordings, of one channel or (MIXED) of all."""
     suffix = ".rttm" if channel == MIXED else f".channel{channel}.rttm"
     reference, found = {}, {}
     for recording in recordings:

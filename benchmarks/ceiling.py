@@ -1,16 +1,17 @@
-"""What keeps the diarization error where it is: the real result beside three that know the truth in part.
+"""What the diarization error consists of: the real result beside three that know a part of the truth.
 
     python benchmarks/ceiling.py --embeddings EMBEDDINGS --reference RTTM_FOLDER
 
 Each line is DER in % (miss, false alarm, confusion), counted in the segmentation model's frames of 17 ms,
 collar 0, overlap scored:
 
-    diar           stage 2 as it is, with its default settings
-    right labels   every local speaker of every segmentation window is called by its true name, and as many of
-                   them speak as diar counts: what a perfect clustering of local speakers would give
-    right people   as many voices in each frame as diar counts, and always the right ones: what is left is the
-                   segmentation model's
-    two at most    everything right, but never more than two at once: the powerset of segmentation-3.0
+    diar           stage 2 as it is, with its default settings right labels   every local speaker of every
+    seg_window has its true name, and as many of them speak as diar
+                   counts: the result of a perfect clustering of local speakers
+    right people   as many voices in each frame as diar counts, and always the right ones: the error left is
+                   that of the segmentation model
+    two at most    everything is right, but at most two speak at once: the limit of segmentation-3.0's
+    powerset
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def recordings(options: argparse.Namespace) -> Iterator[tuple[Observations, list
 
 
 def measure(observations: Observations, turns: list[Turn]) -> dict[str, np.ndarray]:
-    """Frames of reference speech, missed, falsely found and confused, for each line."""
+    """Count frames of reference speech, missed, falsely found and confused ones, for each line."""
     reconstruction = SETTINGS.preset.reconstruction
     found = reconstruct(observations, find_centroids(observations, SETTINGS.clustering), reconstruction)
     any_two = np.eye(2, observations.windows.embedding.shape[1], dtype=np.float32)
@@ -80,7 +81,7 @@ def measure(observations: Observations, turns: list[Turn]) -> dict[str, np.ndarr
 
 
 def mapped(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """`found` (clusters, frames), clusters in the places of whom they share the most frames with."""
+    """Return `found` (clusters, frames) with each cluster in the place of whom it shares most frames with."""
     shared = truth.astype(np.float32) @ found.T.astype(np.float32)
     speaker, cluster = linear_sum_assignment(-shared)
     rest = np.setdiff1d(np.arange(len(found)), cluster)
@@ -90,11 +91,11 @@ def mapped(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def rightly_labelled(observations: Observations, truth: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """The most active speakers of each frame, `voices` of them, from truly named local speakers."""
+    """Return the `voices` most active speakers of each frame, from local speakers with their true names."""
     local = observations.local
     activity = np.zeros(truth.shape, np.float32)
-    for chunk, start in enumerate(local.chunk_start):
-        rows = np.flatnonzero(local.chunk == chunk)
+    for seg_window, start in enumerate(local.seg_window_start):
+        rows = np.flatnonzero(local.seg_window == seg_window)
         first = round(start / observations.frame_step)
         frames = slice(first, first + local.activity.shape[1])
         said = local.activity[rows][:, : truth[:, frames].shape[1]] / np.float32(255)

@@ -1,4 +1,4 @@
-"""Archives of tools/make_archive.py through the channels of tools/degrade.py, a session at a time."""
+"""Send archives of tools/make_archive.py through the channels of tools/degrade.py, a session at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import soundfile as sf
 from labelled_sets import load_degrade
 
 RATE = 16_000
-PAUSE = 0.5  # seconds between two files of a session, in which a room's tail decays by 37 dB or more
+PAUSE = 0.5  # seconds between two files of a session; reverberation decays by at least 37 dB in them
 SESSIONS: dict[str, Callable[[dict[str, str]], str]] = {  # which files share a call or room
     "block": lambda row: row["block"],
     "file": lambda row: row["path"],
@@ -23,7 +23,7 @@ Channel = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, int]]
 
 
 def degrade_archive(shared: Path, archive: Path, out: Path, kind: str, session: str, seed: int) -> None:
-    """Write `archive` as a kind of degrade.py: out/audio with the same paths, and out/truth.csv."""
+    """Write a degraded `archive`: out/audio with the same paths, and out/truth.csv."""
     channel, rng = getattr(load_degrade(shared), kind), np.random.default_rng(seed)
     with (archive / "truth.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
@@ -40,7 +40,7 @@ def degrade_archive(shared: Path, archive: Path, out: Path, kind: str, session: 
 def degrade_session(
     waves: list[np.ndarray], channel: Channel, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, int]]:
-    """Files of one session, samples at 16 kHz, through one call or room: samples and rate of each."""
+    """Send the files of a session, samples at 16 kHz, through one call or room; return samples and rates."""
     pause = np.zeros(round(PAUSE * RATE))
     parts = [part for wave in waves for part in (pause, wave)][1:]
     samples, rate = channel(np.concatenate(parts), rng)

@@ -6,23 +6,23 @@
     python benchmarks/diarization.py --full --extract_options --channel 0 --options --clustering ahc
 
 Sets: `AMI`, ten labelled excerpts; `default` and `seed5`, conversations by the shared folder's
-`tools/simulate_conversations.py`; with --full `seed31` and `seed77`, which nothing was chosen on. With
---degraded `default` and `seed5` also through `tools/degrade.py`: `default-tel-1` is the telephone version
-with seed 1, and so for `room`, `broadcast` and seed 2. --sets takes any of these names (`seed31-tel-1`, too)
-and patterns.
+`tools/simulate_conversations.py`; with --full `seed31` and `seed77`, on which no parameter was chosen. With
+--degraded there are also versions of `default` and `seed5` by `tools/degrade.py`: `default-tel-1` is the
+telephone version with seed 1; others are `room`, `broadcast` and seed 2. --sets takes any of these names
+(`seed31-tel-1`, too) and patterns.
 
-The real commands run with one set of parameters for all sets: the defaults, or what follows
---extract_options (stage 1) and --options (stage 2). `diar score der` scores: overlap scored, whole
-recordings, collar 0 (and 0.25 s in one column). × real time is from the start of stage 1 to the end of
-stage 2, in brackets that of each stage. CPU seconds are of all processes; they vary less than × real time
-where something else runs beside.
+The real commands run with the same parameters for all sets: the defaults, or what follows
+--extract_options (stage 1) and --options (stage 2). `diar score der` scores whole recordings with overlap and
+collar 0 (0.25 s in one column). × real time counts from the start of stage 1 to the end of stage 2; that of
+each stage is in brackets. CPU seconds are those of all processes; other load on the machine changes them less
+than × real time.
 
-pyannote's pipeline is run by `bench/run_pyannote.py` of the shared folder with --pyannote; its × real time is
-without imports and model loading. The last three columns are not measured here: they are from
-`bench/PEERS.md`, and for `seed5` from running that script.
+With --pyannote, `bench/run_pyannote.py` of the shared folder runs pyannote's pipeline; its × real time leaves
+out imports and model loading. The last three columns are not measured here: they come from
+`bench/PEERS.md`, and for `seed5` from that script.
 
 With --work, audio and pyannote's results are made once. Embeddings and results are made anew; with
---keep_embeddings stage 1 goes on where it was, and its time is not told.
+--keep_embeddings stage 1 goes on where it was, and its time is not reported.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def choose_sets(options: argparse.Namespace) -> list[LabelledSet]:
-    """Clean ones first, then each one's degraded versions."""
+    """Sort clean sets first, then the degraded versions of each."""
     if options.simulate is not None:
         clean = known = [labelled_sets.own_set(options.simulate)]
     else:
@@ -100,7 +100,7 @@ def choose_sets(options: argparse.Namespace) -> list[LabelledSet]:
 
 
 def measure_ours(chosen: LabelledSet, options: argparse.Namespace, work: Path) -> Row:
-    """Both stages on one set."""
+    """Run both stages on one set."""
     audio = labelled_sets.prepare(chosen, options.shared.resolve(), work)
     folder = work / chosen.name
     embeddings, result = folder / "embeddings", folder / "result"
@@ -121,7 +121,7 @@ def measure_ours(chosen: LabelledSet, options: argparse.Namespace, work: Path) -
 
 
 def measure_pyannote(chosen: LabelledSet, options: argparse.Namespace, work: Path) -> Row:
-    """pyannote's pipeline on one set, or what it said there before."""
+    """Run pyannote's pipeline on one set, or read its earlier result."""
     shared, folder = options.shared.resolve(), work / chosen.name
     audio, result, took = labelled_sets.prepare(chosen, shared, work), folder / "pyannote", "took.json"
     seconds = labelled_sets.durations(audio)
@@ -137,7 +137,7 @@ def measure_pyannote(chosen: LabelledSet, options: argparse.Namespace, work: Pat
 
 
 def error_cells(reference: Path, hypothesis: Path, uem: Path) -> Row:
-    """What is wrong, pooled over the recordings, and how many speakers each has."""
+    """Return the errors, pooled over the recordings, and how many speakers each has."""
     score: dict[str, Any] = score_der(reference, hypothesis, uem)
     pooled = score["pooled"]
     parts = [pooled[part] / pooled["speech"] for part in ("miss", "false_alarm", "confusion")]
@@ -148,7 +148,7 @@ def error_cells(reference: Path, hypothesis: Path, uem: Path) -> Row:
 
 
 def cost_cells(stages: list[Run], audio_seconds: float, kept: bool) -> Row:
-    """× real time and CPU seconds of both stages; of stage 2 alone where embeddings were there."""
+    """Return × real time and CPU seconds of both stages; of stage 2 alone where embeddings existed."""
     speeds = [f"{audio_seconds / stage.seconds:.0f}" for stage in stages]
     work = [f"{3600 * stage.cpu_seconds / audio_seconds:.0f}" for stage in stages]
     if kept:

@@ -1,12 +1,12 @@
-"""Everything that only a GPU shows: one command, one table after the other, one JSON file.
+"""What only a GPU can show: tables, and one JSON file.
 
     python benchmarks/gpu.py --json gpu.json
     python benchmarks/gpu.py --hours 200 --shared ../shared --models campplus ResNet293
     python benchmarks/gpu.py --device cpu --small          # the same code, some seconds on a laptop
 
-1. Networks: each encoder (random weights but for the default one) in each precision: × real time of the trunk
-   at the batch that 6 GB hold, cosine of its embeddings to fp32, peak memory; some in the last precision
-   through torch.compile, too; and the segmentation model.
+1. Networks: the segmentation model, and each encoder in each precision (the default one with its weights, the
+   others with random ones): × real time of the trunk with the batch that 6 GB hold, cosine of its embeddings
+   to fp32, peak memory. Some encoders also run through torch.compile in the last precision.
 2. Stage 1 by the real command, from WAV, FLAC and MP3: × real time, seconds by step, busy share, peak memory.
 3. With --shared: DER of the default encoder on the simulated conversations in each precision.
 """
@@ -29,13 +29,13 @@ import yaml
 from running import ROOT, call, error_rate
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 
-from diar.embed.settings import DEFAULT_ENCODER
 from diar.jobs.extract.resources import seconds_in
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.device import place
 from diar.models.encoders.wespeaker import ARCHITECTURES, open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import Precision, Trunk
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 
 DEFAULT = "campplus"
@@ -97,7 +97,7 @@ def parse() -> argparse.Namespace:
 
 
 def model_directory(name: str, given: Path | None, work: Path) -> Path:
-    """WeSpeaker model directory of an architecture with random weights, or of the default encoder."""
+    """Return a model directory: the default encoder's, or an architecture with random weights."""
     if name == DEFAULT:
         return given or hub.resolve(DEFAULT_ENCODER)
     arguments: dict[str, Any] = {"embed_dim": 256}
@@ -115,7 +115,7 @@ def model_directory(name: str, given: Path | None, work: Path) -> Path:
 
 @torch.inference_mode()
 def network_rows(models: dict[str, Path], options: argparse.Namespace, device: torch.device) -> list[Row]:
-    """Trunks in each precision, and the segmentation model."""
+    """Measure trunks in each precision, and the segmentation model."""
     seconds = 4.0 if options.small else CHUNK
     sample = torch.from_numpy(np.stack([speech_like(seconds, seed) for seed in range(4)])).to(device)
     rows = []
@@ -138,7 +138,7 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
                          "× real time": speed, "chunks": batch, "peak GB": peak,
                          "cosine to fp32": round(cosine, 5)})  # fmt: skip
             encoder = encoder.cpu()
-    segmentation = place(open_segmentation(hub.resolve(options.segmentation)).network, device)
+    segmentation = place(open_segmentation_dir(hub.resolve(options.segmentation)).network, device)
     window = sample[:1, : min(10 * RATE, sample.shape[1])]
     speed, peak, batch = time_batch(segmentation, window, window.shape[1] / RATE, device, options.small)
     rows.append({"network": "segmentation, windows", "precision": "fp32", "compiled": False,
@@ -147,7 +147,7 @@ def network_rows(models: dict[str, Path], options: argparse.Namespace, device: t
 
 
 def whole_embeddings(trunk: Trunk, pooling: Any, features: torch.Tensor) -> torch.Tensor:
-    """(batch, D), of all frames of each chunk."""
+    """Return (batch, D) embeddings of all frames of each chunk."""
     frames = trunk(features)
     embeddings: torch.Tensor = pooling.pool(frames, torch.ones_like(frames[:, :1]))[:, 0]
     return embeddings
@@ -160,7 +160,7 @@ def time_batch(
     device: torch.device,
     small: bool,
 ) -> tuple[int, float, int]:
-    """× real time, peak GB, and the batch: as many as 6 GB hold on a GPU, two on a CPU."""
+    """Return × real time, peak GB, and the batch: as many as 6 GB hold on a GPU, two on a CPU."""
     batch = 2
     if device.type == "cuda":
         network(one)
@@ -187,7 +187,7 @@ def time_batch(
 def stage_rows(
     models: dict[str, Path], options: argparse.Namespace, device: torch.device, work: Path
 ) -> list[Row]:
-    """Stage 1 by the real command: the default encoder from every kind of file, the others from WAV."""
+    """Run the stage 1 command: the default encoder on every kind of file, the others on WAV."""
     seconds, files = (3.0, 2) if options.small else (600.0, max(1, round(options.hours * 6)))
     for kind in options.kinds:
         write_archive(work / kind, kind, seconds, files)
@@ -210,7 +210,7 @@ def stage_rows(
 
 
 def describe_run(model: str, kind: str, precision: str, workers: int, out: Path) -> Row:
-    """A row of the table from the run's statistics."""
+    """Return a row of the table from the run's statistics."""
     run = json.loads((out / "extraction_stats.json").read_text())["this_run"]
     peak = max(rank.get("peak_gpu_bytes", 0) for rank in run["ranks"]) / 1e9
     steps = {step: round(seconds, 2) for step, seconds in run["steps"].items()}
@@ -222,7 +222,7 @@ def describe_run(model: str, kind: str, precision: str, workers: int, out: Path)
 
 
 def error_rows(model: Path, options: argparse.Namespace, device: torch.device, work: Path) -> list[Row]:
-    """DER in each precision on the simulated conversations (an AMI excerpt where --small)."""
+    """Measure DER in each precision on the simulated conversations (with --small: an AMI excerpt)."""
     audio = work / "conversations"
     if options.small:
         audio.mkdir()

@@ -1,7 +1,7 @@
-"""Labelled conversations for the benchmarks: real excerpts, simulated ones, and those degraded.
+"""Labelled conversations for the benchmarks: real excerpts, simulated conversations, degraded versions.
 
-The tools that make them lie in the shared folder: `simulate_conversations.py`, and `degrade.py`, which makes
-telephone (tel), far microphone (room) and broadcast versions of a folder.
+The tools that make them are in the shared folder: `simulate_conversations.py`, and `degrade.py` for telephone
+(tel), far-microphone (room) and broadcast versions of a folder.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _NOT_MEASURED = (None, None, None)
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """One set: how `--sets` names it, and how it is made."""
+    """One set: its name for `--sets`, and how it is made."""
 
     name: str
     title: str
     simulate: str | None  # options of simulate_conversations.py; None: the AMI excerpts
     peers: tuple[float | None, ...] = _NOT_MEASURED  # published DER in % of PEERS
-    kind: str | None = None  # of KINDS; None: as it was made
+    kind: str | None = None  # of KINDS; None: not degraded
     seed: int = 0  # of degrade.py
 
     def degraded(self, kind: str, seed: int) -> LabelledSet:
-        """This set through degrade.py; nothing is published for it."""
+        """Return this set through degrade.py, for which no DER is published."""
         name, title = f"{self.name}-{kind}-{seed}", f"{self.title}, {kind}, seed {seed}"
         return replace(self, name=name, title=title, peers=_NOT_MEASURED, kind=kind, seed=seed)
 
     @property
     def folder(self) -> str:
-        """The folder that all versions of one set share."""
+        """Return the folder that all versions of one set share."""
         return self.name if self.kind is None else self.name.removesuffix(f"-{self.kind}-{self.seed}")
 
 
@@ -69,18 +69,18 @@ HELD_OUT = tuple(
 
 
 def own_set(simulate: str) -> LabelledSet:
-    """A set by options of simulate_conversations.py, named by them."""
+    """Return a set that is named by its options of simulate_conversations.py."""
     return LabelledSet(re.sub(r"[^0-9A-Za-z]+", "-", simulate).strip("-"), f"simulated, {simulate}", simulate)
 
 
 def degraded_sets(sets: Iterable[LabelledSet], seeds: Iterable[int]) -> list[LabelledSet]:
-    """Each simulated set through each kind with each seed; the excerpts are far from clean as they are."""
+    """Return each simulated set in each kind with each seed; the real excerpts are not clean."""
     simulated, seeds = [one for one in sets if one.simulate is not None], list(seeds)
     return [one.degraded(kind, seed) for one in simulated for kind in KINDS for seed in seeds]
 
 
 def choose(sets: Iterable[LabelledSet], patterns: Iterable[str]) -> list[LabelledSet]:
-    """The sets that a pattern names (`default-tel-*`), in their order. SystemExit for one that names none."""
+    """Return the sets that patterns (`default-tel-*`) name, in order; SystemExit for one that names none."""
     sets, patterns = list(sets), list(patterns)
     for pattern in patterns:
         if not any(fnmatchcase(one.name, pattern) for one in sets):
@@ -89,7 +89,7 @@ def choose(sets: Iterable[LabelledSet], patterns: Iterable[str]) -> list[Labelle
 
 
 def prepare(chosen: LabelledSet, shared: Path, work: Path) -> Path:
-    """The folder with the set's WAVs and RTTMs, made below `work` where it is not there yet."""
+    """Return the folder with the set's WAVs and RTTMs; make it below `work` if it does not exist."""
     if chosen.simulate is None:
         return shared / "data" / "ami"
     tools, clean = shared / "tools", work / chosen.folder / "audio"
@@ -103,7 +103,7 @@ def prepare(chosen: LabelledSet, shared: Path, work: Path) -> Path:
 
 
 def make_once(folder: Path, make: Callable[[Path], object]) -> None:
-    """Let `make` fill the folder, which appears when it is whole; nothing if it is there."""
+    """Let `make` fill a folder that does not exist; it gets its name when it is complete."""
     if folder.exists():
         return
     partial = folder.with_name(folder.name + ".partial")
@@ -114,19 +114,19 @@ def make_once(folder: Path, make: Callable[[Path], object]) -> None:
 
 
 def durations(folder: Path) -> dict[str, float]:
-    """Seconds of each WAV, by its stem."""
+    """Return the seconds of each WAV by its stem."""
     return {file.stem: sf.info(file).duration for file in sorted(folder.glob("*.wav"))}
 
 
 def write_uem(file: Path, seconds: dict[str, float]) -> Path:
-    """All of each recording: what is said of the time after a file's end is not scored."""
+    """Write a UEM of whole recordings, so that nothing after a file's end is scored."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(f"{stem} 1 0 {duration}\n" for stem, duration in seconds.items()))
     return file
 
 
 def load_tool(shared: Path, name: str) -> ModuleType:
-    """A script of the shared folder's `tools/` as a module."""
+    """Import a script of the shared folder's `tools/`."""
     file = shared / "tools" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
@@ -136,7 +136,7 @@ def load_tool(shared: Path, name: str) -> ModuleType:
 
 
 def load_degrade(shared: Path) -> ModuleType:
-    """tools/degrade.py, for `tel(x, rng)` and its like: samples at 16 kHz to samples and their rate.
+    """Import tools/degrade.py for `tel(x, rng)` and others: samples at 16 kHz → samples and their rate.
 
     It degrades a folder as soon as it is loaded; here that is an empty one.
     """

@@ -7,21 +7,20 @@
     python benchmarks/linking.py scale     --rows 100000 1000000
 
 constants  what diar/detect/linking/evidence.py assumes of campplus-zh-en, fitted on half of the speakers, and
-           how often pairs of the other half are wrong at the cosine that linking asks for
+           how often pairs of the other half are wrong at the cosine that linking requires
 oracle     conversations of 2 to 6 of the shared folder's speakers, made by its tool; vectors are pooled over
-           where the truth has one speaker alone. Once as the tool makes them, where recordings of one speaker
-           have audio in common, and once from parts of the audio that are in one recording each; both also
-           with noise that stands for another session
+           the time in which, by the truth, one speaker talks alone. Recordings of one speaker share audio, as
+           the tool makes them, or do not; both cases also with noise that stands for another session
 commands   the same conversations through the two real commands
 channels   the same, every other recording as telephone (`tel` of the shared folder's tools/degrade.py,
            8 kHz): all pairs, pairs within each channel, within one channel, and across
 scale      time and memory for synthetic vectors, ten to a person
 
 `commands` and `channels` match true and found speakers in each recording by most common speech, as DER does,
-and count pairs of local speakers. Precision: of the pairs that got one name, how many are one person. Recall:
-of those that are one person, how many got one name. A true speaker that was not found has no name in common
-with anybody, so all of their pairs are missed; one found without a match is nobody else, so a name in common
-with another is wrong. Neither counts as a person found.
+and count pairs of local speakers. Precision: the share of pairs with one name that are one person. Recall:
+the share of pairs of one person that have one name. A true speaker that was not found shares a name with
+nobody, so all pairs of that speaker are missed. A found speaker without a match is nobody, so any name shared
+with others is wrong. Neither counts as a person found.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from diar.detect.linking.link import link_speakers
 MODEL = "campplus-zh-en"
 SESSIONS = (0.0, 0.2, 0.4, 0.6)  # variance of the noise that stands for other sessions
 PROBABILITIES = (0.3, 0.5, 0.9)
-PERSONS = (250, 10_000)  # archives that the table of errors is about
+PERSONS = (250, 10_000)  # in the archives of the table of errors
 PAIRS = ((1.0, 1.0), (1.0, 6.5), (2.0, 2.0), (2.0, 6.5), (3.0, 3.0), (4.5, 4.5), (6.5, 6.5))
 
 
@@ -109,13 +108,13 @@ def constants(options: argparse.Namespace, work: Path) -> None:
 
 
 def halves(parts: data.Vectors, chosen: np.ndarray, first: float, second: float) -> tuple[np.ndarray, ...]:
-    """Rows of so many seconds, from the first and from the second half of the chosen speakers' speech."""
+    """Return rows of so many seconds, from the first and the second half of the chosen speakers' speech."""
     rows = (chosen & (parts.group == half) & (parts.seconds == s) for half, s in enumerate((first, second)))
     return tuple(np.flatnonzero(row) for row in rows)
 
 
 def speech_variance(parts: data.Vectors, chosen: np.ndarray) -> float:
-    """Median over pairs of equal length from one utterance: cosine = 1 / (1 + variance / seconds)."""
+    """Return the median variance of pairs of equal length: cosine = 1 / (1 + variance / seconds)."""
     found = []
     for seconds in data.SECONDS[:6]:
         first, second = halves(parts, chosen, seconds, seconds)
@@ -204,7 +203,7 @@ def scale(options: argparse.Namespace, work: Path) -> None:
 
 
 def synthetic(rows: int, dimension: int = 192) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vectors of rows / 10 persons whose cosines scatter by 0.12, as CAM++'s do; session variance 0.2."""
+    """Make vectors of rows / 10 persons: cosines scatter by 0.12, as CAM++'s do; session variance 0.2."""
     rng = np.random.default_rng(0)
     deviations = np.exp(-np.arange(dimension, dtype=np.float32) / 70)
     deviations /= np.linalg.norm(deviations)

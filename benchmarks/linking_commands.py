@@ -1,4 +1,4 @@
-"""Linking by the two real commands, for benchmarks/linking.py: made conversations in, a table out."""
+"""Linking by the two real commands, for benchmarks/linking.py: from simulated conversations to a table."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def channels(options: argparse.Namespace, work: Path) -> None:
 
 
 def channel_rows(speakers: LocalSpeakers, channel: np.ndarray) -> list[str]:
-    """The cells of each kind of pair; speakers are counted where a row has all pairs of some recordings."""
+    """Return the cells of each kind of pair; rows with all pairs of some recordings also count speakers."""
     parts, rows = split_by_channel(speakers, channel), []
     for name, counts in channel_counts(parts).items():
         _, found, true = counts.tolist()
@@ -74,7 +74,7 @@ def channel_rows(speakers: LocalSpeakers, channel: np.ndarray) -> list[str]:
 
 
 def channel_of(speakers: LocalSpeakers, folder: Path) -> np.ndarray:
-    """(n,) str: "telephone" or "clean", by the rate of the recording that each local speaker is in."""
+    """Return (n,) "telephone" or "clean" by the sample rate of each local speaker's recording."""
     rates = {file.stem: sf.info(file).samplerate for file in (folder / "made" / "audio").glob("*.wav")}
     return np.array(
         ["clean" if rates[name] == data.RATE else "telephone" for name in speakers.recording.tolist()]
@@ -82,7 +82,7 @@ def channel_of(speakers: LocalSpeakers, folder: Path) -> np.ndarray:
 
 
 def find_speakers(options: argparse.Namespace, folder: Path) -> LocalSpeakers:
-    """Run both commands on what was made in `folder`; its local speakers beside the truth."""
+    """Run both commands on the audio in `folder`; return its local speakers beside the truth."""
     made, tracks, result = folder / "made", folder / "tracks", folder / "result"
     shutil.rmtree(tracks, ignore_errors=True)
     extract(made / "audio", tracks, options.extract_options)
@@ -100,18 +100,18 @@ def simulate(options: argparse.Namespace, apart: bool) -> Recordings:
 
 
 def clean(_: int, wave: np.ndarray) -> tuple[np.ndarray, int]:
-    """The recording as it is."""
+    """Return the recording as it is."""
     return wave, data.RATE
 
 
 def every_other_by_telephone(shared: Path) -> Channel:
-    """The recordings with an odd number through `tel` of degrade.py, in turn."""
+    """Send every other recording, those with odd numbers, through `tel` of degrade.py."""
     telephone, rng = load_degrade(shared).tel, np.random.default_rng(DEGRADE_SEED)
     return lambda index, wave: telephone(wave, rng) if index % 2 else clean(index, wave)
 
 
 def write_recordings(folder: Path, recordings: Recordings, channel: Channel) -> None:
-    """Write audio/*.wav as `channel` makes it, and truth.rttm."""
+    """Write audio/*.wav through `channel`, and truth.rttm."""
     audio = folder / "audio"
     audio.mkdir(parents=True)
     truth: list[Turn] = []

@@ -1,7 +1,7 @@
 """Embeddings of known speakers for benchmarks/linking.py, computed once and kept in a folder.
 
-Vectors are pooled over where one speaker is known to talk alone, so that they show what linking does with
-good input, and cost no segmentation.
+Vectors are pooled over the time in which one speaker is known to talk alone. They show what linking does with
+good input, and need no segmentation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = tuple[np.ndarray, float, int, str]
 
 @dataclass(frozen=True)
 class Vectors:
-    """n vectors, with what is known about them."""
+    """n vectors, and what is known of them."""
 
     embedding: np.ndarray  # (n, D) float32, L2-normalised
     seconds: np.ndarray  # (n,) of clean speech
@@ -47,7 +47,7 @@ class Vectors:
 
 
 class Embedder:
-    """Frames once, pooled over spans: the default encoder as stage 1 runs it."""
+    """The default encoder as stage 1 runs it: frames once, pooled by masks."""
 
     def __init__(self, model_dir: Path) -> None:
         model = open_model_dir(model_dir)
@@ -57,7 +57,7 @@ class Embedder:
 
     @torch.inference_mode()
     def frames(self, wave: np.ndarray) -> torch.Tensor:
-        """(1, channels, T') of the whole waveform; the mean is subtracted chunk by chunk."""
+        """Return (1, channels, T') of the whole waveform; the mean is subtracted in each chunk."""
         chunks = [wave[at : at + _CHUNK] for at in range(0, len(wave), _CHUNK)]
         parts = [torch.from_numpy(chunk)[None] for chunk in chunks if len(chunk) >= RATE // 2]
         frames = [self.encoder.frames(cmn(self.fbank(part))) for part in parts]
@@ -69,7 +69,7 @@ class Embedder:
 
     @torch.inference_mode()
     def pool(self, frames: torch.Tensor, masks: np.ndarray) -> np.ndarray:
-        """(n, D) unit vectors for masks (n, T')."""
+        """Return (n, D) unit vectors for masks (n, T')."""
         pooled = self.encoder.pool(frames, torch.from_numpy(masks)[None])[0].numpy()
         return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
@@ -79,17 +79,17 @@ class Embedder:
 
 
 def conversations_name(count: int, seconds: float, apart: bool) -> str:
-    """What files and folders of `simulate_recordings` are called."""
+    """Name files and folders of `simulate_recordings`."""
     return f"conversations_{count}x{seconds:g}{'_apart' if apart else ''}"
 
 
 def simulate_recordings(
     shared: Path, count: int, seconds: float, apart: bool = False
 ) -> Iterator[tuple[np.ndarray, Turns]]:
-    """Waveforms and turns of conversations between 2 to 6 of all speakers.
+    """Simulate conversations of 2 to 6 of all speakers: waveforms and turns.
 
     With `apart`, a speaker's speech is cut into as many parts as they have recordings (of 1.5 s at least), so
-    that hardly any two recordings have audio in common, as those of the tool itself have.
+    that recordings share hardly any audio; those of the tool itself do.
     """
     tool = load_tool(shared, "simulate_conversations")
     speakers, rng = tool.load_speakers(), np.random.default_rng(7)
@@ -107,7 +107,7 @@ def simulate_recordings(
 
 
 def _part(utterances: list, index: int, count: int) -> list:
-    """The part `index` of `count` of a speaker's utterances: some of them, else a piece of each."""
+    """Return part `index` of `count` of a speaker's utterances: some of them, or a piece of each."""
     if len(utterances) >= count:
         return utterances[index::count]
     shortest = min(len(wave) for wave, _ in utterances) / RATE
@@ -122,7 +122,7 @@ def _part(utterances: list, index: int, count: int) -> list:
 
 
 def embed_recordings(recordings: Iterator[tuple[np.ndarray, Turns]], embedder: Embedder) -> Vectors:
-    """The speakers of each recording that are alone for a second, pooled over where they are."""
+    """Return a vector for each speaker of each recording who talks alone for a second at least."""
     rows = [
         row
         for index, (wave, turns) in enumerate(recordings)
@@ -132,7 +132,7 @@ def embed_recordings(recordings: Iterator[tuple[np.ndarray, Turns]], embedder: E
 
 
 def embed_parts(shared: Path, embedder: Embedder) -> Vectors:
-    """Parts of different length of each half of a speaker's speech; no audio is in two halves."""
+    """Embed parts of different lengths of each half of a speaker's speech; the halves share no audio."""
     rows: list[Row] = []
     for name, utterances in load_tool(shared, "simulate_conversations").load_speakers().items():
         frames = [embedder.frames(wave) for wave, _ in utterances]
@@ -153,7 +153,7 @@ def embed_parts(shared: Path, embedder: Embedder) -> Vectors:
 
 
 def embed_conversation(wave: np.ndarray, turns: Turns, index: int, embedder: Embedder) -> list[Row]:
-    """One row for each speaker with a second alone: vector, seconds, recording, name."""
+    """Return a row for each speaker who talks alone for a second: vector, seconds, recording, name."""
     names = sorted({name for *_, name in turns})
     frames = embedder.frames(wave)
     active = np.array(

@@ -1,4 +1,4 @@
-"""How well the people of an archive were told apart, for benchmarks/linking.py: pairs of local speakers."""
+"""Pairwise scores of linking, for benchmarks/linking.py: pairs of local speakers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.records import Turn
 
-NOBODY = ""  # the person of a speaker found without a match, the label of a true one that was not found
+NOBODY = ""  # person of a found speaker without a match; label of a true speaker that was not found
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class LocalSpeakers:
     recording: np.ndarray  # (n,) str
 
     def chosen(self, rows: np.ndarray) -> LocalSpeakers:
-        """Those of `rows`, (n,) bool."""
+        """Return those of `rows`, (n,) bool."""
         return LocalSpeakers(self.person[rows], self.label[rows], self.recording[rows])
 
     def counts(self) -> tuple[int, int, int]:
-        """Speakers that were matched, that were not found, that are nobody."""
+        """Count speakers that were matched, that were not found, and that are nobody."""
         missed, extra = int((self.label == NOBODY).sum()), int((self.person == NOBODY).sum())
         return len(self.person) - missed - extra, missed, extra
 
@@ -50,14 +50,14 @@ def match_speakers(truth: dict[str, list[Turn]], found: dict[str, list[Turn]]) -
 
 
 def pair_counts(truth: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(3,) pairs of rows with one name in both, in `label`, in `truth`. NOBODY is another one each time."""
+    """Count pairs of rows with one name: (3,) in both, in `label`, in `truth`; NOBODY never makes a pair."""
     truth, label = _distinct(truth), _distinct(label)
     both = np.stack([truth, label], axis=1)
     return np.array([_pairs(both), _pairs(label), _pairs(truth)])
 
 
 def _distinct(names: np.ndarray) -> np.ndarray:
-    """(n,) int: equal names have equal numbers, and each NOBODY one of its own."""
+    """Number the names: (n,) int, equal for equal names, and a number of its own for each NOBODY."""
     known, number = np.unique(names, return_inverse=True)
     nobody = names == NOBODY
     number[nobody] = len(known) + np.arange(nobody.sum())
@@ -70,30 +70,30 @@ def _pairs(rows: np.ndarray) -> int:
 
 
 def people(names: np.ndarray) -> int:
-    """How many there are, without NOBODY."""
+    """Count the different names, without NOBODY."""
     return len(set(names.tolist()) - {NOBODY})
 
 
 def split_by_channel(speakers: LocalSpeakers, channel: np.ndarray) -> dict[str, LocalSpeakers]:
-    """All local speakers, and those of each `channel` (n,) str; pairs of "both clean" are of clean alone."""
+    """Return the rows of all local speakers and of each `channel` (n,) str."""
     names = np.unique(channel).tolist()
     return {"all": speakers} | {f"both {name}": speakers.chosen(channel == name) for name in names}
 
 
 def channel_counts(parts: dict[str, LocalSpeakers]) -> dict[str, np.ndarray]:
-    """`pair_counts` of each part, and of all pairs within one channel and across channels."""
+    """Return `pair_counts` of each part, of all pairs within one channel, and of those across channels."""
     counts = {name: pair_counts(part.person, part.label) for name, part in parts.items()}
     within = sum((pairs for name, pairs in counts.items() if name != "all"), np.zeros(3, int))
     return {**counts, "one channel": within, "across channels": counts["all"] - within}
 
 
 def accuracy_cells(counts: np.ndarray) -> str:
-    """Pairwise precision, recall and F1, as cells."""
+    """Return pairwise precision, recall and F1 as cells."""
     together, found, true = counts.tolist()
     precision, recall = together / max(found, 1), together / max(true, 1)
     return f"{precision:.3f} | {recall:.3f} | {2 * together / max(found + true, 1):.3f}"
 
 
 def accuracy(truth: np.ndarray, label: np.ndarray) -> str:
-    """People found of true ones, and pairwise precision, recall and F1, as cells."""
+    """Return people found / true people, and pairwise precision, recall and F1, as cells."""
     return f"{people(label)} of {people(truth)} | {accuracy_cells(pair_counts(truth, label))}"

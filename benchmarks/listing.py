@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A million recordings listed and planned: time and memory of the real command, until it starts to compute.
+"""Time and memory of the real command for a million recordings, until it starts to compute.
 
 The list names a million recordings in a few files; then a folder tree of 100 000 empty files is walked.
 
@@ -30,14 +30,14 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class Planned:
-    """Seconds until the plan is there, largest resident memory of one process (bytes)."""
+    """Seconds until the plan is written, and the largest resident memory of one process (bytes)."""
 
     seconds: float
     peak: int
 
 
 def write_list(folder: Path, recordings: int) -> Path:
-    """A wav.scp of many recordings in 100 files."""
+    """Write a wav.scp of many recordings that lie in 100 files."""
     rng = np.random.default_rng(0)
     for i in range(100):
         sf.write(folder / f"{i}.wav", 0.1 * rng.standard_normal(RATE), RATE, subtype="PCM_16")
@@ -49,12 +49,12 @@ def write_list(folder: Path, recordings: int) -> Path:
 
 
 def name_of(i: int) -> str:
-    """An id of usual length."""
+    """Return an id of usual length."""
     return f"speaker_{i // 500:05d}/session_{i // 50:06d}/utterance_{i:07d}"
 
 
 def write_tree(folder: Path, files: int) -> Path:
-    """Empty files in folders of 50."""
+    """Write empty files, 50 in a folder."""
     for i in range(files):
         path = folder / f"{name_of(i)}.wav"
         if i % 50 == 0:
@@ -64,7 +64,7 @@ def write_tree(folder: Path, files: int) -> Path:
 
 
 def plan(source: Path, out: Path, model: str) -> Planned:
-    """Start stage 1, and kill it when it starts to compute: each rank then writes its progress."""
+    """Start stage 1, and kill it when it starts to compute, which is when ranks write their progress."""
     call = [sys.executable, ROOT / "extract_embeddings_multigpu.py", "--input_dir", source]
     options = ["--output_dir", out, "--model", model, "--workers", "1", "--device", "cpu"]
     start, began = time.time(), time.perf_counter()
@@ -82,13 +82,13 @@ def plan(source: Path, out: Path, model: str) -> Planned:
 
 
 def largest(pid: int) -> int:
-    """Resident bytes of the largest process below `pid`."""
+    """Return the resident bytes of the largest process below `pid`."""
     sizes = [0]
     try:
         for process in psutil.Process(pid).children(recursive=True):
             sizes.append(process.memory_info().rss)
     except psutil.NoSuchProcess:
-        pass  # it ended while we looked
+        pass  # it has just ended
     return max(sizes)
 
 

@@ -1,10 +1,10 @@
-"""Two recordings of a day, WAV and MP3, through both stages: time, and memory of each process as it goes.
+"""Two recordings of 24 hours, WAV and MP3, through both stages: time, and memory of each process.
 
     python benchmarks/long_file.py                                  # 24 hours each, of speech-like noise
     python benchmarks/long_file.py --hours 2 --speech ../shared/data/ami --keep /tmp/day
 
-The day is made of the recordings in --speech (any audio files), one after the other, again and again; without
-it, of noise with the pauses and levels of speech. Two workers take a recording each.
+A recording repeats those in --speech (any audio files) one after the other; without it, noise with the pauses
+and levels of speech. Two workers take a recording each.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ def main() -> None:
 
 
 def make_day(folder: Path, kinds: list[str], hours: float, speech: Path | None) -> None:
-    """One file of each kind; RF64 where a WAV exceeds 4 GB."""
+    """Write one file of each kind; RF64 where a WAV exceeds 4 GB."""
     folder.mkdir(parents=True)
     samples = pieces(speech)
     for kind in kinds:
-        # An MP3 may be joined of encoded pieces, and a day takes ten minutes to encode
+        # Encoded pieces may be joined; to encode 24 hours takes ten minutes
         write = write_joined if kind == "mp3" else write_whole
         write(folder / f"day.{kind}", kind, samples, hours * 3600)
 
 
 def write_whole(path: Path, kind: str, samples: list[np.ndarray], seconds: float) -> None:
-    """The pieces again and again, until there are so many seconds."""
+    """Repeat the pieces until there are so many seconds."""
     container, subtype = SUFFIXES[kind]
     container = "RF64" if kind == "wav" else container
     missing = round(seconds * RATE)
@@ -81,7 +81,7 @@ def write_whole(path: Path, kind: str, samples: list[np.ndarray], seconds: float
 
 
 def write_joined(path: Path, kind: str, samples: list[np.ndarray], seconds: float) -> None:
-    """The same, each piece encoded once; up to a piece longer."""
+    """Do the same with each piece encoded once; the file may be longer by up to a piece."""
     container, subtype = SUFFIXES[kind]
     encoded = []
     for piece in samples:
@@ -97,7 +97,7 @@ def write_joined(path: Path, kind: str, samples: list[np.ndarray], seconds: floa
 
 
 def pieces(speech: Path | None) -> list[np.ndarray]:
-    """Stretches of audio that a day is made of."""
+    """Return the pieces of audio that are repeated."""
     if speech is None:
         return [speech_like(60.0, seed) for seed in range(10)]
     return [decode(recording, RATE).samples for recording in list_recordings(str(speech)).recordings]

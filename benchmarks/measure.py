@@ -1,4 +1,4 @@
-"""Running commands while watching time and memory of the whole process tree."""
+"""Run commands, and measure time and memory of their whole process tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall clock seconds, largest resident memory of one process and of all together (bytes), exit code."""
+    """Wall-clock seconds, largest resident memory of one process and of all together (bytes), exit code."""
 
     seconds: float
     peak_process: int
@@ -24,7 +24,7 @@ class Measured:
 
 
 def measure(script: str, *arguments: object) -> Measured:
-    """Run a script of the repository to its end; shared pages count for each process that maps them."""
+    """Run a script of the repository to its end; a shared page counts in each process that maps it."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, str(ROOT / script), *map(str, arguments)])
     peak_process = peak_total = 0
@@ -41,5 +41,5 @@ def _resident(root: psutil.Process) -> list[int]:
         for process in [root, *root.children(recursive=True)]:
             sizes.append(process.memory_info().rss)
     except psutil.NoSuchProcess:
-        return sizes  # it ended while we looked; the next look sees the rest
+        return sizes  # a process has just ended; the next look sees the others
     return sizes

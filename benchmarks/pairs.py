@@ -1,9 +1,10 @@
-"""How alike different people are in each recording: what the merging threshold is calibrated by.
+"""How similar different people are in each recording, by which the merging threshold is calibrated.
 
     python benchmarks/pairs.py --embeddings EMBEDDINGS
 
-One line a recording: its band, how many pairs of local speakers share a window with a second of clean speech
-each, their cosines (16 %, median, 84 %), what different people are taken to have, and the merging threshold.
+One line a recording: its band, the number of pairs of local speakers that share a seg_window with a second of
+clean speech each, their cosines (16 %, median, 84 %), the cosine assumed for different people, and the
+merging threshold.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Each step of stage 1 alone, in one process: how fast it is, and how near to what the machine can do.
+"""Each step of stage 1 alone, in one process: its speed, and how close that is to the machine's limit.
 
     python benchmarks/parts.py
     python benchmarks/parts.py --threads 2 --model_dir MODEL --json parts.json
 
-The limit of the networks is their arithmetic: floating-point operations a second of audio over the rate that
-a matrix product of the same precision reaches here. Decoding has none that is easily told; it is measured
-with 1 thread, 2 threads and 2 processes, which tells what to decode with.
+The limit of a network is its arithmetic: floating-point operations for a second of audio, divided by the rate
+that a matrix product of the same precision reaches on this machine. Decoding has no such limit; it is
+measured with 1 thread, 2 threads and 2 processes, which shows what to decode in.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from diar.archive.recording import Recording
 from diar.embed.chunks import ChunkSettings, cut_chunks
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.rows import assemble
-from diar.embed.settings import DEFAULT_ENCODER
 from diar.embed.speech.detector import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 from diar.records import RecordingRow
 from diar.store.layout import Layout
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def decode_rows(seconds: float, repeats: int) -> list[Row]:
-    """× real time of decoding to mono float32 at 16 kHz, all workers together."""
+    """Return × real time of decoding to mono float32 at 16 kHz, all workers together."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as temporary:
         for kind in SUFFIXES:
@@ -99,7 +99,7 @@ def decode_all(pool: Executor, files: list[str]) -> None:
 
 
 def decode_file(path: str) -> int:
-    """Samples of a file."""
+    """Count the samples of a file."""
     with open_audio(Recording(path, path, Path(path).stat().st_size, 0.0), RATE, "mix") as audio:
         return sum(len(block) for block in audio)
 
@@ -108,7 +108,7 @@ def decode_file(path: str) -> int:
 def network_rows(options: argparse.Namespace) -> list[Row]:
     """Each step on one chunk."""
     model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_ENCODER))
-    segmentation = open_segmentation(options.segmentation_dir or hub.resolve("segmentation-3.0"))
+    segmentation = open_segmentation_dir(options.segmentation_dir or hub.resolve("segmentation-3.0"))
     cpu = torch.device("cpu")
     detector = SpeechDetector(segmentation, cpu, step=5.0, silence_margin=2.0)
     settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)
@@ -126,7 +126,7 @@ def network_rows(options: argparse.Namespace) -> list[Row]:
         ),
     ]
     halved = Trunk(model.encoder, model.fbank.num_mel_bins, "bf16").eval()
-    flops = count_flops(lambda: halved(features))  # those of oneDNN's fp32 products are not counted by torch
+    flops = count_flops(lambda: halved(features))  # torch does not count oneDNN's fp32 products
     for precision in ("fp32", "mixed", "bf16"):
         trunk = Trunk(model.encoder, model.fbank.num_mel_bins, precision).eval()
         rows.append(
@@ -160,7 +160,7 @@ def measure(
     flops: Callable[[], float] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Row:
-    """A row of the table; the limit is that of a matrix product in `dtype`."""
+    """Return a row of the table; the limit is that of a matrix product in `dtype`."""
     seconds = median_time(action, repeats)
     row: Row = {
         "step": name,
@@ -175,7 +175,7 @@ def measure(
 
 
 def median_time(action: Callable[[], object], repeats: int) -> float:
-    """Seconds, without the first call."""
+    """Return the seconds of a call, the first call left out."""
     action()
     times = []
     for _ in range(repeats):
@@ -186,7 +186,7 @@ def median_time(action: Callable[[], object], repeats: int) -> float:
 
 
 def matrix_rate(dtype: torch.dtype, repeats: int, size: int = 1024) -> float:
-    """Floating-point operations a second of the faster of torch's two matrix products."""
+    """Return the floating-point operations a second of the faster of torch's two matrix products."""
     one = torch.randn(size, size).to(dtype)
     seconds = [median_time(lambda: one @ one, repeats)]
     if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
@@ -196,14 +196,14 @@ def matrix_rate(dtype: torch.dtype, repeats: int, size: int = 1024) -> float:
 
 
 def count_flops(action: Callable[[], object]) -> float:
-    """Of convolutions and matrix products."""
+    """Count the operations of convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter:
         action()
     return float(counter.get_total_flops())
 
 
 def segmentation_flops(detector: SpeechDetector, samples: torch.Tensor) -> float:
-    """Of all windows of a chunk; torch does not count those of LSTMs."""
+    """Count the operations of all seg_windows of a chunk; torch leaves out those of LSTMs."""
     window = samples[:, : detector.window]
     lstm = detector.network.lstm
     inputs = [lstm.input_size, *[2 * lstm.hidden_size] * (lstm.num_layers - 1)]

@@ -1,4 +1,4 @@
-"""Running the real commands and the peers, with what they took."""
+"""Run the real commands and the peers, and measure their time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-DONE = (0, 3)  # exit codes of both stages; 3: some recordings failed
+DONE = (0, 3)  # exit codes of a stage that came to its end; 3: some recordings failed
 _STAGES = ("--extract_options", "--options")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a command printed, and its wall clock and CPU seconds, those of its workers included."""
+    """What a command printed, and its wall-clock and CPU seconds, those of its workers included."""
 
     output: str
     seconds: float
@@ -48,16 +48,16 @@ def timed(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) 
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of processes whose parent ends: that of the workers is not waited for by its own."""
+    """Become the parent of orphans: nobody else would wait for workers whose parent has ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _children_seconds() -> float:
-    """CPU seconds of all processes that were started and have ended; not known where orphans are not ours."""
+    """Return the CPU seconds of all ended children; NaN where orphans cannot be adopted."""
     if sys.platform != "linux":
         return math.nan
-    with contextlib.suppress(ChildProcessError):  # none is left
+    with contextlib.suppress(ChildProcessError):  # no child is left
         while True:
             os.waitpid(-1, 0)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -65,7 +65,7 @@ def _children_seconds() -> float:
 
 
 def call(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) -> str:
-    """Run Python as `timed` does; its standard output."""
+    """Run Python as `timed` does; return its standard output."""
     return timed(*arguments, root=root, allowed=allowed).output
 
 
@@ -95,7 +95,7 @@ def detect(
 
 
 def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, float]:
-    """Run a script of the shared folder's `bench/`: seconds that it says, and of the whole command."""
+    """Run a script of the shared folder's `bench/`; return the seconds that it reports, and its own."""
     start = time.perf_counter()
     done = subprocess.run([python, script, audio, out], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
@@ -108,7 +108,7 @@ def run_peer(python: Path, script: Path, audio: Path, out: Path) -> dict[str, fl
 def score_der(
     reference: Path, hypothesis: Path, uem: Path | None = None, collar: float = 0.0
 ) -> dict[str, Any]:
-    """What `diar score der` says: overlap scored, what the UEM names or whole recordings."""
+    """Return what `diar score der` says, overlap scored, of whole recordings or what the UEM names."""
     within = () if uem is None else ("--uem", uem)
     files = ("--reference", reference, "--hypothesis", hypothesis, "--collar", collar, *within)
     score: dict[str, Any] = json.loads(call("-m", "diar", "score", "der", "--json", *files))
@@ -116,12 +116,12 @@ def score_der(
 
 
 def error_rate(reference: Path, hypothesis: Path, uem: Path | None = None) -> float:
-    """DER in percent, pooled over all recordings, with collar 0."""
+    """Return DER in percent, pooled over all recordings, with collar 0."""
     return 100 * float(score_der(reference, hypothesis, uem)["pooled"]["der"])
 
 
 def add_stage_options(parser: argparse.ArgumentParser, whose: str = "") -> None:
-    """Declare `--extract_options …` and `--options …`, each of which takes all up to the other."""
+    """Declare `--extract_options …` and `--options …`; each takes everything up to the other."""
     for flag, stage in zip(_STAGES, ("extract_embeddings_multigpu.py", "detect_boundaries.py"), strict=True):
         parser.add_argument(
             flag,
@@ -133,7 +133,7 @@ def add_stage_options(parser: argparse.ArgumentParser, whose: str = "") -> None:
 
 
 def parse_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse with both kinds of stage options; argparse alone would give the second to the first."""
+    """Parse the options of both stages; argparse alone would give those of the second to the first."""
     starts = sorted(arguments.index(flag) for flag in _STAGES if flag in arguments)
     edges = [*starts, len(arguments)]
     parsed = parser.parse_args(arguments[: edges[0]])

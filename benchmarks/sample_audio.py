@@ -1,4 +1,4 @@
-"""Audio for the benchmarks: noise with the pauses and the slow colour changes of speech, made in seconds."""
+"""Audio for the benchmarks, made in seconds: noise with the pauses and the changing spectrum of speech."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIXES = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "mp3": ("MP3",
 
 
 def speech_like(seconds: float, seed: int = 0) -> np.ndarray:
-    """(n,) float32: noise whose loudness and spectrum change every quarter of a second, with pauses."""
+    """Return (n,) float32 noise with pauses; level and spectrum change every quarter of a second."""
     rng = np.random.default_rng(seed)
     piece = RATE // 4
     count = max(1, round(seconds * RATE)) // piece + 1
@@ -27,7 +27,7 @@ def speech_like(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 def write_archive(folder: Path, kind: str, seconds: float, files: int, distinct: int = 4) -> float:
-    """`files` recordings of so many seconds, hard links to a few distinct ones; returns all their seconds."""
+    """Write `files` recordings of so many seconds, hard links to a few distinct ones; return all seconds."""
     folder.mkdir(parents=True)
     container, subtype = SUFFIXES[kind]
     for index in range(files):

@@ -1,20 +1,20 @@
-"""How stage 1 scales with its workers: one command, one Markdown table.
+"""How stage 1 scales with its workers, as a Markdown table.
 
     python benchmarks/scaling.py             # 1, 2, 4, 8 workers with a stand-in for the encoder
-    python benchmarks/scaling.py --kill      # the most of them, and one is killed half-way
+    python benchmarks/scaling.py --kill      # the largest number; one worker is killed half-way
     python benchmarks/scaling.py --real      # the real networks: 1 worker on one core, 2 on two, A B A B
 
-The stand-in takes the time that a GPU would take, audio / --times_real_time, and gives noise; everything else
-is the real thing: listing, plan, claims, decoding, queues, Parquet, restarts. Its archive is skewed,
-log-normal durations and one long file: WAV files with holes in them, which take no room on the disk. All
-workers together must not be faster than this machine's cores decode, or it is these that are measured.
+The stand-in takes as long as a GPU would, audio / --times_real_time, and returns noise. Everything else is
+real: listing, plan, claims, decoding, queues, Parquet, restarts. The archive has log-normal durations and one
+long file; its WAV files are sparse and take no room on the disk. All workers together must be slower than
+this machine's cores decode, otherwise decoding is what is measured.
 
 start-up     until all workers are ready: Python, PyTorch, models, listing, plan
 measured     from then until the last shard is published
 efficiency   ideal / measured; ideal = audio / (workers × times_real_time)
-by plan      efficiency if only the sizes of the shards and the order of claiming counted
-of one       speed / that of one worker; beside it the same for bare matrix products, which is what the cores
-             of this machine, and whoever else uses them, leave to be gained
+by plan      efficiency that the sizes of the shards and the order of claiming allow
+of one       speed / that of one worker; beside it the same for matrix products alone, which is the most that
+             the cores of this machine, and whoever else uses them, allow
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import claim_order
 from diar.jobs.extract.run import run_rank
 from diar.jobs.ranks.launcher import launch
+from diar.models.device import usable_cores
 from diar.models.encoders.campplus import CAMPPlus
 from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan
@@ -55,19 +56,19 @@ VICTIMS = ("one at a short recording", "the one furthest into a recording")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of stage 1; seconds of wall clock, and of audio."""
+    """One run of stage 1, in seconds of wall clock and of audio."""
 
     startup: float
     measured: float
     audio: float
-    embedded: float  # what was done twice counts twice
+    embedded: float  # audio that was done twice counts twice
     by_plan: float
 
 
 def extract(
     config: ExtractConfig, make: Callable[..., Any], disturb: Callable[[Path], None] | None = None
 ) -> Run:
-    """Run stage 1 with `make` for the embedder; `disturb` gets the folder of the workers' logs meanwhile."""
+    """Run stage 1 with embedders by `make`; meanwhile call `disturb` with the folder of the workers' logs."""
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
         log, output = Path(folder, "log"), str(Path(folder, "out"))
         log.mkdir()
@@ -75,11 +76,17 @@ def extract(
         if disturb is not None:
             threading.Thread(target=disturb, args=(log,), daemon=True).start()
         config = config.model_copy(update={"output_dir": output})
-        code = launch(config, partial(run_rank, make_embedder=partial(make, log=log)))
+        code = launch(
+            partial(run_rank, make_embedder=partial(make, log=log)),
+            config,
+            workers=config.workers or 1,
+            cores=usable_cores(),
+            max_restarts=config.max_restarts,
+        )
         if code != 0:
             raise SystemExit(f"stage 1 ended with {code}")
         workers = read_log(log)
-        ready = workers[(config.workers or 1) - 1].ready  # those after were started again
+        ready = workers[(config.workers or 1) - 1].ready  # later ones were started again
         index = load_index(output)
         return Run(
             startup=ready - begun,
@@ -91,7 +98,7 @@ def extract(
 
 
 def by_plan(output: str, seconds: dict[str, float], config: ExtractConfig) -> float:
-    """Efficiency if every worker took the next shard in the moment that it is free."""
+    """Return the efficiency if every worker takes the next shard as soon as it is free."""
     plan = read_plan(Layout(output))
     audio = [seconds[recording_id] for recording_id in plan["recording_id"].to_pylist()]
     shards = np.bincount(plan["shard"].to_numpy(), weights=audio)
@@ -102,7 +109,7 @@ def by_plan(output: str, seconds: dict[str, float], config: ExtractConfig) -> fl
 
 
 def kill_half_way(log: Path, audio: float, victim: str) -> None:
-    """kill -9 for one worker once half of the audio is embedded."""
+    """Kill one worker (SIGKILL) when half of the audio is embedded."""
     while sum(worker.embedded for worker in read_log(log)) < audio / 2:
         time.sleep(0.05)
     workers = sorted(read_log(log), key=lambda worker: worker.position)
@@ -110,7 +117,7 @@ def kill_half_way(log: Path, audio: float, victim: str) -> None:
 
 
 def write_sparse_wav(path: Path, seconds: float) -> None:
-    """A WAV file of 16 kHz PCM that is a click and then a hole."""
+    """Write a sparse WAV file of 16 kHz PCM: a click, then silence."""
     size = 2 * round(seconds * RATE)
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
     header = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
@@ -120,7 +127,7 @@ def write_sparse_wav(path: Path, seconds: float) -> None:
 
 
 def skewed_archive(folder: Path, files: int, median: float, longest: float) -> float:
-    """Log-normal durations (sigma 1) and one file of `longest` seconds; returns seconds of audio."""
+    """Write files of log-normal durations (sigma 1) and one of `longest` seconds; return all seconds."""
     durations = np.random.default_rng(0).lognormal(np.log(median), 1.0, files).clip(min=0.5)
     durations[files // 2] = longest
     for number, seconds in enumerate(durations):
@@ -131,7 +138,7 @@ def skewed_archive(folder: Path, files: int, median: float, longest: float) -> f
 
 
 def small_model(folder: Path) -> Path:
-    """A model directory that opens at once: the stand-in takes only its dimension."""
+    """Write a model directory that opens quickly, as the stand-in needs only its dimension."""
     folder.mkdir()
     arguments = {"feat_dim": 16, "embed_dim": DIMENSION, "growth_rate": 4, "init_channels": 16}
     torch.save(CAMPPlus(**arguments).state_dict(), folder / "avg_model.pt")
@@ -215,7 +222,7 @@ def real_rows(options: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
 
 
 def matrix_products(cores: list[int], seconds: float = 2.0) -> float:
-    """Products a second of all cores together: what the machine itself loses when they work at once."""
+    """Return matrix products a second of all cores together, which shows what the machine itself allows."""
     with multiprocessing.get_context("spawn").Pool(len(cores)) as pool:
         return sum(pool.map(partial(_products_of, seconds=seconds), cores, chunksize=1))
 

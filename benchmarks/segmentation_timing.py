@@ -1,12 +1,13 @@
-"""How far the segmentation network runs ahead of the audio: one command, one Markdown table.
+"""How early or late the segmentation network is, as a Markdown table.
 
     python benchmarks/segmentation_timing.py --shared ../shared
     python benchmarks/segmentation_timing.py --shared ../shared --lead_seconds 0 0
 
 Windows of labelled speech go through the network. Wherever its probability of speech crosses one half, the
-distance to the nearest reference boundary is taken (if it is below a quarter of a second): negative = the
-network is early. Conventions about pauses move beginnings and ends apart, an error in time moves both alike:
-so the last column, the mean of both medians, is what `lead_seconds` of a segmentation model has to take away.
+distance to the nearest reference boundary is taken if it is below a quarter of a second; negative means that
+the network is early. Conventions about pauses move beginnings and ends in opposite directions; an error in
+time moves both in the same direction. The last column, the mean of both medians, is therefore what
+`lead_seconds` of a segmentation model has to correct.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 from pyannote.core import Segment, Timeline
 
 from diar.formats.rttm import read_turns
-from diar.models.segmentation.pyannet import Segmentation, SegmentationModel, open_segmentation
+from diar.models.segmentation.pyannet import PyanNet, SegmentationModel, open_segmentation_dir
 from diar.models.weights.hub import resolve
 from diar.records import Turn
 
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--lead_seconds", type=float, nargs=2, help="in place of the model's own")
     parser.add_argument("--simulate", help="options of simulate_conversations.py: only these conversations")
     options = parser.parse_args()
-    model = open_segmentation(resolve(options.segmentation))
+    model = open_segmentation_dir(resolve(options.segmentation))
     if options.lead_seconds:
         first, last = options.lead_seconds
         model.network.lead_seconds = (first, last)
@@ -92,12 +93,12 @@ def row(name: str, audio: Path, seconds: float, model: SegmentationModel) -> str
 
 
 def boundaries(turns: list[Turn], sign: int) -> np.ndarray:
-    """Seconds at which speech of anybody begins (+1) or ends (-1)."""
+    """Return the seconds at which speech of anybody begins (+1) or ends (-1)."""
     spoken = Timeline(Segment(turn.start, turn.end) for turn in turns).support()
     return np.array([segment.start if sign == 1 else segment.end for segment in spoken])
 
 
-def windows(samples: np.ndarray, length: int, network: Segmentation) -> Iterator[tuple[int, np.ndarray]]:
+def windows(samples: np.ndarray, length: int, network: PyanNet) -> Iterator[tuple[int, np.ndarray]]:
     """First sample and probability of speech in each frame, of windows that overlap by half."""
     starts = range(0, len(samples) - length + 1, length // 2)
     for first in range(0, len(starts), AT_ONCE):
@@ -108,7 +109,7 @@ def windows(samples: np.ndarray, length: int, network: Segmentation) -> Iterator
 
 
 def crossings(probability: np.ndarray) -> Iterator[tuple[int, float]]:
-    """Where the probability (frames,) crosses one half, and in which direction; in frames."""
+    """Yield where the probability (frames,) crosses one half, in frames, and in which direction."""
     above = probability > 0.5
     for frame in np.flatnonzero(above[1:] != above[:-1]):
         low, high = probability[frame : frame + 2]

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Very many short files: files a second, what is not the networks, bytes, memory, resume, stage 2.
+"""Very many short files: files a second, time outside of the networks, bytes, memory, resume, stage 2.
 
 python benchmarks/small_files.py                       # 20 000 files
 python benchmarks/small_files.py --files 100000
-python benchmarks/small_files.py --files 1000 --seconds 2 4  # of many lengths
+python benchmarks/small_files.py --files 1000 --seconds 2 4  # different lengths
 python benchmarks/small_files.py --files 2000 --workers 1 --layouts packed --turns --keep /tmp/small
 """
 
@@ -23,10 +23,9 @@ import soundfile as sf
 from measure import Measured, measure
 
 RATE = 16_000
-DISTINCT = (
-    20  # files of each of 20 voices; the others are hard links to them, which cost a stage nothing less
-)
-DISTINCT_LENGTHS = 300  # likewise, where files differ in length
+# Different files of each of 20 voices; the others are hard links to them, which take the stages as long
+DISTINCT = 20
+DISTINCT_LENGTHS = 300  # where files differ in length
 NETWORK_STEPS = ("fbank_step", "segment_step", "embed_step")
 OTHER_STEPS = ("decode_step", "rows_step", "write_step")
 
@@ -41,7 +40,7 @@ class Row:
 
 
 def make_archive(folder: Path, files: int, seconds: list[float], block: int = 1000) -> None:
-    """Files of least to most `seconds` in blocks; a block shares its spectral colour, as a speaker does."""
+    """Write files of least to most `seconds` in blocks; a block has one spectrum, as a speaker has."""
     rng = np.random.default_rng(0)
     distinct = DISTINCT if len(seconds) == 1 else DISTINCT_LENGTHS
     for index in range(files):
@@ -63,7 +62,7 @@ def _write_noise(path: Path, seconds: float, colour_seed: int, rng: np.random.Ge
 
 
 def run(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
-    """Stage 1 and its resume for all layouts and numbers of workers; stage 2 on the last of each layout."""
+    """Run and resume stage 1 in each layout by each number of workers; stage 2 on the last of each layout."""
     archive = folder / "archive"
     for layout in options.layouts:
         for workers in options.workers:
@@ -82,7 +81,7 @@ def run(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def describe(out: Path, files: int) -> str:
-    """Cells: share of the ranks' time outside of the networks, milliseconds a file by step, bytes a file."""
+    """Return cells: the ranks' share of time outside of the networks, ms a file by step, bytes a file."""
     ranks = json.loads((out / "extraction_stats.json").read_text())["this_run"]["ranks"]
     networks = sum(rank[step] for rank in ranks for step in NETWORK_STEPS)
     outside = 1 - networks / sum(rank["seconds"] for rank in ranks)

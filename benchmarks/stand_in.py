@@ -1,4 +1,4 @@
-"""A stand-in for the encoder that takes the time a GPU would take, for `scaling.py`."""
+"""A stand-in for the encoder that takes as long as a GPU would, for `scaling.py`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Pass = tuple[Sequence[Chunk], float]  # chunks, and when the device is done with
 
 @dataclass
 class Worker:
-    """What one process has done."""
+    """The work of one process so far."""
 
     pid: int
     ready: float  # seconds since the epoch
     embedded: float = 0.0  # seconds of audio
-    position: float = 0.0  # seconds from the beginning of the recording that it is at
+    position: float = 0.0  # seconds in the current recording
 
 
 class Log:
-    """Tells the benchmark what this process does, in a file that survives it."""
+    """Reports the work of this process in a file, which outlives the process."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / f"{os.getpid()}.json"
@@ -42,7 +42,7 @@ class Log:
         self.note(0.0, 0.0)
 
     def note(self, seconds: float, position: float) -> None:
-        """Add `seconds` of audio, which end `position` seconds into a recording."""
+        """Add `seconds` of audio that end at `position` of a recording, in seconds."""
         self._worker.embedded += seconds
         self._worker.position = position
         beside = self._file.with_suffix(".tmp")
@@ -51,13 +51,13 @@ class Log:
 
 
 def read_log(folder: Path) -> list[Worker]:
-    """All processes of a run, in the order in which they were ready."""
+    """Return all processes of a run in the order in which they were ready."""
     workers = [Worker(**json.loads(file.read_text())) for file in folder.glob("*.json")]
     return sorted(workers, key=lambda worker: worker.ready)
 
 
 class StandIn:
-    """In place of a TrackEmbedder: a device that is busy for a while and gives noise.
+    """Replaces a TrackEmbedder: a device that is busy for a while, and returns noise.
 
     Args:
         settings: chunk and window lengths.
@@ -80,7 +80,7 @@ class StandIn:
         return self.finish(self.pool(self.start(chunks)))
 
     def start(self, chunks: Sequence[Chunk]) -> Pass:
-        """Give the device a pass; it begins when the one before is done. Context costs nothing."""
+        """Give the device a pass, which begins when the one before is done; context takes no time."""
         seconds = sum(end - start for start, end in (chunk.core for chunk in chunks)) / self.settings.rate
         self._log.note(seconds, max(chunk.end for chunk in chunks) / self.settings.rate)
         self._free_at = max(self._free_at, time.monotonic()) + seconds / self._speed
@@ -90,7 +90,7 @@ class StandIn:
         return started
 
     def finish(self, pooled: Pass) -> list[ChunkEmbeddings]:
-        """Wait until the device is done with a pass."""
+        """Wait for the device to finish a pass."""
         chunks, done_at = pooled
         time.sleep(max(0.0, done_at - time.monotonic()))
         return [self._rows(chunk) for chunk in chunks]
@@ -113,13 +113,13 @@ class StandIn:
 
 
 def make_stand_in(*given: Any, speed: float, log: Path) -> Any:
-    """For `run_rank`, in place of `build_embedder` and with its arguments."""
+    """Replace `build_embedder` of `run_rank`."""
     settings = next(argument for argument in given if isinstance(argument, ChunkSettings))
     return StandIn(settings, speed, Log(log))
 
 
 def make_real(*given: Any, log: Path) -> Any:
-    """`build_embedder`, telling when it is ready."""
+    """Do as `build_embedder` does, and report when it is ready."""
     embedder = build_embedder(*given)
     Log(log)
     return embedder

@@ -1,16 +1,16 @@
-"""Audio in, RTTM out: ours beside the peers on the same machine, in turns, with DER beside speed.
+"""From audio to RTTM: speed and DER of diar and of its peers, alternating on the same machine.
 
     python benchmarks/throughput.py --shared ../shared
     python benchmarks/throughput.py --senko ENV/bin/python --pyannote ENV2/bin/python --sets AMI default
 
-Ours are the real commands with their defaults: stage 1, then stage 2 with --task turns. A peer is run by its
-script in `bench/` of the shared folder, by an interpreter that has it (`pip install senko==0.2.2`; for
-pyannote see run_pyannote.py). Rounds alternate (A B C A B C), so that what else the machine does hits all
-alike; medians and their ratios are printed.
+diar is run by its commands with their defaults: stage 1, then stage 2 with --task turns. A peer is run by its
+script in `bench/` of the shared folder, with an interpreter that has it (`pip install senko==0.2.2`; for
+pyannote see run_pyannote.py). Rounds alternate (A B C A B C), so that other load on the machine affects all
+of them; medians and their ratios are printed.
 
-The peers' scripts time their pipelines without imports and model loading. So for us two figures are printed:
-"commands" is the wall clock of both commands from start to end; "pipeline" leaves out stage 1 up to its first
-claim (imports, models, listing) and stage 2's imports. Ratios are those of "pipeline".
+The peers' scripts time their pipelines without imports and model loading. There are therefore two figures for
+diar: "commands" is the wall clock of both commands from start to end; "pipeline" leaves out stage 1 up to its
+first claim (imports, models, listing) and stage 2's imports. Ratios are those of "pipeline".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import labelled_sets
 from labelled_sets import CLEAN
 from running import ROOT, add_stage_options, call, error_rate, extract, parse_arguments, run_peer
 
-# The command with its imports done before the clock starts, as the peers' scripts do it
+# Imports come before the clock starts, as in the peers' scripts
 _TIMED_STAGE_2 = """
 import sys, time
 import diar.jobs.detect.turns
@@ -47,7 +47,7 @@ Runner = Callable[[Path, Path], dict[str, float]]
 
 @dataclass(frozen=True)
 class Data:
-    """One set: its audio, its references, and how long it is."""
+    """One set: its audio, its references, and its length."""
 
     name: str
     folder: Path
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def prepare(shared: Path, name: str, work: Path) -> Data:
-    """The set's audio as WAV beside its RTTM."""
+    """Write the set's audio as WAV beside its RTTM."""
     folder = labelled_sets.prepare(SETS[name], shared.resolve(), work)
     seconds = labelled_sets.durations(folder)
     uem = labelled_sets.write_uem(work / f"{name}.uem", seconds)
@@ -102,7 +102,7 @@ def prepare(shared: Path, name: str, work: Path) -> Data:
 def compare(
     data: Data, runners: dict[str, Runner], rounds: int, out: Path
 ) -> dict[str, list[dict[str, float]]]:
-    """Figures of each system's runs, by system."""
+    """Return the figures of each system's runs, by system."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in runners}
     for number in range(rounds):
         for name, runner in runners.items():
@@ -116,7 +116,7 @@ def compare(
 def run_ours(
     audio: Path, out: Path, extract_options: list[str], detect_options: list[str]
 ) -> dict[str, float]:
-    """Seconds of both commands, and without stage 1's start-up."""
+    """Return the seconds of both commands, and those without stage 1's start-up."""
     embeddings, result = out.with_suffix(".embeddings"), out
     start = time.perf_counter()
     extract(audio, embeddings, extract_options)

@@ -1,147 +1,97 @@
-"""The `diar` command: one door to everything; each sub-command imports only what it needs."""
+"""The `diar` command: a table of commands, each imported only when it is called."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import diar
-from diar.errors import report_errors
+from diar.errors import EXIT_CODES, EXIT_ERROR, EXIT_OK
 
-_COMMANDS = """\
-commands:
-  extract            stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)
-  detect             stage 2: embeddings to speaker folders (detect_boundaries.py)
-  plan               hours, GPUs, cost and disk of an extraction, before it starts
-  status             how far an extraction is, and what failed
-  score boundaries   a stage 2 result against a truth
-  score der          who spoke when against a reference: DER, JER
-  models             list, fetch or show named weights
-  demo               make a labelled archive by speech synthesis
-
-`diar COMMAND --help` explains each."""
+# name → module:function, and what it does
+COMMANDS = {
+    "extract": (
+        "diar.jobs.extract.command:main",
+        "stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)",
+    ),
+    "detect": (
+        "diar.jobs.detect.command:main",
+        "stage 2: embeddings to speakers and turns (detect_boundaries.py)",
+    ),
+    "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
+    "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),
+    "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
+    "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
+    "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),
+    "models fetch": ("diar.models.weights.command:fetch_model", "bring named weights into the cache"),
+    "models show": ("diar.models.weights.command:show_model", "everything known about named weights"),
+    "demo": ("diar.demo.command:main", "make a labelled archive by speech synthesis"),
+}
+_HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command and return the exit code."""
+    """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], int]] = {
-        "extract": _extract,
-        "detect": _detect,
-        "plan": _plan,
-        "status": _status,
-        "score": _score,
-        "models": _models,
-        "demo": _demo,
-    }
-    parser = argparse.ArgumentParser(
-        prog="diar",
-        description="Who spoke, in an archive too large to listen to.",
-        epilog=_COMMANDS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"diar {diar.__version__}")
-    parser.add_argument("command", choices=commands, metavar="COMMAND")
-    chosen = parser.parse_args(arguments[:1] or ["--help"]).command
     try:
-        code = commands[chosen](arguments[1:])
+        code = _run(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `diar status E | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return EXIT_OK
 
 
-def _extract(arguments: list[str]) -> int:
-    from diar.jobs.extract.command import main as extract
-
-    return extract(arguments)
-
-
-def _detect(arguments: list[str]) -> int:
-    from diar.jobs.detect.command import main as detect
-
-    return detect(arguments)
-
-
-def _plan(arguments: list[str]) -> int:
-    from diar.jobs.cost.command import main as plan
-
-    return plan(arguments)
+def _run(arguments: list[str]) -> int:
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return _command(name, arguments[words:])
+    if not arguments or arguments[0] in _HELP:
+        print(_help())
+        return EXIT_OK
+    if arguments[0] == "--version":
+        print(f"diar {diar.__version__}")
+        return EXIT_OK
+    return _explain(arguments)
 
 
-@report_errors
-def _status(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="diar status",
-        description="How far an extraction is: while it runs, after a crash or at its end.",
-    )
-    parser.add_argument("output_dir", help="the output_dir of stage 1")
-    parser.add_argument("--failures", action="store_true", help="list every recording that failed, and why")
-    parser.add_argument(
-        "--warnings", action="store_true", help="list what is unusual about recordings, one remark a line"
-    )
-    options = parser.parse_args(arguments)
-    from diar.jobs.progress.status import print_status
-
-    return print_status(options.output_dir, list_failures=options.failures, list_warnings=options.warnings)
+def _command(name: str, arguments: list[str]) -> int:
+    module, function = COMMANDS[name][0].split(":")
+    code: int = getattr(importlib.import_module(module), function)(arguments)
+    return code
 
 
-def _score(arguments: list[str]) -> int:
-    from diar.score.command import main as score
-
-    return score(arguments)
-
-
-@report_errors
-def _models(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="diar models", description="Named weights: what there is, and the cache."
-    )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="names, licences and whether each is in the cache")
-    for action, text in (
-        ("fetch", "bring weights into the cache"),
-        ("show", "everything known about weights"),
-    ):
-        actions.add_parser(action, help=text).add_argument("name", help="a name of `diar models list`")
-    options = parser.parse_args(arguments)
-    from diar.models.weights import hub
-
-    if options.action == "list":
-        print(hub.format_list())
-    elif options.action == "fetch":
-        print(hub.fetch(options.name))
-    else:
-        print(hub.format_description(options.name))
-    return 0
+def _explain(arguments: list[str]) -> int:
+    """Show the commands that begin with a word, such as `score`; an error unless help was asked for."""
+    word, *rest = arguments
+    group = [name for name in COMMANDS if name.startswith(f"{word} ")]
+    if group and rest and rest[0] in _HELP:
+        print(f"usage: diar {word} {{{','.join(name.split()[1] for name in group)}}} …\n\n{_table(group)}")
+        return EXIT_OK
+    asked = " ".join(arguments[:2] if group else arguments[:1])
+    print(f"error: there is no command `diar {asked}`; there are\n{_table(group)}", file=sys.stderr)
+    return EXIT_ERROR
 
 
-@report_errors
-def _demo(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="diar demo",
-        description="Make a labelled archive by speech synthesis: speakers recorded one after the other, and "
-        "conversations among them. Writes OUT/audio, OUT/truth.csv (whose file) and OUT/truth.rttm (who "
-        "speaks when).",
-    )
-    parser.add_argument("out", type=Path, help="folder to write to")
-    parser.add_argument("--speakers", type=int, default=6, help="different voices [6]")
-    parser.add_argument("--files", type=int, default=20, help="files in a block, about [20]")
-    parser.add_argument("--conversations", type=int, help="0 to 3, of 2, 3 and 4 speakers [3]")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another archive [0]")
-    options = parser.parse_args(arguments)
-    from diar.demo.archive import synthesise_archive
+def _help() -> str:
+    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"""\
+usage: diar COMMAND …
 
-    summary = synthesise_archive(
-        options.out,
-        speakers=options.speakers,
-        files_per_speaker=options.files,
-        conversations=options.conversations,
-        seed=options.seed,
-    )
-    print(summary)
-    return 0
+Who spoke, in an archive too large to listen to.
+
+commands:
+{_table()}
+
+`diar COMMAND --help` explains each, with examples. `diar --version` tells the version.
+
+exit codes:
+{codes}"""
+
+
+def _table(names: Sequence[str] = ()) -> str:
+    """One line a command, of all where no names are given."""
+    return "\n".join(f"  {name:18} {COMMANDS[name][1]}" for name in names or COMMANDS)

@@ -1,33 +1,36 @@
-"""Errors that a user can act on, and how commands report them."""
+"""Errors that a user can mend, how their messages name parameters, and the exit codes of all commands."""
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Container
 
-EXIT_ERROR = 2
+EXIT_OK, EXIT_UNFINISHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
+EXIT_CODES = {
+    EXIT_OK: "done",
+    EXIT_UNFINISHED: "not finished: a worker died too often, or (`diar status`) recordings are left",
+    EXIT_ERROR: "an error that the message on stderr explains",
+    EXIT_FAILURES: "done, but some recordings failed; they are listed with their reason",
+}
+
+_PARAMETER = re.compile(r"`(\w+)(?:=([^`\n]+))?`")  # `name` or `name=value`
 
 
 class DiarError(Exception):
-    """What happened, the value found, and what to do about it, in one message."""
+    """What happened, the value found, and what to do about it, in one message.
+
+    A message names parameters in backticks, as in "use `place=copy`, or give another `output_dir`". In Python
+    it reads like that; the command line shows "use --place copy, or give another --output_dir".
+    """
 
 
-def report_errors(command: Callable[..., int]) -> Callable[..., int]:
-    """Turn errors that a user can mend into one message on stderr and exit code 2."""
+def with_flags(message: str, options: Container[str]) -> str:
+    """Return a message with its parameters as flags, those that are no options of the command unchanged."""
 
-    @functools.wraps(command)
-    def guarded(*arguments: Any, **options: Any) -> int:
-        try:
-            return command(*arguments, **options)
-        except DiarError as error:
-            print(f"error: {error}", file=sys.stderr)
-        except BrokenPipeError:
-            raise  # whoever read our output has gone; `diar.cli.main` ends quietly
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            print(f"error: {error.strerror or error}{where}", file=sys.stderr)
-        return EXIT_ERROR
+    def flag(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in options:
+            return found[0]
+        return f"--{name}" if value is None else f"--{name} {value}"
 
-    return guarded
+    return _PARAMETER.sub(flag, message)

@@ -27,11 +27,11 @@ _MAX_NAME = 255  # bytes of one path component on nearly every file system
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
 PACKED_NAME = "shard_{:05d}.parquet"  # of diar.store.layout; kept free of recordings' outputs
 PACKED_PATTERN = re.compile(r"shard_\d+\.parquet")
-_TEMPORARY = ".diar-"  # hidden, so that listings pass over a file that is being written
+_TEMPORARY = ".diar-"  # hidden, so that listings leave out a file that is being written
 
 
 class RemoteFile(NamedTuple):
-    """One file of an object store: path inside it, bytes, seconds since the epoch (0.0 if not told)."""
+    """One remote file: path inside its store, bytes, seconds since the epoch (0.0 if unknown)."""
 
     path: str
     size: int
@@ -39,14 +39,14 @@ class RemoteFile(NamedTuple):
 
 
 def local_path(url: str) -> Path | None:
-    """The path of a local file, None if `url` lies elsewhere."""
+    """Return the path of a local file, None if `url` lies elsewhere."""
     if url.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
     return None if _URL.match(url) else Path(url)
 
 
 def require_local(url: str) -> Path:
-    """The path of a local file.
+    """Return the path of a local file.
 
     Raises:
         DiarError: `url` lies elsewhere.
@@ -58,7 +58,7 @@ def require_local(url: str) -> Path:
 
 
 def local_url(path: str) -> str:
-    """What to store for a local path: the path itself, or a `file://` URL if it is not valid UTF-8."""
+    """Return what to store for a local path: itself, or a `file://` URL if it is not valid UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -67,12 +67,12 @@ def local_url(path: str) -> str:
 
 
 def absolute(path: str | Path) -> str:
-    """An absolute local path without `.` and `..`; links are not followed."""
+    """Return an absolute local path without `.` and `..`; links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
 
 
 def join(base: str, *parts: str) -> str:
-    """`base` with `parts` below it; in a chained URL they go into the first link."""
+    """Join `base` and `parts`; in a chained URL they go into the first link."""
     if local_path(base) is not None and not base.startswith("file://"):
         return os.path.join(base, *parts)  # noqa: PTH118 - a Path would drop "./" and double slashes
     link, chained, rest = base.partition("::")
@@ -82,12 +82,11 @@ def join(base: str, *parts: str) -> str:
 
 
 def output_name(recording_id: str, suffix: str) -> str:
-    """The relative path of a recording's output: `recording_id` + `suffix`.
+    """Return the relative path of a recording's output: `recording_id` + `suffix`.
 
     A component that no file system holds (over 255 bytes in UTF-8, empty, `.` or `..`) or that looks like a
     packed file becomes as much of its beginning as fits, `~`, and 12 hexadecimal digits of its SHA-256.
-    (`open_atomic` names its temporary file without regard to the final name, so that this one may use all the
-    room.)
+    (It may use all 255 bytes: the temporary file of `open_atomic` has a name of its own.)
     """
     *folders, name = recording_id.split("/")
     return "/".join([*(_storable(folder) for folder in folders), _storable(name, suffix)])
@@ -103,7 +102,7 @@ def _storable(component: str, suffix: str = "") -> str:
 
 
 def exists(url: str) -> bool:
-    """Whether there is a file or folder."""
+    """Return whether there is a file or folder."""
     path = local_path(url)
     if path is not None:
         return path.exists()
@@ -112,7 +111,7 @@ def exists(url: str) -> bool:
 
 
 def is_dir(url: str) -> bool:
-    """Whether `url` is a folder (in an object store: a prefix with something below it)."""
+    """Return whether `url` is a folder (in an object store: a prefix with something below it)."""
     path = local_path(url)
     if path is not None:
         return path.is_dir()
@@ -134,13 +133,13 @@ def open_binary(url: str) -> BinaryIO:
 
 
 def read_bytes(url: str) -> bytes:
-    """The whole content; raises OSError as `open_binary` does."""
+    """Read the whole content; raise OSError as `open_binary` does."""
     with open_binary(url) as file:
         return file.read()
 
 
 def list_names(folder: str) -> list[str]:
-    """Names of the files and folders in `folder` but hidden ones, sorted; none if it does not exist."""
+    """List files and folders in `folder`, sorted, without hidden ones; none if it does not exist."""
     path = local_path(folder)
     if path is not None:
         names = os.listdir(path) if path.is_dir() else []  # noqa: PTH208 - names only, without a Path each
@@ -153,7 +152,7 @@ def list_names(folder: str) -> list[str]:
 
 
 def find_remote(url: str, pattern: bool = False) -> tuple[str, list[RemoteFile]]:
-    """(root path, all files below it) of a folder elsewhere; with `pattern`, the files a glob matches."""
+    """Find (root path, all files below it) of a remote folder; with `pattern`, the files of a glob."""
     filesystem, remote = _filesystem(url)
     if pattern:
         matches = filesystem.glob(remote, detail=True)
@@ -169,7 +168,7 @@ def find_remote(url: str, pattern: bool = False) -> tuple[str, list[RemoteFile]]
 
 
 def remote_file(url: str) -> RemoteFile | None:
-    """One file elsewhere, None if there is none."""
+    """Return one remote file, None if there is none."""
     filesystem, remote = _filesystem(url)
     if not filesystem.isfile(remote):
         return None
@@ -178,7 +177,7 @@ def remote_file(url: str) -> RemoteFile | None:
 
 
 def remove(url: str) -> None:
-    """Delete a file, if it exists."""
+    """Remove a file if it exists."""
     path = local_path(url)
     if path is not None:
         path.unlink(missing_ok=True)
@@ -189,16 +188,16 @@ def remove(url: str) -> None:
 
 
 def write_bytes_atomic(url: str, data: bytes) -> None:
-    """Publish `data`: readers see the old content or all of the new one."""
+    """Write `data` so that readers see the old content or all of the new one."""
     with open_atomic(url) as file:
         file.write(data)
 
 
 @contextmanager
 def open_atomic(url: str) -> Iterator[BinaryIO]:
-    """A file to write that appears under `url`, complete, when the block ends, and not at all if it raises.
+    """Open a file that appears under `url`, complete, when the block ends; not at all if the block raises.
 
-    A local file is written beside under a hidden name, synced and renamed; elsewhere it is one upload.
+    A local file is written under a hidden name beside it, synced and renamed. A remote one is one upload.
     """
     path = local_path(url)
     if path is None:
@@ -220,7 +219,7 @@ def open_atomic(url: str) -> Iterator[BinaryIO]:
 
 
 def remove_temporaries(folder: str) -> None:
-    """Delete what killed processes left of `open_atomic` in a local folder; nobody may be writing there."""
+    """Remove temporary files that killed processes left in a local folder; nobody may be writing there."""
     path = local_path(folder)
     if path is not None and path.is_dir():
         for left in path.glob(f"{_TEMPORARY}*.tmp"):
@@ -237,7 +236,7 @@ def _upload(url: str, data: bytes) -> None:
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
-    """(fsspec file system, path inside it)."""
+    """Return the fsspec file system of a URL, and the path inside it."""
     link, chained, rest = url.partition("::")
     protocol, has_path, _ = link.partition("://")
     try:
@@ -252,12 +251,12 @@ def _filesystem(url: str) -> tuple[Any, str]:
 
 @functools.lru_cache(maxsize=8)
 def _container(url: str) -> Any:
-    """A zip file or the like, opened once: fsspec closes it as soon as nobody holds it."""
+    """Open a zip file or the like once: fsspec closes it as soon as nobody holds it."""
     return fsspec.core.url_to_fs(url)[0]
 
 
 def _mtime(details: dict[str, Any]) -> float:
-    """Modification time as seconds; file systems of fsspec call it differently."""
+    """Return the modification time in seconds; file systems of fsspec call it differently."""
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = details.get(key)
         if isinstance(value, int | float):

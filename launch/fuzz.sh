@@ -4,7 +4,7 @@
 #   bash launch/fuzz.sh
 #   bash launch/fuzz.sh tests/detect
 #
-# SEARCH_SECONDS=600 is the longest it goes on. It stops at the first failure, which is printed with what to pin
+# It stops after SEARCH_SECONDS (600), or at the first failure. That is printed with a line for the test
 # (@example, or @reproduce_failure), kept in .hypothesis, and tried first the next time.
 set -euo pipefail
 

@@ -17,7 +17,7 @@ install_diar() {
     make_venv
     echo "installing diar into $venv (a few minutes the first time) ..." >&2
     install_torch
-    # twice quiet: setuptools warns about every editable installation
+    # quiet twice, as setuptools warns about every editable installation
     (cd "$repository" && "$python" -m pip install --quiet --quiet -c constraints.txt -e ".[$extras]")
     printf '%s' "$repository" >"$stamp"
 }
@@ -33,11 +33,11 @@ make_venv() {
         echo "error: $interpreter cannot make virtual environments (on Debian: apt install python3-venv)" >&2
         exit 2
     fi
-    # older pips neither report what they would install nor read all of our metadata
+    # older versions of pip have no --report, and cannot read all of our metadata
     "$python" -m pip install --quiet --upgrade 'pip>=24'
 }
 
-# Without an NVIDIA GPU, PyTorch's CUDA build and its gigabytes of libraries are avoided where they can be
+# Without an NVIDIA GPU, install PyTorch's CPU build where possible: CUDA's libraries take gigabytes
 install_torch() {
     local torch
     torch=$(grep '^torch==' "$repository/constraints.txt")

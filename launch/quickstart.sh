@@ -49,7 +49,7 @@ if [[ -z $audio ]]; then
 fi
 
 failed_files=0
-run() { # exit code 3: done, but some recordings failed, which is told at the end
+run() { # exit code 3: done, but some recordings failed, which is reported at the end
     local code=0
     "$python" "$@" || code=$?
     if ((code == 3)); then

@@ -11,8 +11,8 @@ set -euo pipefail
 source "$(dirname "$0")/install.sh"
 install_diar dev
 cd "$repository"
-"$python" -m ruff check --no-cache . # a cached verdict on imports outlives the modules it was made without
+"$python" -m ruff check --no-cache . # a cached verdict on imports may be older than the modules
 "$python" -m ruff format --check .
 "$python" -m mypy
-# a file of tests at a time in each of two processes, in which several share the cores already
+# two processes, each with one test file at a time; tests start further processes themselves
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

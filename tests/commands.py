@@ -16,6 +16,8 @@ import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
+COMMANDS = ("EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO")
+OPTION_PREFIXES = tuple(f"DIAR_{name}_" for name in COMMANDS)  # of variables that hold options
 
 
 @contextmanager
@@ -36,9 +38,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
     In fp32, the reference, whatever the processor is fastest in.
     """
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("DIAR_EXTRACT", "DIAR_DETECT"))
-    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(OPTION_PREFIXES)}
     return {**kept, "PYTHONPATH": str(ROOT), "DIAR_EXTRACT_PRECISION": "fp32", **extra}
 
 

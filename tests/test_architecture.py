@@ -1,8 +1,11 @@
 """The rules that keep the house: imports go one way, heavy packages stay in their rooms, rooms stay small."""
 
 import ast
+import re
+import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +34,24 @@ ALLOWED = {
 TORCH = {"models", "embed", "jobs.extract", "jobs.ranks", "jobs.cost"}
 MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
+PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs
+LIBRARY = {
+    "api",
+    "reading",
+    "archive",
+    "models",
+    "embed",
+    "detect",
+    "store",
+    "formats",
+    "plots",
+    "outputs",
+    "score",
+}
 MOST_MODULES = 15  # in a folder
 MOST_LINES = 300  # in a file
+LONGEST_FUNCTION = 47  # lines, with its docstring
+MEDIAN_FUNCTION = 6  # lines, without
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -137,6 +156,55 @@ def test_rooms_and_files_stay_small() -> None:
 
 def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_functions_fit_a_screen() -> None:
+    long, sizes = {}, []
+    for path in SOURCES:
+        for function in functions(path):
+            size = span(function)
+            if size > LONGEST_FUNCTION:
+                long[f"{path.relative_to(ROOT)}:{function.name}"] = size
+            first = function.body[0]
+            sizes.append(size - (span(first) if ast.get_docstring(function) is not None else 0))
+    assert not long
+    assert statistics.median(sizes) <= MEDIAN_FUNCTION
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def span(node: ast.stmt) -> int:
+    """Lines of a statement, decorators not counted."""
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+@each_source()
+def test_only_jobs_and_commands_print(path: Path) -> None:
+    if room_of(path).startswith("jobs") or path.name in PRINTING:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            assert node.id != "print", f"line {node.lineno} prints"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            told = f"{node.value.id}.{node.attr}"
+            assert told not in ("sys.stdout", "sys.stderr"), f"line {node.lineno} uses {told}"
+
+
+@each_source()
+def test_library_messages_name_parameters_not_flags(path: Path) -> None:
+    if room_of(path) not in LIBRARY or path.name in ("command.py", "config.py"):
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            words = " " in node.value  # a bare flag is an argument of another program
+            assert not (words and re.search(r"--[a-z]", node.value)), f"line {node.lineno}: {node.value}"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class Diarization:
         return self.voice.stored.recording
 
     def _named(self, intervals: Sequence[np.ndarray]) -> list[Turn]:
-        return named_turns(self.id, self._names, self._found, intervals)
+        return list(named_turns(self.id, self._names, self._found, intervals))
 
     def _speaker(self, row: int, name: str) -> Speaker:
         channel = int(self._found.channel[row])

@@ -11,23 +11,18 @@ from diar.api.errors import ArgumentError
 from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.networks import (
-    check_rates,
     describe_encoder,
     describe_segmentation,
     make_detector,
-    open_encoder_named,
-    open_second,
-    open_segmentation_named,
 )
 from diar.embed.settings import (
-    DEFAULT_ENCODER,
-    DEFAULT_SECOND,
-    DEFAULT_SEGMENTATION,
     EmbedSettings,
     Speech,
     SpeechSettings,
 )
 from diar.embed.speech.detector import SpeechDetector
+from diar.models import open as networks
+from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.models.device import device_kind, rank_device
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, Precision, best_precision, check_precision
@@ -70,7 +65,7 @@ class Encoder:
         """
         if segmentation is None:
             return self._embedder
-        check_rates(self._model, segmentation.first)
+        networks.check_rates(self._model, segmentation.first)
         return self._embedder.with_detector(segmentation.detector(self._device))
 
     def metadata(self, segmentation: Segmentation | None) -> dict[str, str]:
@@ -136,14 +131,14 @@ def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision
     place = _find_device(device)
     chosen = best_precision(place) if precision == "auto" else cast(Precision, precision)
     check_precision(chosen, place)
-    return Encoder(open_encoder_named(str(name)), place, chosen)
+    return Encoder(networks.open_encoder(str(name)), place, chosen)
 
 
 def open_segmentation(
     name: str = DEFAULT_SEGMENTATION,
     *,
     speech: Speech = SpeechSettings.speech,
-    second_segmentation: str = DEFAULT_SECOND,
+    second_segmentation: str = DEFAULT_SECOND_SEGMENTATION,
     step: float = SpeechSettings.step,
     silence_margin: float = SpeechSettings.silence_margin,
 ) -> Segmentation:
@@ -165,8 +160,10 @@ def open_segmentation(
         raise ArgumentError(f"`speech={speech}` is not one of {', '.join(get_args(Speech))}")
     if not step > 0 or not silence_margin >= 0:
         raise ArgumentError(f"`step={step}` must be above 0, `silence_margin={silence_margin}` not below 0")
-    first = open_segmentation_named(str(name))
-    other = None if speech == "segmentation" else open_second(str(second_segmentation), first)
+    first, other = networks.open_segmentation(str(name)), None
+    if speech != "segmentation":
+        other = networks.open_segmentation(str(second_segmentation))
+        networks.check_frames(first, other)
     return Segmentation(first, other, SpeechSettings(step, silence_margin, speech))
 
 

@@ -18,7 +18,7 @@ from diar.archive.channels import choice
 from diar.detect.linking.evidence import CAMPPLUS
 from diar.embed.chunks import Chunk
 from diar.embed.recording import embed_recording
-from diar.embed.settings import DEFAULT_ENCODER
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.reading import ReadSettings, embedded_row, read_recording
 from diar.records import OK, RecordingRow, RecordingTracks, Tracks
 from diar.store.remarks import file_remarks, no_speech

@@ -1,4 +1,4 @@
-"""One audio file as the decoders see it, and why a file cannot be decoded."""
+"""One audio file for the decoders, and the error that tells why it cannot be decoded."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio
 # One channel, the mean of some, or (None) of all
 Channels = int | tuple[int, ...] | None
 
-# Samples (all channels together) that a decoder hands on at once: 65 s of 16 kHz mono, 11 s of 48 kHz stereo
+# Samples (of all channels together) in a decoder's block: 65 s of 16 kHz mono, 11 s of 48 kHz stereo
 BLOCK_SAMPLES = 1 << 20
 RATES = range(1_000, 1_000_001)  # Hz; a rate outside means a damaged header
 
 
 class DecodeError(DiarError):
-    """A recording that gives no audio.
+    """A recording cannot be decoded.
 
     Attributes:
         kind: `missing`, `unreadable` (permission, input/output error), `empty` (no samples), `undecodable`,
@@ -40,7 +40,7 @@ class DecodeError(DiarError):
 class Note(NamedTuple):
     """Something unusual about a file."""
 
-    kind: str  # notes of one kind are summarised if there are many
+    kind: str  # many notes of one kind are summarised
     at: int | None  # sample of the file where it is, None if it concerns the whole file
     text: str
 
@@ -92,7 +92,7 @@ class AudioFile:
         return replace(self, head=head, size=size)
 
     def open(self) -> BinaryIO:
-        """A new handle on the bytes.
+        """Return a new handle on the bytes.
 
         Raises:
             DecodeError: `missing`, `unreadable`.
@@ -104,7 +104,7 @@ class AudioFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn what the operating system refuses into a DecodeError, `missing` or `unreadable`."""
+        """Turn errors of the operating system into a DecodeError, `missing` or `unreadable`."""
         try:
             yield
         except FileNotFoundError:
@@ -116,19 +116,19 @@ class AudioFile:
             ) from error
 
     def error(self, kind: FailureKind, reason: str) -> DecodeError:
-        """A DecodeError that names this file."""
+        """Return a DecodeError that names this file."""
         return DecodeError(kind, f"{self.url}: {reason}")
 
 
 class Nameless:
-    """Only what FFmpeg needs of a file. Without its name, which need not be valid UTF-8."""
+    """The part of a file object that FFmpeg needs, without the name, which need not be valid UTF-8."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def pick_channel(samples: np.ndarray, channel: Channels) -> np.ndarray:
-    """One channel of (channels, n) float32, the mean of some, or (None) of all; (n,) float32."""
+    """Return one channel of (channels, n) float32, the mean of some, or (None) of all; (n,) float32."""
     if isinstance(channel, tuple):
         samples = samples[list(channel)]
     elif channel is not None:
@@ -136,6 +136,6 @@ def pick_channel(samples: np.ndarray, channel: Channels) -> np.ndarray:
     if len(samples) == 1:
         return samples[0]
     total = samples[0] + samples[1]
-    for more in samples[2:]:  # five times as fast as mean(axis=0) where channels are interleaved
+    for more in samples[2:]:  # five times as fast as mean(axis=0) on interleaved channels
         total += more
     return total * np.float32(1 / len(samples))

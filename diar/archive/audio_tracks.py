@@ -1,4 +1,4 @@
-"""Which audio track of a file is read, where it has several: films, lectures with translations, recorders."""
+"""Choice of the audio track in files with several: films, lectures with translations, recorders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from diar.archive.glimpses import ffmpeg_glimpses, places
 from diar.archive.languages import same_language
 
 AUTO = "auto"
-_PLACES, _SECONDS = 3, 4.0
-_CLEARLY = 1.25  # times as much like speech as another track
+_PLACES, _SECONDS = 3, 4.0  # glimpses of a track, and the length of each
+_CLEARLY = 1.25  # ratio of two `speech_score`s from which the tracks differ
 _UNTAGGED = (None, "", "und")
 
 
@@ -25,7 +25,7 @@ class TrackChoice:
     Attributes:
         number: among the audio tracks, from 0.
         count: audio tracks in the file.
-        note: what was chosen and why, in words; empty where there was no choice.
+        note: which track was chosen and why, in words; empty if there was no choice.
     """
 
     number: int = 0
@@ -34,10 +34,10 @@ class TrackChoice:
 
 
 def only_track(file: AudioFile, wanted: str) -> TrackChoice:
-    """The track of a file that can have only one, such as WAV.
+    """Return the track of a file that can have only one, such as WAV.
 
     Raises:
-        DecodeError: `bad_track`, another number is wanted.
+        DecodeError: `bad_track`, if another number is wanted.
     """
     if wanted.isdecimal() and int(wanted) > 0:
         raise file.error("bad_track", _missing(wanted, 1))
@@ -47,15 +47,15 @@ def only_track(file: AudioFile, wanted: str) -> TrackChoice:
 
 
 def choose_track(container: av.container.InputContainer, file: AudioFile, wanted: str) -> TrackChoice:
-    """The track to read of an open container with at least one audio track.
+    """Choose the track to read of an open container, which has at least one audio track.
 
     Args:
         container: as FFmpeg opened it.
-        file: the same, to look into each track where nothing else tells.
+        file: the same file, to look into each track if nothing else decides.
         wanted: `auto`, a number among the audio tracks (from 0), or a language tag.
 
     Raises:
-        DecodeError: `bad_track`, the file has no such track.
+        DecodeError: `bad_track`, if the file has no such track.
     """
     streams = container.streams.audio
     count = len(streams)
@@ -87,7 +87,7 @@ def _by_language(container: av.container.InputContainer, file: AudioFile, wanted
 
 
 def _by_speech(container: av.container.InputContainer, file: AudioFile) -> TrackChoice:
-    """The track that is most like speech; of nearly equal ones the one FFmpeg calls best, else the first."""
+    """Choose the track most like speech; among nearly equal tracks FFmpeg's best one, else the first."""
     streams = container.streams.audio
     end = (container.duration or 0) / av.time_base
     wanted = places(0.0, end or _PLACES * _SECONDS, _PLACES, _SECONDS)
@@ -103,7 +103,7 @@ def _by_speech(container: av.container.InputContainer, file: AudioFile) -> Track
 
 
 def _speech_in(file: AudioFile, number: int, wanted: list[tuple[float, float]]) -> float:
-    """Of the channel that has most of it."""
+    """Return the highest `speech_score` of a track's channels."""
     seen = spectra(ffmpeg_glimpses(file, number, wanted))
     if seen is None:
         return 0.0
@@ -114,7 +114,7 @@ def _noted(number: int, count: int, why: str) -> TrackChoice:
     if count == 1:
         return TrackChoice(number, count)
     return TrackChoice(
-        number, count, f"{count} audio tracks; track {number} is read, {why} (--track N takes another)"
+        number, count, f"{count} audio tracks; track {number} is read, {why} (track=N takes another)"
     )
 
 

@@ -1,4 +1,4 @@
-"""A few seconds from several places of a file, all channels, without decoding what lies between."""
+"""Glimpses of a file: all channels of a few seconds from several places, without decoding the rest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from av.error import FFmpegError
 from diar.archive.audio_file import AudioFile, Nameless
 from diar.archive.decoders.frame_samples import frame_samples
 
-_EVERY_ERROR = (FFmpegError, sf.LibsndfileError)  # what cannot be looked at is left to the decoder to report
+_EVERY_ERROR = (FFmpegError, sf.LibsndfileError)  # the decoder reports them, a glimpse only ends
 
 
 def places(start: float, end: float, most: int, seconds: float) -> list[tuple[float, float]]:
-    """(start, seconds) of up to `most` glimpses, evenly over [start, end).
+    """Return (start, seconds) of up to `most` glimpses, evenly over [start, end).
 
-    Together they are no more than half of it, unless that is less than half of `most` of them.
+    Together they cover at most half of [start, end), but there are at least half of `most`.
     """
     whole = end - start
     count = min(most, max(most // 2, round(whole / seconds / 2)))
@@ -31,7 +31,7 @@ def places(start: float, end: float, most: int, seconds: float) -> list[tuple[fl
 def soundfile_glimpses(
     sound: sf.SoundFile, wanted: list[tuple[float, float]]
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Samples (channels, n) float32 and their rate, at each of `wanted`, by libsndfile; ends at damage."""
+    """Yield (channels, n) float32 and its rate at each of `wanted`, by libsndfile; end at damage."""
     try:
         for start, seconds in wanted:
             sound.seek(min(round(start * sound.samplerate), sound.frames))
@@ -45,13 +45,13 @@ def soundfile_glimpses(
 def ffmpeg_glimpses(
     file: AudioFile, track: int, wanted: list[tuple[float, float]]
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """The same by FFmpeg, of one audio track; where a container cannot be sought, what comes first."""
+    """Yield the same for one audio track by FFmpeg; without seeking in a container, the file's beginning."""
     with file.open() as handle:
         try:
             options = {"protocol_whitelist": "none"}
             with av.open(Nameless(handle), "r", metadata_errors="ignore", options=options) as container:
                 if track >= len(container.streams.audio):
-                    return  # frames among foreign data, or a track that comes late
+                    return  # frames among foreign data, or a track that begins late
                 stream = container.streams.audio[track]
                 if stream.codec_context is None:
                     return  # FFmpeg has no decoder for it
@@ -70,7 +70,7 @@ def ffmpeg_glimpses(
 def _decoded(
     container: av.container.InputContainer, stream: av.AudioStream, seconds: float
 ) -> tuple[list[np.ndarray], int]:
-    """Frames from here on, of one rate and number of channels, that last `seconds`."""
+    """Return `seconds` of frames from here on, of one rate and number of channels, and that rate."""
     pieces: list[np.ndarray] = []
     rate = count = 0
     for packet in container.demux(stream):

@@ -1,4 +1,4 @@
-"""Language tags of audio tracks: `en`, `eng` and `en-GB` are one language (ISO 639-1, 639-2/B and /T)."""
+"""Language tags of audio tracks: `en`, `eng` and `en-GB` mean one language (ISO 639-1, 639-2/B and /T)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CANONICAL = {code: entry.split()[0] for entry in _CODES.split("|") for code in 
 
 
 def same_language(first: str, second: str) -> bool:
-    """Whether two tags mean one language; regions and scripts do not count."""
+    """Return whether two tags mean one language; ignore regions and scripts."""
     return _primary(first) == _primary(second)
 
 

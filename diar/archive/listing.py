@@ -1,4 +1,4 @@
-"""Finding the recordings of an archive: a folder, a glob, one file, or a list; local or elsewhere."""
+"""The recordings of an archive: a folder, a glob, one file, or a list; local or remote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from diar.archive.recordings import Recordings
 
 __all__ = ["Listing", "ListingError", "Recording", "Recordings", "list_recordings"]
 
-# What only outputs of stage 1 and stage 2 hold; links to audio in them are not new recordings
+# Only outputs of stage 1 and stage 2 hold these; links to audio in outputs are not new recordings
 _OUTPUT_MARKS = ("_extraction", "_detection", "speaker_boundary_detection_result.json")
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -30,8 +30,8 @@ class Listing:
     Attributes:
         recordings: in natural order of their ids, or in the order of a list that was given.
         ignored: files without an audio suffix.
-        warnings: what could not be listed: unreadable folders, broken links, folders met twice.
-        ordered: whether the order is the source's own (wav.scp, manifest).
+        warnings: what was left out: unreadable folders, folders met twice, outputs of diar.
+        ordered: whether the order is that of a list (wav.scp, manifest).
     """
 
     recordings: Recordings
@@ -44,13 +44,13 @@ def list_recordings(source: str, *, exclude_dir: str | None = None) -> Listing:
     """List an archive.
 
     Args:
-        source: folder (recursive; hidden files and folders are left out, links followed), glob pattern, audio
+        source: folder (recursive; without hidden files and folders; links are followed), glob pattern, audio
             file, Kaldi `wav.scp` (`*.scp`), NeMo manifest (`*.json`, `*.jsonl`), or an fsspec URL of any of
             these.
-        exclude_dir: a folder not to look into, because the output goes there.
+        exclude_dir: a folder to leave out, because the output goes there.
 
     Raises:
-        ListingError: there is no such source, or a mistake in a list (the message names the line).
+        ListingError: the source does not exist, or a list has a mistake (the message names the line).
     """
     local = storage.local_path(source)
     if local is None:
@@ -79,12 +79,12 @@ def _local_recording(relative: str, path: str, details: os.stat_result | None) -
 
 
 def _as_text(path: str) -> str:
-    """`path` as valid UTF-8: other bytes as `\\xNN`."""
+    """Return `path` as valid UTF-8, with other bytes as `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folder above the first component with a wildcard."""
+    """Return the folder above the first component with a wildcard."""
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
     return Path(*parts[:first])
@@ -93,8 +93,8 @@ def _fixed_part(pattern: Path) -> Path:
 class _LocalLister:
     """Lists the recordings below one root.
 
-    Every folder is entered once, known by device and inode, so that links cannot lead in circles. Links to
-    folders come last: a folder that also lies in the archive itself keeps its own path.
+    It enters each folder once, by device and inode, so links cannot lead in circles. Links to folders come
+    last: a folder that also lies in the archive itself keeps its own path.
     """
 
     def __init__(self, root: Path, exclude_dir: str | None) -> None:
@@ -107,11 +107,11 @@ class _LocalLister:
         self._excluded = _identity(excluded) if excluded is not None else None
 
     def folder(self) -> Listing:
-        """Everything below the root."""
+        """List everything below the root."""
         return self._listing(self._walk(self._root))
 
     def pattern(self, pattern: Path) -> Listing:
-        """What matches the glob; matching folders with all they hold."""
+        """List what matches the glob, including everything in matching folders."""
         return self._listing(self._matches(pattern))
 
     def _listing(self, found: Iterator[Recording]) -> Listing:
@@ -154,7 +154,7 @@ class _LocalLister:
         return earlier is folder
 
     def _scan(self, folder: str) -> tuple[list[str], list[str]]:
-        """Files and sub-folders of one folder; links to folders are noted for later."""
+        """Return files and sub-folders of one folder; note links to folders for later."""
         files: list[str] = []
         below: list[str] = []
         try:
@@ -178,7 +178,7 @@ class _LocalLister:
         return files, below
 
     def _file(self, path: str) -> Iterator[Recording]:
-        """The recording at `path`, if there is one."""
+        """Yield the recording at `path`, if it is one."""
         if not has_audio_suffix(path.rpartition("/")[2]):
             self._ignored += 1
             return
@@ -205,7 +205,7 @@ def _parents_below(path: str, root: str) -> Iterator[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """(device, inode) of what `path` leads to, None if there is nothing or it may not be looked at."""
+    """Return (device, inode) of the target of `path`, None if it is missing or may not be read."""
     try:
         details = path.stat()
     except OSError:
@@ -231,7 +231,7 @@ def _list_remote(source: str, exclude_dir: str | None) -> Listing:
 
 
 def _select(base: str, root: str, files: list[storage.RemoteFile], exclude_dir: str | None) -> Listing:
-    """The recordings among `files`, whose paths start with `root`, the path of the URL `base`."""
+    """List the recordings among `files`, whose paths start with `root`, the path of the URL `base`."""
     recordings, ignored = [], 0
     excluded = None if exclude_dir is None else exclude_dir.rstrip("/") + "/"
     for file in files:

@@ -25,8 +25,8 @@ _MISSING_SHOWN = 3
 _REMEMBERED = 16_384  # files
 _FIELDS = frozenset(
     ("audio_filepath", "audio_file", "offset", "duration", "num_speakers", "rttm_filepath", "label", "text")
-)  # of a manifest; all are used but `text`, which is no matter of ours
-_NO_LABEL = frozenset(("", "-", "infer", "unk", "unknown"))  # what manifests hold in the place of a label
+)  # of a manifest; all but `text` are used
+_NO_LABEL = frozenset(("", "-", "infer", "unk", "unknown"))  # placeholders in manifests for a label
 _FIELDS_SHOWN = 10
 
 
@@ -41,18 +41,17 @@ class _Entry(NamedTuple):
 
 
 def read_list(url: str) -> tuple[Recordings, list[str]]:
-    """Read a `wav.scp` (`*.scp`: `utterance-id path` a line) or a NeMo manifest (a JSON object a line).
+    """Read a `wav.scp` (`*.scp`: `recording-id path` a line) or a NeMo manifest (a JSON object a line).
 
     Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
     folder; those of a manifest in the manifest's folder, as NeMo does, then in the current directory.
 
-    Of a manifest these fields are used: `audio_filepath`, `offset` and `duration` (a part of the file),
-    `num_speakers`, `label` (whose voice it is; NeMo's placeholder `infer` is none), and `rttm_filepath`
-    (true turns, looked for as audio is). A warning names the others once.
+    These fields of a manifest are used: `audio_filepath`, `offset` and `duration` (a part of the file),
+    `num_speakers`, `label` (name of the only speaker; NeMo's placeholder `infer` counts as none), and
+    `rttm_filepath` (true turns, looked for as audio is). A warning names the other fields once.
 
     Returns:
-        Recordings in the list's order, and warnings. A file that is missing stays in the list: decoding
-        reports it.
+        Recordings in the list's order, and warnings. A missing file stays in the list; decoding reports it.
 
     Raises:
         ListingError: a line cannot be understood, is a command (`… |`), or repeats an id.
@@ -109,7 +108,7 @@ def _scp_entry(line: str, where: str) -> _Entry:
         recording_id, _, path = line.strip().partition("\t")
     path = path.strip()
     if not path:
-        raise ListingError(f"{where}: {line.strip()!r} is not 'utterance-id path'")
+        raise ListingError(f"{where}: {line.strip()!r} is not 'recording-id path'")
     if path.endswith("|"):
         raise ListingError(
             f"{where}: {path!r} is a command, and diar runs none from a list; run it and list its output"
@@ -120,7 +119,7 @@ def _scp_entry(line: str, where: str) -> _Entry:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number, text) of each line; one at a time, because a list may have millions."""
+    """Yield (number, text) of each line, one by one, because a list may have millions."""
     start = 0
     for number in count(1):
         end = text.find("\n", start)
@@ -132,7 +131,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _items(text: str, url: str) -> Iterator[tuple[int, Any]]:
-    """(position, item) of a file that is one JSON array."""
+    """Return (position, item) pairs of a file that is one JSON array."""
     try:
         items = json.loads(text)
     except json.JSONDecodeError as error:
@@ -141,7 +140,7 @@ def _items(text: str, url: str) -> Iterator[tuple[int, Any]]:
 
 
 def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None]) -> _Entry:
-    """The entry of a line; names of fields that have no use are added to `unused`."""
+    """Return the entry of a line; add the names of fields without use to `unused`."""
     try:
         item = json.loads(line) if isinstance(line, str) else line
     except json.JSONDecodeError as error:
@@ -177,7 +176,7 @@ def _speaker_count(value: Any, where: str) -> int | None:
 
 
 def _label(value: Any, unused: dict[str, None]) -> str | None:
-    """Text or a number; a list of labels, say, is none of a voice."""
+    """Return a label that is text or a number; anything else, such as a list of labels, counts as unused."""
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         unused["label"] = None
         return None
@@ -202,13 +201,13 @@ def _seconds(item: dict[str, Any], key: str, where: str) -> float | None:
 
 
 def _plain(seconds: float) -> str:
-    """At least two decimals, and as many more (up to microseconds) as the value has."""
+    """Return seconds with two decimals, or as many more (up to microseconds) as the value has."""
     whole, _, decimals = f"{seconds:.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def _id_of_path(path: str, folder: str) -> str:
-    """Relative to the manifest's folder if below it, else the whole path without its leading slash."""
+    """Return a path relative to the manifest's folder, or outside of it without its leading slash."""
     if storage.local_path(path) is None:
         inside = path.startswith(folder.rstrip("/") + "/")
         return path[len(folder) :].lstrip("/") if inside else path.partition("://")[2].lstrip("/")
@@ -225,7 +224,7 @@ def _folder_of(url: str) -> str:
 
 
 class _Finder:
-    """Finds the files of a list; each is looked up once, if its parts are listed together."""
+    """Finds the files of a list; looks each up once if its parts are listed together."""
 
     def __init__(self, folder: str, current_first: bool) -> None:
         self._folder = folder
@@ -259,7 +258,7 @@ class _Finder:
         ]
 
     def _look_up(self, path: str, kind: str) -> tuple[str, int, float]:
-        """(url, bytes, mtime); zeros where nothing is found."""
+        """Return (url, bytes, mtime); zeros if nothing is found."""
         candidates = list(self._candidates(path))
         for url in candidates:
             local = storage.local_path(url)

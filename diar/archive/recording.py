@@ -1,4 +1,4 @@
-"""What a recording is, and the natural order of recordings."""
+"""One recording of an archive, its id, and the natural order of ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile("[0-9]+")
 
 
 class ListingError(DiarError):
-    """A source that does not exist, or a list of recordings with a mistake in it."""
+    """The source does not exist, or a list of recordings has a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Recording:
     """One recording: a file, or a part of one.
 
     Attributes:
-        recording_id: path relative to the archive's root (utterance id of a wav.scp); key of all outputs.
+        recording_id: path relative to the archive's root, or the id in a wav.scp; key of all outputs.
             Valid UTF-8, never absolute, without `..`. Other bytes in a file's name appear as `\\xNN`.
         url: what `storage.open_binary` opens. Valid UTF-8, too: names that are not become `file://` URLs.
-        size: bytes; of a part at most what it would have as 16 kHz PCM.
-        mtime: seconds since the epoch, 0.0 where the storage does not tell.
-        offset: where the part starts, seconds.
+        size: bytes; of a part at most its size as 16 kHz PCM.
+        mtime: seconds since the epoch, 0.0 if the storage does not tell.
+        offset: seconds at which the part starts.
         duration: its length in seconds, None = to the end of the file.
-        num_speakers: how many speak in it, by the list it comes from; None where that does not say.
-        label: whose voice it is, by that list.
-        reference: URL of an RTTM file with its true turns, by that list; times are the file's.
+        num_speakers: according to the list that names the recording; None if it does not tell.
+        label: name of the only speaker, according to that list.
+        reference: URL of an RTTM file with the true turns, according to that list, in times of the file.
     """
 
     recording_id: str
@@ -51,15 +51,15 @@ class Recording:
 
 
 def has_audio_suffix(name: str) -> bool:
-    """Whether a file name says that the file holds audio (or video, which may)."""
+    """Return whether a file name says that the file holds audio (or video, which may)."""
     stem, _, suffix = name.rpartition(".")
     return bool(stem) and suffix.lower() in AUDIO_SUFFIXES
 
 
 def natural_key(path: str) -> str:
-    """A string that compares as `path` does in natural order.
+    """Return a string that compares as `path` does in natural order.
 
-    Each number is preceded by its length without leading zeros. One string a path, because tuples of parts
+    Put each number's length, without leading zeros, before the number. Use one string a path: tuples of parts
     (natsort) take four times the time and memory for a million paths.
     """
     return _NUMBER.sub(_with_length, path).replace("/", "\0")

@@ -1,4 +1,4 @@
-"""Very many recordings, kept in columns: as Python objects a million of them take twice the memory."""
+"""Very many recordings in Arrow columns, which take half the memory of Python objects."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SCHEMA = pa.schema(
         ("reference", pa.string()),
     ]
 )
-_CHUNK = 65_536  # recordings that are objects at a time
+_CHUNK = 65_536  # recordings that are Python objects at a time
 
 
 class Recordings(Sequence[Recording]):
     """An unchangeable list of recordings.
 
     Attributes:
-        table: Arrow columns `recording_id`, `path` (the URL), then those of `Recording` by their names.
+        table: Arrow columns `recording_id`, `path` (the URL), then the other fields of `Recording` by name.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -72,12 +72,17 @@ class Recordings(Sequence[Recording]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def total_bytes(self) -> int:
+        """Sum of the sizes."""
+        return pc.sum(self.table["size"]).as_py() or 0
+
     def take(self, positions: np.ndarray) -> Recordings:
-        """The recordings at `positions`, in that order."""
+        """Return the recordings at `positions`, in that order."""
         return Recordings(self.table.take(pa.array(positions)))
 
     def in_natural_order(self) -> Recordings:
-        """Sorted by path component, numbers by value: `a/2.wav`, `a/10.wav`, `a b/1.wav`; each once.
+        """Sort by path component, numbers by value: `a/2.wav`, `a/10.wav`, `a b/1.wav`; each recording once.
 
         Raises:
             ListingError: two recordings have one id.
@@ -91,7 +96,7 @@ class Recordings(Sequence[Recording]):
         return Recordings(self.table.take(order))._without_repetitions()
 
     def _without_repetitions(self) -> Recordings:
-        """Of neighbours with one id, the first."""
+        """Drop all but the first of neighbours with one id."""
         ids = self.table["recording_id"]
         again = np.append(False, pc.equal(ids[1:], ids[:-1]).to_numpy()).astype(bool)[: len(self)]
         for position in np.flatnonzero(again).tolist():

@@ -1,4 +1,4 @@
-"""A labelled archive by speech synthesis: a place to try both commands, and to know the right answer."""
+"""A labelled archive by speech synthesis, to try both stages where the right answer is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ import numpy as np
 import soundfile as sf
 from tqdm import tqdm
 
-from diar.demo.conversations import SPEAKERS, Line, Span, audible_parts, mix, plan_conversation, spans_of
+from diar.demo.conversations import (
+    SPEAKERS,
+    Line,
+    SpokenTurn,
+    audible_parts,
+    mix,
+    plan_conversation,
+    turns_of,
+)
 from diar.demo.espeak import SAMPLE_RATE, speak_all
 from diar.demo.sentences import SENTENCES, endless
 from diar.demo.voices import VOICES, Voice
@@ -22,14 +30,14 @@ FILES_PER_FOLDER = 50
 BLOCK_JITTER = 3  # a block holds files_per_speaker ± this many files
 MIN_FILES_PER_SPEAKER = 8
 ODD_FILES = 2
-ODD_MARGIN = 2  # files between an odd file and its block's ends: it must not look like a boundary
-PEAKS = (0.3, 0.9)  # people are not always equally loud: the largest sample of a file
-SEVERAL = "several"  # who speaks in a conversation, in truth.csv
+ODD_MARGIN = 2  # least files from an odd file to its block's ends, so that it does not look like a boundary
+PEAKS = (0.3, 0.9)  # of a file's samples, as people are not always equally loud
+SEVERAL = "several"  # speaker of a conversation in truth.csv
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One file of a block: what is said, by whom, and its row in truth.csv."""
+    """One file of a block: who says what, and its row in truth.csv."""
 
     voice: Voice
     text: str
@@ -40,7 +48,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A file in the midst of a block, behind the utterance of that number."""
+    """A file inside a block, placed behind the utterance of that number."""
 
     behind: int
     lines: list[Line]
@@ -55,7 +63,7 @@ class LabelledFile:
     speaker: str
     block: int
     odd: bool
-    spans: list[Span]
+    turns: list[SpokenTurn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +97,17 @@ def synthesise_archive(
 ) -> DemoSummary:
     """Write an archive of synthetic speakers who were recorded one after the other.
 
-    One speaker comes back for a second block, and two files lie in the block of somebody else. In the midst
-    of other blocks, each of a speaker who is silent in them, lie conversations.
+    One speaker has a second block, and two files lie in the block of another speaker. Conversations lie
+    inside other blocks; the block's speaker does not take part in them.
 
     Args:
         out: gets audio/part_N/INDEX.wav (16 kHz, 16 bit, 2–5 s each, in recording order),
             audio/part_N/INDEX_conversation.wav (60–90 s, behind INDEX.wav), truth.csv (path below audio/,
-            speaker, block, odd) and truth.rttm (who is heard when, to the hundredth of a second).
+            speaker, block, odd) and truth.rttm (who is heard when, in steps of 10 ms).
         speakers: number of voices, 2 to len(VOICES).
         files_per_speaker: files in a block, ± 3.
         conversations: of two, three and four speakers; default 3, with fewer than four speakers one less
-            than these.
+            than there are speakers.
         seed: the same arguments give the same files, byte for byte.
 
     Raises:
@@ -108,7 +116,7 @@ def synthesise_archive(
     _check(out, speakers, files_per_speaker, seed)
     count = _number_of_conversations(conversations, speakers)
     utterances = plan_archive(VOICES[:speakers], files_per_speaker, np.random.default_rng(seed))
-    rng = np.random.default_rng([seed, 1])  # of its own: without conversations the rest is the same
+    rng = np.random.default_rng([seed, 1])  # another one, so that conversations do not change the rest
     talks = plan_conversations(utterances, speakers, count, rng)
     files = list(_speak(utterances, talks, rng))
     for file in files:
@@ -148,7 +156,7 @@ def plan_archive(
 
 
 def _order_of_blocks(voices: Sequence[Voice], rng: np.random.Generator) -> list[Voice]:
-    """All voices in random order; one of them, never the last, speaks again at the end."""
+    """Return all voices in random order, and at the end one of them again, but not the last."""
     order = [voices[i] for i in rng.permutation(len(voices))]
     returning = order[int(rng.integers(len(order) - 1))]
     return [*order, returning]
@@ -164,11 +172,11 @@ def plan_conversations(
 ) -> list[Conversation]:
     """Decide who says what in `count` conversations, and where in the archive they lie, in its order.
 
-    Each lies in a block without odd file, away from its ends. A guest, who is nowhere else, speaks with
-    people of the archive, but neither with the block's own, who would make it less odd, nor with whisperers,
-    whom nothing separates from a voice that talks at the same time. Guests keep the conversations apart: two
-    of the same people resemble each other like two files of one voice. Where the archive has too few people,
-    more guests come; where it has all voices, none.
+    Each lies in a block without odd file, away from its ends. Its speakers are one guest, a voice that is
+    nowhere else, and voices of the archive. The block's own voice does not take part, as the file would be
+    less odd. Whispering voices do not take part, as nothing tells them from a voice that talks at the same
+    time. Without guests, two conversations of the same people would resemble each other like two files of one
+    voice. If the archive has too few voices, there are more guests; if it has all voices, there are none.
     """
     numbered = groupby(enumerate(utterances), key=lambda pair: pair[1].block)
     blocks = [list(members) for _, members in numbered]
@@ -189,7 +197,7 @@ def plan_conversations(
 def _speak(
     utterances: Sequence[Utterance], conversations: Sequence[Conversation], rng: np.random.Generator
 ) -> Iterator[LabelledFile]:
-    """All files in the order of the archive."""
+    """Synthesise all files, in the order of the archive."""
     texts = [(utterance.voice, utterance.text) for utterance in utterances]
     texts += [(line.voice, line.text) for conversation in conversations for line in conversation.lines]
     progress = tqdm(speak_all(texts), total=len(texts), desc="speaking", unit="text", disable=None)
@@ -200,11 +208,11 @@ def _speak(
         voice, block = utterance.voice, utterance.block
         name = f"part_{index // FILES_PER_FOLDER}/{index}"
         scaled = utterance.peak / np.abs(waveform).max() * waveform
-        spans = spans_of(audible_parts(waveform), voice)
-        yield LabelledFile(f"{name}.wav", scaled, voice.name, block, utterance.odd, spans)
+        turns = turns_of(audible_parts(waveform), voice)
+        yield LabelledFile(f"{name}.wav", scaled, voice.name, block, utterance.odd, turns)
         if index in mixed:
-            mixture, spans = mixed[index]
-            yield LabelledFile(f"{name}_conversation.wav", mixture, SEVERAL, block, True, spans)
+            mixture, turns = mixed[index]
+            yield LabelledFile(f"{name}_conversation.wav", mixture, SEVERAL, block, True, turns)
 
 
 def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
@@ -221,7 +229,7 @@ def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
 
 
 def _number_of_conversations(wanted: int | None, speakers: int) -> int:
-    most = min(len(SPEAKERS), speakers + 1 - ODD_FILES)  # one in each block without an odd file
+    most = min(len(SPEAKERS), speakers + 1 - ODD_FILES)  # at most one in each block without an odd file
     if wanted is None:
         return most
     if not 0 <= wanted <= most:
@@ -239,6 +247,6 @@ def _write_truth(path: Path, files: Sequence[LabelledFile]) -> None:
 def _write_rttm(path: Path, files: Sequence[LabelledFile]) -> None:
     with path.open("w", newline="", encoding="utf-8") as rttm:
         for file in files:
-            for span in file.spans:
-                times = f"{span.start:.3f} {span.end - span.start:.3f}"
-                rttm.write(f"SPEAKER {file.path} 1 {times} <NA> <NA> {span.speaker} <NA> <NA>\n")
+            for turn in file.turns:
+                times = f"{turn.start:.3f} {turn.end - turn.start:.3f}"
+                rttm.write(f"SPEAKER {file.path} 1 {times} <NA> <NA> {turn.speaker} <NA> <NA>\n")

@@ -11,20 +11,20 @@ from diar.demo.espeak import SAMPLE_RATE
 from diar.demo.sentences import REPLIES, SENTENCES, endless
 from diar.demo.voices import Voice
 
-SPEAKERS = (2, 3, 4)  # of the first conversation, the second and the third
-SECONDS = (68.0, 80.0)  # aimed at; within 60 to 90 for all voices
-CHARACTERS_A_SECOND = 17.0  # of all voices together
+SPEAKERS = (2, 3, 4)  # in the first, the second and the third conversation
+SECONDS = (68.0, 80.0)  # planned; with every voice the result lies within 60 and 90
+CHARACTERS_A_SECOND = 17.0  # mean of all voices
 
 SHARE_OF_REPLIES = 0.3
 SHARE_OF_TWO_SENTENCES = 0.5
-LONGEST_TEXT = 125  # characters, below eight seconds for every voice
-SHARE_OF_OVERLAPS = 0.45  # of the changes from one speaker to the next
-OVERLAP = (0.4, 1.7)  # seconds that the next one starts early
-PAUSE = (0.1, 1.5)  # or waits
+LONGEST_TEXT = 125  # characters; every voice reads them in less than 8 s
+SHARE_OF_OVERLAPS = 0.45  # of the changes of speaker
+OVERLAP = (0.4, 1.7)  # seconds that the next speaker starts early
+PAUSE = (0.1, 1.5)  # seconds that the next speaker waits
 
 PEAK = 0.42  # of the loudest speaker: two of them together do not clip
-QUIETER_BY = 6.0  # decibels, the most that one speaker is below another,
-LOUDNESS_VARIATION = 1.0  # and that a turn is above or below the speaker's other turns
+QUIETER_BY = 6.0  # dB, most between two speakers
+LOUDNESS_VARIATION = 1.0  # dB, most between a line and its speaker's level
 NOISE = 0.003  # standard deviation: -50 dB below full scale
 
 FRAME = SAMPLE_RATE // 100
@@ -35,17 +35,17 @@ MILLISECOND = SAMPLE_RATE // 1000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one speaker says before the next one does."""
+    """What one speaker says until another one does."""
 
     voice: Voice
     text: str
     peak: float
-    wait: float  # seconds from the end of the line before; negative: starts before that end
+    wait: float  # seconds from the end of the line before; negative: the lines overlap
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """One speaker is heard from `start` to `end`, in seconds."""
+class SpokenTurn:
+    """A turn of the reference: one speaker is heard from `start` to `end`, in seconds."""
 
     start: float
     end: float
@@ -53,7 +53,7 @@ class Span:
 
 
 def plan_conversation(voices: Sequence[Voice], rng: np.random.Generator) -> list[Line]:
-    """Decide who says what, in order; all of `voices` speak, nobody twice in a row."""
+    """Decide who says what, in order; every voice speaks, and none twice in a row."""
     target = rng.uniform(*SECONDS)
     peaks = PEAK * _decibels(rng.uniform(-QUIETER_BY, 0, len(voices)))
     today = [voice.on_another_day(rng) for voice in voices]
@@ -78,7 +78,7 @@ def _decibels(value: np.ndarray | float) -> np.ndarray:
 
 
 def _next_speaker(number: int, last: int, count: int, rng: np.random.Generator) -> int:
-    if number < count:  # everybody is introduced first
+    if number < count:  # first everybody speaks once
         return number
     others = [i for i in range(count) if i != last]
     return others[int(rng.integers(len(others)))]
@@ -86,47 +86,48 @@ def _next_speaker(number: int, last: int, count: int, rng: np.random.Generator) 
 
 def mix(
     lines: Sequence[Line], waveforms: Sequence[np.ndarray], rng: np.random.Generator
-) -> tuple[np.ndarray, list[Span]]:
+) -> tuple[np.ndarray, list[SpokenTurn]]:
     """Lay the lines one after the other, in light noise.
 
-    Never are more than two heard at once: a line starts no earlier than in the middle of the one before, and
-    ends after it.
+    At most two speakers are heard at once, since a line starts in the second half of the one before, or
+    later, and ends after it.
 
     Args:
         lines: of one conversation.
         waveforms: each line spoken, (samples,) at 16 kHz.
-        rng: of the noise.
+        rng: for the noise.
 
     Returns:
         (samples,) float32 at 16 kHz, and when each speaker is audible in the clean waveforms, ascending.
     """
     placed: list[tuple[int, np.ndarray]] = []
-    spans: list[Span] = []
+    turns: list[SpokenTurn] = []
     end, length_before = 0, 0
     for line, waveform in zip(lines, waveforms, strict=True):
         parts = audible_parts(waveform)
         speech = waveform[parts[0, 0] : parts[-1, 1]]
         earliest = end - min(length_before, len(speech)) // 2 if placed else 0
         start = max(earliest, end + round(line.wait * SAMPLE_RATE))
-        start += -start % MILLISECOND  # in which RTTM counts
+        start += -start % MILLISECOND  # RTTM has milliseconds
         placed.append((start, line.peak / np.abs(speech).max() * speech))
-        spans += spans_of(parts - parts[0, 0] + start, line.voice)
+        turns += turns_of(parts - parts[0, 0] + start, line.voice)
         end, length_before = start + len(speech), len(speech)
     mixture = NOISE * rng.standard_normal(end + round(PAUSE[1] * SAMPLE_RATE))
     for start, speech in placed:
         mixture[start : start + len(speech)] += speech
-    return mixture.astype(np.float32), sorted(spans, key=lambda span: (span.start, span.end))
+    return mixture.astype(np.float32), sorted(turns, key=lambda turn: (turn.start, turn.end))
 
 
-def spans_of(parts: np.ndarray, voice: Voice) -> list[Span]:
-    """(n, 2) samples in which `voice` is heard, in seconds and under its name."""
-    return [Span(first, last, voice.name) for first, last in (parts / SAMPLE_RATE).tolist()]
+def turns_of(parts: np.ndarray, voice: Voice) -> list[SpokenTurn]:
+    """Return turns of `voice` where it is heard: `parts` is (n, 2), in samples."""
+    return [SpokenTurn(first, last, voice.name) for first, last in (parts / SAMPLE_RATE).tolist()]
 
 
 def audible_parts(waveform: np.ndarray) -> np.ndarray:
-    """Where a clean (samples,) waveform is heard: (n, 2) first sample and one past the last.
+    """Return where a clean (samples,) waveform is heard: (n, 2), first sample and one past the last.
 
-    Frames of 10 ms are heard down to 40 dB below the loudest; what is silent for 0.3 s or less is no pause.
+    A frame of 10 ms is heard if it is less than 40 dB below the loudest. Silence of 0.3 s or less is no
+    pause.
     """
     frames = np.pad(waveform, (0, -len(waveform) % FRAME)).reshape(-1, FRAME)
     level = np.sqrt(np.mean(np.square(frames, dtype=np.float64), axis=1))

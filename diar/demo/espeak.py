@@ -26,7 +26,7 @@ SAMPLE_RATE = 16_000
 
 # speak_lib.h
 AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_Synth returns when all samples went through the callback
-INITIALIZE_DONT_EXIT = 0x8000  # a missing data folder is a return code, not exit(1)
+INITIALIZE_DONT_EXIT = 0x8000  # return a code where the data folder is missing, do not call exit(1)
 RATE, PITCH, RANGE = 1, 3, 4
 CHARS_UTF8 = 1
 POS_CHARACTER = 1
@@ -52,9 +52,9 @@ def speak(voice: Voice, text: str) -> np.ndarray:
 def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
     """Read texts aloud, in a process of their own.
 
-    The library carries state from one text to the next, which even espeak_Terminate does not reset: only
-    a fresh process makes the same lines give the same samples. A script that calls this needs the
-    usual `if __name__ == "__main__":` of multiprocessing.
+    The library keeps state from one text to the next, which espeak_Terminate does not reset. The same lines
+    give the same samples only in a new process. A script that calls this needs the usual
+    `if __name__ == "__main__":` of multiprocessing.
 
     Args:
         lines: voice and text of each utterance.
@@ -78,7 +78,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
 
 
 class Espeak:
-    """The library, loaded once a process because its state is global."""
+    """The library; its state is global, so there is one of these in a process."""
 
     def __init__(self, library: str, data: str) -> None:
         self._library = ctypes.CDLL(library)
@@ -91,16 +91,16 @@ class Espeak:
                 f"espeak-ng cannot read its data in {data} (code {self._rate}); a path above 160 characters "
                 'is too long for it, else reinstall it with pip install --force-reinstall "diar[demo]"'
             )
-        self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # else the clock seeds breath and whisper
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise it takes the clock
         self._chunks: list[bytes] = []
-        self._callback = SynthCallback(self._receive)  # kept: the library holds a bare pointer to it
+        self._callback = SynthCallback(self._receive)  # kept alive: the library has only a pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, voice: Voice, text: str) -> np.ndarray:
-        """See the function of the same name."""
+        """Read one text aloud, as the function of the same name."""
         self._set_voice(voice)
         pcm = self._synthesise(text)
-        # Played faster, all formants rise: the vocal tract of a smaller speaker.
+        # Faster playback raises all formants, like a shorter vocal tract
         played_rate = self._rate * voice.formants
         return soxr.resample(pcm.astype(np.float32) / 32768, played_rate, SAMPLE_RATE, "HQ")
 
@@ -129,7 +129,7 @@ class Espeak:
 
 
 def _installed() -> tuple[str, str]:
-    """Paths of the shared library and of its data."""
+    """Return the paths of the shared library and of its data."""
     try:
         loader = importlib.import_module("espeakng_loader")
     except ImportError as error:

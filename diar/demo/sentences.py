@@ -1,4 +1,4 @@
-"""What the voices of the demo say: sentences of three seconds or so, and short replies.
+"""What the voices of the demo say: sentences of about three seconds, and short replies.
 
 Written for this project.
 """
@@ -105,7 +105,7 @@ REPLIES = (
 
 
 def endless(texts: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
-    """All texts in random order, again and again."""
+    """Yield all texts in random order, again and again."""
     while True:
         for i in rng.permutation(len(texts)):
             yield texts[i]

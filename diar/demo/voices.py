@@ -6,17 +6,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-RATE_VARIATION = 0.05  # people do not speak twice at the same rate
-PITCH_VARIATION = 2  # or at the same pitch (steps of 1.4 %)
+# People do not always speak at the same rate and pitch
+RATE_VARIATION = 0.05  # largest relative change
+PITCH_VARIATION = 2  # largest change, in steps of about 1.4 %
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
     """One synthetic speaker.
 
-    language and variant are names of espeak-ng's voices; a foreign language reads English with an accent.
-    pitch and pitch_range go from 0 to 99, 50 being the variant's own; a step of pitch is about 1.4 %.
-    formants scales all resonances: 1.1 is a vocal tract 10 % shorter.
+    Attributes:
+        name: as in the truth.
+        language: of an espeak-ng voice; other languages read English with an accent.
+        variant: of an espeak-ng voice.
+        pitch: 0 to 99 in steps of about 1.4 %; 50 is the variant's own.
+        pitch_range: 0 to 99; 50 is the variant's own.
+        words_per_minute: rate of speech.
+        formants: factor of all resonances; 1.1 is a vocal tract 10 % shorter.
+        whispers: has no pitch.
     """
 
     name: str
@@ -30,17 +37,17 @@ class Voice:
 
     @property
     def espeak_name(self) -> str:
-        """Language and variant as espeak-ng takes them."""
+        """Return language and variant as espeak-ng takes them."""
         return f"{self.language}+{self.variant}"
 
     def on_another_day(self, rng: np.random.Generator) -> Voice:
-        """The same speaker, a little faster or slower, higher or lower."""
+        """Return the same speaker, a little faster or slower, higher or lower."""
         rate = self.words_per_minute * rng.uniform(1 - RATE_VARIATION, 1 + RATE_VARIATION)
         pitch = self.pitch + int(rng.integers(-PITCH_VARIATION, PITCH_VARIATION + 1))
         return replace(self, words_per_minute=round(rate), pitch=pitch)
 
 
-# Each voice is the one least like those before it: docs/decisions/020-demo-voices.md has the measurements.
+# Each voice is the one least like those before it (measured in docs/decisions/020-demo-voices.md)
 VOICES = (
     Voice("gustave", "en-us", "gustave"),
     Voice("wilma", "en-us", "whisperf", whispers=True),

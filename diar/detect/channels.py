@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -54,12 +53,7 @@ def diarize_sides(sides: Sides, settings: DiarizeSettings) -> DiarizedRecording:
 
 def of_channel(tracks: Tracks, number: int) -> Tracks:
     """The tracks of one channel."""
-    rows = np.flatnonzero(tracks.channel == number)
-    own: dict[str, Any] = {"windows": tracks.windows}
-    for name in vars(tracks).keys() - own.keys():
-        column = getattr(tracks, name)
-        own[name] = [column[row] for row in rows] if isinstance(column, list) else column[rows]
-    return Tracks(**own)
+    return tracks.take(tracks.channel == number)
 
 
 def count_on_side(settings: DiarizeSettings, numbers: list[int]) -> SpeakerCount:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from diar.detect.diarize import DiarizedRecording
-from diar.records import Turn
+from diar.records import SpeakerTurns
 
 
 def named_turns(
     recording_id: str, names: Sequence[str], found: DiarizedRecording, intervals: Sequence[np.ndarray]
-) -> list[Turn]:
+) -> SpeakerTurns:
     """Return the turns of all speakers, ascending by start.
 
     Args:
@@ -22,12 +22,8 @@ def named_turns(
         found: the diarization.
         intervals: K × (n, 2) seconds, `turns` or `exclusive` of `found`.
     """
-    turns = [
-        Turn(recording_id, float(start), float(end), name, channel)
-        for name, channel, own in zip(names, found.channel.tolist(), intervals, strict=True)
-        for start, end in own
-    ]
-    return sorted(turns, key=lambda turn: (turn.start, turn.end))
+    speakers = list(zip(names, found.channel.tolist(), strict=True))
+    return SpeakerTurns.from_intervals(recording_id, speakers, intervals)
 
 
 def local_labels(found: DiarizedRecording) -> list[str]:

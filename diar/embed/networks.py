@@ -1,4 +1,4 @@
-"""The networks of an extraction: opened by name, and fitting each other."""
+"""The networks of an extraction: together, described, and on a device."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import torch
 from diar.embed.settings import SpeechSettings
 from diar.embed.speech.detector import SpeechDetector
 from diar.embed.speech.second_opinion import SecondOpinion
-from diar.errors import DiarError
-from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
-from diar.models.weights import hub
+from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.segmentation.pyannet import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -22,47 +20,6 @@ class Models:
     encoder: SpeakerModel
     segmentation: SegmentationModel | None
     second: SegmentationModel | None = None  # for a second opinion on where speech is
-
-
-def open_encoder_named(name: str) -> SpeakerModel:
-    """Open the encoder that `name` stands for: named weights, a model directory or a Hugging Face id.
-
-    Raises:
-        DiarError: it cannot be found, fetched or opened.
-    """
-    return open_model_dir(hub.resolve(name), name)
-
-
-def open_segmentation_named(name: str) -> SegmentationModel:
-    """Open the segmentation network that `name` stands for; see `open_encoder_named`."""
-    return open_segmentation(hub.resolve(name), name)
-
-
-def open_second(name: str, first: SegmentationModel) -> SegmentationModel:
-    """Open the network of the second opinion.
-
-    Raises:
-        DiarError: its frames are not those of `first`; otherwise as `open_encoder_named`.
-    """
-    second = open_segmentation_named(name)
-    if second.network.frames != first.network.frames:
-        raise DiarError(
-            f"`second_segmentation={name}` has other frames than {first.name}; use `speech=segmentation`"
-        )
-    return second
-
-
-def check_rates(encoder: SpeakerModel, segmentation: SegmentationModel) -> None:
-    """Refuse networks that work at different sample rates.
-
-    Raises:
-        DiarError: they do.
-    """
-    if segmentation.sample_rate != encoder.fbank.sample_rate:
-        raise DiarError(
-            f"`segmentation={segmentation.name}` works at {segmentation.sample_rate} Hz, "
-            f"but {encoder.name} at {encoder.fbank.sample_rate} Hz; use `segmentation=none`"
-        )
 
 
 def describe_encoder(encoder: SpeakerModel) -> dict[str, str]:

@@ -10,8 +10,9 @@ from itertools import groupby
 import numpy as np
 
 from diar.embed.chunks import Chunk, ChunkSettings, windows_of
-from diar.embed.sample_intervals import IntervalLists, frame_runs, join, runs, within
+from diar.embed.sample_intervals import frame_runs, join, runs, within
 from diar.embed.speech.detector import ChunkSpeech, LocalActivity
+from diar.intervals import IntervalLists
 from diar.records import MIXED, SLIDING, Tracks
 
 # Single-speaker speech that a sliding window needs; half of the window where that is less
@@ -207,13 +208,13 @@ def _spoken_seconds(by_channel: Sequence[Sequence[ChunkEmbeddings]], rate: int) 
 
 def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, channel: np.ndarray, rate: int) -> Tracks:
     spans = np.concatenate([rows.spans for rows in parts])
-    active = [intervals / rate for rows in parts for intervals in rows.active.split()]
+    active = IntervalLists.concatenate([rows.active for rows in parts])
     return Tracks(
         start=spans[:, 0] / rate,
         end=spans[:, 1] / rate,
         local_speaker=np.concatenate([rows.local_speaker for rows in parts]),
-        active=active,
-        speech_seconds=_float32_seconds([rows.active.lengths() for rows in parts], rate),
+        active=IntervalLists(active.intervals / rate, active.counts),
+        speech_seconds=_float32_seconds([active.lengths()], rate),
         clean_seconds=_float32_seconds([rows.clean for rows in parts], rate),
         activity=[row for rows in parts for row in rows.activity],
         embedding=np.concatenate([rows.embedding for rows in parts]),

@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class IntervalLists:
-    """A list of intervals for each of n rows, all in one array."""
-
-    intervals: np.ndarray  # (k, 2) int64, those of row 0, then those of row 1, …
-    counts: np.ndarray  # (n,) intervals of each row
-
-    def lengths(self) -> np.ndarray:
-        """(n,) int64: samples that each row's intervals cover."""
-        before = np.concatenate([[0], np.cumsum(self.intervals[:, 1] - self.intervals[:, 0])])
-        ends = np.cumsum(self.counts)
-        covered: np.ndarray = before[ends] - before[ends - self.counts]
-        return covered
-
-    def take(self, rows: np.ndarray) -> IntervalLists:
-        """Those of the chosen rows, (n,) bool."""
-        return IntervalLists(self.intervals[np.repeat(rows, self.counts)], self.counts[rows])
-
-    def split(self) -> list[np.ndarray]:
-        """One array (k, 2) a row."""
-        return np.split(self.intervals, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
+from diar.intervals import IntervalLists
 
 
 def frame_runs(masks: np.ndarray) -> IntervalLists:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-DEFAULT_ENCODER = "campplus-zh-en"
-DEFAULT_SEGMENTATION = "segmentation-3.0"
-DEFAULT_SECOND = "segmentation-2022.07"  # of the second opinion
 MIN_DURATION = 0.2  # seconds of audio below which a recording is not embedded
 
 Speech = Literal["segmentation", "doubt", "both"]

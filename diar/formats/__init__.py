@@ -1,1 +1,1 @@
-"""Turns and results as texts."""
+"""Turns and results as text: RTTM, JSON, TextGrid, labels, tables."""

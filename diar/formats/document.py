@@ -1,4 +1,4 @@
-"""The JSON documents of stage 2: what they have in common when they are read."""
+"""Reading the JSON documents of stage 2: schema and version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ class ResultError(DiarError):
 
 
 def parse_document(text: str, name: str, schema: str, version: str, what: str) -> dict[str, Any]:
-    """The fields of a document; `name` is what errors call it, `what` says what it should have been.
+    """Parse a document into its fields.
+
+    Args:
+        text: of the document.
+        name: what errors call it.
+        schema: that it must have.
+        version: of the schema; the major version must be the same.
+        what: ends the error message about another schema.
 
     Raises:
         ResultError: not JSON, of another schema, or of another major version.

@@ -1,4 +1,4 @@
-"""One row a file: `files.csv`, and what folders and plot are made of."""
+"""The table of files, one row a recording: `files.csv`, and the source of folders and plot."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ class FileTable:
     speaker: list[str]  # "" without embedding
     odd: list[str]  # "", "foreign" or "unclear"
     similarity: np.ndarray  # (n,) cosine to the rest of its segment, NaN without embedding
-    across: (
-        np.ndarray
-    )  # (n,) cosine between the files just before and those from here on, NaN at a sequence's start
+    across: np.ndarray  # (n,) cosine of the files before to those from here on, NaN at a sequence's start
 
     def __len__(self) -> int:
         return len(self.path)
 
 
 def to_csv(table: FileTable) -> str:
-    """`position,path,segment,speaker,odd,similarity`; fields of a file without embedding are empty."""
+    """Format `position,path,segment,speaker,odd,similarity`; without embedding, fields are empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["position", "path", "segment", "speaker", "odd", "similarity"])

@@ -1,4 +1,4 @@
-"""Turns for editors of sound: a label track for Audacity, a TextGrid for Praat."""
+"""Turns for audio editors: a label track for Audacity, a TextGrid for Praat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECIMALS = 3
 
 
 def format_labels(turns: Sequence[Turn]) -> str:
-    """Audacity's label track: start, end and name of each turn, separated by tabs."""
+    """Format Audacity's label track: start, end and speaker of each turn, separated by tabs."""
     lines = [
         f"{turn.start:.6f}\t{turn.end:.6f}\t{_one_line(turn.speaker)}\n"
         for turn in sorted(turns, key=lambda turn: (turn.start, turn.end))
@@ -25,10 +25,10 @@ def format_labels(turns: Sequence[Turn]) -> str:
 
 
 def format_textgrid(turns: Sequence[Turn], duration: float) -> str:
-    """Praat's TextGrid in its long text form: one interval tier a speaker, from 0 to the end without holes.
+    """Format Praat's TextGrid, long text form: one interval tier a speaker, from 0 to the end without gaps.
 
-    Spoken intervals hold the speaker's name, the others nothing. Without a speaker there is one empty tier,
-    because Praat has no TextGrid without tiers. Times are in milliseconds, `duration` (seconds) excepted.
+    Spoken intervals have the speaker's name as text, the others no text. Without a speaker there is one empty
+    tier, because Praat has no TextGrid without tiers. Times are rounded to milliseconds, except `duration`.
     """
     tiers = {speaker: np.round(own, _DECIMALS) for speaker, own in by_speaker(turns).items()}
     end = max([duration, *(float(own[-1, 1]) for own in tiers.values())])
@@ -49,7 +49,7 @@ def format_textgrid(turns: Sequence[Turn], duration: float) -> str:
 
 
 def _intervals(own: np.ndarray, end: float, text: str) -> list[tuple[float, float, str]]:
-    """Start, end and text that tile 0 to `end`; what rounds to nothing is left out."""
+    """Return (start, end, text) that tile 0 to `end`; intervals that round to nothing are left out."""
     intervals, position = [], 0.0
     for start, stop in own.tolist():
         if start > position:
@@ -91,5 +91,5 @@ def _quoted(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A name without what would end its field: line ends, tabs and other control characters."""
+    """Replace what would end a field by blanks: line ends, tabs and other control characters."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""Which recording of one file is which of another, where one says "dataset1/a.wav" and the other "a"."""
+"""Matching names of recordings between files, such as "dataset1/a.wav" in one and "a" in the other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class MatchError(DiarError):
 
 
 def match_names(wanted: Iterable[str], given: Iterable[str]) -> dict[str, str]:
-    """For each given name the wanted one that it means, or itself where it means none.
+    """Return for each given name the wanted name that it means, or itself where it means none.
 
-    Equal names belong together. Of the rest two do where one is the other without its suffix, its folders, or
-    both: "a" means "x/a.wav", but "y/a.wav" does not.
+    Equal names match. Of the rest, a name matches another without its suffix, its folders, or both: "a" means
+    "x/a.wav", but "y/a.wav" does not.
 
     Raises:
-        MatchError: a name may mean two others, or two names the same one.
+        MatchError: a name may mean two others, or two names may mean the same one.
     """
     every_given = set(given)
     targets = set(wanted)

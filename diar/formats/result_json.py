@@ -1,4 +1,4 @@
-"""The result of stage 2 between files: its records and their JSON (docs/result-schema.md)."""
+"""The result of `task=files`: its records and their JSON (docs/result-schema.md)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Boundary:
     expected: int | None  # position that segment_size predicts; None in automatic mode
     score: float  # between-sides scatter n1·n2/(n1+n2)·‖m1 - m2‖², unit vectors
     confidence: float  # probability that the cut is exactly here
-    method: str  # "cosine", "gmm" or "changepoint": the one that really placed it
+    method: str  # that placed it: "cosine", "gmm" or "changepoint"
     fallback: str | None = None  # why `method` is not the one asked for, or why there is no separation
 
 
@@ -61,10 +61,10 @@ class OddFile:
     path: str
     segment: int
     speaker: str  # of the segment it lies in
-    kind: str  # "foreign": another voice; "unclear": like other misfits of the archive (silence, noise, …)
+    kind: str  # "foreign": another voice; "unclear": like other odd files of the archive (silence, noise, …)
     score: float  # probability that it does not belong, 0 to 1
     similarity: float  # cosine to the rest of its segment
-    resembles: str | None  # another speaker of the archive whom it fits
+    resembles: str | None  # another speaker of the archive whom it resembles
     resembles_similarity: float | None
 
 
@@ -96,7 +96,7 @@ class DetectionResult:
     warnings: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """The figures of the summary."""
+        """Return the figures of the summary."""
         return {
             "recordings": self.recordings,
             "not_used": len(self.not_used),
@@ -110,7 +110,7 @@ class DetectionResult:
         }
 
     def summary(self) -> str:
-        """A few lines for the terminal."""
+        """Return the result in a few lines."""
         counts = self.counts()
         sizes = sorted(segment.count for segment in self.segments)
         lines = [
@@ -125,7 +125,7 @@ class DetectionResult:
 
 
 def to_json(result: DetectionResult) -> str:
-    """The result as the JSON text that docs/result-schema.md describes."""
+    """Format the JSON that docs/result-schema.md describes."""
     fields = asdict(result)
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "summary": result.counts(), **fields}
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

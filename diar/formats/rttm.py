@@ -1,4 +1,4 @@
-"""Who spoke when, as RTTM: reading what the world writes, and writing what every tool reads.
+"""RTTM: tolerant reading, and writing that every tool reads; UEM for scoring.
 
 A line is `SPEAKER file channel start duration <NA> <NA> speaker <NA> <NA>`, fields separated by blanks
 (NIST RT-09 evaluation plan, appendix A). Names with blanks are written in percent-encoding, see `rttm_id`.
@@ -47,7 +47,7 @@ Region = tuple[float, float]  # start and end in seconds
 
 
 def rttm_id(name: str) -> str:
-    """The name of a recording or speaker as one RTTM field; `from_rttm_id` is the way back.
+    """Return the name of a recording or speaker as one RTTM field; the inverse is `from_rttm_id`.
 
     Blanks, control characters, and "%" itself become percent-encoded UTF-8 ("my talk.wav" becomes
     "my%20talk.wav"); everything else, "/" included, stays as it is.
@@ -60,12 +60,12 @@ def rttm_id(name: str) -> str:
 
 
 def from_rttm_id(field: str) -> str:
-    """The name that `rttm_id` wrote; a field without percent-encoding is returned as it is."""
+    """Return the name that `rttm_id` wrote; a field without percent-encoding stays as it is."""
     return unquote(field, errors="surrogateescape")
 
 
 def format_rttm(turns: Iterable[Turn]) -> str:
-    """RTTM text of `turns` in the order given, in milliseconds; what rounds to nothing is left out.
+    """Format `turns` in the order given, in milliseconds; what rounds to nothing is left out.
 
     Start and end are rounded, not the duration, so that turns which touch still touch.
     """
@@ -75,7 +75,7 @@ def format_rttm(turns: Iterable[Turn]) -> str:
         if end > start:
             recording, speaker = rttm_id(turn.recording), rttm_id(turn.speaker)
             span = f"{start:.{_DECIMALS}f} {end - start:.{_DECIMALS}f}"
-            channel = max(turn.channel, 0) + 1  # counted from 1; 1 is also a recording's only signal
+            channel = max(turn.channel, 0) + 1  # counted from 1; a recording that is one signal has 1
             lines.append(f"SPEAKER {recording} {channel} {span} <NA> <NA> {speaker} <NA> <NA>\n")
     return "".join(lines)
 
@@ -98,8 +98,8 @@ def read_rttm(path: Path) -> dict[str, list[Turn]]:
 def parse_rttm(text: str, source: str) -> dict[str, list[Turn]]:
     """Parse RTTM text; `source` is what errors name.
 
-    Comments (";;", "#"), empty lines and the other record types of RTTM are skipped, turns without a length
-    are dropped, fields after the speaker may be missing, channels are not told apart.
+    Comments (";;", "#"), empty lines, the other record types of RTTM and turns of no length are skipped.
+    Fields after the speaker may be missing. Channels are ignored.
 
     Raises:
         RttmError: see `read_rttm`.
@@ -125,9 +125,9 @@ def parse_rttm(text: str, source: str) -> dict[str, list[Turn]]:
 
 
 def read_turns(path: Path) -> dict[str, list[Turn]]:
-    """Read an RTTM file, or a folder of them: its `all.rttm` where there is one, else every .rttm below it.
+    """Read an RTTM file, or a folder: its `all.rttm` if there is one, else every .rttm file below it.
 
-    In a folder, a file without any turn stands for a recording without speech, named as the file is.
+    In a folder, a file without turns stands for a recording without speech that has the file's name.
 
     Raises:
         RttmError: no such path, a folder without RTTM, a recording in two files, a broken line.
@@ -153,7 +153,7 @@ def read_turns(path: Path) -> dict[str, list[Turn]]:
 
 
 def read_uem(path: Path) -> dict[str, list[Region]]:
-    """Read what is to be scored of each recording: lines `file channel start end`, in seconds.
+    """Read the scored regions of each recording: lines `file channel start end`, in seconds.
 
     Raises:
         RttmError: a line that is not UEM, with its number; not UTF-8.
@@ -174,7 +174,7 @@ def read_uem(path: Path) -> dict[str, list[Region]]:
 
 
 def _records(text: str) -> Iterable[tuple[int, list[str]]]:
-    """Line numbers and fields of the lines that are neither empty nor a comment."""
+    """Yield line number and fields of the lines that are neither empty nor a comment."""
     for number, line in enumerate(_LINE_END.split(text), start=1):
         content = line.partition(";;")[0].strip(" \t")
         if content and not content.startswith(("#", ";")):

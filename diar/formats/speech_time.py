@@ -1,19 +1,19 @@
-"""How much is spoken in a recording, altogether and by each speaker."""
+"""Seconds of speech and overlap in a recording, in total and of each speaker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from diar.intervals import at_least, common_seconds, seconds
-from diar.records import Turn
+from diar.records import SpeakerTurns, Turn
 
 
 @dataclass(frozen=True)
 class SpeechAmounts:
-    """How much is spoken, in seconds."""
+    """Speech in a recording, in seconds."""
 
     speech: float  # at least one speaker
     overlap: float  # two or more
@@ -21,22 +21,18 @@ class SpeechAmounts:
     overlap_of_speaker: dict[str, float]
 
 
-def measure(turns: Sequence[Turn]) -> SpeechAmounts:
-    """Seconds of speech and of overlap in one recording, altogether and of each speaker."""
-    own = by_speaker(turns)
-    overlapped = at_least(2, own.values())
+def measure(turns: Iterable[Turn]) -> SpeechAmounts:
+    """Measure speech and overlap in one recording, in total and of each speaker."""
+    turns = SpeakerTurns.of(turns)
+    own = turns.intervals
     return SpeechAmounts(
         speech=seconds(at_least(1, own.values())),
-        overlap=seconds(overlapped),
+        overlap=seconds(turns.overlap),
         of_speaker={speaker: seconds(intervals) for speaker, intervals in own.items()},
-        overlap_of_speaker={speaker: common_seconds(s, overlapped) for speaker, s in own.items()},
+        overlap_of_speaker={speaker: common_seconds(s, turns.overlap) for speaker, s in own.items()},
     )
 
 
 def by_speaker(turns: Iterable[Turn]) -> dict[str, np.ndarray]:
     """Return the intervals of each speaker, by first turn; own turns that overlap or touch become one."""
-    spans: dict[str, list[tuple[float, float]]] = {}
-    for turn in sorted(turns, key=lambda turn: turn.start):
-        if turn.end > turn.start:
-            spans.setdefault(turn.speaker, []).append((turn.start, turn.end))
-    return {speaker: at_least(1, [np.array(own)]) for speaker, own in spans.items()}
+    return SpeakerTurns.of(turns).intervals

@@ -1,4 +1,4 @@
-"""Who spoke when in one recording: the records and their JSON (docs/turns-schema.md)."""
+"""The turns of one recording: records and their JSON (docs/turns-schema.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from diar.formats.document import ResultError, parse_document
 from diar.formats.speech_time import SpeechAmounts
-from diar.records import MIXED, Turn
+from diar.records import MIXED, SpeakerTurns, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
@@ -24,32 +24,32 @@ Times = Literal["part", "file"]
 
 @dataclass(frozen=True)
 class SpeakerInRecording:
-    """One speaker of the recording, under the name that the whole archive knows."""
+    """One speaker of the recording, under the name of the person across the archive."""
 
     name: str
-    local: str  # label within the recording, before speakers were linked across recordings
+    local: str  # label within the recording, before linking
     speech_seconds: float
-    overlap_seconds: float  # of them, while somebody else talks too
+    overlap_seconds: float  # of them, while others speak too
     turns: int
-    similarity: float | None  # cosine to the archive-wide speaker; None where nothing was linked
-    confidence: float | None  # probability that the archive-wide name is right
+    similarity: float | None  # cosine to the person; None without linking
+    confidence: float | None  # probability that the person is right
     channel: int | None = None  # where it is heard, if channels are read apart
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """How the speakers were told apart."""
+    """How speakers were clustered."""
 
-    method: str  # the one really used
-    requested: str  # --clustering
+    method: str  # that was used
+    requested: str  # that was asked for
     num_speakers: int | None  # asked for; None = found in the data
-    fallback: str | None = None  # why `method` is not the one asked for, or was not free to choose
+    fallback: str | None = None  # why `method` is not the one asked for, or was constrained
     num_speakers_from: str | None = None  # who asked: `--num_speakers` or `manifest`
 
 
 @dataclass(frozen=True)
 class RecordingTurns:
-    """All that stage 2 found in one recording; times in seconds from its start, or as `times` says."""
+    """All that stage 2 found in one recording; times in seconds from where `times` says."""
 
     program: str
     recording_id: str
@@ -58,37 +58,35 @@ class RecordingTurns:
     speech_seconds: float
     overlap_seconds: float
     speakers: list[SpeakerInRecording]
-    turns: list[Turn]  # of different speakers they may overlap
-    exclusive: list[Turn] | None  # the same without overlap, if asked for
+    turns: Sequence[Turn]  # those of different speakers may overlap
+    exclusive: Sequence[Turn] | None  # turns without overlap, if asked for
     clustering: Clustering
     parameters: dict[str, Any]
     thresholds: dict[str, float]
     model: dict[str, str]
     warnings: list[str] = field(default_factory=list)
-    label: str | None = None  # whose voice it is by the manifest
-    times: Times = "part"  # what turns and gaps are counted from: the recording's start or its file's
+    label: str | None = None  # speaker by the manifest
+    times: Times = "part"  # turns and gaps count from the start of the recording ("part") or of its file
     offset: float = 0.0  # seconds of the file before the recording starts
     audio_start: float = 0.0  # where the audio begins on the file's own clock
-    audio_track: int = 0  # the one that was read, from 0 …
+    audio_track: int = 0  # that was read, from 0 …
     audio_tracks: int = 1  # … of so many
     channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
-    channels: list[int] = field(default_factory=list)  # that are read apart; none where it is one signal
+    channels: list[int] = field(default_factory=list)  # that are read apart; empty where it is one signal
     gaps: list[tuple[float, float]] = field(default_factory=list)  # damaged or missing
 
 
 def on_file_clock(result: RecordingTurns) -> RecordingTurns:
-    """`result` with turns and gaps counted from the file's start."""
+    """Return `result` with turns and gaps counted from the file's start."""
     if result.times == "file":
         return result
 
-    def moved(turns: Sequence[Turn]) -> list[Turn]:
-        return [replace(t, start=t.start + result.offset, end=t.end + result.offset) for t in turns]
-
+    exclusive = result.exclusive
     return replace(
         result,
         times="file",
-        turns=moved(result.turns),
-        exclusive=None if result.exclusive is None else moved(result.exclusive),
+        turns=SpeakerTurns.of(result.turns).shifted(result.offset),
+        exclusive=None if exclusive is None else SpeakerTurns.of(exclusive).shifted(result.offset),
         gaps=[(start + result.offset, end + result.offset) for start, end in result.gaps],
     )
 
@@ -102,14 +100,14 @@ def describe_speakers(
     confidence: Mapping[str, float],
     channel: Mapping[str, int] | None = None,
 ) -> list[SpeakerInRecording]:
-    """The speakers of `turns` by first turn; the mappings go by archive-wide name.
+    """Describe the speakers of `turns`, by first turn; the keys of the mappings are names of people.
 
     Args:
         turns: of one recording.
-        amounts: what `stretches.measure(turns)` returned.
+        amounts: what `speech_time.measure(turns)` returned.
         local: label within the recording; where it is missing, the name itself.
-        similarity: cosine to the archive-wide speaker, where known.
-        confidence: that the name is right, 0 to 1, where known.
+        similarity: cosine to the person, where known.
+        confidence: probability that the person is right, where known.
         channel: where each is heard; MIXED, or None, where the recording is one signal.
     """
     counts = Counter(turn.speaker for turn in turns)
@@ -133,7 +131,7 @@ def _of_channel(number: int) -> int | None:
 
 
 def to_json(result: RecordingTurns) -> str:
-    """The JSON text that docs/turns-schema.md describes: one line a turn, in milliseconds.
+    """Format the JSON that docs/turns-schema.md describes: one line a turn, in milliseconds.
 
     Turns that round to nothing are left out, as in the RTTM.
     """
@@ -167,7 +165,7 @@ def from_json(text: str, name: str) -> RecordingTurns:
         known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:
-                known[key] = [Turn(known["recording_id"], **turn) for turn in known[key]]
+                known[key] = SpeakerTurns(Turn(known["recording_id"], **turn) for turn in known[key])
         return RecordingTurns(**known)
     except (TypeError, KeyError) as error:
         raise ResultError(f"{name} does not follow schema {SCHEMA} {SCHEMA_VERSION}: {error}") from None
@@ -186,7 +184,7 @@ def read_recording_turns(path: Path) -> RecordingTurns:
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
-    """A record from its JSON, without what another minor version added."""
+    """Return a record from its JSON, without fields that another minor version added."""
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
     return kind(**{name: fields[name] for name in names if name in fields})
 

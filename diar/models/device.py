@@ -1,4 +1,4 @@
-"""Which device a rank computes on; verified, not believed (DESIGN §4.8)."""
+"""The device that a rank computes on, and a check that its modules really are there (DESIGN §4.8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class DeviceError(DiarError):
 
 
 def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
-    """`cuda` or `cpu` from `--device` and `--gpus`; `cuda` never silently becomes `cpu`.
+    """Return `cuda` or `cpu`; what was asked for never silently becomes the other.
+
+    Args:
+        requested: `auto`, `cuda` or `cpu`.
+        gpus: numbers of GPUs; None = all.
 
     Raises:
         DeviceError: a GPU was asked for and there is none, or a number that does not exist.
@@ -33,15 +37,15 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
         build = (
             "this PyTorch is a CPU build" if torch.version.cuda is None else "no usable NVIDIA GPU or driver"
         )
-        raise DeviceError(f"a GPU was asked for, but {build}; use --device cpu, or check nvidia-smi")
+        raise DeviceError(f"a GPU was asked for, but {build}; use `device=cpu`, or check nvidia-smi")
     missing = [gpu for gpu in gpus or () if gpu >= count or gpu < 0]
     if missing:
-        raise DeviceError(f"--gpus names GPU {missing[0]}, but this machine has {count}: 0 to {count - 1}")
+        raise DeviceError(f"`gpus` names GPU {missing[0]}, but this machine has {count}: 0 to {count - 1}")
     return "cuda"
 
 
 def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
-    """Processes to start on this machine: `--workers`, else one a GPU, or one a core that has memory."""
+    """Return how many processes to start here: `workers`, else one a GPU, or one a core that has memory."""
     if workers is not None:
         return workers
     if kind == "cpu":
@@ -50,22 +54,22 @@ def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) ->
 
 
 def usable_cores() -> frozenset[int]:
-    """Numbers of the cores that this process may use; empty where the system does not tell."""
+    """Return the numbers of the cores that this process may use; empty where the system does not say."""
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def cpu_cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     return len(usable_cores()) or os.cpu_count() or 1
 
 
 def physical_memory() -> int:
-    """Bytes of this machine."""
+    """Return this machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def rank_device(kind: str, gpus: Sequence[int] | None, local_rank: int) -> torch.device:
-    """The device of one rank on its machine; more ranks than GPUs share them in turn."""
+    """Return the device of one rank of this machine; more ranks than GPUs share them in turn."""
     if kind == "cpu":
         return torch.device("cpu")
     available = list(gpus) if gpus is not None else list(range(torch.cuda.device_count()))
@@ -75,7 +79,7 @@ def rank_device(kind: str, gpus: Sequence[int] | None, local_rank: int) -> torch
 def ranks_on_device(
     device: torch.device, gpus: Sequence[int] | None, local_rank: int, local_world_size: int
 ) -> int:
-    """How many of a machine's ranks share the device of one of them; the CPU counts as one for each."""
+    """Count the ranks of a machine that share the device of `local_rank`; on the CPU each counts alone."""
     if device.type == "cpu":
         return 1
     available = len(gpus) if gpus is not None else torch.cuda.device_count()
@@ -97,7 +101,7 @@ def place(module: ModuleT, device: torch.device) -> ModuleT:
 
 
 def describe(device: torch.device) -> str:
-    """For the statistics: `cuda:0 NVIDIA H200` or `cpu x86_64 (2 threads)`."""
+    """Return a device in words, such as `cuda:0 NVIDIA H200` or `cpu x86_64 (2 threads)`."""
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return f"cpu {os.uname().machine} ({torch.get_num_threads()} threads)"

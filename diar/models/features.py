@@ -65,14 +65,14 @@ class FbankSettings:
 
 
 def milliseconds_to_samples(milliseconds: float, sample_rate: int) -> int:
-    """Rounded down, as Kaldi does."""
+    """Return whole samples, rounded down as Kaldi does."""
     return int(sample_rate * milliseconds * 0.001)
 
 
 def num_frames(
     num_samples: int, sample_rate: int = 16000, frame_length_ms: float = 25.0, frame_shift_ms: float = 10.0
 ) -> int:
-    """Frames that lie wholly within `num_samples` samples (Kaldi's snip_edges); 0 where none does."""
+    """Count the frames that lie wholly within `num_samples` samples (Kaldi's snip_edges)."""
     length = milliseconds_to_samples(frame_length_ms, sample_rate)
     shift = milliseconds_to_samples(frame_shift_ms, sample_rate)
     return 0 if num_samples < length else 1 + (num_samples - length) // shift
@@ -81,12 +81,13 @@ def num_frames(
 class Fbank(nn.Module):
     """(batch, samples) float32 in ±1 → (batch, frames, mels) float32, without mean normalisation (see `cmn`).
 
-    A frame loses its mean, is pre-emphasised, windowed and zero-padded to a power of two; its power spectrum
-    goes through triangular mel filters; the energies are floored at float32's epsilon and their natural
-    logarithm is taken. Frames follow `num_frames`.
+    The steps: subtract a frame's mean, pre-emphasise, window, pad with zeros to a power of two, take the
+    power spectrum, apply triangular mel filters, floor the energies at float32's epsilon, take the natural
+    logarithm. `num_frames` says how many frames there are.
 
-    Always float32, as in Kaldi. Energies far below the strongest of their frame then carry rounding errors,
-    there and here: speech agrees within 1e-3 down to 70 dB below it, further down single values differ more.
+    All of it is float32, as in Kaldi. In both, energies far below the strongest of their frame carry rounding
+    errors. Speech agrees within 1e-3 down to 70 dB below the strongest; further down single values differ
+    more.
     """
 
     window: Tensor
@@ -103,7 +104,7 @@ class Fbank(nn.Module):
         self.register_buffer("mel_filters", mel_filterbank(settings, self.fft_length), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Features of equally long waveforms.
+        """Return the features of equally long waveforms.
 
         Raises:
             ValueError: not (batch, samples), or shorter than one frame.
@@ -127,12 +128,12 @@ class Fbank(nn.Module):
 
 
 def cmn(fbank: Tensor) -> Tensor:
-    """(batch, frames, mels) minus its mean over the frames (cepstral mean normalisation, on log mels)."""
+    """Subtract the mean over frames from (batch, frames, mels): cepstral mean normalisation on log mels."""
     return fbank - fbank.mean(dim=1, keepdim=True)
 
 
 def mel_filterbank(settings: FbankSettings, fft_length: int) -> Tensor:
-    """(fft bins, mels) weights: triangles of equal width in mel; the Nyquist bin is unused, as in Kaldi."""
+    """Return (fft bins, mels) weights: triangles of equal width in mel; Kaldi leaves out the Nyquist bin."""
     nyquist = settings.sample_rate / 2
     low, high = (mel_scale(torch.tensor(f, dtype=torch.float64)) for f in (settings.low_freq, nyquist))
     edges = low + (high - low) * torch.arange(settings.num_mel_bins + 2) / (settings.num_mel_bins + 1)
@@ -145,5 +146,5 @@ def mel_filterbank(settings: FbankSettings, fft_length: int) -> Tensor:
 
 
 def mel_scale(frequency: Tensor) -> Tensor:
-    """Hz → mel, O'Shaughnessy's formula as in HTK and Kaldi."""
+    """Convert Hz to mel by O'Shaughnessy's formula, as HTK and Kaldi do."""
     return 1127 * torch.log1p(frequency / 700)

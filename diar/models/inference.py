@@ -1,7 +1,7 @@
-"""An encoder's trunk made ready for inference: layers folded, the memory format and precision that are fast.
+"""An encoder's trunk for inference: batch normalisations folded, in a fast memory format and precision.
 
-fp32 is the reference (DESIGN §4.9). The pooling stays fp32 in any precision: its sums over thousands of
-frames would lose what the products do not.
+fp32 is the reference (DESIGN §4.9). The pooling stays fp32 in any precision: half precision is enough for the
+trunk's products, but not for sums over thousands of frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diar.models.encoders.base import ModelError, SpeakerEncoder, StatisticsEnco
 from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm
 
 Precision = Literal["fp32", "tf32", "mixed", "bf16", "fp16"]
-# Of two-dimensional convolutions, and of all else in the trunk
+# dtype of two-dimensional convolutions, and of everything else in the trunk
 PRECISIONS: dict[str, tuple[torch.dtype, torch.dtype]] = {
     "fp32": (torch.float32, torch.float32),
     "tf32": (torch.float32, torch.float32),
@@ -35,7 +35,7 @@ _FOLD_TOLERANCE = 1e-3  # relative to the largest output; rounding gives some 1e
 
 
 class Trunk(nn.Module):
-    """`frames` of an encoder as it runs fastest on its device; the encoder itself is left as it is.
+    """`frames` of an encoder as it runs fastest; a copy, so that the encoder stays as it is.
 
     Args:
         encoder: fp32, in eval mode, on the CPU.
@@ -50,7 +50,7 @@ class Trunk(nn.Module):
         super().__init__()
         if not isinstance(encoder, StatisticsEncoder) and precision != "fp32":
             raise ModelError(
-                f"{type(encoder).__name__} runs only as its package defines it: use --precision fp32"
+                f"{type(encoder).__name__} runs only as its package defines it: use `precision=fp32`"
             )
         self.precision = precision
         self.encoder = copy.deepcopy(encoder)
@@ -74,12 +74,12 @@ class Trunk(nn.Module):
 
 
 def fold_batch_norms(encoder: SpeakerEncoder, num_mel_bins: int) -> int:
-    """Fold each batch normalisation that follows a convolution into it; returns how many were.
+    """Fold each batch normalisation that follows a convolution into it, and return how many there were.
 
-    Of those that follow none, what can be worked out before is.
+    Time-major normalisations become one factor and one summand a channel.
 
-    What follows what is seen in a forward pass: a normalisation whose input is the very tensor that a
-    convolution has put out. The result is compared with the encoder's own.
+    A forward pass tells which convolution a normalisation follows: the one whose output is its input. The
+    folded encoder is compared with the encoder before.
 
     Raises:
         ModelError: the folded encoder gives other frames.
@@ -112,8 +112,8 @@ def fold_batch_norms(encoder: SpeakerEncoder, num_mel_bins: int) -> int:
 def _normalised_convolutions(
     encoder: SpeakerEncoder, sample: Tensor
 ) -> tuple[Tensor, list[tuple[_Convolution, str]]]:
-    """The encoder's frames, and each convolution with the name of the normalisation that follows it."""
-    outputs: dict[int, tuple[Tensor, _Convolution]] = {}  # holds the tensors, so that no number comes twice
+    """Return the encoder's frames, and each convolution with the normalisation that follows it."""
+    outputs: dict[int, tuple[Tensor, _Convolution]] = {}  # keeps the tensors, so that no id is used again
     pairs: list[tuple[_Convolution, str]] = []
 
     def note_output(module: nn.Module, _: object, output: Tensor) -> None:
@@ -139,7 +139,7 @@ def _normalised_convolutions(
 
 @contextmanager
 def tensor_float_32(allowed: bool) -> Iterator[None]:
-    """Let NVIDIA GPUs round fp32 factors to 10 bits inside, or not; afterwards all is as before."""
+    """Within the block, let NVIDIA GPUs round fp32 factors to 10 bits, or not."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
     try:
@@ -149,7 +149,7 @@ def tensor_float_32(allowed: bool) -> Iterator[None]:
 
 
 def best_precision(device: torch.device) -> Precision:
-    """The fastest that keeps cosines to fp32 above 0.999 (decision 042)."""
+    """Return the fastest precision that keeps cosines to fp32 above 0.999 (decision 042)."""
     if device.type == "cuda":
         return "fp16" if torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"  # Volta and later
     return "mixed" if _CPU_BF16 & _cpu_flags() else "fp32"
@@ -162,11 +162,11 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         ModelError: TF32 or fp16 on a CPU.
     """
     if device.type == "cpu" and precision in ("tf32", "fp16"):
-        raise ModelError(f"--precision {precision} needs a GPU; on the CPU use fp32, mixed or bf16")
+        raise ModelError(f"`precision={precision}` needs a GPU; on the CPU use fp32, mixed or bf16")
 
 
 def _cpu_flags() -> set[str]:
-    """What the processor says it can do; nothing where the system does not tell."""
+    """Return the processor's flags; none where the system does not say."""
     file = Path("/proc/cpuinfo")
     if not file.exists():
         return set()

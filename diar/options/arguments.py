@@ -1,7 +1,7 @@
-"""Filling a command's configuration from flags, environment variables and a YAML file.
+"""Fill a command's configuration from the command line, environment variables and a YAML file.
 
-Precedence: flag > environment variable > YAML file (`--config`) > default. An unknown key or a bad value is
-an error that names it and where it came from.
+Precedence: command line > environment variable > YAML file (`--config`) > default. An unknown key or a bad
+value is an error that names it and where it came from.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from diar.options.base import CommandConfig, ConfigError, describe_option
+from diar.options.base import CommandConfig, ConfigError, describe_option, options_of
 
 ConfigT = TypeVar("ConfigT", bound=CommandConfig)
+
+_METAVARS = {str: "TEXT", int: "N", float: "X", Path: "PATH"}
 
 
 def parse_arguments(
@@ -29,14 +32,15 @@ def parse_arguments(
     epilog: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> ConfigT:
-    """Fill `config_class` from flags, environment and YAML.
+    """Fill `config_class` from the command line, environment and YAML.
 
     Raises:
         ConfigError: an unknown key, a bad value, an unreadable YAML file.
-        SystemExit: `--help` (0) or flags that argparse refuses (2).
+        SystemExit: `--help` (0) or arguments that argparse refuses (2).
     """
     parser = _build_parser(config_class, prog, description, epilog)
-    flags = vars(parser.parse_args([underscored(argument) for argument in arguments]))
+    # intermixed: `diar status --failures OUT` as well as `diar status OUT --failures`
+    flags = vars(parser.parse_intermixed_args([_underscored(argument) for argument in arguments]))
     yaml_file = flags.pop("config", None)
     sources = {
         "YAML": _read_yaml(config_class, yaml_file) if yaml_file else {},
@@ -63,29 +67,59 @@ def _build_parser(
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the options below")
     groups: dict[str, argparse._ArgumentGroup] = {}
-    for name, field in config_class.model_fields.items():
+    for name, field in options_of(config_class).items():
         title = describe_option(field)["group"]
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
-        help_text = (field.description or "").replace("%", "%%")
         if field.annotation is bool:
-            group.add_argument(
-                f"--no_{name}" if field.default else f"--{name}",
-                dest=name,
-                action="store_const",
-                const=not field.default,
-                help=f"switch off: {help_text}" if field.default else help_text,
-            )
-            continue
-        default = "required" if field.is_required() else field.default
-        suffix = "" if default is None else f" [{default}]"
-        group.add_argument(
-            f"--{name}", dest=name, metavar=_metavar(field.annotation), help=help_text + suffix
-        )
+            _add_switch(group, name, field)
+        else:
+            _add_value(group, name, field)
     return parser
 
 
-def underscored(argument: str) -> str:
-    """`--input-dir=a-b` → `--input_dir=a-b`, so that both spellings of a flag work."""
+def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    """Add `--name`, or `--no_name` for what is on by default."""
+    help_text = _escaped(field.description)
+    group.add_argument(
+        f"--no_{name}" if field.default else f"--{name}",
+        dest=name,
+        action="store_const",
+        const=not field.default,
+        help=f"switch off: {help_text}" if field.default else help_text,
+    )
+
+
+def _add_value(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    """Add `--name VALUE`, and for a positional option `NAME` as well."""
+    notes = describe_option(field)
+    help_text, default = _escaped(field.description), _default_suffix(field)
+    metavar = notes["metavar"] or _metavar(field.annotation)
+    if notes["positional"]:
+        # Not required by argparse, since its flag, the environment or the YAML file may give it
+        both = f"{help_text} (or --{name} {metavar}){default}"
+        group.add_argument(name, nargs="?", metavar=name.upper(), help=both)
+    help_text = argparse.SUPPRESS if notes["positional"] else help_text + default
+    group.add_argument(f"--{name}", dest=name, metavar=metavar, help=help_text)
+
+
+def _escaped(description: str | None) -> str:
+    """Escape a help text for argparse."""
+    return (description or "").replace("%", "%%")
+
+
+def _default_suffix(field: FieldInfo) -> str:
+    if field.is_required():
+        return " [required]"
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    return "" if default in (None, "") else f" [{default}]"
+
+
+def _underscored(argument: str) -> str:
+    """Turn `--input-dir=a-b` into `--input_dir=a-b`, so that both spellings of a flag work."""
     if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")
@@ -95,11 +129,12 @@ def underscored(argument: str) -> str:
 def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "{" + ",".join(map(str, get_args(annotation))) + "}"
-    parts = [part for part in get_args(annotation) if part is not type(None)] or [annotation]
-    names = {str: "TEXT", int: "N", float: "X"}
+    if get_origin(annotation) is tuple:
+        return "N,N"
+    parts = [part for part in get_args(annotation) if part is not type(None)]
     return "|".join(
-        names.get(part) or ("N,N" if get_origin(part) is tuple else "|".join(map(str, get_args(part))))
-        for part in parts
+        _METAVARS.get(part) or ("N,N" if get_origin(part) is tuple else "|".join(map(str, get_args(part))))
+        for part in parts or [annotation]
     )
 
 
@@ -119,27 +154,37 @@ def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
 
 
 def _read_environment(config_class: type[CommandConfig], environment: Mapping[str, str]) -> dict[str, Any]:
-    prefix = config_class.environment_prefix
-    values = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k.startswith(prefix)}
-    for key in values:
-        _check_known(config_class, key, f"environment variable {prefix}{key.upper()}")
+    """Read variables named prefix + OPTION, also those of a configuration that this one extends."""
+    values = {}
+    for owner in reversed(config_class.__mro__):
+        prefix = vars(owner).get("environment_prefix")
+        if prefix is None:
+            continue
+        found = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k.startswith(prefix)}
+        for key in found:
+            _check_known(owner, key, f"environment variable {prefix}{key.upper()}")
+        values.update(found)
     return values
 
 
 def _check_known(config_class: type[CommandConfig], key: str, where: str) -> None:
-    if key not in config_class.model_fields:
-        raise ConfigError(f"{where}: unknown option {key!r}; known: {', '.join(config_class.model_fields)}")
+    known = options_of(config_class)
+    if key not in known:
+        raise ConfigError(f"{where}: unknown option {key!r}; known: {', '.join(known) or 'none'}")
 
 
 def _explain(
     config_class: type[CommandConfig], error: ValidationError, sources: Mapping[str, Mapping[str, Any]]
 ) -> str:
+    """Say what is wrong, one line for each option."""
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "missing":
-            lines[name] = f"--{name} is required: {config_class.model_fields[name].description}"
+            field = options_of(config_class)[name]
+            spelling = name.upper() if describe_option(field)["positional"] else f"--{name}"
+            lines[name] = f"{spelling} is required: {field.description}"
         elif name:
             origin = next(label for label, values in reversed(list(sources.items())) if name in values)
             value = sources[origin][name]

@@ -14,23 +14,33 @@ class ConfigError(DiarError):
     """A flag, environment variable or YAML key that does not exist or has a bad value."""
 
 
-def option(default: Any, group: str, help: str, *, result: bool = False, **constraints: Any) -> Any:
+def option(
+    default: Any,
+    group: str,
+    help: str,
+    *,
+    result: bool = False,
+    positional: bool = False,
+    metavar: str | None = None,
+    **constraints: Any,
+) -> Any:
     """Declare one option.
 
     Args:
         default: its default, `...` where the user must give a value.
         group: the heading under which `--help` lists it.
         help: what it does, with its unit.
-        result: whether it changes the numbers written (and so belongs to the fingerprint).
-        constraints: pydantic's, such as `gt=0`.
+        result: whether it changes the numbers written, and so belongs to the fingerprint.
+        positional: whether its value may also be given without its flag.
+        metavar: what `--help` calls its value; by default this follows from the type.
+        constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
-    return Field(
-        default, description=help, json_schema_extra={"group": group, "result": result}, **constraints
-    )
+    notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
+    return Field(default, description=help, json_schema_extra=notes, **constraints)
 
 
 def describe_option(field: FieldInfo) -> dict[str, Any]:
-    """What `option` noted about a field."""
+    """Return what `option` noted about a field."""
     return cast(dict[str, Any], field.json_schema_extra)
 
 
@@ -42,5 +52,12 @@ class CommandConfig(BaseModel):
 
     @classmethod
     def result_fields(cls) -> list[str]:
-        """Names of the options that change the numbers written."""
+        """Return the names of the options that change the numbers written."""
         return [name for name, field in cls.model_fields.items() if describe_option(field)["result"]]
+
+
+def options_of(config_class: type[CommandConfig]) -> dict[str, FieldInfo]:
+    """Return a configuration's options by name, those that it does not inherit first."""
+    fields = config_class.model_fields
+    own_first = sorted(fields, key=lambda name: name not in config_class.__annotations__)
+    return {fields[name].alias or name: fields[name] for name in own_first}

@@ -1,1 +1,1 @@
-"""What people open: result JSON, speaker folders, plots."""
+"""What stage 2 leaves on disk: results, speaker folders, plots."""

@@ -1,6 +1,6 @@
-"""One folder per speaker: `speaker_001/<path as in the archive>`, misfits in `odd_files/speaker_001/…`.
+"""One folder a speaker: `speaker_001/<path as in the archive>`, odd files in `odd_files/speaker_001/…`.
 
-Paths are mirrored, so that `a.wav` and `a.mp3`, or files of one name in two folders, never meet
+Paths are mirrored, so that `a.wav` and `a.mp3`, or two files of one name in two folders, never collide
 (docs/decisions/011-placing-files.md).
 """
 
@@ -30,12 +30,12 @@ class Placement:
     audio_dir: str | None
 
     def source(self, recording_id: str, url: str) -> str:
-        """Where the audio lies now."""
+        """Return where the audio lies now."""
         return url if self.audio_dir is None else storage.join(self.audio_dir, recording_id)
 
 
 def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> None:
-    """Make sure that every recording (id, url) can be placed, before hours of work and not after.
+    """Check that every recording (id, url) can be placed; call it before the work.
 
     Raises:
         OutputError: how many are missing, the first one, and what to do.
@@ -47,18 +47,18 @@ def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> 
     remote = [source for source, path in zip(sources, local, strict=True) if path is None]
     if remote and placement.how != "copy":
         raise OutputError(
-            f"{remote[0]} is not local and cannot get a {placement.how}; use --place copy or --place none"
+            f"{remote[0]} is not local and cannot get a {placement.how}; use `place=copy` or `place=none`"
         )
     missing = [str(path) for path in local if path is not None and not path.is_file()]
     if missing:
         raise OutputError(
             f"{len(missing)} of {len(sources)} audio files not found, the first is {missing[0]}; "
-            "say with --audio_dir where the archive lies now, or use --place none"
+            "say with `audio_dir` where the archive lies now, or use `place=none`"
         )
 
 
 def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, str]]:
-    """What is to be placed: entry and source of every file that has a speaker.
+    """Return entry and source of every file that has a speaker.
 
     Raises:
         OutputError: two recordings would get the same place.
@@ -73,7 +73,7 @@ def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, st
     names = Counter(entry.name for entry, _ in planned)
     name, count = names.most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise OutputError(f"{count} recordings would be placed at {name}; use --place none and files.csv")
+        raise OutputError(f"{count} recordings would be placed at {name}; use `place=none` and files.csv")
     return planned
 
 
@@ -98,7 +98,7 @@ def place_files(output: OutputDirectory, planned: list[tuple[Entry, str]]) -> No
 def _placed_name(path: str, url: str, speaker: str, odd: str) -> str:
     suffix = PurePosixPath(url).suffix
     if path.lower().endswith(suffix.lower()):
-        suffix = ""  # but the utterance ids of a wav.scp have none
+        suffix = ""  # utterance ids of a wav.scp have none
     return str(PurePosixPath(ODD_FOLDER if odd else "", speaker, storage.output_name(path, suffix)))
 
 
@@ -127,6 +127,6 @@ def _place(kind: Kind, source: str, path: Path) -> None:
 
 def _explain(kind: Kind, source: str, path: Path, error: OSError) -> str:
     if kind == "hardlink" and error.errno == errno.EXDEV:
-        return f"{source} and {path.parent} lie on different file systems, so no hard link; use --place copy"
-    remedies: Iterator[str] = (f"--place {how}" for how in ("symlink", "copy", "none") if how != kind)
+        return f"{source} and {path.parent} lie on different file systems, so no hard link; use `place=copy`"
+    remedies: Iterator[str] = (f"`place={how}`" for how in ("symlink", "copy", "none") if how != kind)
     return f"{path}: {error.strerror} ({kind} of {source}); try {' or '.join(remedies)}"

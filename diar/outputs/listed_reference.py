@@ -1,4 +1,4 @@
-"""The true turns that a manifest's `rttm_filepath` names for a recording, which may be a part of a file."""
+"""True turns of a recording from the RTTM file that a manifest's `rttm_filepath` names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from diar.formats.matching import match_names
 from diar.formats.rttm import RttmError, parse_rttm
 from diar.records import Turn
 
-_REMEMBERED = 4  # files; one of a whole corpus is named by every recording
+_REMEMBERED = 4  # files; every recording of a corpus may name the same one
 
 
 @dataclass(frozen=True)
 class ListedReference:
-    """Where the true turns of a recording are.
+    """Where the true turns of a recording are; the recording may be a part of a file.
 
     Attributes:
         url: an RTTM file, in the times of the audio file.
-        name: the audio file's, as recordings are named; which one is meant where the RTTM holds several.
+        name: id of the audio file; picks its turns where the RTTM holds several recordings.
         offset: seconds of the audio file before the recording starts.
         duration: of the recording, seconds.
     """
@@ -31,7 +31,7 @@ class ListedReference:
     duration: float
 
     def turns(self, recording_id: str) -> list[Turn]:
-        """What the file holds of the recording, in seconds from the recording's start.
+        """Read the turns of the recording, in seconds from its start.
 
         Raises:
             DiarError: it cannot be read, or is about other recordings.

@@ -1,9 +1,9 @@
-"""The output directory: what this program wrote there, and nothing else, may be replaced.
+"""The output directory: only what this program wrote there may be replaced.
 
-A list (`_detection/written.csv`) names every file and link before it is made. A second run removes what that
-list names if it is still what was written, then the folders left empty; a file that someone else put there,
-or changed, stays. Several lists may live in one directory, as each task has its own, and a folder with very
-many files may have a list of its own in it, which the list above names as a folder.
+A list (`_detection/written.csv`) names every file and link before it is made. A later run removes what the
+list names if it is unchanged, then the folders left empty. A file that someone else made or changed stays.
+Each task has a list of its own. A folder with very many files may hold its own list; the list above then
+names only the folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class OutputError(DiarError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing written; `name` is relative to the output directory."""
+    """One file, link or folder that was written; `name` is relative to the output directory."""
 
     kind: Kind
     name: str
@@ -49,13 +49,13 @@ class OutputDirectory:
         local = storage.local_path(root)
         if local is None:
             raise OutputError(
-                f"--output_dir {root} is not local; stage 2 writes folders to a local directory"
+                f"`output_dir={root}` is not local; stage 2 writes folders to a local directory"
             )
         self.root = local
         self._list_name = list_name
 
     def folder(self, name: str) -> OutputDirectory:
-        """The folder `name` as an output directory with a list of its own."""
+        """Return the folder `name` as an output directory with a list of its own."""
         return OutputDirectory(str(self.root / name), FOLDER_LIST)
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -71,9 +71,9 @@ class OutputDirectory:
             if os.path.lexists(path) and not _may_be_replaced(path, entry, earlier.get(name, [])):
                 raise OutputError(
                     f"{path} is in the way: diar did not write it, or it changed since; "
-                    "move it away or give another --output_dir"
+                    "move it away or give another `output_dir`"
                 )
-        # the list names old and new while both may exist, so that an interrupted run is cleaned up too
+        # the list names old and new while both may exist, so that an interrupted run can be cleaned up
         both = dict.fromkeys([*(entry for same in earlier.values() for entry in same), *planned.values()])
         self._write_list(both)
         self._remove({name: same for name, same in earlier.items() if not _is_rewritten(planned.get(name))})
@@ -108,7 +108,7 @@ class OutputDirectory:
                 path.rmdir()
 
     def _earlier(self) -> dict[str, list[Entry]]:
-        """What the list names, by name."""
+        """Return the entries of the list, by name."""
         earlier: dict[str, list[Entry]] = {}
         for entry in self._read_list():
             earlier.setdefault(entry.name, []).append(entry)
@@ -125,7 +125,7 @@ class OutputDirectory:
                 for kind, name, target, size, mtime in rows[1:]
             ]
         except ValueError as error:
-            raise OutputError(f"{path} is damaged ({error}); give another --output_dir") from None
+            raise OutputError(f"{path} is damaged ({error}); give another `output_dir`") from None
 
     def _write_list(self, entries: Iterable[Entry]) -> None:
         text = io.StringIO(newline="")
@@ -136,22 +136,22 @@ class OutputDirectory:
 
 
 def _is_rewritten(entry: Entry | None) -> bool:
-    """Whether a planned entry replaces its file atomically, so that the old one may stay until then.
+    """Return whether a planned entry replaces its file atomically, so that the old one may stay until then.
 
-    A folder with its own list, too, stays until what is in it is replaced.
+    A folder with its own list also stays until its content is replaced.
     """
     return entry is not None and entry.kind in ("file", "folder")
 
 
 def _may_be_replaced(path: Path, entry: Entry, earlier: list[Entry]) -> bool:
-    """Whether `entry` may take the place of what exists at `path`."""
+    """Return whether `entry` may replace what exists at `path`."""
     if entry.kind == "folder" and path.is_dir() and not path.is_symlink():
-        return True  # the list in it says what may be replaced
+        return True  # its own list says what may be replaced
     return _is_ours(path, earlier)
 
 
 def _is_ours(path: Path, entries: list[Entry]) -> bool:
-    """Whether `path` still is what one of the entries of its name says."""
+    """Return whether `path` still is what one of the entries of its name says."""
     return any(_is_as_written(path, entry) for entry in entries)
 
 

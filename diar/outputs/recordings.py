@@ -1,6 +1,6 @@
-"""The turns of a whole archive on disk: a folder for each recording, and what sums them up.
+"""The turns of an archive on disk: a folder a recording, and tables of all recordings.
 
-One recording is written at a time, so that memory does not grow with the archive; `write_recording` may run
+One recording is written at a time, so that memory does not grow with the archive. `write_recording` may run
 in several processes. `ArchiveTurns` collects what they return in archive order.
 """
 
@@ -57,7 +57,7 @@ class RecordingFiles:
 
 
 def recording_folder(recording_id: str) -> str:
-    """Where a recording's files lie, relative to the output directory."""
+    """Return the folder of a recording's files, relative to the output directory."""
     return f"{RECORDINGS_FOLDER}/{storage.output_name(recording_id, '')}"
 
 
@@ -69,17 +69,16 @@ def write_recording(
     source: AudioSource | None = None,
     reference: Sequence[Turn] | None = None,
 ) -> RecordingTurns:
-    """Write one recording's folder, `turns.json` last; return it as written, with the warnings met here.
+    """Write one recording's folder, `turns.json` last; return the result as written, with new warnings.
 
     Args:
         output_dir: the archive's; `ArchiveTurns` has listed the recording there.
-        result: what was found, in times of the part; without `exclusive`, `turns.exclusive.rttm` is not
-            written.
-        files: what else is.
+        result: what was found, in times of the part; `turns.exclusive.rttm` needs its `exclusive`.
+        files: which other files to write.
         source: where the audio lies now; None = where `result.path` says.
-        reference: turns for the upper half of the picture.
+        reference: true turns for the upper half of the picture.
 
-    Audio that cannot be read costs only the speakers' audio: the reason becomes a warning.
+    Where audio cannot be read, only the speakers' audio is missing, and the reason becomes a warning.
 
     Raises:
         OutputError: a file that this program did not write is in the way.
@@ -106,7 +105,7 @@ def write_recording(
 
 
 def _texts(told: RecordingTurns, end: float, labels: bool) -> dict[str, str]:
-    """The text files by their names; `end` is the recording's, in seconds on the clock of its turns."""
+    """Return the text files by name; `end` is the recording's, in seconds on the clock of its turns."""
     contents = {RTTM_NAME: format_rttm(told.turns)}
     if told.exclusive is not None:
         contents[EXCLUSIVE_NAME] = format_rttm(told.exclusive)
@@ -120,7 +119,7 @@ def _texts(told: RecordingTurns, end: float, labels: bool) -> dict[str, str]:
 
 
 def _cut(source: AudioSource, pieces: Sequence[Piece], folder: OutputDirectory) -> list[str]:
-    for piece in pieces:  # of an earlier run, perhaps another speaker's: must not stay if the source is gone
+    for piece in pieces:  # an earlier run's file, perhaps another speaker's, must not stay without the source
         (folder.root / piece.file).unlink(missing_ok=True)
     try:
         return cut_pieces(source, pieces, str(folder.root))
@@ -129,15 +128,15 @@ def _cut(source: AudioSource, pieces: Sequence[Piece], folder: OutputDirectory) 
 
 
 class ArchiveTurns:
-    """Collects `all.rttm` and `recordings.csv` while recordings come in; a context manager.
+    """Writes `all.rttm` and `recordings.csv` while recordings come in; a context manager.
 
-    They appear, complete, when the block ends; if it raises, those of the run before stay.
+    The files appear, complete, when the block ends. If it raises, those of the run before stay.
     """
 
     def __init__(
         self, output_dir: str, recording_ids: Iterable[str], *, exclusive: bool, reference: bool = False
     ) -> None:
-        """Make room: remove what an earlier run wrote about recordings that are no longer there.
+        """Remove what an earlier run wrote about recordings that are no longer there.
 
         Args:
             output_dir: local.
@@ -146,7 +145,7 @@ class ArchiveTurns:
             reference: whether true turns are, in `reference.rttm`.
 
         Raises:
-            OutputError: `output_dir` is not local, or holds something of somebody else in a place needed.
+            OutputError: `output_dir` is not local, or a file that this program did not write is in the way.
         """
         self._output = OutputDirectory(output_dir, LIST_NAME)
         self._names = [ALL_NAME, *([ALL_EXCLUSIVE_NAME] if exclusive else [])]
@@ -171,7 +170,7 @@ class ArchiveTurns:
         self._stack.__exit__(kind, error, trace)
 
     def add(self, result: RecordingTurns, reference: Sequence[Turn] = ()) -> None:
-        """Append a recording that was written, and its true turns if any; call in archive order."""
+        """Append a recording that was written, and its true turns if any; call it in archive order."""
         for file in self._reference:
             file.write(format_rttm(reference).encode())
         for file, turns in zip(self._rttm, (result.turns, result.exclusive), strict=False):
@@ -194,7 +193,7 @@ class ArchiveTurns:
     def add_failed(
         self, recording_id: str, path: str, status: str, error: str, warnings: Sequence[str] = ()
     ) -> None:
-        """Note a recording that could not be diarized, and why; call in archive order."""
+        """Append a recording that could not be diarized, and why; call it in archive order."""
         self._row(recording_id, path=path, status=status, error=error, warnings=_joined(warnings))
 
     def write_speakers(self, speakers: ArchiveSpeakers, metadata: dict[str, str]) -> None:

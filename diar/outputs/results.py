@@ -1,4 +1,4 @@
-"""Everything that stage 2 between files writes, in one go."""
+"""The outputs of `task=files`: speaker folders, table, plot and result."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A recording's samples as its file holds them: all channels, at its own rate, nothing converted.
+"""The samples of a file as they are: all channels, at the file's rate, without conversion.
 
-WAV, AIFF, FLAC and their relatives are read bit by bit. What only FFmpeg decodes (MP3, AAC, video, damaged
-files) comes as 24-bit PCM, which holds every lossless codec of up to 24 bits exactly. Both count time as
-stage 1 did: the same decoder, and gaps in a damaged file filled with zeros.
+WAV, AIFF, FLAC and their relatives are read exactly. What only FFmpeg decodes (MP3, AAC, video, damaged
+files) becomes 24-bit PCM, which holds lossless codecs of up to 24 bits exactly. Both count time as stage 1
+did, by the same decoders; gaps in a damaged file are zeros.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from diar.archive.audio_file import BLOCK_SAMPLES, AudioFile, DecodeError
 from diar.archive.decoders.raw import open_by_ffmpeg
 from diar.archive.decoders.soundfile import SoundfileReader
 
-# What libsndfile reads → what a WAV file holds without loss; all others become PCM_24
+# Coding that libsndfile reads → coding of a WAV file without loss; all others become PCM_24
 _SUBTYPES = {
     **{name: name for name in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")},
     **dict.fromkeys(("ALAC_16", "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "VOX_ADPCM"), "PCM_16"),
@@ -37,7 +37,7 @@ class SourceSamples:
     """
 
     def __init__(self, url: str, track: int = 0) -> None:
-        """Open the file's header.
+        """Read the file's header.
 
         Args:
             url: of the file.
@@ -57,10 +57,10 @@ class SourceSamples:
         self.dtype = _DTYPES.get(self.subtype, "int32")
 
     def blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Samples [start, stop) in blocks (n, channels) of `dtype`; ends early where the file does.
+        """Yield samples [start, stop) in blocks (n, channels) of `dtype`; end early where the file does.
 
         Raises:
-            DecodeError: as FFmpeg meets it.
+            DecodeError: FFmpeg cannot decode it.
         """
         position = start
         if self._native is not None:
@@ -74,7 +74,7 @@ class SourceSamples:
             yield from self._decoded_blocks(position, stop)
         except DecodeError:
             if position == start:
-                raise  # else libsndfile read something before the damage, which is all there is
+                raise  # else libsndfile has read all that lies before the damage
 
     def _native_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
         size = max(1, BLOCK_SAMPLES // self.channels)
@@ -97,7 +97,7 @@ class SourceSamples:
                 return  # damaged from here on
 
     def _decoded_blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Each channel by a decoder of its own, in step: its reader hands out one at a time."""
+        """Yield blocks of all channels, by one decoder a channel: a decoder reads one channel at a time."""
         with ExitStack() as stack:
             readers = [
                 stack.enter_context(open_by_ffmpeg(self._file, self._track)) for _ in range(self.channels)
@@ -107,7 +107,7 @@ class SourceSamples:
                 yield self._converted(np.column_stack(block))
 
     def _converted(self, samples: np.ndarray) -> np.ndarray:
-        """float32 in ±1 → `dtype`; what is not finite becomes zero."""
+        """Convert float32 in ±1 to `dtype`; what is not finite becomes zero."""
         if self.dtype != "int32":
             return samples.astype(self.dtype)
         scaled = np.round(np.nan_to_num(samples.astype(np.float64), posinf=0, neginf=0) * 2.0**31)

@@ -1,7 +1,7 @@
 """Each speaker's audio, cut out of the recording: a file a turn (`clips`) or a file a speaker (`joined`).
 
-Samples are those of the source, at its rate and with all its channels, or with the one that the speaker was
-heard in (docs/decisions/035-speaker-audio.md).
+Samples are those of the source, at its rate, with all its channels or, where channels are read apart, the
+speaker's channel (docs/decisions/035-speaker-audio.md).
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import numpy as np
 import soundfile as sf
 
 from diar import storage
-from diar.formats.speech_time import by_speaker
-from diar.intervals import at_least, without
+from diar.intervals import without
 from diar.outputs.source_samples import SourceSamples
-from diar.records import MIXED, Turn
+from diar.records import MIXED, SpeakerTurns, Turn
 
 SPEAKERS_FOLDER = "speakers"
 _RIFF_LIMIT = 0xF000_0000  # bytes; a WAV's sizes have 32 bits
@@ -35,16 +34,16 @@ class AudioSource:
     url: str
     offset: float = 0.0  # seconds of the file before the recording starts
     track: int = 0  # of its audio tracks
-    channel: int | None = None  # that the recording was read from, if it was only one
+    channel: int | None = None  # that was read, if it was only one
 
 
 @dataclass(frozen=True)
 class SpeakerAudio:
-    """What is cut.
+    """Which audio is cut.
 
     Attributes:
         how: `clips`, `joined`, or `none`.
-        overlap: whether parts in which others talk too are kept; a corpus of one voice must not have them.
+        overlap: whether parts with overlap are kept; a corpus of single voices must not have them.
         shortest: seconds; shorter pieces are left out.
     """
 
@@ -55,7 +54,7 @@ class SpeakerAudio:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the recording, in seconds, and the file it goes to, relative to the recording's folder."""
+    """An interval of the recording, in seconds, and its file, relative to the recording's folder."""
 
     start: float
     end: float
@@ -66,19 +65,18 @@ class Piece:
 def plan_pieces(
     turns: Sequence[Turn], duration: float, settings: SpeakerAudio, origin: float = 0.0
 ) -> list[Piece]:
-    """What is to be cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`, seconds.
+    """Return the pieces to cut, by start: `speakers/<name>/<start>-<end>.wav` or `speakers/<name>.wav`.
 
-    Names count time from `origin` seconds before the recording's start.
+    Times in names are seconds from `origin` seconds before the recording's start.
     """
     if settings.how == "none":
         return []
     digits = len(str(int(origin + duration))) + 4
     pieces = []
-    for channel in sorted({turn.channel for turn in turns}):  # who talks in another one is not heard in it
-        own = by_speaker(turn for turn in turns if turn.channel == channel)
-        mixed = at_least(2, own.values())
-        for speaker, stretches in own.items():
-            kept = stretches if settings.overlap else without(stretches, mixed)
+    # Speakers of another channel are not heard in this one
+    for channel, heard in SpeakerTurns.of(turns).by_channel().items():
+        for speaker, intervals in heard.intervals.items():
+            kept = intervals if settings.overlap else without(intervals, heard.overlap)
             for start, end in kept[kept[:, 1] - kept[:, 0] >= settings.shortest].tolist():
                 name = f"{SPEAKERS_FOLDER}/{_component(speaker)}"
                 if settings.how == "clips":
@@ -90,8 +88,8 @@ def plan_pieces(
 def cut_pieces(source: AudioSource, pieces: Sequence[Piece], folder: str) -> list[str]:
     """Cut `pieces`, ordered by start, into `folder` (local) in one pass over the source; return warnings.
 
-    Memory depends on neither the recording's length nor the pieces'. A file appears when it is complete. If
-    the source ends too early, what it holds is written and a warning says so.
+    Memory does not depend on the length of recording or pieces. A file appears when it is complete. If the
+    source ends too early, the part before its end is written and a warning says so.
 
     Raises:
         DecodeError: the source is missing, unreadable or holds no audio; unfinished files do not appear.
@@ -135,7 +133,7 @@ class _Span(NamedTuple):
 
 
 class _Writers:
-    """The files being written; each is opened at its first samples and closed after its last."""
+    """The files that are being written; each is opened at its first sample and closed after its last."""
 
     def __init__(self, source: SourceSamples, spans: Sequence[_Span], folder: str, opened: ExitStack) -> None:
         self._source, self._folder, self._opened = source, folder, opened
@@ -147,7 +145,7 @@ class _Writers:
         self._open: dict[str, tuple[ExitStack, sf.SoundFile]] = {}
 
     def write(self, span: _Span, samples: np.ndarray, position: int) -> None:
-        """Append (n, channels) to the span's file; `position` is how far the source has been read."""
+        """Append (n, channels) to the span's file; the source was read up to `position`."""
         if span.file not in self._open:
             self._open[span.file] = self._start(
                 span.file, self._source.channels if span.channel is None else 1
@@ -175,5 +173,5 @@ class _Writers:
 
 
 def _component(speaker: str) -> str:
-    """A speaker's name as part of a path: what a name may not hold becomes percent-encoded."""
+    """Return a speaker's name as part of a path, other characters percent-encoded."""
     return "".join(quote(c, safe="") if c in "/\\%" or not c.isprintable() else c for c in speaker)

@@ -1,4 +1,4 @@
-"""The speakers of the whole archive: `speakers.parquet` for programs, `speakers.csv` for people."""
+"""The people of the archive: `speakers.parquet` for programs, `speakers.csv` for readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DECIMALS = 3
 
 
 class SpeakerTotals:
-    """What each archive-wide name adds up to, as recordings come in."""
+    """Totals of each person, summed while recordings come in."""
 
     def __init__(self) -> None:
         self.recordings: dict[str, list[str]] = {}
@@ -37,10 +37,10 @@ class SpeakerTotals:
 
 @dataclass(frozen=True)
 class ArchiveSpeakers:
-    """n speakers, one entry each."""
+    """n people, one entry each."""
 
     id: list[str]
-    name: list[str]  # as in the turns; a person's where --known_speakers names one, else the id
+    name: list[str]  # as in the turns: a known speaker's, else the id
     known: np.ndarray  # (n,) bool
     recordings: list[list[str]]  # ids, in archive order
     seconds: np.ndarray  # (n,) float64, of speech
@@ -56,7 +56,7 @@ class ArchiveSpeakers:
         known: np.ndarray,
         centroid: np.ndarray,
     ) -> ArchiveSpeakers:
-        """The speakers given, with what `totals` says of each name; one that nobody heard has zeros."""
+        """Return the people with the totals of each name; one who was not found has zeros."""
         return cls(
             id=speaker_id,
             name=name,
@@ -69,7 +69,7 @@ class ArchiveSpeakers:
 
 
 def speakers_table(speakers: ArchiveSpeakers) -> pa.Table:
-    """One row a speaker; `centroid` is a fixed-size list of float32, the last column."""
+    """Return one row a person; `centroid`, the last column, is a fixed-size list of float32."""
     return pa.table(
         {
             "speaker_id": pa.array(speakers.id, pa.string()),
@@ -91,7 +91,7 @@ def write_speakers(path: str, speakers: ArchiveSpeakers, metadata: dict[str, str
 
 
 def speakers_csv(speakers: ArchiveSpeakers) -> str:
-    """The same without centroids and lists of recordings, those who talk most first."""
+    """Format a table without centroids and lists of recordings, those who talk most first."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["speaker_id", "name", "known", "num_recordings", "speech_seconds", "turns"])

@@ -1,4 +1,4 @@
-"""The picture of the boundaries: what a person looks at first."""
+"""The picture of boundaries between files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import LOW_CONFIDENCE, DetectionResult
-from diar.plots.parts import png, speaker_color
+from diar.plots.style import png, speaker_color
 
 PLOT_NAME = "boundary_detection_visualization.png"
-_COLUMNS = 1_600  # of the image that lie within the axes, about; more points than that are aggregated
+_COLUMNS = 1_600  # of the image within the axes, about; more points are aggregated
 _RAW = 2_000  # files up to which each one is drawn
 _FEW_BOUNDARIES = 150  # up to which each one gets its own line
 _MOST_LABELS = 60
@@ -23,7 +23,7 @@ _GOOD, _DOUBTFUL, _BAD = "#2a9d4a", "#e08a00", "#d62728"
 
 
 def draw_boundaries(result: DetectionResult, table: FileTable) -> bytes:
-    """PNG of similarity, boundaries with confidence, speakers and segment sizes along the archive."""
+    """Draw similarity, boundaries with confidence, speakers and segment sizes along the archive as PNG."""
     figure = Figure(figsize=(17, 10.5), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, 1, sharex=True, height_ratios=[4.2, 1.8, 0.9, 2.2])
@@ -91,7 +91,7 @@ def _draw_similarity(axes: Axes, result: DetectionResult, table: FileTable) -> N
 
 
 def _draw_curves(axes: Axes, table: FileTable, few_segments: bool) -> list[Line2D]:
-    """Similarity of the files to their segment, and across each place; returns the legend."""
+    """Draw the similarity of files to their segment, and across each place; return the legend."""
     places = np.arange(len(table))
     across = "5 files before and 5 from here on: falls where the voice changes"
     if len(table) <= _RAW:
@@ -103,7 +103,7 @@ def _draw_curves(axes: Axes, table: FileTable, few_segments: bool) -> list[Line2
     axes.fill_between(centers, low, middle, step="mid", color="#c9ccd2", linewidth=0, zorder=1)
     axes.plot(centers, middle, "-", color=_GREY, linewidth=0.9, zorder=2)
     handles = [Line2D([], [], color=_GREY, label="files and their segment: mean, and down to the least")]
-    if few_segments:  # with a boundary in nearly every column the least would say nothing
+    if few_segments:  # with a boundary in nearly every column, the least says nothing
         centers, low, _ = aggregate(table.across)
         axes.plot(centers, low, "-", color=_BLUE, linewidth=0.8, zorder=3)
         handles.append(Line2D([], [], color=_BLUE, label=f"{across} (least)"))
@@ -192,7 +192,7 @@ def _draw_sizes(axes: Axes, result: DetectionResult) -> None:
 
 
 def aggregate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centre, least and mean of at most `_COLUMNS` equal runs of (n,) values, without NaN."""
+    """Return centre, least and mean of at most `_COLUMNS` equal runs of (n,) values, without NaN."""
     edges = np.linspace(0, len(values), min(len(values), _COLUMNS) + 1).round().astype(int)
     filled = np.isfinite(values)
     counts = np.add.reduceat(filled, edges[:-1], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which lines a timeline has: a lane for each speaker and one for overlap, a group for each side."""
+"""The lanes of a timeline: one a speaker and one for overlap, in a group for each of reference and result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.formats.speech_time import by_speaker
 from diar.intervals import at_least, common_seconds, seconds
-from diar.plots.parts import lane_color, short
+from diar.plots.style import lane_color, short
 from diar.plots.time_axis import amount
 from diar.records import Turn
 
 GAP = 0.5  # lanes between groups
-GREY = "#6f737b"  # speakers found who are nobody's partner in the reference, and many at once
+GREY = "#6f737b"  # speakers without partner in the reference, and many speakers in one lane
 OVERLAP = "#b3001b"
-_MOST = 30  # lanes of a side; the speakers who talk least share the last one
+_MOST = 30  # lanes of a group; the speakers who talk least share the last one
 _NOTHING = np.empty((0, 2))
 
 Color = tuple[float, float, float]
@@ -26,7 +26,7 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Lane:
-    """One line of the picture; `own` are its stretches, `shared` those of them where others talk too."""
+    """One line of the picture: its intervals `own`, and the parts `shared` of them where others talk too."""
 
     label: str
     own: np.ndarray  # (n, 2) seconds
@@ -38,7 +38,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Group:
-    """The lanes of the reference or of what was found."""
+    """The lanes of the reference or of the result."""
 
     title: str
     lanes: list[Lane]
@@ -47,7 +47,7 @@ class Group:
 
 
 def arrange(turns: Sequence[Turn], reference: Sequence[Turn] | None) -> list[Group]:
-    """The reference, if there is one, above what was found; partners in the same order and colour."""
+    """Arrange the reference, if any, above the result; partners have the same order and colour."""
     found = by_speaker(turns)
     if reference is None:
         return [_group("", "no speech found", found, _colors(found), 0.0)]
@@ -69,7 +69,7 @@ def _colors(speakers: dict[str, np.ndarray]) -> dict[str, Color]:
 def _group(
     title: str, nothing: str, speakers: dict[str, np.ndarray], colors: dict[str, Color], top: float
 ) -> Group:
-    """Lanes of `speakers`, in their order, and of their overlap, from `top` downwards."""
+    """Return lanes of `speakers`, in their order, and of their overlap, from `top` downwards."""
     mixed = at_least(2, speakers.values())
     most = sorted(speakers, key=lambda name: -seconds(speakers[name]))
     alone = set(most if len(most) <= _MOST else most[: _MOST - 1])
@@ -90,7 +90,7 @@ def _group(
 
 
 def _partners(found: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> dict[str, str]:
-    """Speakers found → speakers of the reference, so that they share most time, as DER pairs them."""
+    """Map speakers found to those of the reference so that they share most time, as DER does."""
     common = np.array([[common_seconds(a, b) for b in there.values()] for a in found.values()])
     if not common.size:
         return {}

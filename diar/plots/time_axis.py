@@ -1,4 +1,4 @@
-"""A recording on paper: cut into strips of equal length, one below the other, like lines of text."""
+"""The time axis of a picture: strips of equal length, one below the other, like lines of text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _ONE_STRIP = 90  # seconds up to which a recording is not cut
 
 
 def divide(end: float, most: int = MOST_STRIPS) -> tuple[float, int]:
-    """Seconds a strip and number of strips, `most` of them at most, that show 0 to `end`."""
+    """Return seconds a strip and the number of strips, at most `most`, that show 0 to `end`."""
     if end <= _ONE_STRIP:
         return max(1.0, end), 1
     length = next((seconds for seconds in _STRIP_SECONDS if seconds * most >= end), end / most)
     strips = math.ceil(end / length)
     rest = end - (strips - 1) * length
-    if strips > 1 and rest < 0.05 * length:  # no strip of its own for a few seconds
+    if strips > 1 and rest < 0.05 * length:  # a few seconds get no strip of their own
         return end / (strips - 1), strips - 1
     return length, strips
 
 
 def draw_clock(axes: Axes, length: float) -> None:
-    """Time from the recording's start along the axis of a strip of `length` seconds."""
+    """Draw the time from the recording's start along the axis of a strip of `length` seconds."""
     axes.xaxis.set_major_locator(MultipleLocator(tick(length)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes.tick_params(axis="x", labelsize=9)
@@ -34,17 +34,17 @@ def draw_clock(axes: Axes, length: float) -> None:
 
 
 def tick(length: float) -> float:
-    """Seconds between labels of a strip: a round number, about twelve labels."""
+    """Return the seconds between labels of a strip: a round number, for about twelve labels."""
     return next((step for step in _TICKS if step * 16 >= length), 3600 * math.ceil(length / 3600 / 16))
 
 
 def amount(seconds: float) -> str:
-    """How long something is: `4.2 s`, from a minute on as `clock`."""
+    """Format a length: `4.2 s`, from a minute on as `clock`."""
     return f"{seconds:.1f} s" if seconds < 59.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:
-    """`m:ss` or `h:mm:ss`."""
+    """Format a time as `m:ss` or `h:mm:ss`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,6 +1,6 @@
 """The picture of one recording: who speaks when, a lane a speaker, overlap marked.
 
-Bars and lines are laid down as pixels and Pillow writes the text: Matplotlib takes five times as long, which
+Bars and lines are painted as pixels, and Pillow writes the text. Matplotlib takes five times as long, which
 was most of stage 2 in an archive of short recordings.
 """
 
@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.parts import short
+from diar.plots.style import short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 
@@ -34,8 +34,8 @@ _POINT = 100 / 72  # pixels of a point
 _OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
     to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
 )
-_FAINTEST = 0.3  # what is there for a moment only must still be seen
-_BRIEF = 0.25  # seconds of a pixel up to which nobody minds that it mixes
+_FAINTEST = 0.3  # opacity, so that a moment of speech can be seen
+_BRIEF = 0.25  # seconds of a pixel up to which no key explains that pixels are mixed
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Strip:
 
     @property
     def lanes(self) -> list[Lane]:
-        """Of all groups."""
+        """Lanes of all groups."""
         return [lane for group in self.groups for lane in group.lanes]
 
     @property
@@ -63,11 +63,11 @@ class _Strip:
         return np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step - self.origin
 
     def row(self, lane: float) -> int:
-        """Pixels from the strip's top to a height given in lanes."""
+        """Return the pixels from the strip's top to a height given in lanes."""
         return round((lane + 0.1) / (self.groups[-1].bottom + 0.2) * self.height)
 
     def column(self, seconds: float) -> int:
-        """Pixels from the strip's left."""
+        """Return the pixels from the strip's left to a time."""
         start, end = self.edges[[0, -1]]
         return round((seconds - start) / (end - start) * (len(self.edges) - 1))
 
@@ -75,11 +75,11 @@ class _Strip:
 def draw_timeline(
     result: RecordingTurns, reference: Sequence[Turn] | None = None, origin: float = 0.0
 ) -> bytes:
-    """PNG of a recording's turns, above them the reference's, partners in one colour.
+    """Draw a recording's turns as PNG, the reference above them, partners in one colour.
 
-    Each pixel is as strong as the share of its time that is spoken, so that hours of short turns look as
-    dense as they are. Long recordings are cut into strips, one below the other. The clock shows `origin`
-    seconds at the recording's start.
+    A pixel is as opaque as the share of its time with speech, so that hours of short turns look as dense as
+    they are. Long recordings are cut into strips, one below the other. The clock shows `origin` seconds at
+    the recording's start.
     """
     groups = arrange(result.turns, reference)
     height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
@@ -113,20 +113,20 @@ def draw_timeline(
 
 @cache
 def _font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The one that Matplotlib brings along."""
+    """Load the font that comes with Matplotlib."""
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
 
 
 def _left_margin(groups: list[Group]) -> int:
-    """Pixels for labels and titles."""
+    """Return the pixels for labels and titles."""
     label = max(_font(8).getlength(lane.label) for group in groups for lane in group.lanes)
     title = max(_font(9, bold=True).getlength(group.title) for group in groups)
     return round(_MARGIN + title + (16 if title else 0) + label + 5)
 
 
 def _paint(sheet: np.ndarray, strip: _Strip) -> None:
-    """Everything of a strip but its text, onto `sheet` (height, width, 3)."""
+    """Paint a strip without its text onto `sheet` (height, width, 3)."""
     columns = len(strip.edges) - 1
     panel = sheet[strip.top : strip.top + strip.height, strip.left : strip.left + columns]
     panel[:, min(columns, strip.column(strip.end)) :] = _OUTSIDE
@@ -148,7 +148,7 @@ def _paint(sheet: np.ndarray, strip: _Strip) -> None:
 
 
 def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
-    """Names of lanes and groups, the clock; an empty lane says so in its middle, too."""
+    """Write the clock and the names of lanes and groups; an empty lane also has its name in its middle."""
     for group in strip.groups:
         place = _MARGIN, strip.top + strip.row((group.top + group.bottom) / 2)
         draw.text(place, group.title, "black", _font(9, bold=True), anchor="lm")
@@ -164,7 +164,7 @@ def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
 
 
 def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
-    """(columns, 4) colours: opaque by the share of each column that is spoken, darker where with others."""
+    """Return (columns, 4) colours: opaque by the share of speech in a column, darker in overlap."""
     width = np.diff(edges)
     spoken = np.diff(running_seconds(lane.own, edges)) / width
     mixed = np.minimum(np.diff(running_seconds(lane.shared, edges)) / width, spoken)
@@ -176,7 +176,7 @@ def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
 
 
 def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[Group], pixel: float) -> None:
-    """Name, amounts and what the colours mean; a pixel of the strips is so many seconds."""
+    """Write name, amounts and the key; `pixel` is the seconds of one pixel."""
     name = short(result.recording_id, 110)
     draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
     speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
@@ -196,7 +196,7 @@ def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[
 
 
 def _draw_key(draw: ImageDraw.ImageDraw, right: int, color: str, text: str) -> int:
-    """One entry of the legend, which ends at `right`; returns where the one before it may end."""
+    """Draw one entry of the key that ends at `right`; return where the entry before it may end."""
     draw.text((right, 56), text, "black", _font(9), anchor="rm")
     left = right - round(_font(9).getlength(text)) - 34
     draw.rectangle((left, 52, left + 25, 60), color)

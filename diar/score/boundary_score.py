@@ -1,9 +1,9 @@
 """Score of a stage 2 result against a truth: boundaries, odd files, speakers.
 
-Truth: CSV with `path` (as the recording ids of the result) and `speaker`, in archive order; optional `block`
-(a new value starts a block, also where the speaker stays) and `odd` (1 = a foreign file inside a block;
-`speaker` then names the foreigner). Without `block`, a boundary lies where the speaker of the files that are
-not odd changes.
+The truth is a CSV in archive order with the columns `path` (a recording id of the result) and `speaker`. Two
+columns are optional: a new value of `block` starts a block, also where the speaker stays; `odd` is 1 for a
+file of another voice inside a block, and `speaker` then names that voice. Without `block`, a boundary lies
+where the speaker changes from one file to the next, odd files left out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class TruthError(DiarError):
 
 
 @dataclass(frozen=True)
-class Detection:
-    """Precision, recall and F1 of a set of decisions."""
+class PrecisionRecall:
+    """How many were found, how many are true, how many are both; the rates follow."""
 
     found: int
     true: int
@@ -35,33 +35,33 @@ class Detection:
 
     @property
     def precision(self) -> float:
-        """Share of what was found that is true; 1 where nothing was found."""
+        """Return the share of what was found that is true; 1 where nothing was found."""
         return self.hits / self.found if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of what is true that was found; 1 where there is nothing."""
+        """Return the share of what is true that was found; 1 where there is nothing."""
         return self.hits / self.true if self.true else 1.0
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 where nothing was found and there is nothing."""
+        """Return the harmonic mean of precision and recall; 1 where nothing was found and nothing is true."""
         return 2 * self.hits / (self.found + self.true) if self.found + self.true else 1.0
 
 
 @dataclass(frozen=True)
 class BoundaryScore:
-    """Everything measured; see `score_result`."""
+    """All figures of a result; `score_result` defines them."""
 
     files: int
-    boundaries: dict[int, Detection]  # by tolerance in files
-    ambiguous: Detection  # tolerance 0, either side of odd files at an edge counts
-    odd_files: Detection | None  # None where the truth has no column `odd`
+    boundaries: dict[int, PrecisionRecall]  # by tolerance in files
+    ambiguous: PrecisionRecall  # tolerance 0; where odd files lie at an edge, either side of them counts
+    odd_files: PrecisionRecall | None  # None where the truth has no column `odd`
     purity: float
     coverage: float
 
     def to_json(self) -> str:
-        """The figures as JSON."""
+        """Return the figures as JSON."""
         document = {
             "files": self.files,
             "boundaries": {str(t): _figures(detection) for t, detection in self.boundaries.items()},
@@ -73,7 +73,7 @@ class BoundaryScore:
         return json.dumps(document, indent=1)
 
     def to_text(self) -> str:
-        """The figures as a table."""
+        """Return the figures as a table."""
         rows = [
             *((f"boundaries, tolerance {t}", detection) for t, detection in self.boundaries.items()),
             ("boundaries, 0, odd file at the edge on either side", self.ambiguous),
@@ -142,7 +142,7 @@ def score_result(truth: Truth, result: DetectionResult) -> BoundaryScore:
     """Score boundaries, odd files and speakers.
 
     Boundaries are matched one to one, as many as possible within the tolerance. A found boundary is a
-    segment's first file (also the first of a folder, with `--sequence_by folder`). Purity is the share of
+    segment's first file (also the first of a folder, with `sequence_by=folder`). Purity is the share of
     files whose speaker has the majority among those given the same number, coverage the share whose given
     number has the majority among those of the same speaker; odd files count in neither.
 
@@ -163,16 +163,17 @@ def score_result(truth: Truth, result: DetectionResult) -> BoundaryScore:
         ambiguous=_detection(found, tolerant),
         odd_files=None
         if truth.odd is None
-        else Detection(len(detected), len(really), len(detected & really)),
+        else PrecisionRecall(len(detected), len(really), len(detected & really)),
         purity=_majority(pairs),
         coverage=_majority([(speaker, number) for number, speaker in pairs]),
     )
 
 
 def match_boundaries(found: Sequence[int], allowed: Sequence[tuple[int, int]]) -> int:
-    """Most pairs of a found boundary and a true one whose range [low, high] holds it, each used once.
+    """Count pairs of a found boundary and a true one whose range [low, high] holds it: the most there can be.
 
-    Taking for each found boundary, ascending, the open range that ends first is optimal for intervals.
+    Every boundary is used once. Each found one, in ascending order, takes the open range that ends first,
+    which is optimal.
     """
     hits = 0
     waiting = sorted(allowed)
@@ -187,12 +188,12 @@ def match_boundaries(found: Sequence[int], allowed: Sequence[tuple[int, int]]) -
     return hits
 
 
-def _detection(found: list[int], allowed: list[tuple[int, int]]) -> Detection:
-    return Detection(len(found), len(allowed), match_boundaries(found, allowed))
+def _detection(found: list[int], allowed: list[tuple[int, int]]) -> PrecisionRecall:
+    return PrecisionRecall(len(found), len(allowed), match_boundaries(found, allowed))
 
 
 def _edge(boundary: int, odd: list[bool]) -> tuple[int, int]:
-    """Positions between the last file before and the first file after `boundary` that are not odd."""
+    """Return the first and last position of a boundary: odd files beside it may lie on either side."""
     low = high = boundary
     while low > 1 and odd[low - 1]:
         low -= 1
@@ -214,7 +215,10 @@ def _speaker_changes(speakers: list[str], odd: list[bool]) -> list[int]:
 
 
 def _given_speakers(truth: Truth, result: DetectionResult) -> list[str]:
-    """Speaker number of each file of the truth: that of the last segment that starts at or before it."""
+    """Return the speaker number of each file of the truth; empty for a file that was not used.
+
+    It is that of the last segment that starts at or before the file.
+    """
     given = [""] * len(truth.speakers)
     segments = sorted(result.segments, key=lambda segment: _position(truth, segment.first))
     ends = [_position(truth, segment.first) for segment in segments[1:]] + [len(given)]
@@ -227,7 +231,7 @@ def _given_speakers(truth: Truth, result: DetectionResult) -> list[str]:
 
 
 def _majority(pairs: list[tuple[str, str]]) -> float:
-    """Share of pairs whose second is the most common one with their first."""
+    """Return the share of pairs whose second value is the most common one with their first."""
     if not pairs:
         return 0.0
     groups: dict[str, Counter[str]] = {}
@@ -250,6 +254,6 @@ def _flag(path: Path, text: str) -> bool:
     return text == "1"
 
 
-def _figures(detection: Detection) -> dict[str, float]:
+def _figures(detection: PrecisionRecall) -> dict[str, float]:
     rates = {"precision": detection.precision, "recall": detection.recall, "f1": detection.f1}
     return {**asdict(detection), **{name: round(rate, 6) for name, rate in rates.items()}}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from diar.plots.parts import png, short
+from diar.plots.style import png, short
 from diar.score.amounts import Amounts
 from diar.score.plot_parts import ERROR_COLORS, rates, summary
 from diar.score.recording import RecordingScore
@@ -21,7 +21,7 @@ _BINS = 400
 
 
 def draw_breakdown(scores: Sequence[RecordingScore], pooled: Amounts, options: str) -> bytes:
-    """PNG of miss, false alarm and confusion of every recording with reference speech, worst first."""
+    """Return a PNG of miss, false alarm and confusion of recordings with reference speech, worst first."""
     ranked = sorted(
         (score for score in scores if score.amounts.der is not None),
         key=lambda score: (-(score.amounts.der or 0.0), score.recording),
@@ -68,7 +68,7 @@ def _draw_bars(axes: Axes, ranked: Sequence[RecordingScore], pooled: Amounts) ->
 
 
 def _draw_curve(axes: Axes, ranked: Sequence[RecordingScore], pooled: Amounts) -> None:
-    """One thin column a recording; more than `_BINS` of them are pooled in groups of neighbours."""
+    """Draw a thin column for each recording; beyond `_BINS` of them, neighbours are pooled."""
     groups = np.array_split(np.arange(len(ranked)), min(len(ranked), _BINS))
     sums = [sum((ranked[i].amounts for i in group), Amounts()) for group in groups]
     heights = np.array([rates(amounts) for amounts in sums])
@@ -114,6 +114,6 @@ def _breakdown_legend(axes: Axes) -> None:
 
 
 def _limit(rates: Sequence[float]) -> float:
-    """End of a scale that a few hopeless recordings do not take for themselves."""
+    """Return the end of the scale, which a few recordings with very large errors do not decide."""
     usual = float(np.quantile(rates, 0.95)) if rates else 0.0
     return max(0.05, 1.12 * min(max(rates, default=0.0), max(1.0, 1.5 * usual)))

@@ -1,4 +1,4 @@
-"""Turns against reference turns: which recordings belong together, what is scored, and the sums."""
+"""Turns against reference turns: which recordings are compared, what is scored, and the sums."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from diar.score.recording import RecordingScore, ScoreError, score_recording
 class ScoreOptions:
     """What is scored.
 
-    `collar` is in seconds on EACH side of every reference boundary, as md-eval and dscore count it;
-    pyannote.metrics' own `collar` is the sum of both sides, so 0.25 here is 0.5 there.
+    `collar` is in seconds on EACH side of every reference boundary, as md-eval and dscore count it. In
+    pyannote.metrics `collar` is the sum of both sides: 0.25 here is 0.5 there.
     """
 
     collar: float = 0.0
@@ -26,10 +26,10 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.collar < 10:
-            raise ScoreError(f"--collar is {self.collar:g}, seconds from 0 to 10 are needed")
+            raise ScoreError(f"`collar` is {self.collar:g}, seconds from 0 to 10 are needed")
 
     def describe(self) -> str:
-        """One line to stand beside every figure."""
+        """Return one line that says what the figures are about."""
         overlap = "overlapped speech skipped" if self.skip_overlap else "overlapped speech scored"
         region = f"UEM {self.uem}" if self.uem else "whole recordings (0 s to the last end in either)"
         return f"collar {self.collar:g} s on each side of reference boundaries · {overlap} · {region}"
@@ -37,7 +37,7 @@ class ScoreOptions:
 
 @dataclass(frozen=True)
 class DiarizationScore:
-    """All recordings, sorted by name."""
+    """The scores of all recordings, sorted by name."""
 
     options: ScoreOptions
     recordings: list[RecordingScore]
@@ -45,7 +45,7 @@ class DiarizationScore:
 
     @property
     def pooled(self) -> Amounts:
-        """The sum over recordings: a long recording weighs more."""
+        """Return the sum over recordings, in which a long recording weighs more."""
         return sum((score.amounts for score in self.recordings), Amounts())
 
 
@@ -58,8 +58,8 @@ def score_turns(
     """Score every recording of the reference (with a UEM: of those that it names).
 
     A recording without hypothesis counts as missed. One without reference is not scored, unless the UEM names
-    it: then it has no reference speech and everything found in it is a false alarm. Without a UEM everything
-    that either side says is scored, from 0 to the last end. Names need not be equal, see `match_names`.
+    it: then everything found in it is a false alarm. Without a UEM, a recording is scored from 0 to the last
+    end in either side. Names need not be equal, see `match_names`.
 
     Raises:
         ScoreError: nothing to score; a name that fits two recordings; pyannote.metrics is not installed.

@@ -8,7 +8,7 @@ ERROR_COLORS = {"miss": "#4477aa", "false alarm": "#e08a00", "confusion": "#c820
 
 
 def summary(amounts: Amounts) -> str:
-    """DER and its parts in one line."""
+    """Return DER and its parts in one line."""
     if amounts.der is None:
         return f"no reference speech, {amounts.false_alarm:.1f} s of false alarm"
     miss, false_alarm, confusion = (f"{100 * rate:.1f}" for rate in rates(amounts))
@@ -17,6 +17,6 @@ def summary(amounts: Amounts) -> str:
 
 
 def rates(amounts: Amounts) -> tuple[float, float, float]:
-    """Miss, false alarm and confusion as shares of the reference speech."""
+    """Return miss, false alarm and confusion as shares of the reference speech."""
     speech = amounts.speech or 1.0
     return amounts.miss / speech, amounts.false_alarm / speech, amounts.confusion / speech

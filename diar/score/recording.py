@@ -1,10 +1,10 @@
 """One recording's turns against its reference.
 
-The arithmetic is pyannote.metrics' (H. Bredin, Interspeech 2017). Speakers are mapped one to one so that the
-scored time they share is the longest; md-eval maps before collars and overlap are taken away, so that with
-these options its confusion may be higher. A speaker's turns that overlap each other are joined first: nobody
-talks twice at once. Since pyannote's time grows with the square of the turns, a recording is measured in
-pieces of a few minutes: all that is measured adds up.
+The arithmetic is that of pyannote.metrics (H. Bredin, Interspeech 2017). Speakers are mapped one to one, so
+that the scored time they share is the longest. md-eval maps them before it leaves out collars and overlap;
+its confusion may therefore be higher with these options. Turns of one speaker that overlap each other are
+joined first. pyannote's run time grows with the square of the number of turns; a recording is therefore
+measured in pieces of a few minutes, whose amounts add up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ScoreError(DiarError):
 
 @dataclass(frozen=True)
 class RecordingScore:
-    """One recording: its amounts, and what a picture of them needs."""
+    """The score of one recording, and what its picture needs."""
 
     recording: str
     amounts: Amounts
@@ -48,12 +48,12 @@ class RecordingScore:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part of a recording; both sides are cut to what is scored of it."""
+    """A part of a recording; both sides hold only what is scored of it."""
 
     reference: Annotation
     hypothesis: Annotation
     region: Timeline
-    speakers: tuple[set[str], set[str]]  # of both sides within the UEM, collars and overlap left in
+    speakers: tuple[set[str], set[str]]  # of both sides within the UEM, with collars and overlap
 
 
 def score_recording(
@@ -64,9 +64,15 @@ def score_recording(
     skip_overlap: bool = False,
     uem: Sequence[Region] | None = None,
 ) -> RecordingScore:
-    """Score one recording; `collar` in seconds on each side of a reference boundary.
+    """Score one recording.
 
-    `hypothesis` None: there is none, all is missed; `uem` None: everything either side says is scored.
+    Args:
+        name: of the recording.
+        reference: true turns.
+        hypothesis: found turns; None: there is no hypothesis, and all speech is missed.
+        collar: seconds that are not scored on each side of a reference boundary.
+        skip_overlap: leave out where reference speakers overlap.
+        uem: what to score; None: from 0 to the last end in either.
 
     Raises:
         ScoreError: pyannote.metrics is not installed.
@@ -92,7 +98,7 @@ def score_recording(
 
 
 def join_own(turns: Sequence[Turn]) -> list[Turn]:
-    """Turns with those of one speaker that overlap each other joined, ascending; touching ones stay two."""
+    """Join turns of one speaker that overlap each other, not those that touch; return all turns ascending."""
     joined: list[Turn] = []
     last: dict[str, int] = {}
     for turn in sorted(turns):
@@ -113,7 +119,7 @@ def _pieces(
     collar: float,
     skip_overlap: bool,
 ) -> Iterator[_Piece]:
-    """Cut the UEM into pieces; turns of the reference near a piece count for its collars."""
+    """Cut the UEM into pieces; collars also come from reference turns close to a piece."""
     metrics, core = _pyannote()
     asked = core.Timeline([core.Segment(*region) for region in uem]).support()
     for region in asked:
@@ -142,7 +148,7 @@ def _annotation(turns: Sequence[Turn]) -> Annotation:
 def _speaker_seconds(
     pieces: Sequence[_Piece],
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
-    """Scored seconds by (side, speaker), and those shared by (hypothesis, reference) speakers."""
+    """Return scored seconds by (side, speaker), and shared ones by (hypothesis, reference) speakers."""
     seconds: dict[tuple[str, str], float] = defaultdict(float)
     shared: dict[tuple[str, str], float] = defaultdict(float)
     for piece in pieces:
@@ -157,7 +163,7 @@ def _speaker_seconds(
 
 
 def _map_speakers(shared: dict[tuple[str, str], float]) -> dict[str, str]:
-    """Hypothesis to reference speakers, one to one, so that the seconds they share are the most."""
+    """Map hypothesis to reference speakers one to one, so that they share the most seconds."""
     found = sorted({pair[0] for pair in shared})
     there = sorted({pair[1] for pair in shared})
     together = np.array([[shared[a, b] for b in there] for a in found]).reshape(len(found), len(there))
@@ -166,7 +172,7 @@ def _map_speakers(shared: dict[tuple[str, str], float]) -> dict[str, str]:
 
 
 def _measure(piece: _Piece, mapping: dict[str, str]) -> Amounts:
-    """Times of one piece; the mapping is that of the recording."""
+    """Measure one piece with the mapping of the recording."""
     from pyannote.metrics.identification import IdentificationErrorRate
 
     there = piece.reference.rename_labels(
@@ -195,7 +201,7 @@ def _measure(piece: _Piece, mapping: dict[str, str]) -> Amounts:
 def _jaccard_errors(
     seconds: dict[tuple[str, str], float], shared: dict[tuple[str, str], float], mapping: dict[str, str]
 ) -> float:
-    """Sum over reference speakers of 1 - intersection / union with the partner."""
+    """Return the sum over reference speakers of 1 - intersection / union with the partner."""
     error = float(sum(side == "reference" for side, _ in seconds))
     for found, there in mapping.items():
         common = shared[found, there]
@@ -204,7 +210,7 @@ def _jaccard_errors(
 
 
 def _pyannote() -> tuple[Any, Any]:
-    """The modules pyannote.metrics.diarization and pyannote.core, which only this command needs."""
+    """Return the modules pyannote.metrics.diarization and pyannote.core, an optional dependency."""
     try:
         import pyannote.core
         import pyannote.metrics.diarization

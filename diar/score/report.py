@@ -23,7 +23,7 @@ _HEADS = (
 
 
 def to_text(score: DiarizationScore) -> str:
-    """One line a recording and one for all of them, with what was scored above."""
+    """Return what was scored, a line for each recording and one for all of them."""
     rows = [(s.recording, _cells(s.amounts)) for s in score.recordings]
     rows.append((_pooled_name(score), _cells(score.pooled)))
     widths = [max(len(head), *(len(cells[i]) for _, cells in rows)) for i, head in enumerate(_HEADS)]
@@ -39,7 +39,7 @@ def to_text(score: DiarizationScore) -> str:
 
 
 def to_json(score: DiarizationScore) -> str:
-    """Every figure: rates are shares (null where there is nothing to divide by), times seconds."""
+    """Return every figure: rates as shares (null where there is nothing to divide by), times in seconds."""
     options = score.options
     document = {
         "program": f"diar {diar.__version__}",
@@ -77,7 +77,7 @@ def write_report(score: DiarizationScore, folder: Path, reference: str, hypothes
     files[JSON_NAME] = (to_json(score) + "\n").encode("utf-8", "surrogateescape")
     page = _page(score, worst, reference, hypothesis)
     files[REPORT_NAME] = page.encode("utf-8", "surrogateescape")
-    for rank in range(len(worst) + 1, _WORST + 1):  # of an earlier, larger report
+    for rank in range(len(worst) + 1, _WORST + 1):  # left by an earlier report with more recordings
         (folder / _timeline_name(rank)).unlink(missing_ok=True)
     for name, data in files.items():
         storage.write_bytes_atomic(storage.local_url(str(folder / name)), data)
@@ -85,7 +85,7 @@ def write_report(score: DiarizationScore, folder: Path, reference: str, hypothes
 
 
 def worst_first(scores: Sequence[RecordingScore]) -> list[RecordingScore]:
-    """Recordings with an error by falling DER, those with speech found where there is none first."""
+    """Return the recordings with an error by falling DER; those without reference speech come first."""
     wrong = [score for score in scores if score.amounts.errors > 0]
 
     def rank(score: RecordingScore) -> tuple[float, float, str]:
@@ -150,7 +150,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cells(amounts: Amounts) -> tuple[str, ...]:
-    """The columns of `_HEADS`."""
+    """Return the columns of `_HEADS`."""
     parts = (amounts.miss, amounts.false_alarm, amounts.confusion)
     shares = [part / amounts.speech if amounts.speech > 0 else None for part in parts]
     return (
@@ -196,5 +196,5 @@ def _percent(share: float | None) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape text so that Markdown shows it as it is."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)

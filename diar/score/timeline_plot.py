@@ -12,23 +12,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from diar.intervals import running_seconds
-from diar.plots.parts import png, short, speaker_color
+from diar.plots.style import png, short, speaker_color
 from diar.plots.time_axis import divide, draw_clock
 from diar.records import Turn
-from diar.score.error_spans import error_spans
+from diar.score.error_intervals import error_intervals
 from diar.score.plot_parts import ERROR_COLORS, summary
 from diar.score.recording import RecordingScore
 
 _UNSCORED = "#e9e9ec"
 _UNMAPPED = ("#55585e", "#8d9097", "#b9bcc2")  # hypothesis speakers without a partner
 _MOST_LABELS = 12  # lanes up to which each is labelled
-_SHARES_FROM = 1_200  # seconds of a strip from which errors are drawn as shares
-_SHARES = 600  # of a strip
-_DRAWN_SECONDS = 1 / 1_200  # of a strip: what is shorter is drawn as long as that, to be seen
+_SHARES_FROM = 1_200  # seconds; in longer strips errors are drawn as shares of time
+_SHARES = 600  # in a strip
+_DRAWN_SECONDS = 1 / 1_200  # of a strip: shorter errors are drawn as long as that, so that they can be seen
 
 
 def draw_timeline(score: RecordingScore, options: str) -> bytes:
-    """PNG of the reference above the hypothesis, partners in one colour, and what is wrong beneath.
+    """Return a PNG: the reference, the hypothesis with partners in the same colours, and the errors.
 
     Long recordings are cut into strips, one below the other; `options` says what was scored.
     """
@@ -65,7 +65,7 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
 
 @dataclass(frozen=True)
 class _Lanes:
-    """Vertical places of speakers: the reference's, then the hypothesis', then three of errors."""
+    """Vertical places: speakers of the reference, those of the hypothesis, three kinds of errors."""
 
     reference: dict[str, int]
     hypothesis: dict[str, int]  # below the reference
@@ -74,7 +74,7 @@ class _Lanes:
 
     @classmethod
     def of(cls, score: RecordingScore, shares: bool) -> _Lanes:
-        """Speakers by their first turn; partners in the same order and colour."""
+        """Order speakers by their first turn; partners get the same order and colour."""
         reference = {s: i for i, s in enumerate(_by_first_turn(score.reference))}
         partner = {there: found for found, there in score.mapping.items()}
         mapped = [partner[s] for s in reference if s in partner]
@@ -86,22 +86,22 @@ class _Lanes:
 
     @property
     def first_hypothesis(self) -> float:
-        """Where the hypothesis begins; lanes are 1 high, groups 0.6 apart."""
+        """Return the top of the hypothesis; lanes are 1 high, groups 0.6 apart."""
         return max(1, len(self.reference)) + 0.6
 
     @property
     def first_error(self) -> float:
-        """Where the errors begin."""
+        """Return the top of the errors."""
         return self.first_hypothesis + max(1, len(self.hypothesis)) + 0.6
 
     @property
     def count(self) -> float:
-        """Height of everything, in lanes."""
+        """Return the height of everything, in lanes."""
         return self.first_error + 3 * self.error_height
 
     @property
     def error_height(self) -> float:
-        """Height of one lane of errors: among many speakers it stays legible."""
+        """Return the height of one lane of errors, larger among many speakers so that it stays legible."""
         return max(2.0 if self.shares else 1.0, (len(self.reference) + len(self.hypothesis)) / 14)
 
 
@@ -131,12 +131,12 @@ def _draw_strip(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, 
 
 
 def _draw_errors(axes: Axes, score: RecordingScore, lanes: _Lanes, start: float, length: float) -> None:
-    """Each error in its place; in strips of many minutes, the share of every few seconds that is wrong."""
+    """Draw each error, or in strips of many minutes the share of every few seconds that is wrong."""
     end = start + length
-    spans = [span for span in error_spans(score) if span.end > start and span.start < end]
+    errors = [error for error in error_intervals(score) if error.end > start and error.start < end]
     height = lanes.error_height
     for place, (name, color) in enumerate(ERROR_COLORS.items()):
-        wrong = [(span.start, span.end) for span in spans if getattr(span, name.replace(" ", "_"))]
+        wrong = [(error.start, error.end) for error in errors if getattr(error, name.replace(" ", "_"))]
         top = lanes.first_error + place * height
         if not lanes.shares:
             bars = _bars(wrong, length)
@@ -183,6 +183,6 @@ def _by_first_turn(turns: Sequence[Turn]) -> list[str]:
     return list(dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: turn.start)))
 
 
-def _bars(stretches: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
-    """(start, width) of stretches, none too narrow to be seen."""
-    return [(start, max(end - start, length * _DRAWN_SECONDS)) for start, end in stretches]
+def _bars(intervals: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
+    """Return (start, width) of intervals, none too narrow to be seen."""
+    return [(start, max(end - start, length * _DRAWN_SECONDS)) for start, end in intervals]

@@ -1,1 +1,1 @@
-"""The Parquet contract between the stages; free of torch."""
+"""Parquet between the stages: what stage 1 writes and stage 2 reads."""

@@ -16,27 +16,27 @@ class Layout:
     root: str
 
     def tracks(self, recording_id: str) -> str:
-        """Tracks of one recording: the input's path + `.parquet`."""
+        """Return the file of one recording's tracks: the input's path + `.parquet`."""
         return storage.join(self.root, storage.output_name(recording_id, ".parquet"))
 
     def folder(self, recording_id: str) -> str:
-        """Folder of a recording's tracks, in both layouts."""
+        """Return the folder of a recording's tracks, in both layouts."""
         return self.tracks(recording_id).rpartition("/")[0]
 
     def packed(self, folder: str, shard: int) -> str:
-        """Tracks of a shard's recordings in `folder`; no recording's own file is called so."""
+        """Return the file of a shard's recordings in `folder`; no recording's own file has that name."""
         return storage.join(folder, storage.PACKED_NAME.format(shard))
 
     def shard(self, shard: int) -> str:
-        """Index of one shard; it is written last, so it is also the mark that the shard is done."""
+        """Return the file of a shard's index; it is written last and so marks the shard as done."""
         return storage.join(self.shards, f"{shard:05d}.parquet")
 
     def progress(self, rank: int) -> str:
-        """How far one rank is, rewritten about once a second."""
+        """Return the file that says how far one rank is, rewritten about once a second."""
         return storage.join(self.private, "progress", f"rank_{rank:03d}.json")
 
     def profile(self, rank: int) -> str:
-        """Trace of one rank's forward passes (`--profile`)."""
+        """Return the file of the trace of one rank's forward passes."""
         return storage.join(self.private, "profile", f"rank_{rank:03d}.json.gz")
 
     @property

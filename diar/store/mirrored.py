@@ -22,7 +22,7 @@ from diar.store.schema import (
 
 
 def write_mirrored(layout: Layout, row: RecordingRow, tracks: Tracks, footer: dict[str, str]) -> None:
-    """Publish one recording; `footer` says what every file of the extraction says."""
+    """Publish one recording; `footer` holds what all files of the extraction have in common."""
     entries = {
         "recording": row_to_json(row),
         "segmentation_windows": json.dumps(windows_to_lists(tracks.windows), separators=(",", ":")),
@@ -34,7 +34,7 @@ def write_mirrored(layout: Layout, row: RecordingRow, tracks: Tracks, footer: di
 
 
 def read_mirrored(layout: Layout, recording_id: str) -> RecordingTracks:
-    """One recording.
+    """Read one recording.
 
     Raises:
         StoreError: its file is missing, damaged, of another schema or of another recording.
@@ -53,7 +53,7 @@ def read_mirrored(layout: Layout, recording_id: str) -> RecordingTracks:
 
 
 def published_row(layout: Layout, recording_id: str, fingerprint: str) -> RecordingRow | None:
-    """Index row of a recording whose tracks are already published under `fingerprint`, else None."""
+    """Return the index row of a recording whose tracks are published under `fingerprint`, else None."""
     url = layout.tracks(recording_id)
     if not storage.exists(url):
         return None

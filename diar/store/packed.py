@@ -1,7 +1,7 @@
 """Packed tracks: one Parquet file for all recordings of a shard that lie in one folder.
 
-Rows wait in memory until the shard is finished, so that they come in archive order; where they are too many
-(long recordings), they go to the file, which is hidden until then, as they come.
+Rows wait in memory until the shard is finished, so that the file holds them in archive order. Where they are
+too many (long recordings), they go to the file as they come; the file is hidden until the shard is finished.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class PackedContents:
         self.segmentation_windows.extend(windows_to_lists(tracks.windows) for _, tracks in recordings)
 
     def to_json(self) -> str:
-        """Text for the footer."""
+        """Return the text for the footer."""
         return json.dumps(vars(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> PackedContents:
-        """Inverse of `to_json`."""
+        """Parse what `to_json` returned."""
         return cls(**json.loads(text))
 
 
 class PackedFiles:
-    """The files of the shards that are at work; threads may share one.
+    """The files of unfinished shards; threads may share one.
 
     Args:
         layout: where they go.
@@ -63,7 +63,7 @@ class PackedFiles:
         self._open: dict[int, dict[str, _PackedFile]] = {}  # shard → folder → file
 
     def add(self, shard: int, recording_id: str, tracks: Tracks) -> None:
-        """Take one recording in."""
+        """Add one recording."""
         folder = self._layout.folder(recording_id)
         with self._lock:
             files = self._open.setdefault(shard, {})
@@ -72,7 +72,7 @@ class PackedFiles:
         files[folder].add(recording_id, tracks)
 
     def publish(self, shard: int, order: Sequence[str]) -> None:
-        """Publish a shard's files; `order` holds the ids of its recordings as the archive has them."""
+        """Publish a shard's files; `order` holds the ids of its recordings in archive order."""
         with self._lock:
             files = self._open.pop(shard, {})
         place = {recording_id: position for position, recording_id in enumerate(order)}
@@ -81,7 +81,7 @@ class PackedFiles:
 
 
 class _PackedFile:
-    """One file; until `publish` it is a hidden temporary, which goes with an unfinished run."""
+    """One file; until `publish` it is a hidden temporary file, which an unfinished run removes."""
 
     def __init__(self, url: str, dimension: int) -> None:
         self._url, self._dimension = url, dimension
@@ -108,7 +108,7 @@ class _PackedFile:
             self._open.close()
 
     def _write(self) -> TracksFile:
-        """Move what waits into the file, which is opened for that."""
+        """Write the rows that wait; open the file if it is not open yet."""
         try:
             if self._parquet is None:
                 file = self._open.enter_context(storage.open_atomic(self._url))
@@ -116,7 +116,7 @@ class _PackedFile:
             if self._waiting:
                 self._parquet.write(tracks_table(self._waiting))
         except BaseException:
-            with self._open:  # left with an exception, it removes the temporary
+            with self._open:  # after an exception, this removes the temporary file
                 raise
         self._contents.extend(self._waiting)
         self._waiting, self._waiting_rows = [], 0
@@ -124,14 +124,14 @@ class _PackedFile:
 
 
 class PackedReader:
-    """Reads recordings out of packed files; keeps the last file's contents and rows at hand."""
+    """Reads recordings out of packed files; keeps the contents and rows of the last file."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._last: _OpenedFile | None = None
 
     def read(self, recording_id: str, shard: int) -> RecordingTracks:
-        """One recording of a shard.
+        """Read one recording of a shard.
 
         Raises:
             StoreError: its file is missing, damaged, of another schema or without the recording.

@@ -1,4 +1,4 @@
-"""Parquet files of the store: published whole or not at all; who reads a damaged one learns what to do."""
+"""Parquet files of the store: published whole or not at all; errors say what to do about a damaged one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from diar.store.schema import SCHEMA_VERSION, track_schema
 
 _PREFIX = "diar."  # of footer keys
 _ROW_GROUP = 65_536
-# A packed file is read by row group, so that one recording of thousands, or of a day, costs little memory
+# A packed file is read by row group: one of thousands of recordings, or a day of one, takes little memory
 TRACKS_ROW_GROUP = 8_192
 
 
 class StoreError(DiarError):
-    """A directory that is no (complete) extraction output, or a damaged file in one."""
+    """A directory that is no complete output of stage 1, or a damaged file in one."""
 
 
 def write_table(url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = _ROW_GROUP) -> None:
@@ -32,7 +32,7 @@ def write_table(url: str, table: pa.Table, footer: dict[str, str], row_group_siz
 
 
 class TracksFile:
-    """A Parquet file of tracks while it is written, complete when the block ends.
+    """A Parquet file of tracks that is being written, complete when the block ends.
 
     Args:
         file: what to write to.
@@ -40,7 +40,7 @@ class TracksFile:
     """
 
     def __init__(self, file: Any, dimension: int) -> None:
-        # Bytes of equal weight side by side, and no dictionary of values that do not repeat: docs/on-disk.md
+        # Floats by byte-stream split, no dictionary of values that do not repeat: docs/on-disk.md
         self._parquet = pq.ParquetWriter(
             file,
             track_schema(dimension),
@@ -51,11 +51,11 @@ class TracksFile:
         )
 
     def write(self, table: pa.Table) -> None:
-        """Append rows (as `schema.tracks_table` makes them)."""
+        """Append rows as `schema.tracks_table` returns them."""
         self._parquet.write_table(table, row_group_size=TRACKS_ROW_GROUP)
 
     def set_footer(self, footer: dict[str, str]) -> None:
-        """Give the file its `diar.` entries."""
+        """Set the `diar.` entries of the footer."""
         # Not in the schema's metadata: the footer holds a copy of the schema, half of a short file's bytes
         self._parquet.add_key_value_metadata({_PREFIX + key: value for key, value in footer.items()})
 
@@ -67,13 +67,13 @@ class TracksFile:
 
 
 def footer_of(metadata: pq.FileMetaData) -> dict[str, str]:
-    """diar's own entries, without their prefix."""
+    """Return diar's own footer entries, without their prefix."""
     items = {key.decode(): value for key, value in (metadata.metadata or {}).items()}
     return {key.removeprefix(_PREFIX): v.decode() for key, v in items.items() if key.startswith(_PREFIX)}
 
 
 def checked_footer(url: str, metadata: pq.FileMetaData) -> dict[str, str]:
-    """`footer_of` a file at `url`; raises StoreError if it has another schema version."""
+    """Return `footer_of` a file at `url`; raise StoreError if it has another schema version."""
     footer = footer_of(metadata)
     version = footer.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -82,13 +82,13 @@ def checked_footer(url: str, metadata: pq.FileMetaData) -> dict[str, str]:
 
 
 def with_prefix(footer: dict[str, str]) -> dict[str, str]:
-    """`footer` for `write_table`, as `footer_of` reads it."""
+    """Return `footer` with diar's prefix, for `write_table`."""
     return {_PREFIX + key: value for key, value in footer.items()}
 
 
 @contextmanager
 def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file to read in the block, which does nothing else.
+    """Open a Parquet file; the block does nothing but read it.
 
     Raises:
         StoreError: it is missing or damaged; the message ends with `remedy`.
@@ -104,7 +104,7 @@ def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def parsing(url: str, remedy: str) -> Iterator[None]:
-    """What the block takes from the file at `url` may be damaged: no checksum covers a Parquet footer."""
+    """Raise StoreError where the block cannot parse the file at `url`: no checksum covers a footer."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
@@ -114,7 +114,7 @@ def parsing(url: str, remedy: str) -> Iterator[None]:
 
 
 def read_table(url: str, remedy: str = "run stage 1 again to restore it", **options: Any) -> pa.Table:
-    """A table, or the part that `options` of pyarrow select; raises StoreError as `open_parquet` does."""
+    """Read a table, or the part that pyarrow's `options` select; raise StoreError as `open_parquet` does."""
     if not storage.exists(url):
         raise StoreError(f"{url} is missing; {remedy}")
     try:

@@ -1,4 +1,4 @@
-"""Reading what stage 1 stored."""
+"""Reading the output of stage 1."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ROW_DETAILS = [
 
 @dataclass(frozen=True)
 class Listed:
-    """What the list that named a recording says of it; None where it does not."""
+    """What a manifest says of a recording; None where it says nothing."""
 
     num_speakers: int | None = None
     label: str | None = None  # whose voice it is
@@ -80,7 +80,7 @@ class RecordingIndex:
         return len(self.recording_id)
 
     def row(self, number: int) -> RecordingRow:
-        """What the index says of one recording, but for embedding, size and time of the file."""
+        """Return what the index says of one recording, without embedding, size and time of the file."""
         return row_from_columns(
             {
                 **self._detail(number, _ROW_DETAILS),
@@ -94,18 +94,18 @@ class RecordingIndex:
         )
 
     def listed(self, number: int) -> Listed:
-        """What the list that named it says of one recording."""
+        """Return what the manifest says of one recording."""
         return Listed(**self._detail(number, _LISTED))
 
     @property
     def num_speakers(self) -> list[int | None]:
-        """Of each recording, by its list."""
+        """Number of speakers of each recording by the manifest."""
         counts: list[int | None] = self.details["num_speakers"].to_pylist()
         return counts
 
     @property
     def has_references(self) -> bool:
-        """Whether a list names true turns of any recording."""
+        """Whether the manifest names true turns of any recording."""
         return bool(self.details["reference"].null_count < len(self))
 
     def _detail(self, number: int, names: list[str]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class RecordingIndex:
 
 
 def load_index(embeddings_dir: str) -> RecordingIndex:
-    """Every recording that stage 1 finished, in archive order.
+    """Load every recording that stage 1 finished, in archive order.
 
     Raises:
         StoreError: `embeddings_dir` was not written by stage 1, has no finished shard or another schema.
@@ -142,7 +142,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
 
 
 def _details(table: pa.Table) -> pa.Table:
-    """One chunk a column, so that a row is found at once; words that repeat are stored once."""
+    """Return columns of one Arrow chunk each, for fast access to rows, and repeated words stored once."""
     details = table.select([*_ROW_DETAILS, *_LISTED]).combine_chunks()
     for name in ("channel", "sound"):
         place = details.schema.get_field_index(name)
@@ -151,7 +151,7 @@ def _details(table: pa.Table) -> pa.Table:
 
 
 def read_config(layout: Layout) -> dict[str, Any]:
-    """What stage 1 noted about itself in `_extraction/config.json`.
+    """Read what stage 1 noted about itself in `_extraction/config.json`.
 
     Raises:
         StoreError: there is none, or it has another schema version.
@@ -168,17 +168,17 @@ def read_config(layout: Layout) -> dict[str, Any]:
 
 
 def arrangement(layout: Layout) -> str:
-    """How the tracks lie, MIRROR or PACKED; raises StoreError as `read_config` does."""
+    """Return how the tracks lie, MIRROR or PACKED; raise StoreError as `read_config` does."""
     return str(read_config(layout).get("layout", MIRROR))
 
 
 def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
-    """The plan, or some columns of it."""
+    """Read the plan, or some columns of it."""
     return read_table(layout.plan, columns=columns)
 
 
 def read_planned(layout: Layout, shard: int) -> pa.Table:
-    """One shard's part of the plan, without reading the rest of it."""
+    """Read one shard's part of the plan."""
     with open_parquet(layout.plan, "run stage 1 again to restore it") as parquet:
         metadata = parquet.metadata
         spans = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
@@ -188,29 +188,29 @@ def read_planned(layout: Layout, shard: int) -> pa.Table:
 
 
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
-    """Index of a finished shard, with its footer metadata."""
+    """Read the index of a finished shard, with its footer metadata."""
     return read_table(layout.shard(shard), columns=columns)
 
 
 def done_shards(layout: Layout) -> list[int]:
-    """Numbers of the finished shards, ascending."""
+    """Return the numbers of the finished shards, ascending."""
     names = storage.list_names(layout.shards)
     return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"(\d+)\.parquet", name)))
 
 
 def count_planned(layout: Layout) -> int:
-    """Recordings in the plan."""
+    """Count the recordings in the plan."""
     return len(read_plan(layout, columns=["position"]))
 
 
 def finished_rows(layout: Layout, columns: list[str] | None = None, planned: Sequence[str] = ()) -> pa.Table:
-    """Rows of all finished shards that the plan still points to, with `shard`, in archive order; maybe none.
+    """Read the current rows of all finished shards, with `shard`, in archive order; there may be none.
 
-    A recording that is tried again or has changed moves to a new shard; its row in the old one is then stale.
+    A recording that is tried again or has changed moves to a new shard. Its row in the old one is left out.
 
     Args:
         layout: of the output.
-        columns: of the shards' indices; None = all.
+        columns: of the indices; None = all.
         planned: columns of the plan to append.
     """
     plan = read_plan(layout, columns=["shard", "position", "recording_id", *planned])
@@ -232,13 +232,13 @@ def finished_rows(layout: Layout, columns: list[str] | None = None, planned: Seq
     if not tables:
         return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard", *planned]})
     order, table = np.concatenate(positions), pa.concat_tables(tables)
-    if (np.diff(order) < 0).any():  # a copy, so not where nothing moved
+    if (np.diff(order) < 0).any():  # sorting copies, so only where something moved
         table = table.take(pa.array(np.argsort(order)))
     return table
 
 
 def failures(layout: Layout) -> list[dict[str, str]]:
-    """Recording id, status and error of every recording that failed."""
+    """Return recording id, status and error of every recording that failed."""
     rows = finished_rows(layout, ["recording_id", "status", "error"])
     failed: list[dict[str, str]] = rows.filter(pc.not_equal(rows["status"], OK)).to_pylist()
     return failed
@@ -247,7 +247,7 @@ def failures(layout: Layout) -> list[dict[str, str]]:
 class TracksReader:
     """Reads the tracks of an extraction's recordings, however they are laid out.
 
-    Recordings of one packed file are best asked for one after another: it is opened once then.
+    Ask for recordings of one packed file one after another: the file is then opened once.
 
     Raises:
         StoreError: `embeddings_dir` was not written by stage 1, or has another schema.
@@ -259,11 +259,11 @@ class TracksReader:
         self._packed = PackedReader(self._layout) if packed else None
 
     def read(self, recording_id: str, shard: int | None = None) -> RecordingTracks:
-        """The tracks of one recording, in the order of docs/on-disk.md.
+        """Read the tracks of one recording, in the order of docs/on-disk.md.
 
         Args:
             recording_id: of the recording.
-            shard: that it belongs to (`RecordingIndex.shard`), which saves looking it up in the plan.
+            shard: that it belongs to (`RecordingIndex.shard`); None = look it up in the plan.
 
         Raises:
             StoreError: they are missing, damaged, of another schema or of another recording.
@@ -280,7 +280,7 @@ class TracksReader:
 
 
 def read_tracks(embeddings_dir: str, recording_id: str) -> RecordingTracks:
-    """The tracks of one recording; of many, `TracksReader` reads them faster.
+    """Read the tracks of one recording; `TracksReader` is faster for many.
 
     Raises:
         StoreError: as TracksReader and its `read`.

@@ -18,8 +18,8 @@ _COLUMNS = [
     "recording_id", "path", "status", "duration", "speech_seconds", "channels", "gaps", "audio_track",
     "audio_tracks", "channel", "warnings", "peak", "sound",
 ]  # fmt: skip
-_SHORT = 1.0  # seconds in which a network hardly hears speech
-_MOSTLY = 0.5  # share of a recording that makes it damaged above all
+_SHORT = 1.0  # seconds; in less, the network hardly finds speech
+_MOSTLY = 0.5  # share of a recording; where more is damaged, that is the reason given
 _SOUNDS = {
     "quiet": "it is all but silent",
     "tone": "it sounds like a steady tone, hum or rumble",
@@ -37,7 +37,7 @@ class Remarks:
     without_speech: int
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """(recording id, remark), one by one."""
+        """Yield (recording id, remark)."""
         for batch in self.table.to_batches(1_000):
             for record in batch.to_pylist():
                 row = row_from_columns(record)
@@ -48,7 +48,7 @@ class Remarks:
 
 
 def read_remarks(layout: Layout) -> Remarks:
-    """Of all finished shards."""
+    """Read the remarks of all finished shards."""
     rows = finished_rows(layout, _COLUMNS)
     if not len(rows):
         return Remarks(rows, 0, 0)
@@ -58,16 +58,18 @@ def read_remarks(layout: Layout) -> Remarks:
     return Remarks(rows.filter(pc.or_(warned, silent)), *counts)
 
 
-def count_remarks(index: RecordingIndex, embeddings_dir: str) -> list[str]:
-    """At most one line: how many recordings `read_remarks` has something to say of, and how to see it."""
+def count_remarks(index: RecordingIndex) -> str:
+    """Return in words how many recordings `read_remarks` has something to say of; empty for none."""
     counts = [
         int((pc.list_value_length(index.details[name]).to_numpy() > 0).sum()) for name in ("warnings", "gaps")
     ]
     silent = int(((np.array(index.status) == OK) & (index.speech_seconds == 0.0)).sum())
     if not any(counts) and not silent:
-        return []
-    told = f"stage 1 warns of {counts[0]:,} recordings, {counts[1]:,} are damaged, in {silent:,} it heard no"
-    return [f"{told} speech: diar status {embeddings_dir} --warnings"]
+        return ""
+    warned, damaged = counts
+    return (
+        f"stage 1 warns of {warned:,} recordings, {damaged:,} are damaged, in {silent:,} it heard no speech"
+    )
 
 
 def _is_silent(row: RecordingRow) -> bool:
@@ -75,7 +77,7 @@ def _is_silent(row: RecordingRow) -> bool:
 
 
 def file_remarks(row: RecordingRow) -> list[str]:
-    """Stage 1's warnings, or the gaps in words where it has gaps and no warnings."""
+    """Return stage 1's warnings, or the gaps in words where there are gaps and no warnings."""
     if row.warnings or not row.gaps:
         return list(row.warnings)
     seconds = sum(end - start for start, end in row.gaps)
@@ -85,7 +87,7 @@ def file_remarks(row: RecordingRow) -> list[str]:
 
 
 def no_speech(row: RecordingRow) -> str:
-    """Why no speech was found, as far as the row tells."""
+    """Say why no speech was found, as far as the row tells."""
     reasons = [*_reasons(row), *_elsewhere(row)] or ["nothing is known of why"]
     return f"no speech found: {'; '.join(reasons)}"
 
@@ -107,14 +109,14 @@ def _reasons(row: RecordingRow) -> Iterator[str]:
 
 
 def why_silent(row: RecordingRow) -> str:
-    """What may follow "all samples are zero"."""
+    """Return what may follow "all samples are zero"."""
     return "".join(f"; {reason}" for reason in _elsewhere(row))
 
 
 def _elsewhere(row: RecordingRow) -> Iterator[str]:
-    """Where the speech may be instead."""
+    """Say where the speech may be instead."""
     if row.channel == "mix" and row.channels > 1 and row.sound == "quiet":
-        yield f"its {row.channels} channels may cancel each other (--channel 0 takes the first alone)"
+        yield f"its {row.channels} channels may cancel each other (channel=0 takes the first alone)"
     elif row.channel.isdigit() and row.channels > 1:
         yield f"only channel {row.channel} of {row.channels} (from 0) was read"
     if row.audio_tracks > 1:

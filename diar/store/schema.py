@@ -1,6 +1,6 @@
-"""Arrow schemas of what passes from stage 1 to stage 2 (docs/on-disk.md).
+"""Arrow schemas between stage 1 and stage 2 (docs/on-disk.md).
 
-Tracks: one row = one local speaker in one segmentation window of one recording, or one sliding window.
+Tracks: one row = one local speaker in one seg_window of one recording, or one sliding window.
 Index:  one row = one recording.
 Plan:   one row = one recording to do, with its shard.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from diar.intervals import IntervalLists
 from diar.records import RecordingRow, Tracks
 
 SCHEMA_VERSION = "4"
@@ -42,7 +43,7 @@ PLAN_SCHEMA = pa.schema(
 
 @cache
 def track_schema(dimension: int) -> pa.Schema:
-    """Schema of a recording's tracks; `dimension` is the embedding's."""
+    """Return the schema of a recording's tracks; `dimension` is the embedding's."""
     return pa.schema(
         [
             pa.field("recording_id", pa.string(), nullable=False),
@@ -60,7 +61,7 @@ def track_schema(dimension: int) -> pa.Schema:
 
 
 def index_schema(dimension: int) -> pa.Schema:
-    """Schema of a shard index; `embedding` is null where the recording failed."""
+    """Return the schema of a shard index; `embedding` is null where the recording failed."""
     return pa.schema(
         [
             ("recording_id", pa.string()),
@@ -92,7 +93,7 @@ def index_schema(dimension: int) -> pa.Schema:
 
 
 def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
-    """Arrow table of the tracks of recordings (id and tracks; at least one), without metadata."""
+    """Return the tracks of recordings (id and tracks; at least one) as a table without metadata."""
     ids, parts = zip(*recordings, strict=True)
     owner = np.repeat(np.arange(len(parts)), [len(tracks) for tracks in parts])
 
@@ -105,7 +106,7 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
         pa.array(joined("end"), pa.float64()),
         pa.array(joined("channel"), pa.int16()),
         pa.array(joined("local_speaker"), pa.int16()),
-        _interval_lists([intervals for tracks in parts for intervals in tracks.active]),
+        _arrow_lists(IntervalLists.concatenate([tracks.active for tracks in parts])),
         pa.array(joined("speech_seconds"), pa.float32()),
         pa.array(joined("clean_seconds"), pa.float32()),
         pa.array([row.tobytes() for tracks in parts for row in tracks.activity], pa.binary()),
@@ -115,18 +116,15 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
 
 
 def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
-    """One recording's from its rows and its segmentation windows (w, 2), which lie in the footer.
+    """Return the tracks of one recording from its rows and its seg_windows (w, 2), which are in the footer.
 
-    The inverse of `tracks_table`, but for rounded embeddings.
+    The inverse of `tracks_table`, except that embeddings are rounded.
     """
-    active = table["active"].combine_chunks()
-    times = [active.flatten().field(name).to_numpy() for name in ("start", "end")]
-    borders = active.offsets.to_numpy()[1:-1] - active.offsets[0].as_py()
     return Tracks(
         start=table["start"].to_numpy(),
         end=table["end"].to_numpy(),
         local_speaker=table["local_speaker"].to_numpy(),
-        active=np.split(np.stack(times, axis=1), borders) if len(table) else [],
+        active=_from_arrow_lists(table["active"].combine_chunks()),
         speech_seconds=table["speech_seconds"].to_numpy(),
         clean_seconds=table["clean_seconds"].to_numpy(),
         activity=[np.frombuffer(row, np.uint8) for row in table["activity"].to_pylist()],
@@ -137,17 +135,17 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
 
 
 def windows_to_lists(windows: np.ndarray) -> list[list[float]]:
-    """Segmentation windows (w, 2) in seconds for the JSON of a footer; exact to a sample at 48 kHz."""
+    """Return seg_windows (w, 2) in seconds as lists for the footer; exact to a sample at 48 kHz."""
     return np.round(windows, 6).tolist()
 
 
 def windows_from_lists(lists: list[list[float]]) -> np.ndarray:
-    """Inverse of `windows_to_lists`."""
+    """Parse what `windows_to_lists` returned."""
     return np.array(lists, np.float64).reshape(-1, 2)
 
 
 def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
-    """Arrow table of a shard's recordings."""
+    """Return a shard's recordings as a table."""
     schema = index_schema(dimension)
     records = [{**vars(row), "gaps": _intervals(row.gaps), "embedding": None} for row in rows]
     table = pa.Table.from_pylist(records, schema=schema)
@@ -161,7 +159,7 @@ def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
 
 
 def row_from_columns(record: dict[str, Any]) -> RecordingRow:
-    """A row from its columns, or some of them, as Python objects; inverse of `index_table`."""
+    """Return a row from its columns, or some of them, as Python objects: the inverse of `index_table`."""
     known = {name: value for name, value in record.items() if name in RecordingRow.__dataclass_fields__}
     known["gaps"] = tuple((gap["start"], gap["end"]) for gap in record["gaps"])
     known["warnings"] = tuple(record["warnings"])
@@ -171,19 +169,19 @@ def row_from_columns(record: dict[str, Any]) -> RecordingRow:
 
 
 def rounded(matrix: np.ndarray) -> np.ndarray:
-    """float32 rounded to 12 significant bits, which compress to half: off by 2⁻¹² at most, relatively."""
+    """Round float32 to 12 significant bits, which compress to half; the relative error is at most 2⁻¹²."""
     bits = np.ascontiguousarray(matrix, np.float32).view(np.uint32)
     return ((bits + (1 << _DROPPED_BITS - 1)) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
 
 
 def vectors(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    """(n, D) float32 → Arrow fixed-size lists without a copy of each row."""
+    """Convert (n, D) float32 to Arrow fixed-size lists."""
     flat = np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), matrix.shape[1])
 
 
 def matrix(column: pa.ChunkedArray | pa.FixedSizeListArray) -> np.ndarray:
-    """Fixed-size lists → (n, D) float32; a null becomes a row of NaN."""
+    """Convert fixed-size lists to (n, D) float32; a null becomes a row of NaN."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     dimension = array.type.list_size
     values = np.full((len(array), dimension), np.nan, np.float32)
@@ -193,14 +191,14 @@ def matrix(column: pa.ChunkedArray | pa.FixedSizeListArray) -> np.ndarray:
 
 
 def row_to_json(row: RecordingRow) -> str:
-    """The index row as it is kept in its Parquet footer, from which a resume restores it."""
+    """Format an index row for its Parquet footer, from which a resume restores it."""
     vector = None if row.embedding is None else row.embedding.astype("<f4").tobytes()
     text = None if vector is None else base64.b64encode(vector).decode("ascii")
     return json.dumps({**vars(row), "embedding": text})
 
 
 def row_from_json(text: str) -> RecordingRow:
-    """Inverse of `row_to_json`."""
+    """Parse what `row_to_json` returned."""
     record = json.loads(text)
     record["gaps"] = tuple((start, end) for start, end in record["gaps"])
     record["warnings"] = tuple(record["warnings"])
@@ -209,12 +207,18 @@ def row_from_json(text: str) -> RecordingRow:
     return RecordingRow(**record)
 
 
-def _interval_lists(rows: list[np.ndarray]) -> pa.ListArray:
-    """n × (k, 2) → lists of structs, without a Python object for each."""
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    start, end = np.concatenate([np.empty((0, 2)), *rows]).T
+def _arrow_lists(lists: IntervalLists) -> pa.ListArray:
+    """Convert intervals to lists of structs."""
+    offsets = np.concatenate([[0], np.cumsum(lists.counts)])
+    start, end = lists.intervals.T
     structs = pa.StructArray.from_arrays([pa.array(start), pa.array(end)], fields=list(_INTERVALS.value_type))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs, type=_INTERVALS)
+
+
+def _from_arrow_lists(array: pa.ListArray) -> IntervalLists:
+    """Convert lists of structs to intervals."""
+    times = [array.flatten().field(name).to_numpy() for name in ("start", "end")]
+    return IntervalLists(np.stack(times, axis=1), np.diff(array.offsets.to_numpy()).astype(np.int64))
 
 
 def _intervals(pairs: Any) -> list[dict[str, float]]:

@@ -15,7 +15,7 @@ from diar.store.schema import SCHEMA_VERSION, index_table
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes one extraction's files: tracks of each recording by themselves. Threads may share one.
+    """Writes the files of one extraction, tracks in a file a recording. Threads may share a writer.
 
     Attributes:
         layout: where they go.
@@ -28,7 +28,7 @@ class Writer:
     metadata: dict[str, str]
 
     def write_tracks(self, shard: int, row: RecordingRow, tracks: Tracks) -> None:
-        """Take one recording of a shard; here it is published at once."""
+        """Write one recording of a shard; it is published at once."""
         write_mirrored(self.layout, row, tracks, self.footer)
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
@@ -36,7 +36,7 @@ class Writer:
         write_table(self.layout.shard(shard), index_table(rows, self.dimension), with_prefix(self.footer))
 
     def published(self, recording_id: str) -> RecordingRow | None:
-        """Index row of a recording whose tracks an interrupted run has published, else None."""
+        """Return the index row of a recording that an interrupted run has published, else None."""
         return published_row(self.layout, recording_id, self.metadata["fingerprint"])
 
     def remove_tracks(self, recording_id: str) -> None:
@@ -50,14 +50,14 @@ class Writer:
 
 
 class PackedWriter(Writer):
-    """Writes tracks of a shard's recordings together, a file a folder, when the shard is finished."""
+    """Writes tracks in a file a folder and shard, when the shard is finished."""
 
     def __init__(self, layout: Layout, dimension: int, metadata: dict[str, str]) -> None:
         super().__init__(layout, dimension, metadata)
         self._files = PackedFiles(layout, dimension, self.footer)
 
     def write_tracks(self, shard: int, row: RecordingRow, tracks: Tracks) -> None:
-        """Take one recording of a shard; several shards may be open at a time."""
+        """Add one recording of a shard; several shards may be open at a time."""
         self._files.add(shard, row.recording_id, tracks)
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
@@ -66,13 +66,13 @@ class PackedWriter(Writer):
         super().write_shard(shard, rows)
 
     def published(self, recording_id: str) -> RecordingRow | None:
-        """None: only whole shards are published."""
+        """Return None: only whole shards are published."""
         return None
 
     def remove_tracks(self, recording_id: str) -> None:
-        """Nothing: the index decides which of a packed file's recordings count."""
+        """Do nothing: the index decides which of a packed file's recordings count."""
 
 
 def make_writer(arrangement: str, layout: Layout, dimension: int, metadata: dict[str, str]) -> Writer:
-    """The writer for `--layout` MIRROR or PACKED."""
+    """Return the writer for MIRROR or PACKED."""
     return (PackedWriter if arrangement == PACKED else Writer)(layout, dimension, metadata)

@@ -21,7 +21,7 @@ def tone(seconds: float, rate: int = RATE, frequencies: tuple[float, ...] = (440
 
 
 def speechlike(seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:
-    """Noise with a moving tone, (n,) float32: no two stretches are alike."""
+    """Noise with a moving tone, (n,) float32: no two parts are alike."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     sweep = 0.3 * np.sin(2 * np.pi * (200 + 40 * time) * time)

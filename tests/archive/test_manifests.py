@@ -137,7 +137,7 @@ def test_a_manifest_in_an_object_store() -> None:
     ("line", "message"),
     [
         ("utt sph2pipe -f wav x.sph |", "is a command"),
-        ("utt", "not 'utterance-id path'"),
+        ("utt", "not 'recording-id path'"),
         ("utt feats.ark:1234", "Kaldi archive"),
         ("../up a.wav", "'../up' cannot name"),
         ("/abs a.wav", "'/abs' cannot name"),

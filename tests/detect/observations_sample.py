@@ -12,6 +12,7 @@ import numpy as np
 
 from diar.archive.listing import Recording
 from diar.detect.observations import Observations
+from diar.intervals import IntervalLists
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.records import MIXED, SLIDING, ActivityFrames, RecordingRow, RecordingTracks, Tracks, Turn
 from diar.store.layout import Layout
@@ -92,7 +93,7 @@ def make_tracks(
         start=np.array([row[0] for row in rows], np.float64),
         end=np.array([row[1] for row in rows], np.float64),
         local_speaker=np.array([row[2] for row in rows], np.int16),
-        active=[np.array([[row[0], row[1]]]) for row in rows],
+        active=IntervalLists.of(np.array([[row[0], row[1]]]) for row in rows),
         speech_seconds=np.array([row[3] for row in rows], np.float32),
         clean_seconds=np.array([row[4] for row in rows], np.float32),
         activity=[row[5] for row in rows],

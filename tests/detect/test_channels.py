@@ -7,6 +7,7 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
 from diar.detect.observations import Observations
+from diar.intervals import IntervalLists
 from diar.records import MIXED, RecordingRow, RecordingTracks, Tracks
 from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices
 
@@ -17,9 +18,10 @@ def joined(sides: list[Tracks]) -> Tracks:
         name: np.concatenate([getattr(side, name) for side in sides])
         for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "embedding")
     }
-    lists = {name: [row for side in sides for row in getattr(side, name)] for name in ("active", "activity")}
+    active = IntervalLists.concatenate(side.active for side in sides)
+    activity = [row for side in sides for row in side.activity]
     channel = np.repeat(np.arange(len(sides)), [len(side) for side in sides]).astype(np.int16)
-    return Tracks(**arrays, **lists, windows=sides[0].windows, channel=channel)
+    return Tracks(**arrays, active=active, activity=activity, windows=sides[0].windows, channel=channel)
 
 
 def stored(tracks: Tracks, duration: float, channels: int) -> RecordingTracks:

@@ -5,8 +5,8 @@ import pytest
 
 from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embed.rows import SlidingWindows
-from diar.embed.sample_intervals import IntervalLists
 from diar.embed.speech.detector import ChunkSpeech, LocalActivity
+from diar.intervals import IntervalLists
 
 STEP = 320
 EDGES = np.arange(201) * STEP

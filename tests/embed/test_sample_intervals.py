@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.sample_intervals import IntervalLists, frame_runs, join, runs, within
+from diar.embed.sample_intervals import frame_runs, join, runs, within
+from diar.intervals import IntervalLists
 
 masks = st.lists(st.booleans(), min_size=1, max_size=60)
 matrices = st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=8)

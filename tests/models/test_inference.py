@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from diar.models.encoders.base import ModelError, StatisticsEncoder
+from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.pooling import TSTP
 from diar.models.inference import Precision, Trunk, check_precision, fold_batch_norms, tensor_float_32
-from diar.models.weights.foreign import ForeignEncoder
 from tests.models.cases import build, features
 
 CPU = torch.device("cpu")
@@ -81,13 +81,13 @@ def test_a_network_that_cannot_be_split_runs_as_it_is_and_only_in_fp32() -> None
     encoder = ForeignEncoder(Whole(), 80)
     sample = torch.randn(1, 50, 80)
     assert torch.equal(Trunk(encoder, 80)(sample), encoder.frames(sample))
-    with pytest.raises(ModelError, match="--precision fp32"):
+    with pytest.raises(ModelError, match="`precision=fp32`"):
         Trunk(encoder, 80, "bf16")
 
 
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
 def test_what_a_cpu_cannot_do_is_refused(precision: str) -> None:
-    with pytest.raises(ModelError, match=f"--precision {precision} needs a GPU"):
+    with pytest.raises(ModelError, match=f"`precision={precision}` needs a GPU"):
         check_precision(precision, CPU)
     check_precision("bf16", CPU)
 

@@ -20,7 +20,7 @@ from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
 from diar.outputs.results import write_results
 from diar.plots.boundaries import PLOT_NAME, aggregate, draw_boundaries
-from diar.plots.parts import speaker_color
+from diar.plots.style import speaker_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "result-schema.json"
@@ -95,7 +95,7 @@ def test_what_someone_else_put_there_stops_the_run_before_anything_changes(
     output = tmp_path / "R"
     (output / "speaker_001" / "a").mkdir(parents=True)
     (output / PLACES[0]).write_text("mine")
-    with pytest.raises(OutputError, match=r"is in the way.*--output_dir"):
+    with pytest.raises(OutputError, match=r"is in the way.*`output_dir`"):
         write(output, audio)
     assert (output / PLACES[0]).read_text() == "mine"
     assert not (output / RESULT_NAME).exists()
@@ -136,7 +136,7 @@ def test_an_interrupted_run_is_cleaned_up(
 def test_missing_audio_is_counted_before_anything_is_done(audio: Path) -> None:
     (audio / NAMES[3]).unlink()
     recordings = [(name, str(audio / name)) for name in NAMES]
-    with pytest.raises(OutputError, match=r"1 of 6 audio files not found.*b/1\.wav.*--audio_dir"):
+    with pytest.raises(OutputError, match=r"1 of 6 audio files not found.*b/1\.wav.*`audio_dir`"):
         check_audio(Placement("symlink", None), recordings)
     check_audio(Placement("none", None), recordings)
 
@@ -155,7 +155,7 @@ def test_remote_audio_can_be_copied_but_not_linked(tmp_path: Path) -> None:
     with fsspec.open("memory://archive/1.wav", "wb") as file:
         file.write(b"remote")
     url = "memory://archive/1.wav"
-    with pytest.raises(OutputError, match=r"not local and cannot get a symlink; use --place copy"):
+    with pytest.raises(OutputError, match=r"not local and cannot get a symlink; use `place=copy`"):
         check_audio(Placement("symlink", None), [("1.wav", url)])
     table = FileTable(["1.wav"], [url], np.zeros(1, int), ["speaker_001"], [""], np.ones(1), np.ones(1))
     output = tmp_path / "R"
@@ -169,7 +169,7 @@ def test_a_hard_link_across_file_systems_says_what_to_do(audio: Path, tmp_path: 
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(OutputError, match=r"different file systems.*--place copy"):
+    with pytest.raises(OutputError, match=r"different file systems.*`place=copy`"):
         write(tmp_path / "R", audio, "hardlink")
 
 

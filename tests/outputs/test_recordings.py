@@ -159,7 +159,7 @@ def test_both_tasks_share_a_directory(tmp_path: Path) -> None:
 def test_what_someone_else_put_there_stops_the_run(place: str, tmp_path: Path) -> None:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text("mine")
-    with pytest.raises(OutputError, match=r"is in the way.*--output_dir"):
+    with pytest.raises(OutputError, match=r"is in the way.*`output_dir`"):
         write_archive(tmp_path, [make_turns()])
     assert visible(tmp_path) == [place]
     assert (tmp_path / place).read_text() == "mine"

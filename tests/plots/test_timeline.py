@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import RecordingTurns, describe_speakers
-from diar.plots.parts import lane_color
+from diar.plots.style import lane_color
 from diar.plots.time_axis import divide, tick
 from diar.plots.timeline import draw_timeline
 from diar.records import Turn

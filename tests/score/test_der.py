@@ -16,7 +16,7 @@ from diar.formats.matching import MatchError, match_names
 from diar.formats.rttm import Region, read_turns, write_rttm
 from diar.records import Turn
 from diar.score.der import ScoreOptions, score_turns
-from diar.score.error_spans import error_spans
+from diar.score.error_intervals import error_intervals
 from diar.score.recording import RecordingScore, ScoreError, join_own, score_recording
 from tests.commands import run_diar
 
@@ -181,11 +181,11 @@ def test_jer_and_overlap_by_counting_on_a_grid(reference: list[Turn], hypothesis
 
 @settings(max_examples=60)
 @given(turns_of("r"), turns_of("h"), st.sampled_from([0.0, 0.25]), st.booleans())
-def test_error_spans_sum_to_the_amounts(
+def test_error_intervals_sum_to_the_amounts(
     reference: list[Turn], hypothesis: list[Turn], collar: float, skip_overlap: bool
 ) -> None:
     score = score_recording("a", reference, hypothesis, collar, skip_overlap)
-    spans = error_spans(score)
+    spans = error_intervals(score)
     for name in ("miss", "false_alarm", "confusion"):
         total = sum((span.end - span.start) * getattr(span, name) for span in spans)
         assert total == pytest.approx(getattr(score.amounts, name), abs=2e-5)

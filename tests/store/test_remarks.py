@@ -22,7 +22,7 @@ ROW = RecordingRow("a.wav", "/a.wav", duration=20.0, channels=1, channel="mix", 
         (
             {"sound": "quiet", "peak": -96.0, "channels": 2},
             "it is all but silent (its loudest sample is at -96 dBFS); its 2 channels may cancel each other "
-            "(--channel 0 takes the first alone)",
+            "(channel=0 takes the first alone)",
         ),
         (
             {"channel": "1", "channels": 2},

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from diar import storage
 from diar.archive.listing import Recording
+from diar.intervals import IntervalLists
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.records import ActivityFrames, RecordingRow, Tracks
 from diar.store.layout import Layout
@@ -44,7 +45,9 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
         start=start,
         end=start + 1.5,
         local_speaker=np.arange(rows, dtype=np.int16) - 1,
-        active=[np.array([[s, s + 0.5], [s + 1, s + 1.5]])[: row % 3] for row, s in enumerate(start)],
+        active=IntervalLists.of(
+            np.array([[s, s + 0.5], [s + 1, s + 1.5]])[: n % 3] for n, s in enumerate(start)
+        ),
         speech_seconds=np.full(rows, 1.5, np.float32),
         clean_seconds=np.full(rows, 1.5, np.float32),
         activity=[rng.integers(0, 256, 5 * (row > 0), dtype=np.uint8) for row in range(rows)],

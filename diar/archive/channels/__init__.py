@@ -1,1 +1,1 @@
-"""What the channels of a file hold, and which of them to read."""
+"""The channels of a file: their contents, and the choice of those to read."""

@@ -1,6 +1,6 @@
-"""Which channels of a recording are read: their mean where that is safe, else the better one, else each.
+"""Choice of a recording's channels to read: their mean if that is safe, else the better one, else each.
 
-A few seconds from several places of the file tell (docs/decisions/051-channels-and-tracks.md).
+It is made from a few seconds at several places of the file (docs/decisions/051-channels-and-tracks.md).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from diar.archive.audio_file import Channels
 from diar.archive.channels.spectra import Spectra, active, alone, speech_score, total_power
 
 AUTO, MIX, EACH = "auto", "mix", "each"
-PLACES, SECONDS = 12, 2.0  # of the look
+PLACES, SECONDS = 12, 2.0  # glimpses of a recording, and the length of each
 
 _SPEECH = 0.4  # `speech_score` from which a channel carries speech
 _ALIKE = 0.5  # correlation from which two channels hold one sound
 _LONGEST_DELAY = 0.012  # seconds between microphones
-_DELAYS = 1024  # that are tried, 31 µs from one to the next
-_DEAD = -45.0  # dB from the loudest channel, below which a channel adds nothing to the mean
-_LOST = 6.0  # dB of distance between speech and noise that the mean may cost
-_SIDES = 0.6  # share of the frames with speech in which only one channel talks, of a call
-_LEAST_SIDE = 0.04  # share of them that a side has at least
-_RUMBLE = 0.9  # share of a channel's power below 200 Hz, of one that carries low frequencies only
+_DELAYS = 1024  # delays to try, 31 µs apart
+_DEAD = -45.0  # dB relative to the loudest channel, below which a channel adds nothing to the mean
+_LOST = 6.0  # dB between speech and noise that the mean may cost
+_SIDES = 0.6  # share of a call's frames with speech in which only one channel talks
+_LEAST_SIDE = 0.04  # least share of those frames that a side of the call has
+_RUMBLE = 0.9  # share of power below 200 Hz from which a channel carries low frequencies only
 _SURROUND = {
     6: (2, 3),
     8: (2, 3),
@@ -33,12 +33,12 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class ChannelChoice:
-    """What is read.
+    """The channels to read.
 
     Attributes:
         name: `mix`, a number from 0, or `each`; goes to the index.
-        read: what each of the signals is made of: one signal, or (each) one a channel.
-        note: why it is not a plain mean, in words; empty where it is one, or was asked for.
+        read: the channels of each signal: one signal, or for `each` one a channel.
+        note: why it is not a plain mean, in words; empty if it is one, or was asked for.
     """
 
     name: str
@@ -47,23 +47,23 @@ class ChannelChoice:
 
     @classmethod
     def asked(cls, wanted: str, channels: int) -> ChannelChoice:
-        """What the user wants: `mix`, `each`, or a number below `channels`."""
+        """Return the choice of the user: `mix`, `each`, or a number below `channels`."""
         if wanted == EACH and channels > 1:
             return cls(EACH, tuple(range(channels)))
         return cls(MIX, (None,)) if wanted in (MIX, EACH) else cls(wanted, (int(wanted),))
 
     @classmethod
     def one(cls, channel: int, why: str) -> ChannelChoice:
-        """A single channel."""
+        """Return the choice of a single channel."""
         return cls(str(channel), (channel,), f"channel {channel} alone is read: {why}")
 
 
 def choose_channels(seen: Spectra, layout: tuple[str, ...] = ()) -> ChannelChoice:
-    """What `auto` comes to, for a file of several channels.
+    """Choose what `auto` reads of a file with several channels.
 
     Args:
-        seen: glimpses of it.
-        layout: names of its channels, if they are known.
+        seen: glimpses of the file.
+        layout: names of the channels, if they are known.
     """
     power = seen.power
     level = 10 * np.log10(power.mean(axis=1) + _TINY)
@@ -97,7 +97,7 @@ def choose_channels(seen: Spectra, layout: tuple[str, ...] = ()) -> ChannelChoic
 
 
 def _centre(seen: Spectra, layout: tuple[str, ...], scores: np.ndarray, low: list[int]) -> int | None:
-    """The centre channel of surround sound, if it carries speech."""
+    """Return the centre channel of surround sound, if it carries speech."""
     channels = len(scores)
     if "FC" in layout and len(layout) == channels > 2:
         centre = layout.index("FC")
@@ -111,7 +111,7 @@ def _centre(seen: Spectra, layout: tuple[str, ...], scores: np.ndarray, low: lis
 
 
 def _sides(power: np.ndarray) -> np.ndarray:
-    """Channels of (channels, T) band power that mostly talk by themselves, as the sides of a call."""
+    """Return channels of (channels, T) band power that mostly talk alone, as the sides of a call do."""
     if len(power) < 2:
         return np.empty(0, np.int64)
     who = alone(power)
@@ -121,7 +121,7 @@ def _sides(power: np.ndarray) -> np.ndarray:
 
 
 def _best(power: np.ndarray, scores: np.ndarray, clear: np.ndarray) -> int:
-    """The loudest of the clearest channels that are like speech and hold most of what is said."""
+    """Return the loudest of the clearest channels that are like speech and hold most of the talk."""
     talking = np.stack([active(own[None]) for own in power])
     heard = talking.sum(axis=1) * (scores > 0.5 * scores.max())
     full = heard >= 0.9 * heard.max()
@@ -130,14 +130,14 @@ def _best(power: np.ndarray, scores: np.ndarray, clear: np.ndarray) -> int:
 
 
 def _clearness(bins: np.ndarray) -> float:
-    """dB from the quiet to the loud frames of (T, F): how far speech is above the noise."""
+    """Return dB from the quiet to the loud frames of (T, F), as the distance of speech from noise."""
     power = total_power(bins)
     quiet, loud = np.percentile(power, [10, 95])
     return float(10 * np.log10((loud + _TINY) / (quiet + loud * 1e-6 + _TINY)))
 
 
 def _opposed(seen: Spectra, first: int, second: int) -> bool:
-    """Whether two channels hold the same sound with opposite signs, one perhaps later and weaker."""
+    """Return whether two channels hold one sound with opposite signs, in one perhaps later and weaker."""
     cross = (seen.bins[first] * seen.bins[second].conj()).sum(axis=0)
     norm = np.sqrt(seen.power[first].sum() * seen.power[second].sum()) + _TINY
     spacing = seen.hertz[1] - seen.hertz[0]

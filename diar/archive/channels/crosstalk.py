@@ -1,8 +1,8 @@
-"""The other side of a call heard faintly in a channel: found, and replaced by the channel's own noise.
+"""Crosstalk between the sides of a call: found, and replaced by the channel's own noise.
 
-While only channel d talks, what channel c holds is d through the line's coupling, which a filter of a factor
-a spectral bin (Wiener's) predicts. What stays of c without it, relative to d, has a level that leakage does
-not exceed; more than that is c's own voice, also while both talk.
+While only channel d talks, channel c holds d through the line's coupling. A Wiener filter, one factor a
+spectral bin, predicts it. The residual of c, relative to d, has a level that leakage does not exceed. A
+stronger residual is c's own voice, also while both talk.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from scipy.ndimage import maximum_filter1d, median_filter
 from diar.archive.channels.spectra import FRAME, Spectra, alone, band_of, bin_power, stft, total_power
 
 _HOP = 0.016  # seconds
-_LEAST_FRAMES = 15  # of one channel alone, from which its leakage is estimated
-_SAFETY = 2.0  # dB above the spread of what leakage leaves
-_TAIL = 3  # frames for which leakage may outlast its source
-_AUDIBLE = 10.0  # times its noise, from which a source leaks
-_VOICE = 4.0  # times its noise, from which a channel holds a voice
-_MEDIAN, _HANGOVER = 5, 15  # frames: own voice is no single frame, and its faint ends belong to it
-_FAINTEST = 10  # % of the frames, whose spectrum is that of the line's noise
+_LEAST_FRAMES = 15  # of one channel alone, to estimate its leakage from
+_SAFETY = 2.0  # dB above the spread of the residual
+_TAIL = 3  # frames by which leakage may outlast its source
+_AUDIBLE = 10.0  # ratio to its noise from which a source leaks
+_VOICE = 4.0  # ratio to its noise from which a channel holds a voice
+_MEDIAN, _HANGOVER = 5, 15  # frames: drop single frames of own voice, and add its faint ends
+_FAINTEST = 10  # % of the frames that have the spectrum of the line's noise
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """What each channel (first index) holds of each other (second index).
+    """Leakage into each channel (first index) from each other channel (second index).
 
     Attributes:
-        filter: (channels, channels, F) complex64; zero where nothing is known.
-        most: (channels, channels) what is left after the filter, at most, relative to the source's power; 0
-            where nothing is known, so that nothing is taken for leakage.
+        filter: (channels, channels, F) complex64; zero if not known.
+        most: (channels, channels) highest residual after the filter, relative to the source's power; 0 if not
+            known, so that nothing counts as leakage.
         floor: (channels,) noise power in the band.
         hertz: (F,) of the bins.
     """
@@ -45,7 +45,7 @@ class Leakage:
 
     @classmethod
     def of(cls, seen: Spectra) -> Leakage:
-        """From glimpses of the recording."""
+        """Estimate it from glimpses of the recording."""
         channels, bins, power = len(seen.bins), seen.bins, seen.power
         floor = np.percentile(power, 10, axis=1)
         transfer = np.zeros((channels, channels, bins.shape[2]), np.complex64)
@@ -67,7 +67,7 @@ class Leakage:
         return cls(transfer, most, floor, seen.hertz)
 
     def remove(self, block: np.ndarray, rate: int, seed: int = 0) -> np.ndarray:
-        """A block (channels, n) with noise of the channel's level where it holds nothing but leakage."""
+        """Return a block (channels, n) in which noise of the channel's level replaces pure leakage."""
         size, hop = round(FRAME * rate), round(_HOP * rate)
         if block.shape[1] < 2 * size or not self.most.any():
             return block
@@ -89,7 +89,7 @@ class Leakage:
         return cleaned
 
     def _leaked(self, bins: np.ndarray, hertz: np.ndarray) -> np.ndarray:
-        """(channels, T) bool: frames that hold nothing but another channel."""
+        """Return (channels, T) bool: frames that hold nothing but another channel."""
         power = total_power(bins)
         channels = len(power)
         leaked = np.zeros(power.shape, bool)
@@ -111,15 +111,15 @@ class Leakage:
         return np.interp(hertz, self.hertz, through.real) + 1j * np.interp(hertz, self.hertz, through.imag)
 
     def _level(self, channel: int, size: int, count: int) -> np.float32:
-        """What makes noise of deviation 1 in the voice's band of `count` bins that of the channel's floor."""
+        """Return the gain from noise of deviation 1 in the band's `count` bins to the channel's floor."""
         unit = count * 4 * 0.375 * size / (0.5 * size) ** 2  # Hann: mean square 3/8, mean 1/2
         return np.float32(np.sqrt(self.floor[channel] / unit))
 
 
 def _line_noise(bins: np.ndarray, rate: int, count: int, random: np.random.Generator) -> np.ndarray:
-    """(count,) float32 with the spectrum of (T, F) bins' faintest frames, of deviation 1 in the voice's band.
+    """Make (count,) float32 noise with the spectrum of the faintest frames of (T, F) bins.
 
-    White noise would make a telephone's channel one of the full band.
+    Its deviation is 1 in the voice's band. White noise would give a telephone channel the full bandwidth.
     """
     power = bin_power(bins)
     quiet = np.percentile(power[power.any(axis=1)], _FAINTEST, axis=0)

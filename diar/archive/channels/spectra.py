@@ -1,4 +1,4 @@
-"""Short-time spectra of a few glimpses of a file, and how much they are like speech: cheap, no network."""
+"""Short-time spectra of a few glimpses of a file, and their likeness to speech: cheap, without a network."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scipy import fft
 
 FRAME = 0.032  # seconds, also from one frame to the next: syllables are slower
 LOW, HIGH = 300.0, 3400.0  # Hz, where voices are even on the telephone
-_RUMBLE = 200.0  # Hz, below which nobody is understood
+_RUMBLE = 200.0  # Hz, below which speech cannot be understood
 _SUB_BANDS = 6  # of equal ratio
 _SLOW, _FAST = 2.0, 8.0  # Hz, the pace of syllables
-_FAINT = 1e-3  # of a frame's power: what a sub-band holds less is leakage of another
-_ABOVE_NOISE = 10.0  # dB, of a channel in which somebody talks …
-_RANGE = 40.0  # … and below its loudest frame
-_ALONE = 10.0  # dB by which who talks alone is above the other channels
+_FAINT = 1e-3  # of a frame's power; less in a sub-band is leakage of another sub-band
+_ABOVE_NOISE = 10.0  # dB above its noise from which somebody talks in a channel …
+_RANGE = 40.0  # … unless it is more dB below its loudest frame
+_ALONE = 10.0  # dB above the other channels from which a channel talks alone
 _TINY = 1e-12
-_SILENT = 1e-9  # mean power in the band (-90 dBFS) below which nothing is heard
+_SILENT = 1e-9  # mean power in the band (-90 dBFS) below which a glimpse is silent
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Spectra:
         bins: (channels, T, F) complex64, 300 … 3400 Hz; power is the squared magnitude, full scale about 1.
         hertz: (F,) of the bins.
         glimpse: (T,) number of the glimpse that each frame belongs to.
-        rumble: (channels,) share of the whole power that lies below 200 Hz.
+        rumble: (channels,) share of all power that lies below 200 Hz.
     """
 
     bins: np.ndarray
@@ -40,16 +40,19 @@ class Spectra:
 
     @cached_property
     def power(self) -> np.ndarray:
-        """(channels, T) in the band."""
+        """Power in the band, (channels, T)."""
         return total_power(self.bins)
 
     def signal(self, weights: np.ndarray) -> np.ndarray:
-        """(T, F) of the channels' weighted sum, weights (channels,)."""
+        """Return (T, F) of the channels' sum with weights (channels,)."""
         return np.tensordot(weights.astype(np.float32), self.bins, axes=1)
 
 
 def spectra(glimpses: Iterable[tuple[np.ndarray, int]]) -> Spectra | None:
-    """Of samples (channels, n) and their rate, but for those of another shape; None where there are none."""
+    """Return the spectra of glimpses, samples (channels, n) and their rate; None if there are none.
+
+    Glimpses of another rate or number of channels than the first, or shorter than a frame, are left out.
+    """
     parts: list[np.ndarray] = []
     number: list[np.ndarray] = []
     low, total = np.zeros(1), np.zeros(1)
@@ -77,10 +80,11 @@ def spectra(glimpses: Iterable[tuple[np.ndarray, int]]) -> Spectra | None:
 
 
 def speech_score(bins: np.ndarray, hertz: np.ndarray, glimpse: np.ndarray) -> float:
-    """How much (T, F) spectra are like speech: 0.8 for clean speech, 0.3 for music, 0.1 for noise and tones.
+    """Return how much (T, F) spectra are like speech: 0.8 for clean speech, 0.3 for music, 0.1 for noise.
 
-    Syllables come and go 2 to 8 times a second in every part of the spectrum (Houtgast & Steeneken, "A review
-    of the MTF concept", JASA 1985): how strongly, mean over sub-bands, in the best half of the glimpses.
+    Syllables modulate every part of the spectrum 2 to 8 times a second (Houtgast & Steeneken, "A review of
+    the MTF concept", JASA 1985). The score is the strength of that modulation, as the mean over sub-bands
+    in the best half of the glimpses. Tones score as noise.
     """
     power = bin_power(bins)
     edges = np.geomspace(LOW, HIGH * 1.001, _SUB_BANDS + 1)
@@ -98,7 +102,7 @@ def speech_score(bins: np.ndarray, hertz: np.ndarray, glimpse: np.ndarray) -> fl
 
 
 def _modulation(bands: np.ndarray) -> float:
-    """Strength of syllables in (t, sub-bands) power of about 2 s."""
+    """Return the strength of syllables in (t, sub-bands) power of about 2 s."""
     level = bands.sum(axis=1)
     envelope = np.sqrt(bands + _FAINT * level.max())
     moving = np.abs(fft.rfft(envelope - envelope.mean(axis=0), axis=0)) ** 2
@@ -109,7 +113,7 @@ def _modulation(bands: np.ndarray) -> float:
 
 
 def alone(power: np.ndarray) -> np.ndarray:
-    """Who talks alone in each frame of (channels, T) band power: a channel, -1 for nobody or several."""
+    """Return (T,) the channel that talks alone in (channels, T) band power, -1 for none or several."""
     floor = np.percentile(power, 10, axis=1, keepdims=True) + _TINY
     loud = 10 * np.log10(np.maximum(power - floor, floor / 10))
     order = np.sort(loud, axis=0)
@@ -118,7 +122,7 @@ def alone(power: np.ndarray) -> np.ndarray:
 
 
 def active(power: np.ndarray) -> np.ndarray:
-    """(T,) bool: frames of (channels, T) band power in which some channel is well above its noise."""
+    """Return (T,) bool: frames of (channels, T) band power in which any channel is well above its noise."""
     floor = np.percentile(power, 10, axis=1, keepdims=True) + _TINY
     loudest = power.max(axis=1, keepdims=True)
     talking = (power > floor * 10 ** (_ABOVE_NOISE / 10)) & (power > loudest * 10 ** (-_RANGE / 10))
@@ -126,24 +130,24 @@ def active(power: np.ndarray) -> np.ndarray:
 
 
 def band_of(whole: np.ndarray, rate: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The voice's band of `stft`, (channels, T, F), and its bins' frequencies in Hz."""
+    """Return the voice's band of `stft`, (channels, T, F), and its bins' frequencies in Hz."""
     frequencies = np.arange(whole.shape[-1]) * (rate / size)
     band = (frequencies >= LOW) & (frequencies <= HIGH)
     return whole[..., band], frequencies[band]
 
 
 def stft(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """(channels, n) → (channels, T, size // 2 + 1) complex64."""
+    """Return the short-time spectra of (channels, n): (channels, T, size // 2 + 1) complex64."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[:, ::hop]
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     return np.asarray(fft.rfft(frames * window, axis=-1) * np.float32(2 / window.sum()))
 
 
 def bin_power(bins: np.ndarray) -> np.ndarray:
-    """Squared magnitude."""
+    """Return the squared magnitude."""
     return np.asarray(bins.real**2 + bins.imag**2)
 
 
 def total_power(bins: np.ndarray) -> np.ndarray:
-    """(…, F) → (…): summed over the bins."""
+    """Return the power of (…, F) summed over the bins, (…)."""
     return np.asarray(bin_power(bins).sum(axis=-1))

@@ -1,4 +1,4 @@
-"""A recording as the signals that are read of it: one, or one for each channel."""
+"""A recording as one signal, or as one signal a channel."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ChannelStreams:
 
     Attributes:
         numbers: the channel of each signal, from 0; (MIXED,) where there is one signal.
-        channel: what is read: `mix`, the number of a channel, or `each`.
-        source_rate, channels, audio_start, audio_track, audio_tracks: as of `AudioStream`.
+        channel: `mix`, the number of a channel, or `each`.
+        source_rate, channels, audio_start, audio_track, audio_tracks: as in `AudioStream`.
     """
 
     def __init__(self, streams: list[AudioStream], choice: ChannelChoice, leakage: Leakage | None) -> None:
@@ -42,18 +42,18 @@ class ChannelStreams:
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
-        """As of `AudioStream`, of all signals."""
+        """Gaps of all signals, as in `AudioStream`."""
         return sorted({gap for stream in self._streams for gap in stream.gaps})
 
     @property
     def warnings(self) -> list[str]:
-        """As of `AudioStream`, of all signals, and why they were chosen."""
+        """Why the signals were chosen, and warnings of all signals, as in `AudioStream`."""
         return list(
             dict.fromkeys([*self._note, *(one for stream in self._streams for one in stream.warnings)])
         )
 
     def share(self, samples: int) -> float:
-        """As of `AudioStream`."""
+        """Return the share of the recording that `samples` are, as in `AudioStream`."""
         return self._streams[0].share(samples)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -98,7 +98,7 @@ def open_channels(
             choice = ChannelChoice.asked(channels.MIX, reader.channels)
         else:
             choice = choose_channels(seen, reader.layout)
-        # Each channel by a decoder of its own, in step
+        # Each channel has a decoder of its own; they go in step
         more = [_open(opened, file, str(reader.track.number)) for _ in choice.read[1:]]
         for one in [reader, *more]:
             if isinstance(one, FrameReader) and channel == channels.AUTO:
@@ -118,9 +118,9 @@ def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:
 
 
 def _look(file: AudioFile, reader: Reader, recording: Recording) -> Spectra | None:
-    """A few seconds from several places of the recording, all channels; None where nothing can be seen."""
+    """Return spectra of a few seconds from several places, all channels; None if nothing can be read."""
     start, seconds = recording.offset, recording.duration
-    # By another reader: some count the first packets and do not hand them out again
+    # With another reader: some take the first packets to open a file and do not give them again
     with open_reader(file, str(reader.track.number)) as other:
         if seconds is None:
             seconds = other.header_seconds() - start

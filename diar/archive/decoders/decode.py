@@ -1,4 +1,4 @@
-"""From a recording to mono float32 at the wanted rate, as a stream of blocks or as a whole."""
+"""Decode a recording to mono float32 at the wanted rate, block by block or as a whole."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Audio:
         rate: Hz of `samples`.
         source_rate: Hz of the file.
         channels: of the file.
-        gaps: (start, end) seconds from the recording's start that hold zeros because the file is damaged
-            there or its samples are not finite. If the end of the file is missing (its header counts more
-            samples than there are), the last gap begins where `samples` end; nothing is filled in for it.
+        gaps: (start, end) seconds from the recording's start. They hold zeros because the file is damaged
+            there or its samples are not finite. If the end of the file is missing (the header counts more
+            samples than the file holds), the last gap begins where `samples` end; it is not filled.
     """
 
     samples: np.ndarray
@@ -60,16 +60,16 @@ class AudioStream:
     """A recording that is being decoded: iterate once over its blocks, (n,) float32 mono at the wanted rate.
 
     Memory does not depend on the recording's length. Iterating raises DecodeError (`empty`, `undecodable`) if
-    no usable sample comes.
+    there is no usable sample.
 
     Attributes:
         rate: Hz wanted.
         source_rate: Hz of the file.
         channels: of the file.
-        audio_start: seconds on the file's own clock at which its audio begins; zeros stand before it.
+        audio_start: seconds on the file's own clock at which its audio begins; zeros come before it.
         audio_track: number of the audio track that is read, from 0.
-        audio_tracks: how many the file has.
-        warnings: everything unusual so far, in words; complete after the last block.
+        audio_tracks: number of audio tracks in the file.
+        warnings: what is unusual so far, in words; complete after the last block.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class AudioStream:
         length = None if recording.duration is None else round(recording.duration * reader.rate)
         self._stop = None if length is None else self._start + length
         self._gaps: list[tuple[int, int]] = []  # samples of the file
-        self._ended = self._start  # sample at which what could be read ends
+        self._ended = self._start  # sample at which the readable part ends
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
-        """Gaps in what has been iterated over so far, as in `Audio`; all of them after the last block."""
+        """Gaps in the blocks so far, as in `Audio`; complete after the last block."""
         merged: list[list[int]] = []
         for start, stop in sorted([*self._gaps, *self._reader.gaps]):
             start = max(start, self._start)
@@ -115,7 +115,7 @@ class AudioStream:
         return [((start - origin) / rate, (stop - origin) / rate) for start, stop in merged]
 
     def share(self, samples: int) -> float:
-        """How much of the recording so many samples at the wanted rate are, 0…1; 0 where it is not known."""
+        """Return the share of the recording, 0…1, that `samples` at the wanted rate are; 0 if not known."""
         expected = (self._until(self._reader.promised) - self._start) * self.rate / self.source_rate
         return min(1.0, samples / expected) if expected > 0 else 0.0
 
@@ -131,7 +131,7 @@ class AudioStream:
         yield from _unless_empty(resampler.resample_chunk(np.empty(0, np.float32), last=True))
 
     def _finite_blocks(self) -> Iterator[np.ndarray]:
-        """Blocks at the file's rate with zeros for samples that are not finite."""
+        """Yield blocks at the file's rate, with zeros for samples that are not finite."""
         position, usable = self._start, False
         for block in self._whole_blocks():
             finite = np.isfinite(block)
@@ -148,7 +148,7 @@ class AudioStream:
             raise self._file.error("undecodable", "none of its samples is finite (all NaN or infinite)")
 
     def _whole_blocks(self) -> Iterator[np.ndarray]:
-        """Blocks at the file's rate; where libsndfile stops at damage, FFmpeg goes on as far as it can."""
+        """Yield blocks at the file's rate; where libsndfile stops at damage, FFmpeg goes on if it can."""
         position = self._start
         for block in self._reader.blocks(self._start, self._stop, self._channel):
             position += len(block)
@@ -163,7 +163,7 @@ class AudioStream:
             self._gaps.append((position, end))
 
     def _unusual(self) -> list[str]:
-        """What the reader noted and where the gaps are, in words; times from the recording's start."""
+        """Return the reader's notes and the gaps in words, with times from the recording's start."""
         found: dict[str, list[str]] = {}
         for note in self._reader.notes:
             after_end = self._stop is not None and note.at is not None and note.at >= self._stop
@@ -185,11 +185,11 @@ class AudioStream:
         return [line for lines in found.values() for line in _bounded(lines)]
 
     def _until(self, count: int | None) -> int:
-        """The end, by a count of samples in the file, of the part that is wanted; 0 if there is no count."""
+        """Return the end of the wanted part in a file of `count` samples; 0 if there is no count."""
         return 0 if count is None else count if self._stop is None else min(count, self._stop)
 
     def _continues(self, reader: SoundfileReader, position: int) -> bool:
-        """Whether there is more of the recording than libsndfile reads, which ended at `position`."""
+        """Return whether the recording goes on after `position`, where libsndfile ended."""
         wanted = self._stop is None or position < self._stop
         return position < self._until(reader.held) or (wanted and reader.more_follows())
 
@@ -199,19 +199,19 @@ class AudioStream:
         except DecodeError:
             if start == self._start:
                 raise
-            return  # what libsndfile read before the damage is all there is
+            return  # libsndfile has read all that can be read
         with tolerant:
             yield from tolerant.blocks(start, self._stop, self._channel)
             self._gaps.extend((max(a, start), b) for a, b in tolerant.gaps if b > start)
 
 
 def decoded_in_blocks(url: str) -> bool:
-    """Whether a file, by its name, is decoded in large blocks, and not packet by packet."""
+    """Return whether a file, judged by its name, is decoded in large blocks, not packet by packet."""
     return url.lower().endswith(SUFFIXES)
 
 
 def open_reader(file: AudioFile, track: str = AUTO) -> Reader:
-    """The decoder for a file; `track` and what is raised as for `choose_track`."""
+    """Open the decoder for a file; arguments and errors as for `choose_track`."""
     reader = SoundfileReader.try_open(file)
     if reader is None:
         return open_by_ffmpeg(file, track)
@@ -226,7 +226,7 @@ def open_reader(file: AudioFile, track: str = AUTO) -> Reader:
 def open_audio(
     recording: Recording, rate: int, channel: str = "mix", track: str = AUTO
 ) -> Iterator[AudioStream]:
-    """Open one signal of a recording for decoding block by block; `open_channels` knows more kinds.
+    """Open one signal of a recording for decoding block by block; `open_channels` opens several.
 
     Args:
         recording: a file or a part of one.
@@ -250,7 +250,7 @@ def decode(recording: Recording, rate: int, channel: str = "mix", track: str = A
 
 
 def probe_seconds(recording: Recording) -> float:
-    """Duration by the list or the file's header, seconds, without decoding: for estimates only.
+    """Return the seconds by the list or the file's header, without decoding, for estimates only.
 
     Raises:
         DecodeError: as for `open_audio`.
@@ -273,6 +273,6 @@ def _bounded(lines: list[str]) -> list[str]:
 
 
 def _spans(mask: np.ndarray) -> list[tuple[int, int]]:
-    """[start, stop) of each run of True."""
+    """Return [start, stop) of each run of True."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The headers of frames in files without a container, and the kinds of such files."""
+"""Headers of frames in files without a container, by kind of file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class Header(NamedTuple):
-    """What a frame's header says."""
+    """Contents of a frame's header."""
 
     size: int  # bytes of the frame
-    key: Hashable  # what stays the same within a stream
-    mean: float | None  # bytes a frame has on average if this bit rate stays; None if that says nothing
+    key: Hashable  # the fields that stay the same within a stream
+    mean: float | None  # bytes of a frame on average at this bit rate; None if the header does not tell
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Kind:
     Attributes:
         codec: FFmpeg's name of its decoder.
         header: reads the header at a place in a block; None if there is none.
-        length: most bytes a header has.
-        start: matches how one may begin.
+        length: most bytes of a header.
+        start: matches the beginning of a header.
         chain: frames in a row that prove each other.
-        varies: whether a header proves itself by itself, so that sizes may change without a further look.
-        magic: what a file of it begins with.
+        varies: whether one header is proof enough for a frame of another size than the last one.
+        magic: first bytes of such a file.
     """
 
     codec: str
@@ -50,7 +50,7 @@ _MP3_KBPS = {  # MPEG 1 layers I, II, III; MPEG 2 and 2.5 layers I, II and III
 
 
 def _mp3_headers() -> dict[bytes, Header]:
-    """By the last two of the first three bytes and whether it is mono."""
+    """Return all headers by their second and third byte."""
     headers = {}
     for version, layer, index, rate_index, padding in (
         (v, la, i, r, p)
@@ -83,7 +83,7 @@ def _mp3_header(block: bytes, place: int) -> Header | None:
 
 
 def mp3_rate(frame: bytes) -> int:
-    """Hz, by the header of an MP3 frame."""
+    """Return the rate in Hz from the header of an MP3 frame."""
     return _MP3_RATES[frame[1] >> 3 & 3][frame[2] >> 2 & 3]
 
 
@@ -116,7 +116,7 @@ def _ac3_header(block: bytes, place: int) -> Header | None:
 
 
 _AMR_MAGIC = {"amrnb": b"#!AMR\n", "amrwb": b"#!AMR-WB\n"}
-_AMR_SIZES = {  # with the byte that announces them, by mode; 15 = nothing is sent
+_AMR_SIZES = {  # bytes of a frame with its header, by mode; mode 15 = nothing is sent
     "amrnb": (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
     "amrwb": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1),
 }
@@ -127,7 +127,7 @@ def _amr(codec: str) -> Kind:
         bytes((mode << 3 | quality << 2,)): Header(size, codec, float(size))
         for mode, size in enumerate(_AMR_SIZES[codec])
         for quality in (0, 1)
-        if size and mode << 3 | quality << 2  # zero would be a bad frame, and is padding
+        if size and mode << 3 | quality << 2  # a zero byte is padding
     }
     start = re.compile(b"[" + re.escape(b"".join(headers)) + b"]")
     return Kind(

@@ -1,4 +1,4 @@
-"""Samples of one frame as FFmpeg decoded it."""
+"""Samples of one frame that FFmpeg has decoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4",
 
 
 def frame_samples(frame: AudioFrame) -> np.ndarray:
-    """(channels, n) float32 in ±1; not by to_ndarray(), which reads beyond the frame from 8 planes on."""
+    """Return (channels, n) float32 in ±1; `to_ndarray` would read beyond the frame from 8 planes on."""
     channels = frame.layout.nb_channels
     kind = _SAMPLE_TYPES[frame.format.name.removesuffix("p")]
     if frame.format.is_planar:

@@ -1,4 +1,4 @@
-"""From frames that FFmpeg decoded to samples: what all its readers share."""
+"""From frames that FFmpeg decoded to samples: the common part of the readers based on FFmpeg."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from diar.archive.decoders.frame_samples import frame_samples
 
 
 class Timed(NamedTuple):
-    """A decoded frame in its place."""
+    """A decoded frame and its place in time."""
 
     frame: AudioFrame
     missing: int = 0  # samples at the reader's rate that were lost before it
@@ -33,11 +33,11 @@ class FrameReader:
         channels: of the first frame.
         layout: names of its channels, such as FL, FR, FC, LFE; empty where the file names none.
         track: which audio track, of how many, and why.
-        promised: samples that the file's header or index counts, None where it only guesses.
-        begin: samples of silence between the file's start and that of its audio.
-        gaps: [start, stop) in samples of what was lost and filled with zeros so far.
-        notes: what was unusual so far, at samples.
-        replaces: whether the mean of a later part stands in for a channel that the part does not have.
+        promised: samples that the file's header or index counts, None if that is only a guess.
+        begin: samples of silence between the file's start and the start of its audio.
+        gaps: [start, stop) in samples of lost audio so far, filled with zeros.
+        notes: what was unusual so far, with samples as times.
+        replaces: whether a later part that lacks the wanted channel gives its mean instead.
     """
 
     rate: int
@@ -89,22 +89,22 @@ class FrameReader:
         self._handle.close()
 
     def header_seconds(self) -> float:
-        """Duration, seconds, for estimates."""
+        """Return the duration in seconds, for estimates."""
         raise NotImplementedError
 
     def _decode(self) -> Iterator[AudioFrame]:
-        """The frames that can be decoded."""
+        """Yield the frames that can be decoded."""
         raise NotImplementedError
 
     def _timeline(self) -> Iterator[Timed]:
-        """Each of `self._frames` in its place; `self._position` is up to date whenever one is taken."""
+        """Yield each of `self._frames` in its place; `self._position` is up to date whenever one is taken."""
         raise NotImplementedError
 
     def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
+        """Yield samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
         Raises:
-            DecodeError: `bad_channel`, if the number of channels falls on the way.
+            DecodeError: `bad_channel`, if a later part has fewer channels.
         """
         waiting: list[np.ndarray] = []
         count = position = 0
@@ -123,7 +123,7 @@ class FrameReader:
             yield np.concatenate(waiting)
 
     def _pieces(self, channel: Channels) -> Iterator[np.ndarray]:
-        """The track from the file's start, gaps filled, in pieces (n,) float32 without a hole."""
+        """Yield the track from the file's start, with gaps filled, in pieces (n,) float32."""
         yield from self._zeros(self.begin)
         form, resampler = (self.rate, self.channels), None
         for timed in self._timeline():
@@ -153,7 +153,7 @@ class FrameReader:
         yield np.zeros(count % BLOCK_SAMPLES, np.float32)
 
     def _resampler(self, rate: int) -> soxr.ResampleStream | None:
-        """From another rate to that of the first frame."""
+        """Return a resampler from another rate to that of the first frame, None for the same rate."""
         return None if rate == self.rate else soxr.ResampleStream(rate, self.rate, 1)
 
     def _flushed(self, resampler: soxr.ResampleStream | None) -> Iterator[np.ndarray]:
@@ -168,7 +168,7 @@ class FrameReader:
         self.notes.append(Note("change", self._position, f"the audio changes from {old} to {new}"))
 
     def _samples(self, frame: AudioFrame, channel: Channels) -> np.ndarray:
-        """(n,) float32 in ±1 of one frame."""
+        """Return (n,) float32 in ±1 of one frame."""
         channels = frame.layout.nb_channels
         if channel is not None and int(np.max(channel)) >= channels:
             if not self.replaces:

@@ -1,7 +1,7 @@
-"""How far the samples of an uncompressed file reach: by its header, and by what the file holds.
+"""Extent of the samples in an uncompressed file: by its header, and by the bytes that the file holds.
 
-A recorder that died, or a size that wrapped at 4 GiB, leaves a header that counts fewer bytes than there are.
-What follows the counted bytes is audio unless it is a chain of chunks, tags, another file, padding or noise
+A recorder that died, or a size that wrapped at 4 GiB, leaves a header that counts too few bytes. The bytes
+after the counted ones are audio unless they are a chain of chunks, tags, another file, padding or noise
 (docs/decisions/050-bytes-headers-clocks.md).
 """
 
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diar.archive.decoders.tags import FileBytes, ape_start, skip_tags, stretches
+from diar.archive.decoders.tags import FileBytes, ape_start, identify_bytes, skip_tags
 
-UNTOLD = 0x7FFF_0000  # data sizes from here are what streaming writers put in, not a promise
-_TRAILERS = 1 << 24  # bytes at the end of a file in which chunks behind the audio are looked for
-_SMALL = 64  # bytes that are nothing
+UNTOLD = 0x7FFF_0000  # data sizes from here on are placeholders of streaming writers
+_TRAILERS = 1 << 24  # bytes at the end of a file that are searched for chunks behind the audio
+_SMALL = 64  # bytes that do not matter
 _LOOK = 1 << 16  # bytes that tell noise from audio
 _ID3V1 = 128
-_IDS = re.compile(  # of chunks that writers put behind the audio
+_IDS = re.compile(  # names of chunks that writers put behind the audio
     rb"LIST|INFO|id3 |ID3 |bext|cue |smpl|iXML|_PMX|axml|fact|PEAK|JUNK|junk|PAD |FLLR|acid|inst|DISP|plst|"
     rb"umid|minf|elm1|regn|afsp|chna|strc|levl|link|cart|note|labl|ltxt|MARK|INST|COMT|NAME|AUTH|\(c\) |ANNO|"
     rb"APPL|CHAN|info|strg|peak|free|uuid|mark|dbmd|ds64|wavl|slnt|SAUR|LGWV|ResU|tlst|SyLp|SNDM|Fake|AFAn"
@@ -29,7 +29,7 @@ _IDS = re.compile(  # of chunks that writers put behind the audio
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a family of files is made of chunks."""
+    """Structure of the chunks in a family of files."""
 
     first: int  # where chunks begin
     id_bytes: int
@@ -46,7 +46,7 @@ class _Layout:
         return self.id_bytes + self.size_bytes
 
     def chunk(self, data: FileBytes, position: int) -> tuple[bytes, int] | None:
-        """Id and content bytes of the chunk at `position`."""
+        """Return the name and the content's size in bytes of the chunk at `position`."""
         head = data.at(position, self.head)
         if len(head) < self.head:
             return None
@@ -54,7 +54,7 @@ class _Layout:
         return head[:4], size - self.head if self.inclusive else size
 
     def behind(self, position: int, size: int) -> int:
-        """Where the chunk behind one at `position` begins."""
+        """Return where the chunk after one of `size` bytes at `position` begins."""
         end = position + self.head + size
         return end + -end % self.align if self.inclusive else end + size % self.align
 
@@ -71,22 +71,22 @@ _LAYOUTS = {
 
 
 class Extent(NamedTuple):
-    """Bytes of a file that are samples."""
+    """The bytes of a file that are samples."""
 
     start: int
-    counted: int  # end by the header; `start` if it does not tell
-    end: int  # what the file holds
-    left_out: int  # unknown bytes behind, which are no audio
-    size_field: slice  # of the header, where it counts the samples' bytes
+    counted: int  # end by the header; `start` if the header does not tell
+    end: int  # end of the samples that the file holds
+    left_out: int  # unknown bytes behind `end`, which are no audio
+    size_field: slice  # place in the header of the samples' size
     endian: str  # of that field
 
 
 def find_extent(data: FileBytes, noisy: bool) -> Extent | None:
-    """Where the samples are, None if that cannot be told.
+    """Find the samples of a file; None if its structure is unknown or the header counts all bytes.
 
     Args:
         data: a file in a format that libsndfile reads.
-        noisy: its samples look like noise anyway, because they are compressed.
+        noisy: whether its samples look like noise anyway, because they are compressed.
     """
     layout = _LAYOUTS.get(data.at(0, 4))
     if layout is None:
@@ -108,7 +108,7 @@ def find_extent(data: FileBytes, noisy: bool) -> Extent | None:
 
 
 def _find_flat(data: FileBytes, noisy: bool) -> Extent | None:
-    """AU has a header and nothing behind the samples."""
+    """Find the samples of an AU file, which has a header and nothing behind the samples."""
     head = data.at(0, 12)
     if head[:4] != b".snd" or len(head) < 12:
         return None
@@ -134,10 +134,10 @@ def _extent(
 
 
 def _plausible(data: FileBytes, start: int, end: int, noisy: bool) -> tuple[int, int]:
-    """Where audio ends whose uncounted part is [start, end), and bytes of that part that are none."""
+    """Return where audio with the uncounted part [start, end) ends, and bytes of that part to leave out."""
     if end - start < _SMALL or skip_tags(data, start) >= end:
         return start, 0
-    known = stretches(data, start, min(end, start + _LOOK))[0]
+    known = identify_bytes(data, start, min(end, start + _LOOK))[0]
     zeros = known.name == "padding" and not any(data.at(end - _SMALL, _SMALL))
     if zeros or known.name not in (None, "padding", "ID3v1"):
         return start, 0 if zeros else end - start
@@ -147,7 +147,7 @@ def _plausible(data: FileBytes, start: int, end: int, noisy: bool) -> tuple[int,
 
 
 def _is_noise(content: bytes) -> bool:
-    """Whether all bytes are equally frequent, as in compressed or encrypted data and never in samples."""
+    """Return whether all bytes are equally frequent, as in compressed or encrypted data but not samples."""
     if len(content) < 1 << 12:
         return False
     counts = np.bincount(np.frombuffer(content, np.uint8), minlength=256)
@@ -156,7 +156,7 @@ def _is_noise(content: bytes) -> bool:
 
 
 def _trailer(data: FileBytes, layout: _Layout, start: int) -> int:
-    """Where chunks or tags behind the samples begin, somewhere after `start`; else the end of the file."""
+    """Return where chunks or tags behind the samples begin, after `start`; else the end of the file."""
     end = data.size - (_ID3V1 if data.at(data.size - _ID3V1, 3) == b"TAG" else 0)
     end = ape_start(data, end)
     begin = max(start, data.size - _TRAILERS)
@@ -168,10 +168,10 @@ def _trailer(data: FileBytes, layout: _Layout, start: int) -> int:
 
 
 def _is_chain(data: FileBytes, layout: _Layout, position: int, sure: bool) -> bool:
-    """Whether chunks lie at `position` one after another until the file ends.
+    """Return whether chunks lie at `position` one after another until the file ends.
 
     Args:
-        sure: a chunk of a known name is expected there, so that its end may be missing.
+        sure: whether a chunk of a known name is expected there, so that its end may be missing.
     """
     first = position
     while position < data.size - _ID3V1 - 1 or data.at(position, 3) != b"TAG":

@@ -1,8 +1,8 @@
 """Reading all other formats, and damaged files, through FFmpeg (PyAV).
 
-Packets are decoded one by one. One that cannot be decoded is left out, and what follows is placed by its
-timestamp: the time between is filled with zeros and reported as a gap. Time 0 is the file's start, not the
-audio's (docs/decisions/050-bytes-headers-clocks.md); files without timestamps are read by decode_raw.
+Packets are decoded one by one. A packet that cannot be decoded is left out; the next one is placed by its
+timestamp, and the time between is filled with zeros and reported as a gap. Time 0 is the start of the file,
+not of its audio (docs/decisions/050-bytes-headers-clocks.md). `raw` reads files without timestamps.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from diar.archive.decoders.frames import FrameReader, Timed
 
 log = logging.getLogger(__name__)
 
-# A timestamp may be this far from where the samples before it end: containers round, recorders' clocks drift
+# A timestamp may be this far from the end of the samples before it: containers round, recorders' clocks drift
 JUMP = 0.1  # seconds
-# All gaps of a file together are at most this many seconds and ten times what was decoded (a microphone that
-# is muted may send nothing for hours); a timestamp further on is a broken clock, not lost audio
+# All gaps of a file together are at most this many seconds plus ten times the decoded audio (a muted
+# microphone may send nothing for hours); a timestamp further on is a broken clock, not lost audio
 LONGEST_GAP = 3600
-_DEMUX_ERRORS = 100  # in a row, before the rest of the file is given up
-_ZERO_BASED = ("mov", "matroska")  # containers whose clock starts at 0; that of others starts anywhere
-_LATE = ("mpeg", "mpegts")  # containers whose header does not tell what comes late
+_DEMUX_ERRORS = 100  # in a row, after which the rest of the file is given up
+_ZERO_BASED = ("mov", "matroska")  # containers whose clock starts at 0; other clocks start anywhere
+_LATE = ("mpeg", "mpegts")  # containers whose header does not tell of tracks that begin late
 _PATIENCE = {"probesize": "200000000", "analyzeduration": "600000000"}  # bytes, microseconds
 
 
@@ -60,8 +60,8 @@ class PyavReader(FrameReader):
         if stream.codec_context is None:
             raise self._file.error("undecodable", "FFmpeg has no decoder for its audio track")
         self._stream = stream
-        stream.codec_context.thread_count = 1  # whoever decodes many files decides how many at a time
-        if stream.codec_context.name == "flac":  # else a frame with a wrong checksum passes as noise
+        stream.codec_context.thread_count = 1  # the caller decides how many files are decoded at once
+        if stream.codec_context.name == "flac":  # otherwise a frame with a wrong checksum gives noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._filled = 0
         self._first_packet: float | None = None  # its timestamp, seconds
@@ -72,7 +72,7 @@ class PyavReader(FrameReader):
 
     def _opened(self, options: dict[str, str]) -> av.container.InputContainer:
         try:
-            # The whitelist keeps playlists from making FFmpeg open other files or addresses
+            # Without this, a playlist could make FFmpeg open other files or addresses
             options = {"protocol_whitelist": "none", **options}
             return av.open(Nameless(self._handle), "r", metadata_errors="ignore", options=options)
         except FFmpegError as error:
@@ -92,17 +92,17 @@ class PyavReader(FrameReader):
         super().__exit__(kind, error, trace)
 
     def header_seconds(self) -> float:
-        """Duration by the container's header, seconds, else 0."""
+        """Return the seconds by the container's header, else 0."""
         return (self._container.duration or 0) / av.time_base
 
     def _place(self, first: AudioFrame) -> None:
-        """Find the file's start on its clock, and how long after it the audio begins."""
+        """Find the file's start on its clock, and how much later the audio begins."""
         self._origin = time = first.time  # of sample 0, seconds
         if time is None:
             return
         start = self._first_packet if self._errors else None
         if start is not None and JUMP < time - start <= LONGEST_GAP:
-            time = start  # what came before the first frame was lost
+            time = start  # audio before the first frame was lost
         others = [_start_of(other) for other in self._container.streams if _has_clock(other, self._stream)]
         zero = min([time, *(other for other in others if other is not None)])
         if self.format.startswith(_ZERO_BASED):
@@ -120,7 +120,7 @@ class PyavReader(FrameReader):
             yield Timed(frame, missing)
 
     def _missing_before(self, frame: AudioFrame) -> int:
-        """Samples lost between where the last frame ended and this frame."""
+        """Return the samples lost between the last frame and this one."""
         damaged, self._damaged = self._damaged, False
         time, position = frame.time, self._position
         if time is None or self._origin is None:
@@ -168,7 +168,7 @@ class PyavReader(FrameReader):
                 return
 
     def _count(self) -> int | None:
-        """Samples from the file's start by the index of an MP4."""
+        """Return the samples from the file's start by the index of an MP4; None for other containers."""
         stream = self._stream
         if not self.format.startswith("mov") or stream.duration is None or stream.time_base is None:
             return None
@@ -176,12 +176,12 @@ class PyavReader(FrameReader):
 
 
 def _start_of(stream: Any) -> float | None:
-    """Timestamp at which a track starts, seconds."""
+    """Return the timestamp in seconds at which a track starts."""
     known = stream.start_time is not None and stream.time_base is not None
     return float(stream.start_time * stream.time_base) if known else None
 
 
 def _has_clock(stream: Any, read: Any) -> bool:
-    """Whether a track beside the one that is read tells where the file starts: no cover picture, no text."""
+    """Return whether another track than `read` tells where the file starts: no cover picture, no text."""
     moving = stream.type in ("audio", "video") and not stream.disposition & Disposition.attached_pic
     return moving and stream.index != read.index

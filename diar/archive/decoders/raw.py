@@ -1,4 +1,4 @@
-"""Reading MP3, ADTS AAC, AC-3 and AMR files, which have no timestamps: time is what frames there are."""
+"""Reading MP3, ADTS AAC, AC-3 and AMR files, which have no timestamps: time is counted in frames."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, K
 from diar.archive.decoders.frames import FrameReader, Timed
 from diar.archive.decoders.pyav import JUMP, LONGEST_GAP, PyavReader
 from diar.archive.decoders.raw_frames import Break, RawFrames, kind_at, kind_in_riff
-from diar.archive.decoders.tags import FileBytes, skip_tags, stretches
+from diar.archive.decoders.tags import FileBytes, identify_bytes, skip_tags
 
 log = logging.getLogger(__name__)
 
 _BY_FFMPEG_NAME = {"mp3": MP3, "aac": AAC, "ac3": AC3, "eac3": AC3, "amrnb": AMR_NB, "amrwb": AMR_WB}
 _DECODER_DELAY = 529  # samples by which every MP3 decoder is late
 _PROBED = 100  # frames from which a duration is extrapolated
-_LOOK = 256  # bytes that tell what a file begins with
-_MORE = 4 * 1152  # samples that a part may have more than its tag counts
-_PARTIAL = 4096  # bytes at the ends of a file that may be a part of a frame
+_LOOK = 256  # bytes that identify the beginning of a file
+_MORE = 4 * 1152  # samples by which a part may exceed the count of its tag
+_PARTIAL = 4096  # bytes at either end of a file that may be a part of a frame
 _USUAL_AT_ENDS = frozenset({"ID3v1", "ID3v2", "APE", "Lyrics3", "AMR header", "padding", "a RIFF header"})
 _AMR_RATES = {"amrnb": 8_000, "amrwb": 16_000}
 
 
 def open_by_ffmpeg(file: AudioFile, track: str = AUTO) -> FrameReader:
-    """A reader of whatever FFmpeg decodes; `track` as for `choose_track`.
+    """Open a reader of any format that FFmpeg decodes; `track` as for `choose_track`.
 
     Raises:
         DecodeError: as PyavReader.
@@ -54,21 +54,21 @@ def open_by_ffmpeg(file: AudioFile, track: str = AUTO) -> FrameReader:
 
 
 def _sniffed(file: AudioFile) -> Kind | None:
-    """What kind of frames stand at the start, behind tags and what else is no audio if there is any."""
+    """Return the kind of frames at the start of a file, behind tags and other bytes that are no audio."""
     with file.open() as handle, file.reading():
         data = FileBytes(handle, block=1 << 14)
         start = skip_tags(data, 0)
         kind = kind_at(data, start) or kind_in_riff(file)
         if kind is not None or start >= data.size:
             return kind
-        name = stretches(data, start, min(data.size, start + _LOOK))[0].name
+        name = identify_bytes(data, start, min(data.size, start + _LOOK))[0].name
         is_container = name is not None and name.endswith(("header", "page"))
         is_odd = name is not None or start > 0  # a tag may count too much
         return _behind_foreign_data(data) if is_odd and not is_container else None
 
 
 def _found(file: AudioFile) -> Kind | None:
-    """What kind of frames there is in a file in which FFmpeg finds no audio."""
+    """Return the kind of frames in a file in which FFmpeg finds no audio."""
     with file.open() as handle, file.reading():
         return _behind_foreign_data(FileBytes(handle))
 
@@ -76,7 +76,7 @@ def _found(file: AudioFile) -> Kind | None:
 def _behind_foreign_data(data: FileBytes) -> Kind | None:
     for kind in (AMR_WB, AMR_NB, MP3, AAC, AC3):
         start = RawFrames(data, kind).begin(search=True)
-        if start and stretches(data, 0, start)[0].name is not None:
+        if start and identify_bytes(data, 0, start)[0].name is not None:
             return kind
     return None
 
@@ -88,17 +88,17 @@ def _holds(file: AudioFile, kind: Kind) -> bool:
 
 @dataclass
 class _Part:
-    """One of the files that were joined to one, by the tag in its first frame.
+    """One of several joined files, as the tag in its first frame describes it.
 
     Attributes:
-        start: sample of the file where it begins.
-        rate: Hz of all counts that follow.
-        delay: samples that the encoder put before the audio, with the decoder's delay.
+        start: sample of the whole file at which the part begins.
+        rate: Hz of the counts below.
+        delay: samples before the audio, by the encoder and the decoder together.
         count: samples of audio.
         total: samples in its frames.
         bytes: of the part; 0 if not known.
         decoded: samples so far.
-        whole: nothing was lost so far.
+        whole: whether nothing was lost so far.
     """
 
     start: int = 0
@@ -111,7 +111,7 @@ class _Part:
     whole: bool = True
 
     def audio_in(self, samples: int) -> tuple[int, int | None]:
-        """Which of the next `samples` are audio, [first, last)."""
+        """Return [first, last) of the next `samples` that are audio."""
         begin, self.decoded = self.decoded, self.decoded + samples
         first = min(samples, max(0, self.delay - begin))
         if self.count is None or not self.whole or begin >= self.total:
@@ -128,7 +128,7 @@ class RawReader(FrameReader):
         super().__init__(file)
 
     def header_seconds(self) -> float:
-        """Duration, seconds: by the tag in the first frame, else by the size of the first frames."""
+        """Return the seconds by the tag in the first frame, else by the size of the first frames."""
         part, size = self._part, self._raw.data.size - self._start
         if part.count is not None:
             seconds = part.count / self.rate
@@ -149,7 +149,7 @@ class RawReader(FrameReader):
             if isinstance(item, Break):
                 self._note(item)
                 continue
-            if item.key != key:  # a decoder gives the first frame of another stream the old one's rate
+            if item.key != key:  # a decoder would give the first frame of another stream the old rate
                 decoder, key = self._decoder(), item.key
             part = _part_in(item.content) if self._kind is MP3 else None
             if part is not None:
@@ -204,10 +204,10 @@ class RawReader(FrameReader):
 
     def _note(self, found: Break) -> None:
         self._lost += found.lost
-        named = [stretch for stretch in found.stretches if stretch.name is not None or not found.lost]
-        names = {stretch.name: None for stretch in named}
+        named = [span for span in found.spans if span.name is not None or not found.lost]
+        names = {span.name: None for span in named}
         usual = (found.at_start or found.at_end) and not set(names) - _USUAL_AT_ENDS
-        size = sum(stretch.size for stretch in named)
+        size = sum(span.size for span in named)
         if usual or not named or (None in names and size < _PARTIAL and (found.at_start or found.at_end)):
             return
         what = ", ".join(name or "unknown bytes" for name in names)
@@ -216,7 +216,7 @@ class RawReader(FrameReader):
 
 
 def _part_in(content: bytes) -> _Part | None:
-    """The part that a frame begins, if it is one that holds a Xing, Info or VBRI tag and no audio."""
+    """Return the part that begins with a frame, if the frame holds a Xing, Info or VBRI tag and no audio."""
     mpeg1, mono = content[1] & 0x18 == 0x18, content[3] & 0xC0 == 0xC0
     place = 4 + ((17 if mono else 32) if mpeg1 else (9 if mono else 17))
     if content[36:40] == b"VBRI":

@@ -1,8 +1,8 @@
 """The frames of MP3, ADTS AAC, AC-3 and AMR files, which have no container and no timestamps.
 
-A frame's header says where the next one begins, so sound files are an unbroken chain of frames. Where the
-chain breaks, the next one is looked for, and what lies between is either no audio (a tag, another file, text,
-padding: no time) or damaged audio (docs/decisions/050-bytes-headers-clocks.md).
+A frame's header says where the next frame begins, so intact files are an unbroken chain of frames. Where the
+chain breaks, the reader looks for the next one. The bytes between are damaged audio, or no audio and no time:
+a tag, another file, text or padding (docs/decisions/050-bytes-headers-clocks.md).
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ from typing import NamedTuple
 
 from diar.archive.audio_file import AudioFile
 from diar.archive.decoders.frame_headers import AAC, AC3, AMR_NB, AMR_WB, MP3, Header, Kind
-from diar.archive.decoders.tags import FileBytes, Stretch, find_foreign, is_text, skip_tags, stretches, tag_at
+from diar.archive.decoders.tags import (
+    ByteSpan,
+    FileBytes,
+    find_foreign,
+    identify_bytes,
+    is_text,
+    skip_tags,
+    tag_at,
+)
 
 _SEARCH = 1 << 20  # bytes searched at a time
-SEARCHED = 1 << 24  # bytes at the start of a file in which the first frame has to be
+SEARCHED = 1 << 24  # bytes at the start of a file that must hold the first frame
 _AMR_LOOK = 320  # bytes of ten frames
 _FRAMES_OR_TAG = frozenset(
     {b"ID", b"#!", b"\x0b\x77", *(bytes((0xFF, second)) for second in range(0xE2, 0x100))}
 )
-_OFF_GRID = 1.5  # bytes by which a frame at constant bit rate may miss its place: padding is one
+_OFF_GRID = 1.5  # bytes by which a frame at constant bit rate may miss its place; one is padding
 _STEADY = 8  # frames of equal size that make a bit rate constant
 
 
@@ -34,16 +42,16 @@ class Frame(NamedTuple):
 
 @dataclass
 class Break:
-    """Where a chain of frames ends and another begins.
+    """The bytes between two chains of frames.
 
     Attributes:
-        stretches: the bytes between.
-        lost: frames of audio that were there.
-        at_start: no frame came before it.
-        at_end: no frame comes behind it.
+        spans: the bytes, by what they are.
+        lost: frames of audio among them.
+        at_start: whether no frame comes before.
+        at_end: whether no frame comes after.
     """
 
-    stretches: list[Stretch]
+    spans: list[ByteSpan]
     lost: int = 0
     at_start: bool = False
     at_end: bool = False
@@ -54,8 +62,8 @@ class RawFrames:
     """Iterates over a file's frames and breaks.
 
     Attributes:
-        good_bytes: in frames so far.
-        good_frames: so far.
+        good_bytes: bytes of whole frames so far.
+        good_frames: their number.
     """
 
     data: FileBytes
@@ -63,10 +71,10 @@ class RawFrames:
     good_bytes: int = 0
     good_frames: int = 0
     _size: int = 0  # of the last frame
-    _equal: int = field(default=0, repr=False)  # frames in a row of that size, but for padding
+    _equal: int = field(default=0, repr=False)  # frames in a row of that size, give or take padding
 
     def begin(self, search: bool = False) -> int | None:
-        """Where the first frame is: behind the tags at the start of the file, or anywhere."""
+        """Find the first frame: behind the tags at the start of the file, or with `search` anywhere."""
         start = skip_tags(self.data, 0)
         if not search or self.is_chain(start):
             return start if self.is_chain(start) else None
@@ -76,9 +84,9 @@ class RawFrames:
         return self._next_chain(0, SEARCHED)
 
     def iterate(self, start: int) -> Iterator[Frame | Break]:
-        """Frames from the one at `start` on.
+        """Yield frames from the one at `start` on.
 
-        What lies before `start` comes first, if it is more than tags.
+        The bytes before `start` come first, as a break, if they are more than tags.
         """
         header = self._header(start)
         tags = skip_tags(self.data, 0)
@@ -115,18 +123,18 @@ class RawFrames:
         return self.kind.header(*self.data.window(position, self.kind.length))
 
     def _first_break(self, start: int, end: int) -> Break:
-        """Bytes before the first frame: time only if as many frames fit in at its bit rate."""
+        """Describe the bytes before the first frame: lost frames only if whole ones fit at its bit rate."""
         header = self._header(end)
-        between = stretches(self.data, start, end)
-        unknown = sum(stretch.size for stretch in between if stretch.name is None)
+        between = identify_bytes(self.data, start, end)
+        unknown = sum(span.size for span in between if span.name is None)
         lost = _frames_on_grid(unknown, header.mean) if header and header.mean else 0
         return Break(between, lost or 0, at_start=True)
 
     def _interruption(self, start: int, header: Header) -> tuple[bool, Break | None, int | None]:
-        """The frame at `start` has no good follower.
+        """Look behind the frame at `start`, which no good frame follows.
 
         Returns:
-            Whether the frame itself is whole, what follows it, and where the next frame is.
+            Whether the frame itself is whole, the bytes behind it, and where the next frame begins.
         """
         end, size = start + header.size, self.data.size
         if end == size or self.is_chain(end):
@@ -138,33 +146,33 @@ class RawFrames:
             if inside or resumed or end > size:  # it is cut short, or its header lies
                 whole, end = False, inside or start
         resumed = self._resumed(end)
-        between = stretches(self.data, end, size if resumed is None else resumed)
+        between = identify_bytes(self.data, end, size if resumed is None else resumed)
         if not between:
             return whole, None, resumed
         lost = 0 if resumed is None else self._lost(between, header)
         return whole, Break(between, lost, at_end=resumed is None), resumed
 
     def _resumed(self, end: int) -> int | None:
-        """Where frames go on behind `end`: after whole tags, or wherever a chain is found."""
+        """Find where frames go on behind `end`: after whole tags, or at the next chain."""
         behind = skip_tags(self.data, end)
         if behind >= self.data.size:
             return None
         return behind if self.is_chain(behind) else self._next_chain(end + 1)
 
-    def _lost(self, between: list[Stretch], header: Header) -> int:
-        """Frames of audio that unknown bytes were."""
+    def _lost(self, between: list[ByteSpan], header: Header) -> int:
+        """Estimate the frames of audio that unknown bytes were."""
         lost = 0
-        for index, stretch in enumerate(between):
-            if stretch.name is not None:
+        for index, span in enumerate(between):
+            if span.name is not None:
                 continue
             if self._equal >= _STEADY and header.mean:
-                lost += _frames_on_grid(stretch.size, header.mean) or 0
+                lost += _frames_on_grid(span.size, header.mean) or 0
             elif index == 0:
-                lost += round(stretch.size * self.good_frames / max(1, self.good_bytes))
+                lost += round(span.size * self.good_frames / max(1, self.good_bytes))
         return lost
 
     def is_chain(self, position: int) -> bool:
-        """Whether frames of one stream follow each other from `position`, or up to a tag or the end."""
+        """Return whether frames of one stream follow each other from `position`, or to a tag or the end."""
         key, first = None, position
         for number in range(self.kind.chain):
             if position >= self.data.size:
@@ -177,7 +185,7 @@ class RawFrames:
         return self.kind.varies or not is_text(self.data.at(first, _AMR_LOOK))
 
     def _next_chain(self, start: int, end: int | None = None) -> int | None:
-        """The first place in [start, end) at which a chain begins."""
+        """Find the first chain that begins in [start, end)."""
         stop = self.data.size if end is None else end
         for position in range(start, stop, _SEARCH):
             block = self.data.at(position, min(_SEARCH, stop - position) + self.kind.length)
@@ -191,14 +199,14 @@ class RawFrames:
 
 
 def _frames_on_grid(size: int, mean: float) -> int | None:
-    """How many frames fill `size` bytes at a constant bit rate; None if no number of them does."""
+    """Return how many frames fill `size` bytes at a constant bit rate; None if no number of them does."""
     frames = round(size / mean)
     off = abs(size - frames * mean)
     return frames if frames and off <= (0 if mean.is_integer() else _OFF_GRID) else None
 
 
 def kind_at(data: FileBytes, start: int) -> Kind | None:
-    """What kind of frames begins at `start`: AMR only behind its header."""
+    """Return the kind of frames that begin at `start`; AMR only behind its header."""
     for kind in kinds_behind(data, start):
         if kind.start.match(data.at(start, 2)) and RawFrames(data, kind).is_chain(start):
             return kind
@@ -206,14 +214,14 @@ def kind_at(data: FileBytes, start: int) -> Kind | None:
 
 
 def kinds_behind(data: FileBytes, start: int) -> list[Kind]:
-    """Kinds of frames that may begin at `start`."""
+    """Return the kinds of frames that may begin at `start`."""
     before = data.at(max(0, start - 9), min(9, start))
     by_header = [kind for kind in (AMR_WB, AMR_NB) if before.endswith(kind.magic)]
     return by_header or [MP3, AAC, AC3]
 
 
 def kind_in_riff(file: AudioFile) -> Kind | None:
-    """What kind of frames the data of a WAV are, whatever its header says."""
+    """Return the kind of frames in the data of a WAV, whatever its header says."""
     start = file.head.find(b"data") + 8
     if start < 8 or not file.head.startswith(b"RIFF") or file.head[start : start + 2] not in _FRAMES_OR_TAG:
         return None

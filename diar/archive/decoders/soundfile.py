@@ -1,7 +1,7 @@
 """Reading PCM files and FLAC through libsndfile: several times faster than FFmpeg.
 
-Only these: there every sample's place is certain, and libsndfile says when it meets damage. In MP3 and Ogg it
-drops damaged packets silently, so that all that follows comes too early (docs/decisions/003-decoders.md).
+In these formats every sample's place is certain, and libsndfile reports damage. In MP3 and Ogg it drops
+damaged packets silently, and the audio after them comes too early (docs/decisions/003-decoders.md).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 # First bytes of WAV (RIFF, RIFX, RF64), Wave64, AIFF, AU, CAF, NIST Sphere, FLAC
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC")
 SUFFIXES = (".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".flac")
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC stream that does not tell
-_HEADER = 512  # bytes of a header that need no second look
-_ROUNDING = 0.005  # seconds that nobody misses
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC stream that does not tell its length
+_HEADER = 512  # bytes beside the samples that may be the header alone
+_ROUNDING = 0.005  # seconds that do not matter
 _JOINT = 1 << 17  # bytes that libFLAC may have read ahead
 _FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # a header with its stream information
 _Source = bytes | int | BinaryIO
-_WIDTHS = {  # bytes of a sample that is not compressed
+_WIDTHS = {  # bytes of an uncompressed sample
     **{"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4},
     **{"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1},
 }
@@ -42,7 +42,7 @@ _CUT_SHORT = re.compile(r"data : (\d+) \(should be (\d+)\)")  # libsndfile's rem
 
 
 class _Spliced:
-    """A file that consists of `head` and bytes [start, end) of another, for libsndfile to read."""
+    """A file object for libsndfile: `head`, then bytes [start, end) of another file."""
 
     def __init__(self, handle: BinaryIO, head: bytes, start: int, end: int) -> None:
         self._handle, self._head = handle, head
@@ -51,17 +51,17 @@ class _Spliced:
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
+        """Move to a place, as in any file."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = base + offset
         return self._position
 
     def tell(self) -> int:
-        """As of any file."""
+        """Return the place, as in any file."""
         return self._position
 
     def read(self, count: int = -1) -> bytes:
-        """As of any file."""
+        """Read bytes, as in any file."""
         position = self._position
         stop = self._size if count < 0 else min(self._size, position + count)
         content = self._head[position:stop]
@@ -79,11 +79,11 @@ class SoundfileReader:
         sound: the file as libsndfile sees it.
         rate: Hz.
         channels: of the file.
-        layout: names of the channels, empty: libsndfile does not tell.
-        track: the only one, and what is to be said of it.
-        held: samples that can be read, more than the header counts if the file holds more.
-        promised: samples that the header counts, more than `held` if the file was cut.
-        begin: always 0, where the audio begins.
+        layout: names of the channels; empty, because libsndfile does not tell.
+        track: the only one, with a note if another was wanted.
+        held: samples that can be read; more than the header counts if the file holds more.
+        promised: samples that the header counts; more than `held` if the file was cut.
+        begin: sample at which the audio begins, always 0.
         gaps: always empty; reading ends at the first damage.
         notes: what is unusual.
     """
@@ -107,7 +107,7 @@ class SoundfileReader:
 
     @classmethod
     def try_open(cls, file: AudioFile) -> SoundfileReader | None:
-        """Open `file`, or None where FFmpeg should read it."""
+        """Open `file`; return None if FFmpeg should read it."""
         if not file.head.startswith(_MAGIC) or kind_in_riff(file) is not None:
             return None
         try:
@@ -134,7 +134,7 @@ class SoundfileReader:
         self.sound.close()
 
     def more_follows(self) -> bool:
-        """Whether another FLAC was joined to the end of the one that was read, unnoticed by libsndfile."""
+        """Return whether another FLAC file was joined to the end, where libsndfile stops without notice."""
         source = self._source
         if self.sound.format != "FLAC" or isinstance(source, bytes):
             return False
@@ -152,13 +152,13 @@ class SoundfileReader:
         return False
 
     def header_seconds(self) -> float:
-        """Duration by the header, seconds."""
+        """Return the seconds by the header."""
         return self.held / self.rate
 
     def blocks(self, start: int, stop: int | None, channel: Channels) -> Iterator[np.ndarray]:
-        """Samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
+        """Yield samples [start, stop) of `pick_channel`'s choice, in blocks (n,) float32.
 
-        Ends early at the end of the file and at damage.
+        The blocks end early at the end of the file and at damage.
         """
         size = max(1, BLOCK_SAMPLES // self.channels)
         position = start
@@ -177,7 +177,7 @@ class SoundfileReader:
 
 
 def _source(file: AudioFile) -> _Source:
-    """What libsndfile opens: a name, a file descriptor that tells how far it has read, or bytes."""
+    """Return what libsndfile opens: a name, a file descriptor that tells how far it has read, or bytes."""
     if not isinstance(file.content, Path):
         return file.open()
     if file.head.startswith(b"fLaC"):
@@ -186,7 +186,7 @@ def _source(file: AudioFile) -> _Source:
 
 
 def _opened(file: AudioFile, source: _Source) -> sf.SoundFile:
-    """The file as libsndfile sees it; without what stands behind the samples if it fails at that."""
+    """Open a file by libsndfile; without the bytes behind the samples if libsndfile fails at those."""
     try:
         return sf.SoundFile(source)
     except sf.LibsndfileError:
@@ -198,7 +198,7 @@ def _opened(file: AudioFile, source: _Source) -> sf.SoundFile:
 
 
 def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile, sure: bool) -> tuple[sf.SoundFile, list[Note]]:
-    """The same file, opened so that samples which its header does not count are read, too; what to tell."""
+    """Return the file opened with all its samples, also those that its header does not count, and notes."""
     width = _WIDTHS.get(sound.subtype, 0) * sound.channels
     told = sure and width and file.size - sound.frames * width <= _HEADER
     if told or sound.format == "FLAC" or sound.samplerate not in RATES:
@@ -226,7 +226,7 @@ def _with_all_it_holds(file: AudioFile, sound: sf.SoundFile, sure: bool) -> tupl
 
 
 def _agree(extent: Extent, frames: int, width: int) -> bool:
-    """Whether libsndfile, which gives `frames`, sees what the header was found to count."""
+    """Return whether libsndfile's number of `frames` is what the header was found to count."""
     counted = extent.counted - extent.start
     return not width or not counted or counted // width == frames
 
@@ -234,7 +234,7 @@ def _agree(extent: Extent, frames: int, width: int) -> bool:
 def _reopened(
     file: AudioFile, sound: sf.SoundFile, header: bytearray, extent: Extent, width: int
 ) -> sf.SoundFile:
-    """The samples of an extent as raw PCM; where they are compressed, with a corrected header."""
+    """Open the samples of an extent as raw PCM; compressed samples with a corrected header."""
     if width:
         source = _Spliced(file.open(), b"", extent.start, extent.end)
         endian = "BIG" if _is_big_endian(sound) else "LITTLE"
@@ -251,5 +251,5 @@ def _is_big_endian(sound: sf.SoundFile) -> bool:
 
 
 def _cut_off(frames: int, claimed: int, there: int) -> int:
-    """Samples by which the data of a WAV (bytes) is shorter than its header says."""
+    """Return how many samples fewer a WAV holds than its header claims; `claimed` and `there` are bytes."""
     return round(frames * (claimed - there) / there) if there < claimed < UNTOLD else 0

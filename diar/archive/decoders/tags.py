@@ -1,4 +1,4 @@
-"""Bytes in an audio file that are no audio: tags by their own headers, other files, text, padding."""
+"""Bytes in an audio file that are no audio: tags, other files, text, padding."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _BLOCK = 1 << 18  # bytes read at a time
-_LOOK = 1 << 16  # bytes that tell what something is
-_FILL = 16  # equal bytes from which they are padding
-_PRINTABLE = 0.85  # share of text; of compressed audio 0.38
+_LOOK = 1 << 16  # bytes that identify text or another file
+_FILL = 16  # equal bytes in a row that are padding
+_PRINTABLE = 0.85  # least share of printable bytes in text; compressed audio has 0.38
 _WORDS = bytes([*range(0x20, 0x7F), 0x09, 0x0A, 0x0D])
 _LYRICS = 5100  # most bytes of a Lyrics3 v1 tag
 _SIGNATURES = (  # of other files
@@ -41,7 +41,7 @@ _IMAGES = re.compile(
 
 
 class FileBytes:
-    """Bytes of a file by their place, read in blocks.
+    """The bytes of a file by position, read in blocks.
 
     Attributes:
         size: of the file.
@@ -54,9 +54,9 @@ class FileBytes:
         self._start, self._block = 0, b""
 
     def window(self, position: int, count: int) -> tuple[bytes, int]:
-        """A block, and where `position` is in it; `count` bytes follow there unless the file ends."""
+        """Return a block and the index of `position` in it; `count` bytes follow unless the file ends."""
         if not 0 <= position < self.size:
-            return b"", 0  # wherever a damaged header leads
+            return b"", 0  # a damaged header may point anywhere
         inside = position - self._start
         if inside < 0 or inside + count > len(self._block):
             self._handle.seek(position)
@@ -64,17 +64,17 @@ class FileBytes:
         return self._block, inside
 
     def at(self, position: int, count: int) -> bytes:
-        """`count` bytes from `position` on, fewer where the file ends."""
+        """Return `count` bytes from `position` on, fewer at the end of the file."""
         block, inside = self.window(position, count)
         return block[inside : inside + count]
 
 
-class Stretch(NamedTuple):
+class ByteSpan(NamedTuple):
     """Bytes [start, end) of a file that are no frames of audio."""
 
     start: int
     end: int
-    name: str | None  # what it is, None where it is not known
+    name: str | None  # what the bytes are, None if not known
 
     @property
     def size(self) -> int:
@@ -83,7 +83,7 @@ class Stretch(NamedTuple):
 
 
 def tag_at(data: FileBytes, position: int) -> tuple[str, int] | None:
-    """Name and length by its own header of the tag that begins at `position`."""
+    """Return name and length, by its own header, of the tag that begins at `position`."""
     head = data.at(position, 32)
     if head[:3] == b"ID3" and len(head) >= 10 and max(head[3:5]) < 0xFF and max(head[6:10]) < 0x80:
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
@@ -104,7 +104,7 @@ def tag_at(data: FileBytes, position: int) -> tuple[str, int] | None:
 
 
 def find_tag(data: FileBytes, start: int, end: int) -> int | None:
-    """Where the first tag in [start, end) begins."""
+    """Return where the first tag in [start, end) begins."""
     for position, block in _blocks(data, start, end, overlap=16):
         for match in _STARTS.finditer(block):
             if position + match.start() < end and tag_at(data, position + match.start()) is not None:
@@ -113,51 +113,51 @@ def find_tag(data: FileBytes, start: int, end: int) -> int | None:
 
 
 def find_foreign(data: FileBytes, start: int, end: int) -> int | None:
-    """Where the first tag or picture in [start, end), which is short, begins."""
+    """Return where the first tag or picture in [start, end), a short range, begins."""
     picture = _IMAGES.search(data.at(start, end + 12 - start))
     found = [find_tag(data, start, end), start + picture.start() if picture else None]
     return min((place for place in found if place is not None and place < end), default=None)
 
 
 def skip_tags(data: FileBytes, position: int) -> int:
-    """Where the tags that begin at `position` end."""
+    """Return where the tags that begin at `position` end."""
     while (tag := tag_at(data, position)) is not None and position + tag[1] <= data.size:
         position += tag[1]
     return position
 
 
-def stretches(data: FileBytes, start: int, end: int) -> list[Stretch]:
-    """What bytes [start, end) between frames of audio are, in order.
+def identify_bytes(data: FileBytes, start: int, end: int) -> list[ByteSpan]:
+    """Divide bytes [start, end) between frames of audio by what they are, in order.
 
-    A run of equal bytes is padding only if nothing unknown follows it: zeros that damage left begin and end
-    within frames, so that a rest of a frame comes after them.
+    A run of equal bytes is padding only if nothing unknown follows. Zeros left by damage begin and end within
+    frames, so the rest of a frame follows them.
     """
-    found: list[Stretch] = []
+    found: list[ByteSpan] = []
     while start < end:
         tag = tag_at(data, start)
         stop = min(end, start + tag[1]) if tag else find_tag(data, start + 1, end) or end
         if tag:
-            found.append(Stretch(start, stop, tag[0]))
+            found.append(ByteSpan(start, stop, tag[0]))
         else:
             items = max(start, _ape_items(data, stop))
             found.extend(_without_tags(data, start, items) if items > start else [])
-            found.extend([Stretch(items, stop, "APE")] if items < stop else [])
+            found.extend([ByteSpan(items, stop, "APE")] if items < stop else [])
         start = stop
     return found
 
 
-def _without_tags(data: FileBytes, start: int, end: int) -> list[Stretch]:
+def _without_tags(data: FileBytes, start: int, end: int) -> list[ByteSpan]:
     filled = _fill_end(data, start, end)
     if filled == end:
-        return [Stretch(start, end, "padding")]
+        return [ByteSpan(start, end, "padding")]
     name = foreign_name(data, filled, end)
     if name is None:
-        return [Stretch(start, end, None)]
-    return [Stretch(start, filled, "padding")] * (filled > start) + [Stretch(filled, end, name)]
+        return [ByteSpan(start, end, None)]
+    return [ByteSpan(start, filled, "padding")] * (filled > start) + [ByteSpan(filled, end, name)]
 
 
 def foreign_name(data: FileBytes, start: int, end: int) -> str | None:
-    """What file or text stands in [start, end), None if it might be audio."""
+    """Return what file or text [start, end) is, None if it might be audio."""
     head = data.at(start, min(_LOOK, end - start))
     for magic, name in _SIGNATURES:
         if head.startswith(magic):
@@ -168,7 +168,7 @@ def foreign_name(data: FileBytes, start: int, end: int) -> str | None:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether bytes are text: mostly ASCII (also as UTF-16), or UTF-8 without control characters."""
+    """Return whether bytes are text: mostly ASCII (also as UTF-16), or UTF-8 without control characters."""
     letters = content.replace(b"\0", b"")
     if not letters:
         return False
@@ -179,7 +179,7 @@ def is_text(content: bytes) -> bool:
 
 
 def _ends_in_text(data: FileBytes, end: int) -> bool:
-    """Whether text reaches `end`; a rest of a frame follows text that was written over audio."""
+    """Return whether text reaches `end`; the rest of a frame would follow text written over audio."""
     tail = data.at(max(0, end - _FILL), _FILL).replace(b"\0", b"")
     if not tail.translate(None, _WORDS):
         return True
@@ -189,7 +189,7 @@ def _ends_in_text(data: FileBytes, end: int) -> bool:
 
 
 def _fill_end(data: FileBytes, start: int, end: int) -> int:
-    """Where the run of one byte that begins at `start` ends; `start` if it is too short to be padding."""
+    """Return where the run of equal bytes at `start` ends; `start` if it is too short to be padding."""
     fill = data.at(start, 1)
     stop = start
     for position, block in _blocks(data, start, end):
@@ -201,7 +201,7 @@ def _fill_end(data: FileBytes, start: int, end: int) -> int:
 
 
 def _ape_items(data: FileBytes, end: int) -> int:
-    """Where the items of an APE tag without a header begin whose footer begins at `end`; else `end`."""
+    """Return where an APE tag without a header begins, whose footer begins at `end`; else `end`."""
     footer = data.at(end, 32)
     if footer[:8] != b"APETAGEX" or len(footer) < 32 or footer[23] & 0x20:
         return end
@@ -209,7 +209,7 @@ def _ape_items(data: FileBytes, end: int) -> int:
 
 
 def ape_start(data: FileBytes, end: int) -> int:
-    """Where the APE tag that ends at `end` begins; `end` if there is none."""
+    """Return where the APE tag that ends at `end` begins; `end` if there is none."""
     footer = data.at(max(0, end - 32), 32)
     if footer[:8] != b"APETAGEX":
         return end
@@ -225,7 +225,7 @@ def _lyrics(data: FileBytes, position: int) -> tuple[str, int] | None:
 
 
 def _is_binary(content: bytes) -> bool:
-    """Whether the text fields of an ID3v1 tag hold control characters."""
+    """Return whether the text fields of an ID3v1 tag hold control characters."""
     return bool(content.strip(b"\0").translate(None, bytes(range(0x20, 0x100)) + b"\0\t\r\n"))
 
 

@@ -95,7 +95,7 @@ class SpeechDetector:
         self.levels = place(BandLevels(model.network.frames), device)
         self.second = second
         self.geometry: FrameGeometry = model.network.frames
-        self.window = model.chunk_samples
+        self.window = model.seg_window_samples
         self.step = round(step * model.sample_rate)
         if self.step > self.window:
             seconds = self.window / model.sample_rate

@@ -39,7 +39,7 @@ class SecondOpinion:
     def __init__(self, model: SegmentationModel, device: torch.device, *, everywhere: bool) -> None:
         self._network = place(model.network, device)
         self._frames = model.network.frames
-        self._window = model.chunk_samples
+        self._window = model.seg_window_samples
         self._step = round(_STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]

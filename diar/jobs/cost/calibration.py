@@ -1,4 +1,4 @@
-"""Measuring the speed of stage 1 on a sample of the archive, by running it."""
+"""Measure the speed of stage 1 by running it on a sample of the archive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -22,40 +21,43 @@ from diar.jobs.cost.sample import sample_archive, write_manifest
 from diar.jobs.cost.speed import Speed
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.networks import open_models
-from diar.jobs.progress.counters import Counters, read_ranks, sum_counters
+from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind
 from diar.store.layout import Layout
 from diar.store.reader import failures
 
-# Audio-seconds a second that one worker stays below, so that the sample outlasts the measurement
+# Seconds of audio a second, above what one worker can do, so that the sample outlasts the measurement
 _FASTEST = {"cuda": 20_000.0, "cpu": 500.0}
 _POLL = 0.25  # seconds
-_ENDING = 20.0  # seconds for workers to end in
-# The sample is new, and neither resumed nor traced
-_NOT_PASSED_ON = {"input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run"}
+_ENDING = 20.0  # seconds that workers have to end
+# Options of the run on the sample, which is neither resumed nor traced
+_PASSED_ON = set(ExtractConfig.model_fields) - {
+    *("input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run")
+}
 
 
 def calibrate(
     config: ExtractConfig, recordings: Sequence[Recording], durations: Durations, seconds: float
 ) -> Speed:
-    """Run stage 1 on a sample for so many seconds of work, or until the sample is done.
+    """Run stage 1 on a sample for `seconds` of work, or until the sample is done.
 
-    If there is more of it, only the second half of the time counts: the first passes allocate memory and
-    choose kernels (docs/decisions/040-cost-planning.md).
+    If the sample is not done by then, only the second half of the time counts, because the first passes
+    allocate memory and choose kernels (docs/decisions/040-cost-planning.md).
 
     Args:
         config: the options that stage 1 will have.
-        recordings: of the archive.
-        durations: of the recordings.
-        seconds: of work after start-up.
+        recordings: all of the archive.
+        durations: of these recordings.
+        seconds: how long to measure, after start-up.
 
     Raises:
-        DiarError: the devices or models are not there.
-        CostError: stage 1 ended without a result; says why.
+        DiarError: a device or a model is missing.
+        CostError: stage 1 ended without a result; the message says why.
     """
     kind = device_kind(config.device, config.gpus)
     workers = count_workers(kind, config.gpus, config.workers)
-    open_models(config)  # fetched now, it does not count as start-up
+    open_models(config)  # fetch them now, as that is no part of the start-up
     sample = sample_archive(recordings, durations.seconds, seconds * workers * _FASTEST[kind])
     with tempfile.TemporaryDirectory(prefix="diar-plan-") as folder:
         write_manifest(Path(folder, "sample.jsonl"), sample)
@@ -64,16 +66,16 @@ def calibrate(
             counters, ranks = _watch(Layout(str(Path(folder, "out"))), process, seconds)
         if not counters.audio_seconds:
             raise CostError(_explain(Path(folder), len(sample)))
-    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0]["started"] - launched)
+    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0].started - launched)
 
 
 @contextmanager
 def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Stage 1 on `sample.jsonl` of `folder`, in a process of its own; ended with the context."""
-    options = config.model_dump(mode="json", exclude_unset=True, exclude=_NOT_PASSED_ON)
+    """Run stage 1 on `sample.jsonl` of `folder` in a process of its own; end it with the context."""
+    options = config.model_dump(mode="json", exclude_unset=True, include=_PASSED_ON)
     options |= {"input_dir": str(folder / "sample.jsonl"), "output_dir": str(folder / "out")}
     (folder / "run.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
-    # The environment has gone into `config`, and would go over the file
+    # `config` holds the options of the environment, which would override the file's
     prefix = ExtractConfig.environment_prefix
     environment = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
     command = [sys.executable, "-m", "diar", "extract", "--config", str(folder / "run.yaml")]
@@ -86,42 +88,45 @@ def _running(config: ExtractConfig, folder: Path) -> Iterator[subprocess.Popen[b
         try:
             process.wait(_ENDING)
         except subprocess.TimeoutExpired:
-            process.kill()  # its workers see that and end
+            process.kill()  # its workers notice, and end
             process.wait()
 
 
 def _watch(
     layout: Layout, process: subprocess.Popen[bytes], seconds: float
-) -> tuple[Counters, list[dict[str, Any]]]:
-    """Counters of all ranks together, of the second half if they are not done after `seconds`; the ranks."""
+) -> tuple[Counters, list[RankProgress]]:
+    """Return the counters of all ranks together, and the ranks.
+
+    Of a run that is not done after `seconds` of work, the counters are those of its second half.
+    """
     history: list[Counters] = []
     run_id, ended = None, False
     while not ended:
         time.sleep(_POLL)
-        ended = process.poll() is not None  # before looking, so that the last state is seen
+        ended = process.poll() is not None  # asked first, so that the counters below are the last ones
         ranks = read_ranks(layout)
         if not ranks:
             continue
-        if ranks[0]["run_id"] != run_id:  # workers that were started again count anew
-            run_id, history = ranks[0]["run_id"], []
-        history.append(sum_counters(ranks))
-        longest = max(rank["counters"]["working_seconds"] for rank in ranks)
+        if ranks[0].run_id != run_id:  # workers that were started again count from 0
+            run_id, history = ranks[0].run_id, []
+        history.append(Counters.total(rank.counters for rank in ranks))
+        longest = max(rank.counters.working_seconds for rank in ranks)
         if not ended and longest >= seconds:
             half = _second_half(history)
-            if half.audio_seconds > 0:  # less where a worker was started again
+            if half.audio_seconds > 0:  # not so where a worker was started again
                 return half, ranks
     return (history[-1] if history else Counters()), ranks
 
 
 def _second_half(history: list[Counters]) -> Counters:
-    """What was done since half of the working time had gone."""
+    """Return what was done in the second half of the working time."""
     last = history[-1]
     middle = next(done for done in history if done.working_seconds >= last.working_seconds / 2)
     return last - middle
 
 
 def _explain(folder: Path, sampled: int) -> str:
-    """Why stage 1 gave no result."""
+    """Say why stage 1 gave no result."""
     layout = Layout(str(folder / "out"))
     if Path(layout.plan).exists():
         failed = failures(layout)

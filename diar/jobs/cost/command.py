@@ -1,8 +1,7 @@
-"""`diar plan`: how long stage 1 will take and what it will cost."""
+"""`diar plan`: how long stage 1 will take, and what it will cost."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -12,14 +11,13 @@ import numpy as np
 from diar import storage
 from diar.archive.decoders.decode import DecodeError, probe_seconds
 from diar.archive.listing import Recording
-from diar.errors import EXIT_ERROR, report_errors
-from diar.jobs.cost.config import PlannedExtractConfig
+from diar.errors import EXIT_ERROR, EXIT_OK
+from diar.jobs.cost.config import PlanConfig
 from diar.jobs.cost.estimate import Durations, estimate_disk, estimate_durations
 from diar.jobs.cost.prediction import CostError, Job
 from diar.jobs.cost.report import Archive, CostReport
 from diar.jobs.cost.speed import FinishedRun, Speed, read_finished_run
-from diar.jobs.extract.config import ExtractConfig
-from diar.options.arguments import parse_arguments, underscored
+from diar.options.command import run_command
 
 DESCRIPTION = """\
 How long stage 1 will take on 1, 2, 4, 8 GPUs, how many a deadline needs, what it will cost, and
@@ -48,111 +46,48 @@ examples:
   diar plan --rtf 0.0001 --hours 100000 --deadline 12
 
 On the CPU a price is that of one worker: the machine's price / workers.
-exit codes: 0; 2 an error, or a deadline that cannot be met."""
+exit codes: 0 done; 2 an error, or a deadline that cannot be met."""
 
 
-@report_errors
 def main(arguments: Sequence[str], prog: str = "diar plan") -> int:
-    """Print the plan; returns 0, or 2 if there is a deadline that cannot be met."""
-    options, others = _parser(prog).parse_known_args([underscored(argument) for argument in arguments])
-    config = parse_arguments(PlannedExtractConfig, others, prog=prog, description=DESCRIPTION)
-    _check_figures(options)
-    _check_sources(options, config)
-    report = _make_report(options, config)
+    """Run `diar plan` and return the exit code: `EXIT_ERROR` also for a deadline that cannot be met."""
+    return run_command(_plan, PlanConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+
+
+def _plan(config: PlanConfig) -> int:
+    _check_figures(config)
+    report = _make_report(config)
     print(report.as_text())
-    if options.json is not None:
-        storage.write_bytes_atomic(options.json, json.dumps(report.as_json(), indent=2).encode())
-    if options.deadline is not None and report.deadline_workers()[0] is None:
+    if config.json_file is not None:
+        storage.write_bytes_atomic(config.json_file, json.dumps(report.as_json(), indent=2).encode())
+    if config.deadline is not None and report.deadline_workers()[0] is None:
         return EXIT_ERROR
-    return 0
+    return EXIT_OK
 
 
-def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    speed = parser.add_argument_group("speed")
-    speed.add_argument("--stats", metavar="FILE", help="a stage 1 output, or its extraction_stats.json")
-    speed.add_argument("--rtf", type=float, metavar="X", help="seconds that one GPU works a second of audio")
-    speed.add_argument(
-        "--calibration_seconds",
-        type=float,
-        default=40.0,
-        metavar="X",
-        help="how long to measure, after start-up, where neither is given [40]",
-    )
-    plan = parser.add_argument_group("plan")
-    plan.add_argument(
-        "--hours", type=float, metavar="X", help="hours of audio [those of --input_dir, else of --stats]"
-    )
-    plan.add_argument(
-        "--num_gpus",
-        type=_counts,
-        default=(1, 2, 4, 8),
-        metavar="N,N",
-        help="GPUs (on the CPU: workers) to tell the time of [1,2,4,8]",
-    )
-    plan.add_argument("--deadline", type=float, metavar="X", help="hours: how many GPUs does it take?")
-    plan.add_argument("--price", type=float, metavar="X", help="of one GPU (worker) for an hour")
-    plan.add_argument(
-        "--utilisation",
-        type=float,
-        default=0.9,
-        metavar="U",
-        help="share of the paid time in which GPUs work, above 0 and at most 1 [0.9]",
-    )
-    plan.add_argument("--json", metavar="FILE", help="write all figures there as well")
-    return parser
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers from 1 on, such as 1,2,4")
-    return tuple(int(part) for part in parts)
-
-
-def _check_sources(options: argparse.Namespace, config: ExtractConfig) -> None:
-    if options.stats is not None and options.rtf is not None:
-        raise CostError("give --stats or --rtf, not both")
-    if not config.input_dir and options.stats is None and options.rtf is None:
-        raise CostError("nothing tells the speed: give --input_dir to measure it, --stats or --rtf")
-    if not config.input_dir and options.stats is None and options.hours is None:
-        raise CostError("nothing tells how much audio there is: give --hours or --input_dir")
-
-
-def _check_figures(options: argparse.Namespace) -> None:
+def _check_figures(config: PlanConfig) -> None:
     """Refuse what makes no sense before anything is measured."""
-    rtf, hours = (1.0 if value is None else value for value in (options.rtf, options.hours))
-    Job(rtf, hours, options.utilisation).cost_per_minute(options.price or 0.0)
+    rtf, hours = (1.0 if value is None else value for value in (config.rtf, config.hours))
+    Job(rtf, hours, config.utilisation).cost_per_minute(config.price or 0.0)
     for name in ("deadline", "calibration_seconds"):
-        value = getattr(options, name)
+        value = getattr(config, name)
         if value is not None and not value > 0:
             raise CostError(f"--{name} {value:g} must be above 0")
 
 
-def _make_report(options: argparse.Namespace, config: ExtractConfig) -> CostReport:
-    finished = None if options.stats is None else read_finished_run(options.stats)
+def _make_report(config: PlanConfig) -> CostReport:
+    finished = None if config.stats is None else read_finished_run(config.stats)
     recordings, durations = _list(config) if config.input_dir else ([], Durations(np.empty(0), 0))
-    archive = _archive(options, config, recordings, durations, finished)
-    speed, source = _speed(options, config, recordings, durations, finished)
-    job = Job(
-        options.rtf if speed is None else speed.rtf,
-        archive.hours,
-        options.utilisation,
-        archive.longest_hours,
-        0.0 if speed is None else speed.startup_seconds,
-    )
+    archive = _archive(config, recordings, durations, finished)
+    speed, source = _speed(config, recordings, durations, finished)
+    rtf, startup_seconds = (config.rtf or 0.0, 0.0) if speed is None else (speed.rtf, speed.startup_seconds)
+    job = Job(rtf, archive.hours, config.utilisation, archive.longest_hours, startup_seconds)
     return CostReport(
-        archive, job, source, speed, options.num_gpus, price=options.price, deadline=options.deadline
+        archive, job, source, speed, config.num_gpus, price=config.price, deadline=config.deadline
     )
 
 
-def _list(config: ExtractConfig) -> tuple[Sequence[Recording], Durations]:
+def _list(config: PlanConfig) -> tuple[Sequence[Recording], Durations]:
     from diar.jobs.extract.prepare import list_archive
 
     recordings = list_archive(config).recordings
@@ -163,29 +98,27 @@ def _list(config: ExtractConfig) -> tuple[Sequence[Recording], Durations]:
 
 
 def _archive(
-    options: argparse.Namespace,
-    config: ExtractConfig,
+    config: PlanConfig,
     recordings: Sequence[Recording],
     durations: Durations,
     finished: FinishedRun | None,
 ) -> Archive:
-    """What is to be embedded: by `--hours`, the listed archive or the finished run."""
-    longest, longest_hours = "", 0.0
+    """Describe what is to be embedded: the listed archive or the finished run, scaled to `--hours`."""
+    hours, count = 0.0, 0
     if recordings:
         hours, count = durations.total / 3600, len(recordings)
-        if options.hours is None:
-            longest, longest_hours = _longest(recordings, durations)
     elif finished is not None:
         hours, count = finished.audio_hours, finished.recordings
-    else:
-        hours, count = options.hours, 0
-    if options.hours is not None:  # as many recordings an hour as there
-        count = round(count * options.hours / hours)
-        hours = options.hours
+    longest, longest_hours = "", 0.0
+    if config.hours is not None:  # with as many recordings an hour; which is the longest is not known
+        hours, count = config.hours, round(count * config.hours / hours) if hours else 0
+    elif recordings:
+        longest, longest_hours = _longest(recordings, durations)
     return Archive(hours, count, estimate_disk(config, count, hours * 3600), longest, longest_hours)
 
 
 def _longest(recordings: Sequence[Recording], durations: Durations) -> tuple[str, float]:
+    """Return the longest recording's id and hours."""
     recording = recordings[int(np.argmax(durations.seconds))]
     try:
         return recording.recording_id, probe_seconds(recording) / 3600
@@ -194,22 +127,21 @@ def _longest(recordings: Sequence[Recording], durations: Durations) -> tuple[str
 
 
 def _speed(
-    options: argparse.Namespace,
-    config: ExtractConfig,
+    config: PlanConfig,
     recordings: Sequence[Recording],
     durations: Durations,
     finished: FinishedRun | None,
 ) -> tuple[Speed | None, str]:
-    """The speed, None where the user gave it, and where it comes from in words."""
-    if options.rtf is not None:
+    """Return the speed, None where the user gave it, and where it comes from in words."""
+    if config.rtf is not None:
         return None, "given"
     if finished is not None:
-        return finished.speed, f"last run of {options.stats}"
+        return finished.speed, f"last run of {config.stats}"
     from diar.jobs.cost.calibration import calibrate
 
     print(
-        f"running stage 1 on a sample of {config.input_dir} for {options.calibration_seconds:g} s …",
+        f"running stage 1 on a sample of {config.input_dir} for {config.calibration_seconds:g} s …",
         file=sys.stderr,
         flush=True,
     )
-    return calibrate(config, recordings, durations, options.calibration_seconds), "measured now"
+    return calibrate(config, recordings, durations, config.calibration_seconds), "measured now"

@@ -1,4 +1,4 @@
-"""How long stage 1 takes and what it costs, from its real-time factor."""
+"""Predict how long stage 1 takes and what it costs from its real-time factor."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _MOST_WORKERS = 1_000_000
 
 
 class CostError(DiarError):
-    """A figure that makes no sense, or a deadline that cannot be met."""
+    """A figure out of its range, a speed that cannot be measured, or a deadline that cannot be met."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """An amount of audio, and the speed at which one worker (one GPU, or one process on the CPU) does it.
+    """An amount of audio, and the speed of one worker: one GPU, or one process on the CPU.
 
     Attributes:
         rtf: real-time factor of one worker: seconds of work a second of audio, start-up excluded.
-        audio_hours: L, all the audio.
+        audio_hours: L, of the whole archive.
         utilisation: U, the share of the paid time in which workers work; in (0, 1].
-        longest_hours: of the longest recording, which one worker does alone; 0 = not known.
-        startup_seconds: before any work begins; 0 = not known.
+        longest_hours: of the longest recording, which only one worker can do; 0 = not known.
+        startup_seconds: until work begins; 0 = not known.
 
     Raises:
-        CostError: a figure is not in its range.
+        CostError: a figure is out of its range.
     """
 
     rtf: float
@@ -41,19 +41,19 @@ class Job:
         _check("--hours", self.audio_hours, self.audio_hours > 0, "above 0")
 
     def hours(self, workers: int) -> float:
-        """Hours of wall clock after start-up: `RTF × L / (workers × U)`, and at least `least_hours`."""
+        """Return wall-clock hours after start-up: `RTF × L / (workers × U)`, at least `least_hours`."""
         return max(self.rtf * self.audio_hours / (workers * self.utilisation), self.least_hours)
 
     @property
     def least_hours(self) -> float:
-        """Hours that the longest recording takes, however many workers there are."""
+        """Return the hours that the longest recording takes, which more workers do not shorten."""
         return self.rtf * self.longest_hours / self.utilisation
 
     def workers_for(self, deadline_hours: float) -> int:
-        """The fewest workers that are done in `deadline_hours` of wall clock, start-up included.
+        """Return the fewest workers that need at most `deadline_hours` of wall clock, start-up included.
 
         Raises:
-            CostError: no number of workers is, or `deadline_hours` is not above 0.
+            CostError: no number of workers suffices, or `deadline_hours` is not above 0.
         """
         _check("--deadline", deadline_hours, deadline_hours > 0, "above 0, in hours")
         left = deadline_hours - self.startup_seconds / 3600
@@ -69,15 +69,15 @@ class Job:
         if needed > _MOST_WORKERS:
             raise CostError(f"{deadline}: it would take {needed:.3g} workers")
         workers = max(1, math.ceil(needed))
-        return workers if self.hours(workers) <= left else workers + 1  # of rounding
+        return workers if self.hours(workers) <= left else workers + 1  # because of rounding
 
     def cost_per_minute(self, price: float) -> float:
-        """Cost of a minute of audio at `price` a worker and hour: `price × RTF / U / 60`."""
+        """Return the cost of a minute of audio at `price` a worker and hour: `price × RTF / U / 60`."""
         _check("--price", price, price >= 0, "0 or more")
         return price * self.rtf / self.utilisation / 60
 
     def cost(self, workers: int, price: float) -> float:
-        """Of everything: all workers are paid until the last is done."""
+        """Return the cost of the whole archive; all workers are paid until the last one is done."""
         return workers * self.hours(workers) * price
 
 

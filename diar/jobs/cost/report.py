@@ -1,4 +1,4 @@
-"""What `diar plan` found, as a table and as JSON."""
+"""The report of `diar plan`, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from diar.jobs.progress.bottleneck import describe_loop, remedy
 
 @dataclass(frozen=True)
 class Archive:
-    """What is to be embedded.
+    """The audio to be embedded.
 
     Attributes:
         hours: of audio.
-        recordings: how many; 0 = not known.
-        disk_bytes: that the embeddings will take.
+        recordings: how many there are; 0 = not known.
+        disk_bytes: estimated size of the embeddings.
         longest: id of the longest recording; "" = not known.
-        longest_hours: its duration.
+        longest_hours: duration of that recording.
     """
 
     hours: float
@@ -32,16 +32,16 @@ class Archive:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Everything that `diar plan` tells.
+    """All figures of a plan.
 
     Attributes:
-        archive: what is to be embedded.
-        job: the same in figures, with the speed of one worker.
+        archive: the audio to be embedded.
+        job: its hours, and the speed of one worker.
         source: where the real-time factor comes from, in words.
-        speed: as measured, None where the user gave the figure.
-        workers: numbers of workers to tell the time of.
-        price: of one worker and hour, None = not given.
-        deadline: hours, None = not given.
+        speed: as measured; None where the user gave the real-time factor.
+        workers: numbers of workers whose time and cost are reported.
+        price: of one worker and hour; None = not given.
+        deadline: in hours; None = not given.
     """
 
     archive: Archive
@@ -54,11 +54,11 @@ class CostReport:
 
     @property
     def unit(self) -> str:
-        """What a worker is called."""
+        """Return what a worker is called."""
         return "worker" if self.speed is not None and self.speed.device.startswith("cpu") else "GPU"
 
     def deadline_workers(self) -> tuple[int | None, str]:
-        """(workers that meet the deadline, "") or (None, why none do)."""
+        """Return (workers that meet the deadline, ""), or (None, why no number of workers does)."""
         assert self.deadline is not None
         try:
             return self.job.workers_for(self.deadline), ""
@@ -66,7 +66,7 @@ class CostReport:
             return None, str(error)
 
     def as_text(self) -> str:
-        """The table for the terminal."""
+        """Return the tables for the terminal."""
         blocks = [self._speed_lines(), self._step_lines(), self._archive_lines(), self._time_lines()]
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -126,7 +126,7 @@ class CostReport:
         return lines
 
     def as_json(self) -> dict[str, Any]:
-        """All figures; those that are not known are null."""
+        """Return all figures; those that are not known are None."""
         return {
             "diar": diar.__version__,
             "speed": self._speed_json(),
@@ -178,14 +178,14 @@ class CostReport:
 
 
 def _duration(hours: float) -> str:
-    """`42.0 s`, `12.3 min`, `5.6 h`, `12,345.6 h`."""
+    """Format hours as `42.0 s`, `12.3 min`, `5.6 h` or `12,345.6 h`."""
     if hours < 1 / 60:
         return f"{hours * 3600:.1f} s"
     return f"{hours * 60:.1f} min" if hours < 1 else f"{hours:,.1f} h"
 
 
 def _number(value: float) -> str:
-    """`12,345`, `27.78`, `0.00123`."""
+    """Format a number as `12,345`, `27.78` or `0.00123`."""
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.2f}" if value >= 1 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""A sample of an archive's audio that is as mixed as the archive itself."""
+"""A sample of an archive's audio in which short and long recordings have the archive's shares."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import numpy as np
 
 from diar.archive.listing import Recording
 
-_LONGEST_PIECE = 242.0  # seconds: eight chunks of the default length, so that cutting costs little
+_LONGEST_PIECE = 242.0  # seconds: eight chunks of the default length, so that little is lost at the cuts
 _MOST_PIECES = 2048
 _MOST_RECORDINGS = 100_000
-_SHORTEST_PART = 1.0  # seconds of a long recording that are worth taking
+_SHORTEST_PART = 1.0  # seconds; less of a long recording is not taken
 _SEED = 0
 
 
 def sample_archive(recordings: Sequence[Recording], seconds: np.ndarray, wanted: float) -> list[Recording]:
-    """About `wanted` seconds of the archive, or all of it, in mixed order.
+    """Return about `wanted` seconds of the archive, or all of it, in random order.
 
-    The archive, all recordings one after the other, is a tape; pieces of equal length, evenly spread over it,
-    are taken. So short and long recordings have the shares in the sample that they have in the archive. A
-    recording no longer than a piece is taken whole, if it starts in one. Of a longer one, as many seconds are
-    taken as pieces lie in it, from its start: compressed audio can only be decoded from there.
+    Imagine all recordings one after the other on a tape. Pieces of equal length are taken, evenly spread over
+    the tape, so that short and long recordings have the same shares in the sample as in the archive. A
+    recording no longer than a piece is taken as a whole if it starts in a piece. Of a longer recording, the
+    seconds that lie in pieces are counted, and as many are taken from its start, because compressed audio can
+    only be decoded from there.
 
     Args:
-        recordings: of the archive.
+        recordings: all of the archive, n.
         seconds: (n,) their estimated durations, not all 0.
-        wanted: seconds.
+        wanted: seconds of the sample.
     """
     ends = np.cumsum(seconds)
     starts, total = ends - seconds, float(ends[-1])
@@ -40,7 +41,7 @@ def sample_archive(recordings: Sequence[Recording], seconds: np.ndarray, wanted:
     first = (spacing - piece) / 2
 
     def before(position: np.ndarray) -> np.ndarray:
-        """Seconds of pieces that lie before a position on the tape."""
+        """Return the seconds of pieces that lie before a position on the tape."""
         whole, rest = np.divmod(position - first, spacing)
         before: np.ndarray = whole * piece + np.minimum(rest, piece)
         return before

@@ -1,9 +1,9 @@
-"""The real-time factor of stage 1, total and by step, as a run measured it."""
+"""The real-time factor of a run of stage 1, in all and by step."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from diar import storage
@@ -15,13 +15,13 @@ from diar.store.layout import Layout
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one worker is, measured on several.
+    """The speed of one worker, measured on several.
 
     Attributes:
         counters: of all workers together.
         workers: how many there were.
-        device: that one of them computed on.
-        startup_seconds: of the run, before any work.
+        device: of one of them.
+        startup_seconds: until work began.
     """
 
     counters: Counters
@@ -31,30 +31,30 @@ class Speed:
 
     @property
     def rtf(self) -> float:
-        """Seconds of one worker's time a second of audio, start-up excluded."""
+        """Return the seconds that one worker needs for a second of audio, start-up excluded."""
         return self.counters.working_seconds / self.counters.audio_seconds
 
     @property
     def steps(self) -> dict[str, float]:
-        """Seconds a second of audio by step; they overlap, so that they do not add up to `rtf`."""
+        """Return seconds a second of audio by step; steps overlap, so their sum is not `rtf`."""
         return {
             name: seconds / self.counters.audio_seconds for name, seconds in self.counters.steps().items()
         }
 
     @property
     def loop(self) -> dict[str, float]:
-        """Shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
-        return loop_shares(asdict(self.counters))
+        """Return the shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`."""
+        return loop_shares(self.counters)
 
     @property
     def bound_by(self) -> str:
-        """What the work, once started, waits for most, in words."""
-        return find_bound(asdict(self.counters), startup_seconds=0.0)
+        """Say what the work waits for most, start-up excluded."""
+        return find_bound(self.counters, startup_seconds=0.0)
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What an `extraction_stats.json` tells."""
+    """The last run of an `extraction_stats.json`."""
 
     speed: Speed
     recordings: int
@@ -65,7 +65,7 @@ def read_finished_run(path: str) -> FinishedRun:
     """Read an `extraction_stats.json`, or the one in a stage 1 output.
 
     Raises:
-        CostError: there is none, or it does not tell the speed.
+        CostError: there is none, or it says nothing of the speed.
     """
     file = path if path.endswith(".json") else Layout(path).statistics
     if not storage.exists(file):
@@ -73,7 +73,7 @@ def read_finished_run(path: str) -> FinishedRun:
     try:
         statistics = json.loads(storage.read_bytes(file))
         run: dict[str, Any] = statistics["this_run"]
-        counters = sum((Counters.of(rank) for rank in run["ranks"]), Counters())
+        counters = Counters.total(Counters.of(rank) for rank in run["ranks"])
         speed = Speed(counters, len(run["ranks"]), run["ranks"][0]["device"], run["startup_seconds"])
         found = FinishedRun(speed, statistics["recordings"]["planned"], statistics["audio_hours"])
     except (ValueError, KeyError, TypeError, IndexError) as error:

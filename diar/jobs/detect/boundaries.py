@@ -1,4 +1,4 @@
-"""Stage 2 between files, from the index to the outputs."""
+"""`task=files`: boundaries between files, from the index to the outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class DetectError(DiarError):
-    """An archive in which boundaries cannot be looked for as asked."""
+    """An archive in which boundaries cannot be found as asked."""
 
 
 def detect_boundaries(config: DetectConfig) -> DetectionResult:
@@ -38,7 +38,7 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)])
     logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
     rows = sequences.order[sequences.used]
-    in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy of what may be gigabytes
+    in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
     found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
     logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)

@@ -1,4 +1,4 @@
-"""What was found, in the words of the outputs: paths instead of numbers."""
+"""From boundaries and speakers by number to the records of the outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FITTING_QUANTILE = 0.05
 
 
 class Report:
-    """Translates what was found into the records of the outputs."""
+    """Makes the records of the outputs."""
 
     def __init__(
         self, index: RecordingIndex, sequences: Sequences, found: Found, config: DetectConfig
@@ -36,7 +36,7 @@ class Report:
         self.odd = found.fit.odd_probability > found.thresholds["odd_threshold"]
 
     def result(self) -> DetectionResult:
-        """The content of the result JSON."""
+        """Return the content of the result JSON."""
         index = self.index
         failed = [
             i for i in self.sequences.order if index.status[i] != "ok" or np.isnan(index.embedding[i, 0])
@@ -44,7 +44,8 @@ class Report:
         warnings = list(self.found.warnings)
         if index.unfinished:
             warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
-        warnings += count_remarks(index, self.config.embeddings_dir)
+        if remarks := count_remarks(index):
+            warnings.append(f"{remarks}: diar status {self.config.embeddings_dir} --warnings")
         return DetectionResult(
             program=f"diar {diar.__version__}",
             input=index.input,
@@ -62,7 +63,7 @@ class Report:
         )
 
     def table(self) -> FileTable:
-        """One row for each recording."""
+        """Return the table of files, one row a recording."""
         count, used = len(self.paths), self.sequences.used
         segment = np.full(count, NOT_USED)
         segment[used] = self.segment_of
@@ -84,7 +85,7 @@ class Report:
         )
 
     def debug(self) -> list[dict[str, Any]]:
-        """Every candidate of every boundary with its log-likelihood."""
+        """Return every candidate of every boundary with its log-likelihood."""
         used = self.sequences.used
         return [
             {
@@ -181,7 +182,7 @@ class Report:
         return files
 
     def _resembled(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The other speaker most similar to each file, and the cosine; -1 where there is no other."""
+        """Return the other speaker most similar to each file, and the cosine; -1 where there is no other."""
         segmentation, speakers = self.found.segmentation, self.found.speakers
         best, cosines = np.zeros(len(positions), dtype=np.int64), np.full(len(positions), -1.0)
         for start in range(0, len(positions), _BATCH):

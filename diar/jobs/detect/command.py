@@ -1,13 +1,13 @@
-"""The stage 2 command: arguments → DetectConfig → boundaries between files, turns inside recordings."""
+"""The command of stage 2: boundaries between files, turns inside recordings."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-from diar.errors import report_errors
+from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.detect.config import DetectConfig
-from diar.options.arguments import parse_arguments
+from diar.options.command import run_command
 
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
@@ -35,10 +35,12 @@ them); other: not finished. A recording without speech is a result, not a failur
 with the likely reason, and the code stays 0."""
 
 
-@report_errors
 def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
     """Run stage 2 and return the exit code."""
-    config = parse_arguments(DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+
+
+def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     incomplete = False
     if config.task in ("files", "all"):
@@ -53,4 +55,4 @@ def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
         summary = diarize_archive(config)
         print(summary.summary())
         incomplete |= summary.failed > 0
-    return 3 if incomplete else 0
+    return EXIT_FAILURES if incomplete else EXIT_OK

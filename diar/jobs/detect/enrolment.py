@@ -1,4 +1,4 @@
-"""Enrolled people: `--known_speakers`, an output of stage 1 for audio in folders named as people are."""
+"""Enrolment: `--known_speakers` is an output of stage 1 for audio in folders named after people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diar.store.reader import RecordingIndex, StoreError, load_index
 
 
 def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSpeakers:
-    """The usable recordings of `embeddings_dir`, each with its manifest's label or its first folder's name.
+    """Read the usable recordings of `embeddings_dir`, each with its manifest's label or first folder's name.
 
     Raises:
         DiarError: not stage 1's output, of another encoder than the archive, audio outside of a folder.

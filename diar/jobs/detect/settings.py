@@ -19,11 +19,11 @@ from diar.jobs.detect.config import DetectConfig
 
 SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 
-_CHANGE_PROBABILITY = 0.1  # of the speaker, from one window to the next half a second later
+_CHANGE_PROBABILITY = 0.1  # of a change of speaker from one sliding window to the next, half a second later
 
 
 def diarize_settings(config: DetectConfig) -> DiarizeSettings:
-    """The settings that `config` asks for.
+    """Return the settings that `config` asks for.
 
     Raises:
         PldaError: the PLDA model cannot be read.
@@ -55,7 +55,7 @@ def boundary_settings(config: DetectConfig) -> BoundarySettings:
 
 @dataclass(frozen=True)
 class AskedSpeakers:
-    """How many speakers a recording may have, and who says so."""
+    """How many speakers a recording may have, and the source of that number."""
 
     bounds: SpeakerCount
     exactly: int | None = None
@@ -63,7 +63,7 @@ class AskedSpeakers:
     warning: str = ""  # what is wrong with what was asked
 
     def unmet(self, found: int) -> str:
-        """What to say where fewer speakers were found than asked for; empty where all is well."""
+        """Return a warning where fewer speakers were found than asked for, else an empty text."""
         if found >= self.bounds.minimum:
             return ""
         if self.exactly is None:
@@ -72,11 +72,11 @@ class AskedSpeakers:
 
 
 def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:
-    """How many speakers to look for: `--num_speakers`, else the manifest's number, else the bounds.
+    """Return how many speakers to find: `--num_speakers`, else the manifest's number, else the bounds.
 
     Args:
-        config: of the run. Its `--min_speakers` and `--max_speakers` hold for the manifest's number, too.
-        listed: what the manifest says of the recording.
+        config: of the run. `--min_speakers` and `--max_speakers` also bound the manifest's number.
+        listed: the manifest's number for the recording.
     """
     if isinstance(config.num_speakers, int):
         count = config.num_speakers
@@ -91,7 +91,7 @@ def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpea
 
 
 def preset(config: DetectConfig, name: str) -> Preset:
-    """A preset with the options that override it; a lower onset takes the preset's offset down with it.
+    """Return a preset with the options that override it; the offset is never above the onset.
 
     Raises:
         DiarError: an offset above the onset.
@@ -119,5 +119,5 @@ def preset(config: DetectConfig, name: str) -> Preset:
 
 
 def _override(settings: SettingsT, **options: float | None) -> SettingsT:
-    """`settings` with the options that are not None."""
+    """Return `settings` with the options that are not None."""
     return replace(settings, **{name: value for name, value in options.items() if value is not None})

@@ -1,8 +1,7 @@
-"""Stage 2 inside recordings: every recording diarized, speakers linked across them, everything written.
+"""`task=turns`: diarize every recording, link speakers across recordings, write everything.
 
-First all recordings are diarized, which gives anonymous speakers; only when all are known can they be linked;
-then every recording is written under the names. What is kept in between is small: turns and one embedding
-a speaker.
+The speakers of all recordings must be known before they can be linked, and linked before a recording can be
+written with their names. In between, only turns and one embedding a speaker are kept.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from diar.store.reader import RecordingIndex, TracksReader, load_index
 logger = logging.getLogger(__name__)
 
 
-NO_TRACKS = "no_tracks"  # stage 1 was done with the recording, but its file is missing or damaged
+NO_TRACKS = "no_tracks"  # stage 1 finished the recording, but its file is missing or damaged
 
 
 def diarize_archive(config: DetectConfig) -> TurnsSummary:
@@ -66,7 +65,7 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
 
 
 def _check(config: DetectConfig, index: RecordingIndex) -> None:
-    """Refuse what cannot end well, before hours of work and not after."""
+    """Refuse what cannot succeed, before the work."""
     OutputDirectory(config.output_dir)
     if "activity_step" not in index.metadata:
         raise DiarError(
@@ -94,7 +93,7 @@ def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
 def _diarize_all(
     workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
 ) -> list[DiarizedRecording | NoTurns]:
-    """What each recording of the archive comes to."""
+    """Diarize each recording of the archive."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
     listed = index.num_speakers
     stored = (
@@ -136,7 +135,7 @@ def _link(
     known: KnownSpeakers | None,
     config: DetectConfig,
 ) -> LinkedSpeakers:
-    """One row for each speaker of each recording, in order."""
+    """Link all speakers: one row for each speaker of each recording, in order."""
     good = [(row, one) for row, one in enumerate(found) if isinstance(one, DiarizedRecording)]
     embedding = np.concatenate([np.empty((0, dimension), np.float32), *(one.embedding for _, one in good)])
     if not config.link:

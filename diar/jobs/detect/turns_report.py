@@ -1,4 +1,4 @@
-"""What was found in recordings, in the words of the outputs: names instead of numbers."""
+"""From diarizations and linked speakers by number to the records of the outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from diar.store.remarks import file_remarks, no_speech
 
 
 class TurnsReport:
-    """Translates diarizations into the records of the outputs.
+    """Makes the records of the outputs.
 
     Args:
         config: the run's options.
@@ -47,18 +47,18 @@ class TurnsReport:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know about the archive."""
+        """Warnings about the archive."""
         if not self._index.unfinished:
             return []
         return [f"stage 1 is not finished: {self._index.unfinished} planned recordings are missing"]
 
     def metadata(self) -> dict[str, str]:
-        """Versions and thresholds, for the footer of `speakers.parquet`."""
+        """Return versions and thresholds, for the footer of `speakers.parquet`."""
         thresholds = {name: repr(value) for name, value in self._thresholds.items()}
         return {"program": f"diar {diar.__version__}", **self._index.metadata, **thresholds}
 
     def recording(self, row: int, found: DiarizedRecording, place: int) -> RecordingTurns:
-        """One recording; `place` is the row of its first speaker in `linked`."""
+        """Describe one recording; `place` is the row of its first speaker in `linked`."""
         recording_id = self._index.recording_id[row]
         people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
         names = [self.linked.name[person] for person in people]
@@ -106,12 +106,12 @@ class TurnsReport:
         )
 
     def failed_warnings(self, row: int) -> list[str]:
-        """What stage 1 says of a recording that has no turns."""
+        """Return stage 1's warnings of a recording that failed."""
         return file_remarks(self._index.row(row))
 
 
 def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[str]:
-    """What a person should know of one recording, why it has no turns first."""
+    """Return the warnings of one recording; the first says why it has no turns."""
     warnings = [] if found else [no_speech(stored)]
     warnings += file_remarks(stored)
     unmet = asked.unmet(found) if found else ""
@@ -119,7 +119,7 @@ def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[st
 
 
 def _known_values(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
-    """The values that are not NaN, by name."""
+    """Return the values that are not NaN, by name."""
     return {
         name: round(float(value), 4) for name, value in zip(names, values, strict=True) if np.isfinite(value)
     }

@@ -1,4 +1,4 @@
-"""What a run of stage 2 inside recordings did, in a few lines for the terminal."""
+"""The summary of a run with `task=turns`, for the terminal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _NAMED = 3  # recordings of a kind
 
 @dataclass
 class Counted:
-    """Recordings of one kind: how many, and the first of them with what is to be said."""
+    """Recordings of one kind: how many, and the first of them with a remark."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
 
     def add(self, recording_id: str, what: str) -> None:
-        """Count one."""
+        """Count one recording."""
         self.count += 1
         if len(self.first) < _NAMED:
             self.first.append(f"{recording_id}: {what}")
 
     def lines(self, more: str) -> Iterator[str]:
-        """The first ones, and where the others are told."""
+        """Yield the first ones, and where the others are listed."""
         yield from (f"  {line}" for line in self.first)
         if self.count > len(self.first):
             yield f"  … and {self.count - len(self.first):,} more: {more}"
@@ -33,7 +33,7 @@ class Counted:
 
 @dataclass
 class TurnsSummary:
-    """What a run did."""
+    """Counts of a run."""
 
     speakers: int
     warnings: list[str]
@@ -67,11 +67,11 @@ class TurnsSummary:
         self.overlap_seconds += result.overlap_seconds
 
     def add_failed(self, recording_id: str, status: str, error: str) -> None:
-        """Count one that could not be."""
+        """Count one recording that could not be diarized."""
         self.failures.add(recording_id, f"{status}: {error}")
 
     def summary(self) -> str:
-        """A few lines for the terminal."""
+        """Return a few lines for the terminal."""
         share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
         lines = [
             f"{self.diarized} recordings diarized, {self.silent.count} without speech, {self.failed} failed",

@@ -1,4 +1,4 @@
-"""Writing what was found in all recordings, in archive order, and counting it."""
+"""Writing all recordings, in archive order, and counting them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
 from diar.records import RecordingRow, Turn
 from diar.store.reader import RecordingIndex
 
-_PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a list appends to a file's id for a part of it
+_PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a manifest appends to a file's id for a part of it
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class TurnsWriter:
         self._report, self._reference = report, reference
 
     def write(self, workers: Workers, found: Sequence[DiarizedRecording | NoTurns]) -> TurnsSummary:
-        """Write everything; `found` is what each recording of the archive came to, in order.
+        """Write everything; `found` holds each recording's diarization, or why there is none, in order.
 
         Raises:
-            OutputError: the output directory is not local, or something of somebody else is in the way.
+            OutputError: the output directory is not local, or a file of another program is in the way.
         """
         config, index, linked = self._config, self._index, self._report.linked
         summary = TurnsSummary(len(linked.speaker_id), self._report.warnings, output_dir=config.output_dir)
@@ -97,7 +97,7 @@ class TurnsWriter:
         summary.add_failed(recording_id, one.status, one.error)
 
     def _jobs(self, found: Sequence[DiarizedRecording | NoTurns]) -> Iterator[_Job]:
-        first = 0  # row of the recording's first speaker among the linked ones
+        first = 0  # row of the recording's first speaker in `linked`
         for row, one in enumerate(found):
             if isinstance(one, NoTurns):
                 continue
@@ -125,19 +125,19 @@ class _Job:
 
 
 def _source(url: str, result: RecordingTurns) -> AudioSource:
-    """What stage 1 read of the file at `url`."""
+    """Return which part of the file at `url` stage 1 read."""
     channel = int(result.channel) if result.channel.isdecimal() else None
     return AudioSource(url, result.offset, result.audio_track, channel)
 
 
 def _file_of(row: RecordingRow) -> str:
-    """The id of the whole file that a recording is, or is a part of."""
+    """Return the id of the file that a recording is, or is a part of."""
     is_part = row.offset > 0 or row.part_seconds is not None
     return _PART.sub("", row.recording_id) if is_part else row.recording_id
 
 
 def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> tuple[RecordingTurns, Sequence[Turn]]:
-    """What was written, and the true turns on the same clock."""
+    """Write a recording; return it as written, and the true turns on the same clock."""
     result, reference = job.result, job.reference
     if isinstance(reference, ListedReference):
         try:

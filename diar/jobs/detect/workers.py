@@ -1,4 +1,4 @@
-"""The same work on very many recordings, by several processes, results in order."""
+"""One function over very many recordings, by several processes, results in order."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _SECONDS_A_PROCESS = 600.0  # of audio
-_LARGEST_BATCH = 64  # items a message; more bring nothing
-_BATCHES = 16  # a process at least, so that all end at about the same time
-_AHEAD = 4  # batches a process that are handed out before the first is back
+_LARGEST_BATCH = 64  # items a message; more make nothing faster
+_BATCHES = 16  # a process at least, so that all processes end at about the same time
+_AHEAD = 4  # batches a process that are submitted before the first is done
 
 
 class Workers:
-    """Some processes, or this one alone.
+    """A pool of processes, or this one alone.
 
     Args:
         pool: None for this one alone.
         processes: in the pool.
-        items: that there will be, about.
+        items: about how many there will be.
     """
 
     def __init__(self, pool: ProcessPoolExecutor | None, processes: int, items: int) -> None:
@@ -38,7 +38,7 @@ class Workers:
         self._batch = max(1, min(_LARGEST_BATCH, items // (_BATCHES * processes)))
 
     def map(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """`work` of each item, in order; items are drawn as they are needed, so that few wait in memory.
+        """Yield `work` of each item, in order; items are drawn as needed, so that few wait in memory.
 
         Raises:
             DiarError: a process was killed. What `work` raises is raised here.
@@ -63,15 +63,16 @@ class Workers:
 
 
 def worth_starting(audio_seconds: float, cores: int) -> int:
-    """Processes that little audio is worth: importing takes one as long as diarizing ten minutes."""
+    """Return how many processes pay off: starting one takes as long as diarizing ten minutes of audio."""
     return min(cores, 1 + int(audio_seconds / _SECONDS_A_PROCESS))
 
 
 @contextmanager
 def start_workers(wanted: int, items: int) -> Iterator[Workers]:
-    """`wanted` processes, but no more than there are items.
+    """Start `wanted` processes, but no more than there are items.
 
-    Each uses one thread: the matrices of a recording are small, and more threads are slower even for one.
+    Each uses one thread: the matrices of a recording are small, and more threads are slower even with one
+    process.
     """
     processes = max(1, min(wanted, items))
     if processes == 1:

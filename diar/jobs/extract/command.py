@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diar.errors import report_errors
+from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import started_by_torchrun, worker_context
-from diar.jobs.ranks.supervisor import EXIT_FAILURES, EXIT_OK
-from diar.options.arguments import parse_arguments
+from diar.options.command import run_command
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -32,28 +31,30 @@ Ranks of torchrun end with 0 in place of 3, or it would stop the others; `diar s
 `diar status OUTPUT_DIR` also shows how far a run is, from any terminal."""
 
 
-@report_errors
 def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     """Run stage 1 and return the exit code."""
-    config = parse_arguments(ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    return run_command(_extract, ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+
+
+def _extract(config: ExtractConfig) -> int:
     if config.dry_run:
-        from diar.jobs.extract.dry_run import print_dry_run
+        from diar.jobs.cost.dry_run import print_dry_run
 
         print_dry_run(config)
-        return 0
-    # torch takes seconds to import, which --help and a wrong flag should not cost
+        return EXIT_OK
+    # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
         from diar.jobs.extract.run import run_rank
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
-    worker_context()  # it imports torch while this process does
+    worker_context()  # its server imports torch while this process does
     from diar.jobs.extract.networks import open_models
     from diar.jobs.extract.run import run_rank
     from diar.jobs.ranks.launcher import launch
     from diar.models.device import count_workers, device_kind, usable_cores
 
-    open_models(config)  # fetches it once, and tells what is wrong before workers start
+    open_models(config)  # fetch the weights once, and report errors before workers start
     workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
     return launch(
         run_rank,

@@ -7,13 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.embed.settings import (
-    DEFAULT_SECOND,
-    DEFAULT_SEGMENTATION,
-    MIN_DURATION,
-    EmbedSettings,
-    SpeechSettings,
-)
+from diar.embed.settings import MIN_DURATION, EmbedSettings, SpeechSettings
+from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.options.base import CommandConfig, option
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
@@ -69,7 +64,7 @@ class ExtractConfig(CommandConfig):
         result=True,
     )
     second_segmentation: str = option(
-        DEFAULT_SECOND,
+        DEFAULT_SECOND_SEGMENTATION,
         "model",
         "the other network, used by --speech doubt and both unless --segmentation is none; name or directory",
     )

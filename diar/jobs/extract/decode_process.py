@@ -1,6 +1,6 @@
-"""Reading recordings in a process of its own, which the interpreter's lock of the rank does not hold back.
+"""Reading recordings in a separate process, which does not wait for the rank's interpreter lock.
 
-FFmpeg hands over a compressed file packet by packet, and each takes the lock several times: two threads
+FFmpeg gives a compressed file packet by packet, and each packet takes the lock several times: two threads
 decode MP3 more slowly than one (docs/decisions/043-pipeline.md).
 """
 
@@ -35,8 +35,8 @@ class _InSlot:
 class DecodeProcess:
     """Reads one recording at a time; a context manager. The process starts with the first recording.
 
-    A chunk comes through memory that both processes share and is copied out of it. What the process needs for
-    its next chunk it decodes meanwhile; it never is further ahead.
+    Both processes share the memory of one chunk, and each chunk is copied out of it. Meanwhile the process
+    decodes the next chunk, but no more.
     """
 
     def __init__(self, settings: ReadSettings) -> None:
@@ -56,10 +56,10 @@ class DecodeProcess:
             self._process.join()
 
     def read(self, recording: Recording) -> Iterator[ReadChunk | RecordingRow]:
-        """As `read_recording`; to be iterated to its end before the next.
+        """Read a recording as `read_recording` does; iterate to the end before reading the next.
 
-        If the process dies, a new one goes on where it was: most likely memory ran out. If that dies of the
-        same recording, too, the row says so.
+        If the process dies, most likely because memory ran out, a new one goes on where it was. If the new
+        one dies of the same recording, the row says so.
 
         Raises:
             DiarError: a process could not be started.
@@ -76,10 +76,10 @@ class DecodeProcess:
         yield failed_row(recording, "error", f"the decoding process {how}, twice")
 
     def _ask_for(self, recording: Recording) -> Iterator[ReadChunk | RecordingRow]:
-        """What the process sends.
+        """Yield what the process sends.
 
         Raises:
-            EOFError, ConnectionError: it died.
+            EOFError, ConnectionError: the process died.
         """
         if self._process is None:
             self._process = self._start()
@@ -91,7 +91,7 @@ class DecodeProcess:
         yield item
 
     def _ended(self) -> str:
-        """How the process ended, in words; the next recording starts another."""
+        """Return how the process ended, in words; the next recording starts another process."""
         assert self._process is not None
         self._connection.close()
         self._process.join()
@@ -99,7 +99,7 @@ class DecodeProcess:
         return _describe(code)
 
     def _start(self) -> SpawnProcess:
-        # Not multiprocessing.shared_memory, whose segments outlive a process that is killed
+        # Segments of multiprocessing.shared_memory would outlive a process that is killed
         self._slot = self._spawn.RawArray("f", self._settings.chunks.length)
         self._connection, theirs = self._spawn.Pipe()
         process = self._spawn.Process(
@@ -117,8 +117,8 @@ class DecodeProcess:
 
 
 def _serve(connection: Connection, slot: Any, settings: ReadSettings) -> None:
-    """In the new process: read what is asked for until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the rank, too, and ends this with it
+    """Read what is asked for, in the new process, until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the rank, too, which ends this process
     shared = np.frombuffer(slot, np.float32)
     try:
         connection.send("ready")
@@ -130,7 +130,7 @@ def _serve(connection: Connection, slot: Any, settings: ReadSettings) -> None:
                 taken = isinstance(item, ReadChunk)
                 connection.send(_in_slot(item, shared) if isinstance(item, ReadChunk) else item)
     except (EOFError, ConnectionError):
-        return  # the rank has ended, or does not want the rest
+        return  # the rank has ended, or leaves out the rest
 
 
 def _in_slot(read: ReadChunk, shared: np.ndarray) -> _InSlot:

@@ -1,4 +1,4 @@
-"""Decoding ahead of the network: several recordings at a time, and a bounded queue that holds them back."""
+"""Decoding ahead of the networks: several recordings at a time, into a bounded queue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = ReadChunk | RecordingRow
 
 @dataclass(frozen=True)
 class _Failure:
-    """What ended the list of recordings."""
+    """The error that ended the list of recordings, or a decoding thread."""
 
     error: Exception
 
@@ -30,7 +30,7 @@ _Waiting = tuple[Key, Item] | _Failure | None
 
 
 class _SampleQueue(queue.Queue[_Waiting]):
-    """A queue whose size is counted in samples: putting waits while it holds `maxsize` or more."""
+    """A queue whose size is counted in samples: `put` waits while it holds `maxsize` or more."""
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
@@ -50,20 +50,20 @@ class _SampleQueue(queue.Queue[_Waiting]):
 
 
 def _samples(item: _Waiting) -> int:
-    """Of a chunk; 1 for all else, since a queue of size 0 is empty."""
+    """Return the samples of a chunk; 1 for other items, since a queue of size 0 counts as empty."""
     return len(item[1].chunk.samples) if isinstance(item, tuple) and isinstance(item[1], ReadChunk) else 1
 
 
 class ChunkReader:
-    """Iterates over keys and decoded chunks of several recordings, of each in order and followed by its row.
+    """Iterates over several recordings: (key, decoded chunk) for each chunk in order, then (key, row).
 
     Args:
-        recordings: what to decode; taken from in the decoding threads, one at a time, as they get free.
+        recordings: to decode; each decoding thread takes the next one as it gets free.
         settings: how to read them.
-        threads: how many recordings are decoded at the same time.
-        processes: each of the threads has a process decode for it what it does not decode in large blocks.
-        ahead: samples decoded and not yet taken beyond which decoding waits.
-        counters: take the time of decoding.
+        threads: number of recordings decoded at the same time.
+        processes: whether each thread has a process for files that are not decoded in large blocks.
+        ahead: samples decoded and not yet taken, from which on decoding waits.
+        counters: count the time of decoding.
 
     Iterating raises what `recordings` raises, and DiarError if a process cannot be started.
     """
@@ -118,7 +118,7 @@ class ChunkReader:
             with DecodeProcess(self._settings) as process:
                 while not self._stopped.is_set() and (taken := self._take()) is not None:
                     self._read(process, *taken)
-        except Exception as error:  # raised again where the chunks are taken
+        except Exception as error:  # raised again where the chunks are iterated over
             self._put(_Failure(error))
         else:
             self._put(None)

@@ -1,4 +1,4 @@
-"""What the C library does with freed memory: keep it for the next forward pass, give back what is left."""
+"""Freed memory in the C library: kept for the next forward pass, given back now and then."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _TOP_PAD = 64 * 2**20  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Let this process reuse the memory of large arrays; does nothing where the C library is not glibc.
+    """Let this process reuse the memory of large arrays; do nothing if the C library is not glibc.
 
-    By default each large array is a mapping of its own, whose pages the system clears again for every layer
-    of every pass: half of the time of CAM++'s convolutions (decision 042).
+    By default each large array is a mapping of its own. The system clears its pages again for every layer of
+    every pass, which takes half of the time of CAM++'s convolutions (decision 042).
     """
     library = _glibc("mallopt")
     if library is not None:
@@ -22,10 +22,10 @@ def keep_freed_memory() -> None:
 
 
 def return_free_memory() -> None:
-    """Give free pages of the heap back to the system; does nothing where the C library is not glibc.
+    """Give free pages of the heap back to the system; do nothing if the C library is not glibc.
 
-    The rows of a long recording lie between the network's short-lived buffers and keep those from going back:
-    200 MB an hour of audio, for 15 MB of rows.
+    The rows of a long recording lie between the network's short-lived buffers and keep free memory from going
+    back: 200 MB an hour of audio, for 15 MB of rows.
     """
     library = _glibc("malloc_trim")
     if library is not None:
@@ -33,7 +33,7 @@ def return_free_memory() -> None:
 
 
 def _glibc(function: str) -> ctypes.CDLL | None:
-    """The C library, if it has the function; musl has not."""
+    """Return the C library, if it has the function; musl does not."""
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)

@@ -1,7 +1,7 @@
 """The shard plan: which recordings are done together, frozen before the work starts.
 
-A shard is bounded by files and bytes, never by the number of ranks, so that a run may be resumed with any
-number of them. Recordings that appear later, have changed or are tried again get new shards at the end.
+Files and bytes bound a shard, never the number of ranks, so that a run can be resumed with any number of
+ranks. Recordings that appear later, have changed or are tried again get new shards at the end.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from diar.store.parquet import write_table
 from diar.store.reader import finished_rows, read_planned
 from diar.store.schema import PLAN_SCHEMA
 
-# Of an earlier plan, what the next one needs; what a list says of speakers may change without new work
+# Columns of an earlier plan that the next one needs; what a list says of speakers may change without new work
 SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime", "offset", "duration"]
 
-# A smaller archive is still cut into about this many shards, so that several workers end together
+# A small archive is cut into about this many shards, too, so that several workers end together
 _WANTED_SHARDS = 256
 _FEWEST_FILES, _FEWEST_BYTES = 16, 1_000_000  # half a minute of WAV
 
-_IDS_AT_A_TIME = 250_000  # whose hash table is in memory
+_IDS_AT_A_TIME = 250_000  # in the hash table in memory
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,27 @@ class ShardLimits:
 
     @classmethod
     def for_archive(cls, recordings: Sequence[Recording], max_files: int, max_bytes: int) -> ShardLimits:
-        """Limits that depend on the archive alone."""
-        total = sum(recording.size for recording in recordings)
+        """Return limits that depend on the archive alone."""
+        total = Recordings.of(recordings).total_bytes
         files = max(_FEWEST_FILES, -(-len(recordings) // _WANTED_SHARDS))
         size = max(_FEWEST_BYTES, -(-total // _WANTED_SHARDS))
         return cls(min(max_files, files), min(max_bytes, size))
 
 
 def assign_shards(recordings: Sequence[Recording], limits: ShardLimits, first: int = 0) -> np.ndarray:
-    """Shard number of each recording, (n,) int32: consecutive recordings, cut where a limit is reached."""
+    """Return the shard number of each recording, (n,) int32.
+
+    Shards are consecutive recordings, cut before one that would exceed a limit. One recording is always in.
+    """
+    sizes = Recordings.of(recordings).table["size"].to_numpy()
+    bytes_before = np.concatenate([[0], np.cumsum(sizes)])  # each recording, and after the last
     shards = np.empty(len(recordings), np.int32)
-    shard, files, size = first, 0, 0
-    for index, recording in enumerate(recordings):
-        if files and (files >= limits.files or size + recording.size > limits.bytes):
-            shard, files, size = shard + 1, 0, 0
-        shards[index] = shard
-        files, size = files + 1, size + recording.size
+    start, shard = 0, first
+    while start < len(shards):
+        fitting = int(np.searchsorted(bytes_before, bytes_before[start] + limits.bytes, side="right")) - 1
+        end = min(start + limits.files, max(start + 1, fitting))
+        shards[start:end] = shard
+        start, shard = end, shard + 1
     return shards
 
 
@@ -74,15 +79,15 @@ def make_plan(
     first_shard: int = 0,
     redo: frozenset[str] = frozenset(),
 ) -> pa.Table:
-    """The plan for `recordings`, keeping what `previous` settled.
+    """Plan `recordings`; keep the shards of recordings that are in `previous` and have not changed.
 
     Args:
-        recordings: the archive as it is listed now, in order. What it no longer has leaves the plan; if it
-            comes back, its tracks are still there.
+        recordings: the archive as it is listed now, in order. A recording that is gone leaves the plan; its
+            tracks stay, in case it comes back.
         limits: of new shards.
-        previous: an earlier plan of the same output, SETTLED_COLUMNS of it at least.
-        first_shard: number of the first new shard, above all that were ever used.
-        redo: ids that get a new shard although nothing changed (failed ones to try again).
+        previous: an earlier plan of the same output, with at least SETTLED_COLUMNS.
+        first_shard: number of the first new shard, above all numbers that were ever used.
+        redo: ids that get a new shard although nothing changed (failed recordings to try again).
     """
     listed = Recordings.of(recordings)
     shards = _settled(listed.table, previous, redo)
@@ -98,7 +103,7 @@ def make_plan(
 
 
 def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) -> np.ndarray:
-    """(n,) int32: the shard of each recording that an earlier plan had and that has not changed, else -1."""
+    """Return (n,) int32: the shard of each recording that is in an earlier plan and unchanged, else -1."""
     shards = np.full(len(listed), -1, np.int32)
     if previous is None or not len(previous):
         return shards
@@ -115,7 +120,7 @@ def _settled(listed: pa.Table, previous: pa.Table | None, redo: frozenset[str]) 
 
 
 def find_ids(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
-    """(n,) int64: where each of `ids` stands in `among`, -1 where it does not; `among` holds each once."""
+    """Return (n,) int64: the place of each of `ids` in `among`, which holds each id once; -1 if missing."""
     rows = np.full(len(ids), -1, np.int64)
     for start in range(0, len(among), _IDS_AT_A_TIME):
         part = among.slice(start, _IDS_AT_A_TIME).combine_chunks()
@@ -125,23 +130,23 @@ def find_ids(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
 
 
 def save_plan(layout: Layout, plan: pa.Table) -> None:
-    """Publish the plan; small row groups let a rank read one shard of it."""
+    """Publish the plan, in small row groups, so that a rank can read one shard of it."""
     write_table(layout.plan, plan, {}, row_group_size=16_384)
 
 
 def shard_recordings(layout: Layout, shard: int) -> list[Recording]:
-    """The recordings of one shard."""
+    """Return the recordings of one shard."""
     return list(Recordings(read_planned(layout, shard)))
 
 
 def failed_ids(layout: Layout) -> frozenset[str]:
-    """Recordings that failed so far and were not tried again since."""
+    """Return the ids of recordings that failed and were not tried again since."""
     rows = finished_rows(layout, ["recording_id", "status"])
     return frozenset(rows.filter(pc.not_equal(rows["status"], OK))["recording_id"].to_pylist())
 
 
 def claim_order(plan: pa.Table) -> list[tuple[int, int]]:
-    """(shard, bytes), the largest first, so that none is left over at the end for one rank."""
+    """Return (shard, bytes), the largest first, so that no rank is left with a large one at the end."""
     sizes = plan.group_by("shard", use_threads=False).aggregate([("size", "sum")])
     ordered = sizes.sort_by([("size_sum", "descending"), ("shard", "ascending")])
     return list(zip(ordered["shard"].to_pylist(), ordered["size_sum"].to_pylist(), strict=True))

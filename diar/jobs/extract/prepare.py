@@ -1,4 +1,4 @@
-"""What happens once before the ranks start working: identity of the extraction, listing, plan."""
+"""Preparation of a run before the ranks work: identity of the extraction, listing, plan."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ExtractError(DiarError):
 
 @dataclass(frozen=True)
 class Identity:
-    """What affects the numbers written; two extractions agree if their fingerprints do."""
+    """Everything that affects the numbers written; extractions with one fingerprint have the same numbers."""
 
     settings: dict[str, Any]
     fingerprint: str
@@ -49,7 +49,7 @@ class Identity:
         segmentation: SegmentationModel | None,
         second: SegmentationModel | None = None,
     ) -> Identity:
-        """Identity of a run with these options and these networks."""
+        """Return the identity of a run with these options and networks."""
         settings = {
             "schema_version": SCHEMA_VERSION,
             "architecture": model.architecture,
@@ -64,7 +64,7 @@ class Identity:
         return cls(settings, digest[:16])
 
     def metadata(self, model: SpeakerModel, segmentation: SegmentationModel | None) -> dict[str, str]:
-        """Footer metadata of every Parquet file."""
+        """Return the footer metadata of every Parquet file."""
         return {
             **describe_encoder(model),
             "settings": json.dumps(self.settings, sort_keys=True),
@@ -74,7 +74,7 @@ class Identity:
 
 
 def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device) -> str:
-    """`--precision`, where auto stands for what the extraction was begun with, else for the device's best."""
+    """Return the precision; `auto` is what the extraction was begun with, else the device's best."""
     if config.precision != "auto":
         return config.precision
     if storage.exists(layout.config) and not config.overwrite:
@@ -87,10 +87,10 @@ def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device
 def settle_plan(
     config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
 ) -> tuple[pa.Table, list[str]]:
-    """List the archive, check the output belongs to it, and publish the plan; returns it with warnings.
+    """List the archive, check that the output belongs to it, publish the plan; return plan and warnings.
 
     Raises:
-        ExtractError: nothing to do, or the output belongs to another model, setting or archive.
+        ExtractError: the archive is empty, or the output belongs to another model, setting or archive.
     """
     if config.overwrite and not _overwritten_by_this_job(layout):
         remove_extraction(layout)
@@ -98,10 +98,19 @@ def settle_plan(
     listing = list_archive(config)
     previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
-    used = done_shards(layout) if previous is None else [*done_shards(layout), *previous["shard"].to_pylist()]
-    first_shard = 1 + max(used, default=-1)
-    limits = shard_limits(config, listing)
-    plan = make_plan(listing.recordings, limits, previous, first_shard=first_shard, redo=redo)
+    limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)
+    plan = make_plan(listing.recordings, limits, previous, first_shard=first, redo=redo)
+    # Before the plan, which never exists without the configuration that it belongs to
+    _write_config(config, layout, identity, metadata)
+    if previous is None and config.layout == PACKED:
+        remove_packed(layout, plan)  # of shards of a plan that is gone
+    save_plan(layout, plan)
+    return plan, [*listing.warnings, *_gone(previous, plan)]
+
+
+def _write_config(
+    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+) -> None:
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": identity.fingerprint,
@@ -112,16 +121,11 @@ def settle_plan(
         "diar_version": diar.__version__,
         "job": _job() if config.overwrite else None,
     }
-    # Before the plan: a plan never stands without what it belongs to
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
-    if previous is None and config.layout == PACKED:
-        remove_packed(layout, plan)  # they belong to shards that nobody knows of
-    save_plan(layout, plan)
-    return plan, [*listing.warnings, *_gone(previous, plan)]
 
 
 def _previous_plan(layout: Layout) -> pa.Table | None:
-    """The earlier plan, with what killed writers left swept away; without one, old shards mean nothing."""
+    """Return the earlier plan, after removing half-written files; without a plan, remove all shards."""
     if storage.exists(layout.plan):
         previous = read_plan(layout, columns=SETTLED_COLUMNS)
         sweep_unfinished(layout, previous)
@@ -129,6 +133,13 @@ def _previous_plan(layout: Layout) -> pa.Table | None:
     for name in storage.list_names(layout.shards):
         storage.remove(storage.join(layout.shards, name))
     return None
+
+
+def _first_unused_shard(layout: Layout, previous: pa.Table | None) -> int:
+    used = done_shards(layout)
+    if previous is not None and len(previous):
+        used = [*used, pc.max(previous["shard"]).as_py()]
+    return 1 + max(used, default=-1)
 
 
 def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
@@ -139,7 +150,7 @@ def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
 
 
 def _job() -> str:
-    """Names this job through all restarts of its workers: the launcher is their parent."""
+    """Return a name that this job keeps when its workers are started again: the launcher is their parent."""
     return f"{socket.gethostname()}:{os.getppid()}:{os.environ.get('TORCHELASTIC_RUN_ID', '')}"
 
 
@@ -148,7 +159,7 @@ def _overwritten_by_this_job(layout: Layout) -> bool:
 
 
 def archive_root(config: ExtractConfig) -> str:
-    """`--input_dir` as it is from any current directory."""
+    """Return `input_dir` as an absolute path or URL."""
     local = storage.local_path(config.input_dir)
     return config.input_dir if local is None else storage.absolute(local)
 
@@ -167,10 +178,10 @@ def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
 
 
 def list_archive(config: ExtractConfig) -> Listing:
-    """The archive's recordings, without what lies in the output directory.
+    """List the archive's recordings, without the output directory.
 
     Raises:
-        ExtractError: there is none.
+        ExtractError: there are none.
     """
     listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
     if not listing.recordings:
@@ -180,7 +191,7 @@ def list_archive(config: ExtractConfig) -> Listing:
 
 
 def shard_limits(config: ExtractConfig, listing: Listing) -> ShardLimits:
-    """Limits of new shards from the options and the archive's size."""
+    """Return the limits of new shards for the options and the archive's size."""
     max_bytes = round(config.shard_megabytes * 1e6)
     return ShardLimits.for_archive(listing.recordings, config.shard_files, max_bytes)
 
@@ -224,7 +235,7 @@ def _remove_tracks(layout: Layout) -> None:
     try:
         plan = read_plan(layout, columns=["recording_id"])
     except StoreError:
-        return  # damaged: which tracks there are is not known, so they stay
+        return  # the plan is damaged: the tracks are not known, and stay
     if arrangement(layout) == PACKED:
         remove_packed(layout, plan)
         return
@@ -240,15 +251,16 @@ def remove_packed(layout: Layout, plan: pa.Table) -> None:
 
 
 def _folders(layout: Layout, plan: pa.Table) -> set[str]:
-    """Where the tracks of the plan's recordings lie."""
+    """Return the folders of the tracks of the plan's recordings."""
     folders: set[str] = set()
     for ids in plan["recording_id"].chunks:
-        folders.update(pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="").to_pylist())
+        parents = pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="")
+        folders.update(pc.unique(parents).to_pylist())
     return {layout.folder(folder) for folder in folders}
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:
-    """Size of the whole job, and how much of it finished shards hold."""
+    """Return the size of the whole job, and how much of it is in finished shards."""
     size = plan["size"].to_numpy()
     done = size[np.isin(plan["shard"].to_numpy(), done_shards(layout))]
     return Totals(len(plan), int(size.sum()), len(done), int(done.sum()))

@@ -20,18 +20,18 @@ SKIPPED_PASSES, TRACED_PASSES = 4, 6
 
 
 class Profiler:
-    """Traces `TRACED_PASSES` forward passes of one rank after the first `SKIPPED_PASSES`, then steps aside.
+    """Traces `TRACED_PASSES` forward passes of one rank after the first `SKIPPED_PASSES`, then stops.
 
-    What happens in the thread that entered it is traced, with the timed steps of the counters by name, and
-    everything on the GPU. Use it as a context around all the rank's work and call `step` after every forward
-    pass. Switched off, it does nothing.
+    The trace shows the thread that entered the profiler, with the timed steps of the counters by name, and
+    everything on the GPU. Use the profiler as a context around the rank's work, and call `step` after every
+    forward pass. If not enabled, it does nothing.
 
     Args:
         enabled: whether `--profile` was given.
         layout: of the output; the trace goes to `layout.profile(rank)`.
         rank: of this process.
         device: it computes on.
-        counters: of this rank; their steps get names in the trace.
+        counters: of this rank; they name the steps in the trace.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Profiler:
         return self
 
     def step(self) -> None:
-        """A forward pass is over."""
+        """Note that a forward pass is over."""
         self._passes += 1
         if self._profile is not None:
             self._profile.step()

@@ -1,4 +1,4 @@
-"""How much a rank does at once: seconds of audio in a forward pass, decoding threads, computing threads."""
+"""How much a rank does at once: audio in a forward pass, decoding threads, computing threads."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from diar.embed.embedder import TrackEmbedder
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.device import cpu_cores
 
-# On a GPU a pass may take this much, so that the smallest supported one has room for it
+# Memory of a pass on a GPU, which the smallest supported GPU has room for
 _GPU_BYTES = 6e9
-_FREE_SHARE = 0.8  # of a GPU's free memory: allocators need some room
-_MOST_SECONDS = 1920.0  # more than 60 chunks do not make a GPU faster
-_CPU_SECONDS = 32.0  # one chunk: more leaves the cache (decisions 002 and 042)
+_FREE_SHARE = 0.8  # of a GPU's free memory; the allocator needs the rest
+_MOST_SECONDS = 1920.0  # a GPU is no faster with more than these 60 chunks
+_CPU_SECONDS = 32.0  # one chunk; more would not fit the cache (decisions 002 and 042)
 _MOST_DECODE_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a rank does at once."""
+    """How much a rank decodes and computes at once."""
 
     batch_seconds: float  # of audio in a forward pass
     decode_threads: int  # recordings decoded at the same time
-    decode_processes: bool  # what FFmpeg reads is decoded in a process for each of them
-    passes_ahead: float  # how much is decoded before it is needed, in forward passes
-    passes_waiting: float  # how much waits for chunks of equal length, in forward passes
+    decode_processes: bool  # whether each of them has a process for files that FFmpeg decodes
+    passes_ahead: float  # audio decoded before it is needed, in forward passes
+    passes_waiting: float  # audio that waits for chunks of equal length, in forward passes
 
     @classmethod
     def of(
         cls, config: ExtractConfig, embedder: TrackEmbedder, local_world_size: int, ranks_on_device: int
     ) -> Sizes:
-        """For one of the machine's `local_world_size` ranks, `ranks_on_device` of which share its device."""
+        """Return the sizes for a rank whose machine has `local_world_size`, its device `ranks_on_device`."""
         device = embedder.device
         return cls(
             _batch_seconds(config, embedder, ranks_on_device),
@@ -46,15 +46,15 @@ class Sizes:
 
 
 def compute_threads(config: ExtractConfig, local_world_size: int) -> int:
-    """Threads that a rank on the CPU computes with: the machine's cores are shared out."""
+    """Return the threads that a rank on the CPU computes with: its share of the machine's cores."""
     return config.threads or max(1, cpu_cores() // local_world_size)
 
 
 def _decode_threads(config: ExtractConfig, device: torch.device, local_world_size: int) -> int:
-    """Recordings that a rank decodes at once.
+    """Return the number of recordings that a rank decodes at once.
 
-    Beside a GPU decoding has the rank's share of the cores to itself; on the CPU it takes a few percent of
-    what the networks take, and a second thread is only there to open the next file.
+    Beside a GPU, decoding has the rank's share of the cores to itself. On the CPU it takes a few percent of
+    the networks' time; the second thread only opens the next file.
     """
     if config.decode_threads is not None:
         return config.decode_threads
@@ -64,32 +64,32 @@ def _decode_threads(config: ExtractConfig, device: torch.device, local_world_siz
 
 
 def _decode_processes(config: ExtractConfig, device: torch.device) -> bool:
-    """Whether what FFmpeg reads is decoded in processes: beside a GPU, for which threads are too slow."""
+    """Return whether FFmpeg decodes in processes: beside a GPU, for which threads are too slow."""
     if config.decode_in == "auto":
         return device.type == "cuda"
     return config.decode_in == "processes"
 
 
 def _passes_ahead(device: torch.device) -> float:
-    """How much is decoded before it is needed, in forward passes.
+    """Return how much is decoded before it is needed, in forward passes.
 
-    On the CPU, where a pass is a chunk, this is one chunk: what is decoded is claimed, and at the end of a
-    run the others wait for whoever claimed most.
+    On the CPU, where a pass is a chunk, this is one chunk: decoded audio is claimed, and at the end of a run
+    the others wait for the rank that claimed most.
     """
     return 2.0 if device.type == "cuda" else 0.9
 
 
 def _passes_waiting(device: torch.device) -> float:
-    """How much waits for chunks of equal length, in forward passes.
+    """Return how much waits for chunks of equal length, in forward passes.
 
-    A GPU takes as long for one short chunk as for many. The CPU does not, so there it is little, again
-    because what waits is claimed.
+    A GPU takes as long for one short chunk as for many. The CPU does not, so little waits there, again
+    because waiting audio is claimed.
     """
     return 8.0 if device.type == "cuda" else 1.0
 
 
 def _batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_device: int) -> float:
-    """Seconds of audio in a forward pass; on a GPU found from its free memory and what a chunk takes."""
+    """Return the seconds of audio in a forward pass; on a GPU by its free memory and that of a chunk."""
     if config.batch_seconds is not None:
         return config.batch_seconds
     if embedder.device.type == "cpu":
@@ -100,11 +100,11 @@ def _batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_devi
 
 
 def seconds_in(free: int, chunk_bytes: int, chunk_seconds: float, ranks_on_device: int) -> float:
-    """Seconds of audio that fit: at most 6 GB on a device, 0.8 of what is free, and at least one chunk.
+    """Return the seconds of audio that fit in 6 GB of a device or 0.8 of what is free, at least one chunk.
 
     Args:
-        free: bytes of the device that nothing uses.
-        chunk_bytes: what a chunk takes.
+        free: unused bytes of the device.
+        chunk_bytes: memory of a chunk in a forward pass.
         chunk_seconds: its length.
         ranks_on_device: processes that share the device.
     """
@@ -113,11 +113,11 @@ def seconds_in(free: int, chunk_bytes: int, chunk_seconds: float, ranks_on_devic
 
 
 def chunk_bytes(embedder: TrackEmbedder) -> int:
-    """Bytes that a forward pass of one chunk takes on the GPU at most, by running one."""
+    """Measure the most bytes that a forward pass of one chunk takes on the GPU, by running one."""
     settings = embedder.settings
     noise = np.random.default_rng(0).standard_normal(settings.length).astype(np.float32)
     chunk = Chunk(0, 0, 0.1 * noise, (0, settings.length), last=True)
-    embedder.embed([chunk])  # what libraries take once does not belong to it
+    embedder.embed([chunk])  # libraries take memory once, which does not count
     torch.cuda.synchronize(embedder.device)
     before = torch.cuda.memory_allocated(embedder.device)
     torch.cuda.reset_peak_memory_stats(embedder.device)

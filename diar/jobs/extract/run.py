@@ -1,4 +1,4 @@
-"""One rank from start to end: check, claim shards until none is left, add up."""
+"""One rank from start to end: open the networks, agree on the plan, do shards until none is left, add up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from diar.embed.chunks import ChunkSettings
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.networks import make_detector
 from diar.embed.settings import SpeechSettings
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
@@ -28,17 +29,18 @@ from diar.jobs.extract.plan import claim_order, shard_recordings
 from diar.jobs.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
-from diar.jobs.extract.statistics import print_summary, write_statistics
+from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
 from diar.jobs.extract.worker import ShardWorker
-from diar.jobs.progress.counters import Counters, ProgressReporter, Totals
+from diar.jobs.progress.counters import Counters, Totals
+from diar.jobs.progress.reporter import ProgressReporter
 from diar.jobs.progress.restart import earlier_counters
-from diar.jobs.ranks import launcher as launch
 from diar.jobs.ranks.claims import Claims
+from diar.jobs.ranks.launcher import check_restarts, end_with_parent
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
-from diar.jobs.ranks.supervisor import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from diar.models import device as devices
 from diar.models.inference import Precision, check_precision
+from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
@@ -53,7 +55,7 @@ def build_embedder(
     device: torch.device,
     counters: Counters,
 ) -> TrackEmbedder:
-    """The run's networks on this rank's device.
+    """Put the run's networks on this rank's device.
 
     Raises:
         DiarError: the device cannot compute with `--precision`.
@@ -78,90 +80,108 @@ def run_rank(
     config: ExtractConfig,
     make_embedder: MakeEmbedder = build_embedder,
 ) -> int:
-    """Do this rank's part of the job; the exit code is the same on all ranks.
+    """Do this rank's part of the job; return the exit code, which is the same on all ranks.
 
-    Errors that a user can mend are printed once and returned as exit code 2, for which no worker is started
-    again.
+    An error that a user can mend is printed once. Its exit code is 2, after which no worker is started again.
 
     Args:
         config: the run's options.
-        make_embedder: gives what turns chunks into embeddings; benchmarks put a stand-in here.
+        make_embedder: makes what turns chunks into embeddings; benchmarks pass a stand-in.
     """
-    launch.end_with_parent()
-    launch.check_restarts()
+    end_with_parent()
+    check_restarts()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     store, rank, world_size = next(iter(dist.rendezvous("env://")))
-    # Torchrun's store outlives a restart of all ranks; a prefix hides what the dead ones said and claimed
+    # Torchrun's store outlives a restart of all ranks; the prefix hides what the dead ranks said and claimed
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     if rank == 0 and attempt != "0":
         print(f"a worker died; started again (restart {attempt}), going on where it was", file=sys.stderr)
     agreement = Agreement(dist.PrefixStore(f"attempt_{attempt}", store), rank, world_size)
     try:
-        code = Rank(config, agreement, make_embedder).run()
+        local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+        code = Rank(config, agreement, make_embedder, *local).run()
     except AgreedError as error:
         if rank == 0:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_with_flags(error)}", file=sys.stderr)
         agreement.leave(str(error))
         return EXIT_ERROR
     agreement.leave()
     return code
 
 
-class Rank:
-    """State of one rank while it runs."""
+@dataclass(frozen=True)
+class Networks:
+    """What this rank computes with."""
 
-    def __init__(
-        self,
-        config: ExtractConfig,
-        agreement: Agreement,
-        make_embedder: MakeEmbedder,
-    ) -> None:
-        self.config = config
-        self.agreement = agreement
-        self.make_embedder = make_embedder
-        self.rank = agreement.rank
-        self.local_rank = int(os.environ["LOCAL_RANK"])
-        self.local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
-        self.layout = Layout(config.output_dir)
-        self.counters = Counters()
+    device: torch.device
+    models: Models
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all ranks agree on before they work."""
+
+    config: ExtractConfig  # with the precision settled
+    metadata: dict[str, str]  # of every Parquet file
+    run_id: str
+    order: list[tuple[int, int]]  # (shard, bytes) of unfinished shards, in the order of claiming
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class Share:
+    """This rank's part of the job; a rank that died and was started again goes on with what it had."""
+
+    claims: Claims
+    unfinished: list[int]  # shards that it claimed and did not finish before it died
+    counters: Counters  # with the figures from before it died
+
+
+@dataclass(frozen=True)
+class Work:
+    """The worker of this rank, with its profiler and its progress reporter."""
+
+    worker: ShardWorker
+    profiler: Profiler
+    reporter: ProgressReporter
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One rank of a run. `run` does its steps, each with the results of the steps before it.
+
+    A rank that died and was started again may do any step a second time. The agreement returns what is
+    settled already.
+    """
+
+    config: ExtractConfig
+    agreement: Agreement
+    make_embedder: MakeEmbedder
+    local_rank: int  # on this machine
+    local_world_size: int
 
     def run(self) -> int:
-        """Start-up checks, the loop over shards, final statistics.
-
-        Any of it may be done a second time, by a rank that was started again.
-        """
+        """Do all steps; return the exit code."""
         agreement = self.agreement
         started = agreement.remember("started", time.time())
-        with ExitStack() as stack:
-            device, models = agreement.agree("models", self._open_models)
-            precision = agreement.broadcast(
-                "precision", lambda: settle_precision(self.config, self.layout, device)
-            )
-            self.config = self.config.model_copy(update={"precision": precision})
-            identity = Identity.of(self.config, models.encoder, models.segmentation, models.second)
-            metadata = identity.metadata(models.encoder, models.segmentation)
-            pa.scalar(0)  # Arrow's first conversion imports pandas if it is there: now, while rank 0 plans
-            plan = agreement.broadcast("plan", lambda: self._plan(stack, identity, metadata))
-            claims = Claims(agreement.store, self.rank, agreement.world_size, plan["order"])
-            unfinished = agreement.agree("claims", lambda: self._take_up(stack, claims, plan["run_id"]))
-            profiler = Profiler(self.config.profile, self.layout, self.rank, device, self.counters)
-            worker = agreement.agree("worker", lambda: self._worker(models, device, metadata, profiler))
-            reporter = ProgressReporter(
-                self.layout,
-                plan["run_id"],
-                self.rank,
-                agreement.world_size,
-                Totals(**plan["totals"]),
-                self.counters,
-                agreement.remember("working", time.time()),
-            )
-            with reporter, profiler:
-                agreement.agree("work", lambda: self._work(worker, unfinished, claims))
-                ranks = agreement.gather("report", self._report(device, time.time() - started))
-            code: int = agreement.broadcast("finish", lambda: self._finish(ranks, metadata))
+        with ExitStack() as locks:
+            networks = agreement.agree("models", self._open_networks)
+            job = self._settle_job(networks, locks)
+            share = agreement.agree("claims", lambda: self._take_share(job, locks))
+            work = self._prepare_work(networks, job, share)
+            with work.reporter, work.profiler:
+                agreement.agree("work", lambda: self._do_shards(work.worker, share))
+                report = report_rank(agreement.rank, networks.device, time.time() - started, share.counters)
+                reports = agreement.gather("report", report)
+            code: int = agreement.broadcast("finish", lambda: self._finish(job, reports))
             return code
 
-    def _open_models(self) -> tuple[torch.device, Models]:
+    @property
+    def layout(self) -> Layout:
+        """Return where the files of the output are."""
+        return Layout(self.config.output_dir)
+
+    def _open_networks(self) -> Networks:
         kind = devices.device_kind(self.config.device, self.config.gpus)
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
         if device.type == "cuda":
@@ -170,12 +190,27 @@ class Rank:
         else:
             keep_freed_memory()
             torch.set_num_threads(compute_threads(self.config, self.local_world_size))
-        return device, open_models(self.config)
+        return Networks(device, open_models(self.config))
 
-    def _plan(self, stack: ExitStack, identity: Identity, metadata: dict[str, str]) -> dict[str, Any]:
-        """On rank 0: settle the plan; returns what the ranks need of it."""
-        stack.enter_context(run_lock(self.layout.lock, first=True))
-        plan, warnings = settle_plan(self.config, self.layout, identity, metadata)
+    def _settle_job(self, networks: Networks, locks: ExitStack) -> Job:
+        """Let rank 0 settle the precision, then the plan."""
+        models = networks.models
+        precision = self.agreement.broadcast(
+            "precision", lambda: settle_precision(self.config, self.layout, networks.device)
+        )
+        config = self.config.model_copy(update={"precision": precision})
+        identity = Identity.of(config, models.encoder, models.segmentation, models.second)
+        metadata = identity.metadata(models.encoder, models.segmentation)
+        pa.scalar(0)  # Arrow's first conversion imports pandas if installed; do it while rank 0 plans
+        plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
+        return Job(config, metadata, plan["run_id"], plan["order"], Totals(**plan["totals"]))
+
+    def _plan(
+        self, config: ExtractConfig, identity: Identity, metadata: dict[str, str], locks: ExitStack
+    ) -> dict[str, Any]:
+        """Settle the plan on rank 0; return what the ranks need of it, for JSON."""
+        locks.enter_context(run_lock(self.layout.lock, first=True))
+        plan, warnings = settle_plan(config, self.layout, identity, metadata)
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         done = set(done_shards(self.layout))
@@ -185,69 +220,79 @@ class Rank:
             "totals": asdict(job_totals(self.layout, plan)),
         }
 
-    def _worker(
-        self, models: Models, device: torch.device, metadata: dict[str, str], profiler: Profiler
+    def _take_share(self, job: Job, locks: ExitStack) -> Share:
+        """Join the run; find out how far this rank was, should it have died before."""
+        claims = Claims(self.agreement.store, self.agreement.rank, self.agreement.world_size, job.order)
+        locks.enter_context(run_lock(self.layout.lock, first=False))
+        if not claims.before:
+            return Share(claims, [], Counters())
+        unfinished = [shard for shard in claims.before if not storage.exists(self.layout.shard(shard))]
+        finished = set(claims.before) - set(unfinished)
+        counters = earlier_counters(self.layout, self.agreement.rank, job.run_id, finished)
+        return Share(claims, unfinished, counters)
+
+    def _prepare_work(self, networks: Networks, job: Job, share: Share) -> Work:
+        rank, world_size = self.agreement.rank, self.agreement.world_size
+        profiler = Profiler(job.config.profile, self.layout, rank, networks.device, share.counters)
+        worker = self.agreement.agree(
+            "worker", lambda: self._make_worker(networks, job, share.counters, profiler)
+        )
+        working = self.agreement.remember("working", time.time())
+        reporter = ProgressReporter(
+            self.layout, job.run_id, rank, world_size, job.totals, share.counters, working
+        )
+        return Work(worker, profiler, reporter)
+
+    def _make_worker(
+        self, networks: Networks, job: Job, counters: Counters, profiler: Profiler
     ) -> ShardWorker:
-        config = self.config
-        rate, dimension = models.encoder.fbank.sample_rate, models.encoder.encoder.embedding_dim
-        settings = ChunkSettings.from_seconds(rate, config.chunk, config.window, config.hop)
-        embedder = self.make_embedder(config, models, settings, device, self.counters)
+        config, device, encoder = job.config, networks.device, networks.models.encoder
+        chunks = ChunkSettings.from_seconds(
+            encoder.fbank.sample_rate, config.chunk, config.window, config.hop
+        )
+        embedder = self.make_embedder(config, networks.models, chunks, device, counters)
+        writer = make_writer(config.layout, self.layout, encoder.encoder.embedding_dim, job.metadata)
         sharing = devices.ranks_on_device(device, config.gpus, self.local_rank, self.local_world_size)
         return ShardWorker(
-            config,
-            settings,
+            ReadSettings(chunks, config.channel, config.min_duration, config.track),
             embedder,
-            make_writer(config.layout, self.layout, dimension, metadata),
-            self.counters,
+            writer,
+            counters,
             profiler,
             Sizes.of(config, embedder, self.local_world_size, sharing),
         )
 
-    def _take_up(self, stack: ExitStack, claims: Claims, run_id: str) -> list[int]:
-        """Join the run; returns what this rank had claimed and not finished, should it have died before."""
-        stack.enter_context(run_lock(self.layout.lock, first=False))
-        unfinished = [shard for shard in claims.before if not storage.exists(self.layout.shard(shard))]
-        if claims.before:
-            finished = set(claims.before) - set(unfinished)
-            self.counters = earlier_counters(self.layout, self.rank, run_id, finished)
-        return unfinished
-
-    def _work(self, worker: ShardWorker, unfinished: list[int], claims: Claims) -> None:
-        """Do claimed shards; an error here lets the other ranks stop after the shard that they are at."""
+    def _do_shards(self, worker: ShardWorker, share: Share) -> None:
+        """Do claimed shards; after an error here the other ranks finish the shard that they are at."""
         try:
-            shards = self._shards(unfinished, claims)
-            with self.counters.timing("working_seconds"):
-                worker.run((shard, shard_recordings(self.layout, shard)) for shard in shards)
+            with share.counters.timing("working_seconds"):
+                worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._shards(share))
         except MENDABLE as error:
-            print(f"error: rank {self.rank}: {error}; the others stop soon", file=sys.stderr, flush=True)
+            rank = self.agreement.rank
+            message = f"error: rank {rank}: {_with_flags(error)}; the others stop soon"
+            print(message, file=sys.stderr, flush=True)
             raise
 
-    def _shards(self, unfinished: list[int], claims: Claims) -> Iterator[int]:
-        for shard in claims.shards(unfinished, lambda: self.counters.bytes + self.counters.skipped_bytes):
+    def _shards(self, share: Share) -> Iterator[int]:
+        for shard in share.claims.shards(share.unfinished, share.counters.read_bytes):
             if self.agreement.any_failed():
                 return
             yield shard
 
-    def _report(self, device: torch.device, seconds: float) -> dict[str, Any]:
-        report = {
-            "rank": self.rank,
-            "device": devices.describe(device),
-            "seconds": seconds,
-            "busy_share": self.counters.device_seconds() / max(self.counters.working_seconds, 1e-9),
-            **asdict(self.counters),
-        }
-        if device.type == "cuda":
-            report["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(device)
-        return report
-
-    def _finish(self, ranks: list[dict[str, Any]], metadata: dict[str, str]) -> int:
-        """On rank 0: write the statistics, tell the user, return the exit code."""
-        statistics = write_statistics(self.layout, metadata, ranks)
+    def _finish(self, job: Job, reports: list[dict[str, Any]]) -> int:
+        """Write the statistics on rank 0 and print a summary; return the exit code."""
+        statistics = write_statistics(self.layout, job.metadata, reports)
         print_summary(self.layout, statistics)
-        done = statistics["recordings"]["ok"] + statistics["recordings"]["failed"]
-        if done != statistics["recordings"]["planned"]:
+        recordings = statistics["recordings"]
+        missing = recordings["planned"] - recordings["ok"] - recordings["failed"]
+        if missing:
             raise ExtractError(
-                f"{statistics['recordings']['planned'] - done} recordings have no result although all shards "
-                f"are done; remove {self.layout.shards} and run again (what is published stays)"
+                f"{missing} recordings have no result although all shards are done; remove "
+                f"{self.layout.shards} and run again (what is published stays)"
             )
-        return EXIT_FAILURES if statistics["recordings"]["failed"] else EXIT_OK
+        return EXIT_FAILURES if recordings["failed"] else EXIT_OK
+
+
+def _with_flags(error: BaseException) -> str:
+    """Return a message as the command line shows it."""
+    return with_flags(str(error), ExtractConfig.model_fields)

@@ -1,4 +1,4 @@
-"""The end of a run in figures: `extraction_stats.json` and a few lines on the terminal."""
+"""Figures at the end of a run: `extraction_stats.json` and a few lines on the terminal."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import platform
 import sys
 import time
-from collections import Counter
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
 import numpy as np
-import pyarrow
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 import diar
 from diar import storage
 from diar.jobs.progress.bottleneck import describe_loop, find_bound, loop_shares, remedy
 from diar.jobs.progress.counters import Counters
+from diar.models.device import describe
 from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows
@@ -26,35 +26,36 @@ from diar.store.remarks import Remarks, read_remarks
 
 _LISTED_FAILURES = 10
 _LISTED_REMARKS = 5
-_NOTED_IDLE = 0.1  # share of the working time; less is the usual end of a run
+_NOTED_IDLE = 0.1  # share of the working time; less is usual at the end of a run
+
+
+def report_rank(rank: int, device: torch.device, seconds: float, counters: Counters) -> dict[str, Any]:
+    """Return what a rank reports of itself at its end, for JSON.
+
+    Args:
+        rank: its number.
+        device: it computed on.
+        seconds: since it was started.
+        counters: of its work.
+    """
+    report = {
+        "rank": rank,
+        "device": describe(device),
+        "seconds": seconds,
+        "busy_share": counters.device_seconds() / max(counters.working_seconds, 1e-9),
+        **counters.figures(),
+    }
+    if device.type == "cuda":
+        report["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(device)
+    return report
 
 
 def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add up the finished shards and this run's ranks, publish and return the result."""
-    columns = [
-        "recording_id",
-        "status",
-        "error",
-        "duration",
-        "speech_seconds",
-        "overlap_seconds",
-        "tracks",
-        "gaps",
-    ]
-    rows, remarks = finished_rows(layout, columns), read_remarks(layout)
-    status = rows["status"].to_pylist()
-    failed = {kind: count for kind, count in Counter(status).most_common() if kind != OK}
+    """Add up the finished shards and this run's ranks; publish and return the result."""
+    rows = finished_rows(layout, ["status", "duration", "tracks", "gaps"])
     statistics = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "recordings": {
-            "planned": count_planned(layout),
-            "ok": status.count(OK),
-            "failed": sum(failed.values()),
-            "failed_by_kind": failed,
-            "with_gaps": sum(bool(gaps) for gaps in rows["gaps"].to_pylist()),
-            "with_warnings": remarks.with_warnings,
-            "without_speech": remarks.without_speech,
-        },
+        "recordings": _count_recordings(layout, rows),
         "audio_hours": float(np.sum(rows["duration"].to_numpy())) / 3600,
         "tracks": int(np.sum(rows["tracks"].to_numpy())),
         "this_run": summarise_ranks(ranks),
@@ -63,17 +64,44 @@ def write_statistics(layout: Layout, metadata: dict[str, str], ranks: list[dict[
             "diar": diar.__version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "pyarrow": pyarrow.__version__,
+            "pyarrow": pa.__version__,
         },
     }
     storage.write_bytes_atomic(layout.statistics, json.dumps(statistics, indent=2).encode())
     return statistics
 
 
+def _count_recordings(layout: Layout, rows: pa.Table) -> dict[str, Any]:
+    """Return `recordings` of the statistics: how many there are of each kind."""
+    by_status, remarks = _count_by_status(rows["status"]), read_remarks(layout)
+    failed = {kind: count for kind, count in by_status.items() if kind != OK}
+    return {
+        "planned": count_planned(layout),
+        "ok": by_status.get(OK, 0),
+        "failed": sum(failed.values()),
+        "failed_by_kind": failed,
+        "with_gaps": _count_filled(rows["gaps"]),
+        "with_warnings": remarks.with_warnings,
+        "without_speech": remarks.without_speech,
+    }
+
+
+def _count_filled(lists: pa.ChunkedArray) -> int:
+    """Count the lists with any item; without a row, the column has no type."""
+    return int((pc.list_value_length(lists).to_numpy() > 0).sum()) if len(lists) else 0
+
+
+def _count_by_status(status: pa.ChunkedArray) -> dict[str, int]:
+    """Return the number of recordings of each status, the most frequent first."""
+    counts = pc.value_counts(status).to_pylist()
+    ordered = sorted(counts, key=lambda entry: entry["counts"], reverse=True)
+    return {entry["values"]: entry["counts"] for entry in ordered}
+
+
 def summarise_ranks(ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """`this_run` of the statistics (docs/on-disk.md), from what each rank reports of itself."""
+    """Return `this_run` of the statistics (docs/on-disk.md) from the report of each rank."""
     counters = [Counters.of(rank) for rank in ranks]
-    total = sum(counters, Counters())
+    total = Counters.total(counters)
     seconds = max(rank["seconds"] for rank in ranks)
     working = max(counted.working_seconds for counted in counters)
     startup = max(0.0, seconds - working)
@@ -94,17 +122,16 @@ def summarise_ranks(ranks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _split(counters: Counters, startup: float) -> dict[str, Any]:
-    """Where the time of a rank, or of all together, went."""
-    figures = asdict(counters)
+    """Return where the time of one rank, or of all together, went."""
     return {
         "steps": counters.steps(),
-        "loop": loop_shares(figures),
-        "bound_by": find_bound(figures, startup),
+        "loop": loop_shares(counters),
+        "bound_by": find_bound(counters, startup),
     }
 
 
 def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
-    """Say what was done, and name the first failures."""
+    """Print what was done, the first failures and the first remarks."""
     recordings, run = statistics["recordings"], statistics["this_run"]
     print(
         f"{recordings['ok']:,} recordings embedded, {recordings['failed']:,} failed; "
@@ -126,7 +153,7 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
 
 
 def _print_remarks(layout: Layout, remarks: Remarks) -> None:
-    """Count the recordings that have any, and name the first."""
+    """Print the number of recordings with remarks, and the first of them."""
     if not len(remarks.table):
         return
     counted = (
@@ -138,7 +165,7 @@ def _print_remarks(layout: Layout, remarks: Remarks) -> None:
 
 
 def _describe_time(run: dict[str, Any]) -> str:
-    """What took the time, and what to do about it."""
+    """Return what took the time, and what to do about it."""
     text = f"start-up {run['startup_seconds']:.1f} s; then {describe_loop(run['loop'])}"
     if run["idle_share"] >= _NOTED_IDLE:
         text += f"; workers that were done early waited {run['idle_share']:.0%} of it".replace("%", " %")

@@ -1,244 +1,189 @@
-"""One rank's work: decoded chunks in, published recordings and shard indexes out."""
+"""One rank's work on the recordings of its shards: read → batch → embed → assemble → write.
+
+`ChunkReader` reads. `Batches` and `PassPipeline` (diar/embed/pipeline.py) batch and embed. `OpenRecordings`
+collects the chunks of each recording. `Publisher` assembles the recording and writes it.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from diar.archive.listing import Recording
-from diar.embed.chunks import ChunkSettings
+from diar.archive.recording import Recording
 from diar.embed.embedder import TrackEmbedder
 from diar.embed.pipeline import Batch, Batches, Embedded, PassPipeline
-from diar.embed.rows import ChunkEmbeddings, assemble
-from diar.jobs.extract.config import ExtractConfig
+from diar.embed.rows import ChunkEmbeddings
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.memory import return_free_memory
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.profiling import Profiler
+from diar.jobs.extract.publishing import EmbeddedRecording, OpenShards, Publisher
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.progress.counters import Counters
-from diar.reading import ReadChunk, ReadSettings
+from diar.reading import ReadSettings
 from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 
-log = logging.getLogger(__name__)
-
 _WRITE_THREADS = 2
-_WAITING_WRITES = 64  # recordings, before the loop waits for them
 _SECONDS_TO_TRIM = 600.0  # of audio, after which free memory is given back
-
-
-@dataclass
-class _OpenShard:
-    """A shard that is being worked on."""
-
-    recordings: list[Recording]
-    rows: dict[int, RecordingRow]  # by position, of what is finished
-
-    @property
-    def complete(self) -> bool:
-        return len(self.rows) == len(self.recordings)
-
-
-@dataclass
-class _Unfinished:
-    """A recording whose chunks are still coming."""
-
-    chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)
-    row: RecordingRow | None = None  # there once everything is decoded
-    num_chunks: int = 0  # decoded so far
-    counted: int = 0  # of its bytes
-
-    @property
-    def complete(self) -> bool:
-        if self.row is None:
-            return False
-        return self.row.status != OK or len(self.chunks) == self.num_chunks
 
 
 class ShardWorker:
     """Turns the recordings of shards into published tracks.
 
-    The next shard is begun as soon as the last one is decoded, so that the device never runs dry; an index is
-    written when the last recording of its shard is published.
+    It begins the next shard as soon as the last one is decoded, so that the device never runs dry.
 
     Args:
-        config: the run's options.
-        settings: chunk lengths in samples.
-        embedder: the model on this rank's device.
+        reading: how recordings are read.
+        embedder: the networks on this rank's device.
         writer: of this extraction.
-        counters: updated as the work goes on.
+        counters: of this rank, updated as the work goes on.
         profiler: told of every forward pass.
         sizes: how much is decoded and computed at once.
     """
 
     def __init__(
         self,
-        config: ExtractConfig,
-        settings: ChunkSettings,
+        reading: ReadSettings,
         embedder: TrackEmbedder,
         writer: Writer,
         counters: Counters,
         profiler: Profiler,
         sizes: Sizes,
     ) -> None:
-        self._config = config
-        self._settings = settings
+        self._reading = reading
         self._writer = writer
         self._counters = counters
         self._profiler = profiler
         self._sizes = sizes
-        full = round(sizes.batch_seconds * settings.rate)
+        full = round(sizes.batch_seconds * reading.chunks.rate)
         self._batches = Batches[Key](embedder.count_frames, full, sizes.passes_waiting)
         self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
-        self._shards: dict[int, _OpenShard] = {}
-        self._recordings: dict[Key, _Unfinished] = {}
-        self._trimmed = 0.0
+        self._shards = OpenShards(writer, counters)
+        self._recordings = OpenRecordings()
+        self._trimmed = 0.0  # seconds of audio at which free memory was given back
 
     def run(self, shards: Iterable[tuple[int, list[Recording]]]) -> None:
-        """Do shards; recordings that an interrupted run has published are not computed again.
+        """Do shards, without the recordings that an interrupted run has published.
 
-        `shards` is taken from in the decoding threads, one shard at a time.
+        The decoding threads take from `shards`, one shard at a time.
         """
-        reader = ChunkReader(
-            self._todo(shards),
-            ReadSettings(self._settings, self._config.channel, self._config.min_duration, self._config.track),
+        reader = self._read(self._shards.unpublished(shards))
+        with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as threads:
+            publisher = Publisher(
+                threads, self._writer, self._shards, self._reading.chunks.rate, self._counters
+            )
+            for recording in self._embed(reader):
+                publisher.submit(recording)
+            publisher.finish()
+
+    def _read(self, recordings: Iterable[tuple[Key, Recording]]) -> ChunkReader:
+        return ChunkReader(
+            recordings,
+            self._reading,
             threads=self._sizes.decode_threads,
             processes=self._sizes.decode_processes,
             ahead=round(self._sizes.passes_ahead * self._batches.full),
             counters=self._counters,
         )
-        with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as pool:
-            written: list[tuple[Key, _Unfinished, Future[RecordingRow]]] = []
-            for key, unfinished in self._embed(reader):
-                written.append((key, unfinished, pool.submit(self._publish, key.shard, unfinished)))
-                while len(written) > _WAITING_WRITES or (written and written[0][2].done()):
-                    self._settle(*written.pop(0))
-            for waiting in written:
-                self._settle(*waiting)
 
-    def _todo(self, shards: Iterable[tuple[int, list[Recording]]]) -> Iterator[tuple[Key, Recording]]:
-        """What is not published yet."""
-        for number, recordings in shards:
-            shard = _OpenShard(recordings, {})
-            for position, recording in enumerate(recordings):
-                row = self._published(recording)
-                if row is not None:
-                    shard.rows[position] = row
-                    self._counters.add("skipped_files", 1)
-                    self._counters.add("skipped_bytes", recording.size)
-            todo = [position for position in range(len(recordings)) if position not in shard.rows]
-            self._shards[number] = shard
-            if not todo:
-                self._close_shard(number)
-            for position in todo:
-                yield Key(number, position), recordings[position]
-
-    def _published(self, recording: Recording) -> RecordingRow | None:
-        row = self._writer.published(recording.recording_id)
-        if row is None or (row.size, row.mtime) != (recording.size, recording.mtime):
-            return None
-        same_part = (row.offset, row.part_seconds) == (recording.offset, recording.duration)
-        return row if same_part else None
-
-    def _embed(self, reader: ChunkReader) -> Iterator[tuple[Key, _Unfinished]]:
-        """Recordings in the order in which they get complete."""
+    def _embed(self, reader: ChunkReader) -> Iterator[EmbeddedRecording]:
+        """Yield recordings in the order in which their last chunk is embedded."""
         for key, item in self._counters.timed("decode_wait_seconds", reader):
-            unfinished = self._recordings.setdefault(key, _Unfinished())
             if isinstance(item, RecordingRow):
-                unfinished.row = item
-                yield from self._completed([key])
+                yield from self._recordings.add_row(key, item)
                 continue
-            unfinished.num_chunks += 1
+            self._recordings.add_decoded(key)
             for batch in self._batches.add(key, item.chunk):
-                yield from self._take_in(self._push(batch))
-            self._note_share(key, item, unfinished)
+                yield from self._collect(self._push(batch))
+            self._count_bytes(key, item.share)
         for batch in self._batches.rest():
-            yield from self._take_in(self._push(batch))
-        with self._counters.timing("compute_seconds"):
-            ready = self._pipeline.flush()
-        yield from self._take_in(ready)
+            yield from self._collect(self._push(batch))
+        yield from self._collect(self._flush())
 
     def _push(self, batch: Batch[Key]) -> list[Embedded[Key]]:
-        """One forward pass; returns what is finished by now, which may be of an earlier one."""
+        """Start a forward pass; return the chunks that are embedded by now, which may be of earlier ones."""
         with self._counters.timing("compute_seconds"):
             ready = self._pipeline.push(batch)
         self._profiler.step()
         return ready
 
-    def _take_in(self, embedded: list[Embedded[Key]]) -> Iterator[tuple[Key, _Unfinished]]:
-        """Keep embedded chunks; yields the recordings that are complete with them."""
-        for key, chunk, made in embedded:
+    def _flush(self) -> list[Embedded[Key]]:
+        with self._counters.timing("compute_seconds"):
+            return self._pipeline.flush()
+
+    def _collect(self, embedded: list[Embedded[Key]]) -> Iterator[EmbeddedRecording]:
+        """Keep embedded chunks; yield the recordings that are complete with them."""
+        for _, chunk, _ in embedded:
             start, end = chunk.core
-            self._counters.add("audio_seconds", (end - start) / self._settings.rate)
-            if key in self._recordings:  # else its decoding failed further on
-                self._recordings[key].chunks[chunk.index] = made
+            self._counters.add("audio_seconds", (end - start) / self._reading.chunks.rate)
+        self._trim_memory()
+        yield from self._recordings.add_embedded(embedded)
+
+    def _trim_memory(self) -> None:
         if self._counters.audio_seconds - self._trimmed > _SECONDS_TO_TRIM:
             self._trimmed = self._counters.audio_seconds
             return_free_memory()
-        yield from self._completed(dict.fromkeys(key for key, _, _ in embedded))
 
-    def _completed(self, keys: Iterable[Key]) -> Iterator[tuple[Key, _Unfinished]]:
-        for key in keys:
-            if key in self._recordings and self._recordings[key].complete:
-                yield key, self._recordings.pop(key)
-
-    def _note_share(self, key: Key, item: ReadChunk, unfinished: _Unfinished) -> None:
-        """Count a recording's bytes as it is read; what is then missing is counted when it is published."""
-        size = self._shards[key.shard].recordings[key.position].size
-        counted = int(item.share * size)
-        if counted > unfinished.counted:
-            self._counters.add("bytes", counted - unfinished.counted)
-            unfinished.counted = counted
+    def _count_bytes(self, key: Key, share: float) -> None:
+        """Count a recording's bytes as it is read; the publisher counts those that are then missing."""
+        counted = int(share * self._shards.recording(key).size)
+        self._counters.add("bytes", self._recordings.count_bytes(key, counted))
 
     def _use_smaller_batches(self, chunks: int) -> None:
-        self._batches.full = min(self._batches.full, chunks * self._settings.length)
+        self._batches.full = min(self._batches.full, chunks * self._reading.chunks.length)
 
-    def _publish(self, shard: int, recording: _Unfinished) -> RecordingRow:
-        assert recording.row is not None
-        if recording.row.status != OK:
-            return recording.row
-        with self._counters.timing("rows_step"):
-            ordered = [recording.chunks[index] for index in range(recording.num_chunks)]
-            made = assemble(ordered, self._settings.rate)
-        if not (np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all()):
-            message = "the encoder gave values that are not finite"
-            return replace(recording.row, status="not_finite", error=message)
-        row = replace(
-            recording.row,
-            embedding=made.embedding,
-            tracks=len(made.tracks),
-            speech_seconds=made.speech_seconds,
-            overlap_seconds=made.overlap_seconds,
-        )
-        with self._counters.timing("write_step"):
-            self._writer.write_tracks(shard, row, made.tracks)
-        return row
 
-    def _settle(self, key: Key, unfinished: _Unfinished, future: Future[RecordingRow]) -> None:
-        """Wait for a recording to be published, and close its shard if it was the last."""
-        with self._counters.timing("write_wait_seconds"):
-            row = future.result()
-        shard = self._shards[key.shard]
-        self._counters.add("bytes", shard.recordings[key.position].size - unfinished.counted)
-        self._count(row)
-        shard.rows[key.position] = row
-        if shard.complete:
-            self._close_shard(key.shard)
+@dataclass
+class _OpenRecording:
+    """A recording whose chunks are still coming."""
 
-    def _close_shard(self, number: int) -> None:
-        shard = self._shards.pop(number)
-        with self._counters.timing("write_step"):
-            rows = [shard.rows[position] for position in range(len(shard.recordings))]
-            self._writer.write_shard(number, rows)
+    chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)  # by index
+    row: RecordingRow | None = None  # there once everything is decoded
+    num_decoded: int = 0  # chunks
+    counted: int = 0  # of its bytes
 
-    def _count(self, row: RecordingRow) -> None:
-        self._counters.add("files", 1)
-        if row.status != OK:
-            self._writer.remove_tracks(row.recording_id)  # of an earlier, better version
-            self._counters.add("failed", 1)
-            log.warning("%s: %s: %s", row.status, row.recording_id, row.error)
+    def complete(self, key: Key) -> EmbeddedRecording | None:
+        """Return the recording for publishing; None while chunks or the row are missing."""
+        if self.row is None or (self.row.status == OK and len(self.chunks) < self.num_decoded):
+            return None
+        ordered = [self.chunks[index] for index in sorted(self.chunks)]
+        return EmbeddedRecording(key, self.row, ordered, self.counted)
+
+
+class OpenRecordings:
+    """Collects the embedded chunks and the row of each recording until it is complete."""
+
+    def __init__(self) -> None:
+        self._open: dict[Key, _OpenRecording] = {}
+
+    def add_decoded(self, key: Key) -> None:
+        """Expect one more chunk of a recording."""
+        self._open.setdefault(key, _OpenRecording()).num_decoded += 1
+
+    def add_row(self, key: Key, row: RecordingRow) -> Iterator[EmbeddedRecording]:
+        """Take the row, after the last decoded chunk; yield the recording if it is complete."""
+        self._open.setdefault(key, _OpenRecording()).row = row
+        yield from self._completed([key])
+
+    def add_embedded(self, embedded: list[Embedded[Key]]) -> Iterator[EmbeddedRecording]:
+        """Take embedded chunks; yield the recordings that are complete with them."""
+        for key, chunk, made in embedded:
+            if key in self._open:  # else its decoding failed further on
+                self._open[key].chunks[chunk.index] = made
+        yield from self._completed(dict.fromkeys(key for key, _, _ in embedded))
+
+    def count_bytes(self, key: Key, counted: int) -> int:
+        """Note that `counted` bytes of a recording are read; return how many of them are new."""
+        recording = self._open[key]
+        more = max(0, counted - recording.counted)
+        recording.counted += more
+        return more
+
+    def _completed(self, keys: Iterable[Key]) -> Iterator[EmbeddedRecording]:
+        for key in keys:
+            complete = self._open[key].complete(key) if key in self._open else None
+            if complete is not None:
+                del self._open[key]
+                yield complete

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Counters of the loop; what is left of its time is "other"
+from diar.jobs.progress.counters import Counters
+
+# Counters of the loop; the rest of its time is "other"
 _LOOP = {
     "compute": "compute_seconds",
     "wait_decode": "decode_wait_seconds",
@@ -29,21 +31,23 @@ _REMEDIES = {
 }
 
 
-def loop_shares(figures: Mapping[str, float]) -> dict[str, float]:
-    """Shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`; all 0 before any work.
+def loop_shares(counters: Counters) -> dict[str, float]:
+    """Return shares of the working time: `compute`, `wait_decode`, `wait_write`, `other`.
+
+    All are 0 before any work.
 
     Args:
-        figures: counters by name, of one rank or summed over several.
+        counters: of one rank or summed over several.
     """
-    seconds = {name: figures[counter] for name, counter in _LOOP.items()}
+    seconds: dict[str, float] = {name: getattr(counters, counter) for name, counter in _LOOP.items()}
     counted = sum(seconds.values())
-    whole = max(figures["working_seconds"], counted)
+    whole = max(counters.working_seconds, counted)
     seconds["other"] = whole - counted
     return {name: part / whole if whole else 0.0 for name, part in seconds.items()}
 
 
 def describe_loop(shares: Mapping[str, float]) -> str:
-    """`computing 93 %, waiting for decode 5 %, for writes 2 %`, and the rest if there is any."""
+    """Return `computing 93 %, waiting for decode 5 %, for writes 2 %`, and the rest if there is any."""
     text = (
         f"computing {shares['compute']:.0%}, waiting for decode {shares['wait_decode']:.0%}, "
         f"for writes {shares['wait_write']:.0%}"
@@ -53,23 +57,23 @@ def describe_loop(shares: Mapping[str, float]) -> str:
     return text.replace("%", " %")
 
 
-def find_bound(figures: Mapping[str, float], startup_seconds: float) -> str:
-    """What took most of the time, in words: `start-up`, `decoding`, `writing`, `the encoder`, …
+def find_bound(counters: Counters, startup_seconds: float) -> str:
+    """Name what took most of the time: `start-up`, `decoding`, `writing`, `the encoder`, …
 
     Args:
-        figures: counters by name, of one rank or summed over several.
-        startup_seconds: of the same ranks, summed alike.
+        counters: of one rank or summed over several.
+        startup_seconds: of the same ranks, summed in the same way.
     """
-    working = figures["working_seconds"]
-    seconds = {name: share * working for name, share in loop_shares(figures).items()}
+    seconds = {name: share * counters.working_seconds for name, share in loop_shares(counters).items()}
     largest = max(seconds, key=lambda name: seconds[name])
     if startup_seconds >= seconds[largest]:
         return "start-up"
     if largest != "compute":
         return _LOOP_WORDS[largest]
-    return _STEP_WORDS[max(_STEP_WORDS, key=lambda step: figures[f"{step}_step"])]
+    steps = counters.steps()
+    return _STEP_WORDS[max(_STEP_WORDS, key=lambda step: steps[step])]
 
 
 def remedy(bound: str) -> str:
-    """What to do about an answer of `find_bound`."""
+    """Say what to do about an answer of `find_bound`."""
     return _REMEDIES[bound]

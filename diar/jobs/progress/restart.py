@@ -1,4 +1,4 @@
-"""What a rank that was started again knows of the one that died."""
+"""What a rank that was started again takes over from the one that died."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from diar.jobs.progress.counters import Counters, read_ranks
+from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.reporter import read_ranks
 from diar.store.layout import Layout
 from diar.store.reader import read_plan
 
 
 def earlier_counters(layout: Layout, rank: int, run_id: str, finished: Collection[int]) -> Counters:
-    """The counters of the dead rank as it wrote them last, about a second before.
+    """Return the counters of the dead rank, as it wrote them about a second before it died.
 
-    What it had published of a shard that it did not finish will be met again, and counted as skipped. That
-    much is taken off here, so that the sum is right once the shard is done.
+    The worker will count the published recordings of unfinished shards once more, as skipped. Subtract them
+    here.
 
     Args:
         layout: of the output.
         rank: of this process and of the one that died.
         run_id: of this run.
-        finished: the shards that it had finished.
+        finished: shards that the dead rank had finished.
     """
-    records = [
-        record for record in read_ranks(layout) if (record["run_id"], record["rank"]) == (run_id, rank)
-    ]
-    counters = Counters(**records[0]["counters"]) if records else Counters()
+    written = [told.counters for told in read_ranks(layout) if (told.run_id, told.rank) == (run_id, rank)]
+    counters = written[0] if written else Counters()
     plan = read_plan(layout, columns=["shard", "size"])
     sizes = plan["size"].to_numpy()[np.isin(plan["shard"].to_numpy(), list(finished))]
     return replace(

@@ -1,1 +1,1 @@
-"""The processes of a run: who starts, claims and ends what."""
+"""The processes of a run: starting and supervising them, agreement between them, claims of shards."""

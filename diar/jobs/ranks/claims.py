@@ -1,4 +1,4 @@
-"""Which rank does which shard: claimed one by one, so that the load is balanced by construction."""
+"""Which rank does which shard: ranks claim shards one by one, which balances the load."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import torch.distributed as dist
 
 _POLL = 0.05  # seconds
-_STUCK = 10.0  # seconds without progress after which a rank claims in any case
+_STUCK = 10.0  # seconds without progress, after which a rank claims in any case
 
 
 class Claims:
     """The shards of one rank.
 
-    A counter proposes a position in the order of claiming; an owner written under that position, which nobody
-    can overwrite, settles it. So what a dead rank had claimed is known when it is started again, and a
-    position that it had counted but not yet signed falls to it, too.
+    A counter in the store proposes a position in the order of claiming. The rank then signs the position with
+    its number, which nobody can overwrite. So a rank that is started again knows what it had claimed. It also
+    takes the positions that were proposed and not yet signed.
 
     Args:
         store: which all ranks of the run share.
@@ -26,7 +26,7 @@ class Claims:
         order: (shard, bytes) of the shards to do, in the order of claiming; the same on all ranks.
 
     Attributes:
-        before: the shards that this rank had claimed before it died and was started again.
+        before: shards that this rank had claimed before it died and was started again.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Claims:
         self.before = [order[position][0] for position in range(self._proposed()) if self._sign(position)]
 
     def shards(self, first: Iterable[int], read: Callable[[], int]) -> Iterator[int]:
-        """The shards in `first`, then what this rank claims until none is left.
+        """Yield the shards in `first`, then claim and yield others until none is left.
 
-        Recordings are decoded ahead and beside each other, so a rank would claim more while it is at a long
-        recording, and end last with it. So it claims only while what it has before it is no more than its
-        share of what nobody has claimed yet.
+        A rank decodes ahead, several recordings at a time. It would go on claiming while it is at a long
+        recording, and end last. So it claims only while its backlog is no more than its share of what nobody
+        has claimed yet.
 
         Args:
-            first: unfinished ones of `before`.
-            read: bytes that this rank has read so far, as counted in the plan.
+            first: the unfinished shards of `before`.
+            read: returns the bytes that this rank has read so far, as the plan counts them.
         """
         sizes = dict(self._order)
-        claimed = read()  # what it had read before it died was claimed then
+        claimed = read()  # before it died and was started again
         for shard in first:
             claimed += sizes[shard]
             yield shard
@@ -66,7 +66,7 @@ class Claims:
                 yield self._order[position][0]
 
     def _hold_back(self, claimed: int, read: Callable[[], int]) -> None:
-        """Wait while there is more before this rank than its share of what is left for all."""
+        """Wait while this rank's backlog is more than its share of what is left for all."""
         if self._world_size == 1:
             return
         last, since = read(), time.monotonic()
@@ -79,10 +79,10 @@ class Claims:
                 return
 
     def _proposed(self) -> int:
-        """How many positions were proposed so far, to anybody."""
+        """Return how many positions were proposed so far, to all ranks."""
         return min(self._store.add("next", 0), len(self._order))
 
     def _sign(self, position: int) -> bool:
-        """Whether the shard at `position` is this rank's, now or from before."""
+        """Sign a position if it is free; return whether it is this rank's, now or from before."""
         owner: bytes = self._store.compare_set(f"owner/{position}", "", self._rank)
         return owner.decode() == self._rank

@@ -1,4 +1,4 @@
-"""Starting the ranks, and ending cleanly when the launcher is gone."""
+"""Starting the ranks, and ending them when their launcher is gone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from diar.errors import DiarError
+from diar.errors import EXIT_UNFINISHED, DiarError
 from diar.jobs.ranks.processes import worker_context
-from diar.jobs.ranks.supervisor import EXIT_CRASHED, Supervisor
+from diar.jobs.ranks.supervisor import Supervisor
 
 ArgumentT = TypeVar("ArgumentT")
 
@@ -33,21 +33,21 @@ def launch(
     max_restarts: int,
     port: int = 0,
 ) -> int:
-    """Run `run_rank(argument)` in so many processes; return the exit code.
+    """Run `run_rank(argument)` in several processes; return the exit code.
 
-    A worker that dies is started again and goes on where it was, up to `max_restarts` times in all, while the
-    others work on. The store that they agree through lives here, so that it outlives them.
+    A worker that dies is started again and goes on where it was, while the others work on; that happens up to
+    `max_restarts` times in all. The store of the ranks lives in this process, so that it outlives them.
 
     Args:
-        run_rank: in a module that a new process can import; its exit code counts for all.
-        argument: is pickled.
-        workers: processes.
-        cores: numbers of those that the processes may use; empty = all.
-        max_restarts: of workers that die, all together.
-        port: that the processes agree through; 0 = any free one.
+        run_rank: from a module that a new process can import; returns the exit code of the whole run.
+        argument: must be picklable.
+        workers: number of processes.
+        cores: numbers of the cores that the processes may use; empty = all.
+        max_restarts: of dead workers, all together.
+        port: TCP port of the store; 0 = any free one.
 
     Raises:
-        DiarError: the port is taken.
+        DiarError: the port is taken, or not allowed.
     """
     store = _host_store(port)
     context = worker_context()
@@ -61,7 +61,7 @@ def launch(
             "LOCAL_WORLD_SIZE": str(workers),
             "MASTER_ADDR": _HOST,
             "MASTER_PORT": str(store.port),
-            "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 need not start one
+            "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 does not start another store
         }
         arguments = (environment, cores, run_rank, argument)
         return context.Process(target=_work, args=arguments, name=f"worker {rank}")
@@ -75,9 +75,9 @@ def _work(
     run_rank: Callable[[ArgumentT], int],
     argument: ArgumentT,
 ) -> None:
-    """In a new process: be the rank that `environment` says, as if torchrun had started it.
+    """Run a rank in its new process, with the environment that torchrun would give it.
 
-    What it is forked from may have been started for an earlier run, under other circumstances.
+    The process may be forked from a server that was started for an earlier run, in another environment.
     """
     os.environ.clear()
     os.environ.update(environment)
@@ -87,13 +87,13 @@ def _work(
 
 
 def _host_store(port: int) -> dist.TCPStore:
-    """A store that only this machine reaches; port 0 = any free one."""
+    """Start a store that only this machine can reach; port 0 = any free one."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((_HOST, port))
     except OSError as error:
-        raise DiarError(f"port {port}: {error.strerror}; 0 takes any free port") from None
+        raise DiarError(f"`port={port}`: {error.strerror}; `port=0` takes any free one") from None
     port = listening.getsockname()[1]
     return dist.TCPStore(
         _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()
@@ -103,8 +103,8 @@ def _host_store(port: int) -> dist.TCPStore:
 def check_restarts() -> None:
     """Refuse restarts by torchrun over several machines.
 
-    Their agents count restarts each on its own, so the ranks of two machines would wait for each other in
-    different rounds for ever.
+    Each agent counts restarts on its own, so the ranks of two machines would wait for each other forever, in
+    different rounds.
 
     Raises:
         DiarError: there are several machines and `--max-restarts` is not 0.
@@ -117,14 +117,14 @@ def check_restarts() -> None:
 
 
 def end_with_parent() -> None:
-    """Let this rank end as soon as its launcher was killed, so that no orphan writes beside a new run."""
+    """End this rank as soon as its launcher is killed, so that no orphan writes beside a new run."""
     launcher, parent = multiprocessing.parent_process(), os.getppid()
 
     def watch() -> None:
         if launcher is not None:
             launcher.join()
-        while launcher is None and os.getppid() == parent:  # torchrun tells its ranks nothing better
+        while launcher is None and os.getppid() == parent:  # nothing else shows the end of torchrun
             time.sleep(_PARENT_POLL)
-        os._exit(EXIT_CRASHED)
+        os._exit(EXIT_UNFINISHED)
 
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()

@@ -1,7 +1,7 @@
-"""One run at a time for each local output directory.
+"""A lock that allows one run at a time for each local output directory.
 
-The first rank of a run takes the lock alone, so that no second run begins. Then all its ranks share it, so
-that none begins either while one of them, be it the first, is dead and being started again.
+The first rank of a run takes the lock exclusively, so that no second run begins. Then all ranks share it. So
+no second run begins either while one of them, be it the first, is dead and about to be started again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run_lock(path: str, *, first: bool) -> Iterator[None]:
 
     Args:
         path: of the lock file; nothing is locked on an object store.
-        first: this rank begins the run; else it shares the lock of the one that did.
+        first: whether this rank begins the run; the other ranks share its lock.
 
     Raises:
         LockError: another run holds it.

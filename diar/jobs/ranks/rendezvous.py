@@ -1,7 +1,7 @@
-"""What the ranks of a run agree on, through torch's key-value store alone.
+"""Agreement between the ranks of a run, through torch's key-value store alone.
 
-Whatever a rank says at a step stays in the store. So a rank that died and was started again alone passes
-through what is settled already and meets the others where they are; nobody else has to start again for it.
+Everything that a rank says at a step stays in the store. A rank that died and was started again passes
+through the settled steps and meets the others where they are. No other rank has to start again.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import torch.distributed as dist
 from diar.errors import DiarError
 
 T = TypeVar("T")
-MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can do something about
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25  # seconds between two looks into the store
+MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can mend
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25  # seconds between two reads of the store
 
 
 class AgreedError(DiarError):
-    """An error of one rank that all ranks know of, so that all stop."""
+    """An error of one rank that all ranks know of and stop at."""
 
 
 class Agreement:
     """One rank's side of the agreement; all values go through JSON.
 
     Args:
-        store: which all ranks of the run share, and nobody else.
+        store: shared by the ranks of the run only.
         rank: of this process.
         world_size: number of ranks.
     """
@@ -40,10 +40,10 @@ class Agreement:
         self.world_size = world_size
 
     def agree(self, step: str, action: Callable[[], T]) -> T:
-        """Run `action` on every rank; each gets its own result.
+        """Run `action` on every rank; return this rank's result once all have succeeded.
 
         Raises:
-            AgreedError: it failed on any of them.
+            AgreedError: it failed on any rank.
         """
         outcome, error = self._attempt(action)
         self._say(step, None, error)
@@ -51,7 +51,7 @@ class Agreement:
         return outcome
 
     def broadcast(self, step: str, action: Callable[[], Any]) -> Any:
-        """The result of `action` on rank 0, which runs it unless the step is settled.
+        """Run `action` on rank 0, unless the step is settled already; return its result on every rank.
 
         Raises:
             AgreedError: it failed.
@@ -61,7 +61,7 @@ class Agreement:
         return self._hear(step, [0])[0]
 
     def gather(self, step: str, value: Any) -> list[Any]:
-        """The `value` of every rank, by rank.
+        """Return the `value` of every rank, by rank.
 
         Raises:
             AgreedError: a rank left before it came here.
@@ -70,17 +70,17 @@ class Agreement:
         return self._hear(step, range(self.world_size))
 
     def remember(self, name: str, value: Any) -> Any:
-        """What this rank said first under `name`: `value`, unless it died since and was started again."""
+        """Return `value`, or what this rank said under `name` before it died and was started again."""
         return json.loads(self.store.compare_set(f"{name}/{self.rank}", "", json.dumps(value)))
 
     def any_failed(self) -> bool:
-        """Whether a rank has met an error, so that no further work should be begun."""
+        """Return whether any rank has met an error, after which no rank begins further work."""
         return self.store.check(["failed"])
 
     def leave(self, error: str | None = None) -> None:
-        """Say goodbye, with the reason if it is an error; rank 0 waits for the others' goodbyes.
+        """Tell the others that this rank ends, with the reason if it is an error.
 
-        It may be the one that keeps the store, and they may still have to read what it said last.
+        Rank 0 waits for the end of the others: it may host the store, and they may still read from it.
         """
         self._say("end", None, error)
         if self.rank == 0:
@@ -105,7 +105,7 @@ class Agreement:
         return [value for value, _ in said]
 
     def _wait(self, step: str, rank: int) -> tuple[Any, str | None]:
-        """(value, error) of a rank at a step; if it left with an error before, that."""
+        """Return (value, error) of a rank at a step; if the rank ended before, those of its end."""
         key, pause = f"{step}/{rank}", _FIRST_PAUSE
         while not self.store.check([key]):
             if self.store.check([f"end/{rank}"]):

@@ -1,4 +1,4 @@
-"""Worker processes that do not hurt each other: only the one that died is started again."""
+"""Supervision of worker processes: only a worker that died is started again."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.ranks.processes import sigint_blocked
 
-EXIT_OK, EXIT_CRASHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
-_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that came to its end
+_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that has ended by itself
 _POLL = 0.2  # seconds
 _TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """Keeps workers alive until each has come to its end.
+    """Keeps workers alive until each has ended by itself.
 
     Args:
-        make: a process, not yet started, for a rank.
+        make: makes the process of a rank, not yet started.
         workers: number of ranks.
-        max_restarts: how often dead workers are started again, all together.
+        max_restarts: of dead workers, all together.
     """
 
     def __init__(self, make: Callable[[int], BaseProcess], workers: int, max_restarts: int) -> None:
@@ -38,7 +38,7 @@ class Supervisor:
         self._signal: int | None = None
 
     def run(self) -> int:
-        """Start the workers and wait for them; returns the exit code of the whole."""
+        """Start the workers and wait for them; return the exit code of the run."""
         with self._noting_signals():
             try:
                 for rank in self._ranks:
@@ -48,7 +48,7 @@ class Supervisor:
                 self._stop()
 
     def _start(self, rank: int) -> None:
-        """Start a worker that Ctrl-C does not reach: it is this process that ends the workers."""
+        """Start a worker that Ctrl-C does not reach; this process ends the workers."""
         with sigint_blocked():
             self._workers[rank] = self._make(rank)
             self._workers[rank].start()
@@ -67,11 +67,11 @@ class Supervisor:
                 if code in _SETTLED:
                     codes[rank] = code
                 elif code is not None and not self._restart(rank, code):
-                    return EXIT_CRASHED
+                    return EXIT_UNFINISHED
         return EXIT_ERROR if EXIT_ERROR in codes.values() else max(codes.values())
 
     def _restart(self, rank: int, code: int) -> bool:
-        """Start a dead worker again, unless that was done too often."""
+        """Start a dead worker again; return False if the restarts are used up."""
         if self._restarts == self._max_restarts:
             print(
                 f"error: worker {rank} died ({_describe(code)}) after {self._restarts} restarts; "
@@ -94,7 +94,7 @@ class Supervisor:
             self._signal = number
 
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        # What our parent had us ignore stays ignored: SIGHUP by nohup, SIGINT by `command &` in a script
+        # Signals that the parent ignores stay ignored: SIGHUP by nohup, SIGINT by `command &` in a script
         before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
         for number in before:
             signal.signal(number, note)
@@ -117,7 +117,7 @@ class Supervisor:
 
 
 def _describe(code: int) -> str:
-    """An exit code of `multiprocessing` in words: negative for a signal."""
+    """Describe an exit code of `multiprocessing`, which is negative for a signal."""
     if code >= 0:
         return f"exit code {code}"
     hint = ", as when memory runs out" if -code == signal.SIGKILL else ""

@@ -1,7 +1,7 @@
-"""The two halves of a speaker encoder: `frames` runs the trunk once, `pool` makes many embeddings of that.
+"""The two halves of a speaker encoder: `frames` runs the trunk, `pool` makes embeddings of its frames.
 
-The trunk is most of the work, and the embedding of a stretch of speech is a statistic of its frames. So a
-chunk passes the trunk once, and each window or local speaker costs one masked pooling.
+The trunk is most of the work. An embedding is a statistic of trunk frames. So a chunk passes the trunk once,
+and each sliding window or local speaker costs one masked pooling.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ModelError(DiarError):
 
 
 class SpeakerEncoder(nn.Module, ABC):
-    """What every encoder offers.
+    """The interface of every encoder.
 
     Attributes:
         embedding_dim: numbers in an embedding.
@@ -37,7 +37,7 @@ class SpeakerEncoder(nn.Module, ABC):
 
     @abstractmethod
     def pool(self, frames: Tensor, masks: Tensor) -> Tensor:
-        """Embeddings of chosen frames.
+        """Return the embeddings of chosen frames.
 
         Args:
             frames: (batch, channels, T') of `frames`.
@@ -45,7 +45,7 @@ class SpeakerEncoder(nn.Module, ABC):
 
         Returns:
             (batch, tracks, embedding_dim), not normalised. An empty mask gives the zero vector, which no
-            speech gives. A mask of one frame is a stretch without variance, where WeSpeaker gives NaN.
+            speech gives. The variance of one frame is 0, where WeSpeaker gives NaN.
 
         Raises:
             ValueError: masks do not fit the frames.
@@ -58,11 +58,11 @@ class SpeakerEncoder(nn.Module, ABC):
         return self.pool(frames, everything).squeeze(1)
 
     def num_frames(self, fbank_frames: int) -> int:
-        """T' for that many fbank frames: fbank_frames / frame_stride, rounded up."""
+        """Return T' for that many fbank frames: fbank_frames / frame_stride, rounded up."""
         return -(-fbank_frames // self.frame_stride)
 
     def weights(self) -> nn.Module:
-        """The module whose state dict has the names of a WeSpeaker checkpoint."""
+        """Return the module whose state dict has the names of a WeSpeaker checkpoint."""
         return self
 
 
@@ -98,7 +98,7 @@ class StatisticsEncoder(SpeakerEncoder):
 
 
 def check_masks(frames: Tensor, masks: Tensor) -> None:
-    """Masks (batch, tracks, T') fit frames (batch, channels, T'), or ValueError."""
+    """Raise ValueError unless masks (batch, tracks, T') fit frames (batch, channels, T')."""
     if masks.ndim != 3 or masks.shape[::2] != frames.shape[::2]:
         raise ValueError(
             f"masks must be (batch, tracks, T') for frames {tuple(frames.shape)}, got {tuple(masks.shape)}"

@@ -64,7 +64,7 @@ class TDNN(nn.Module):
 
 
 class ContextMask(nn.Module):
-    """A convolution whose output is masked by what the whole chunk and the frame's own segment sound like."""
+    """A convolution whose output is masked by the mean of the chunk and that of the frame's own segment."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class DenseTDNNLayer(nn.Module):
 
 
 class DenseBlock(nn.Sequential):
-    """Layers that each see the block's input and what all layers before have added to it."""
+    """Layers that each see the block's input and the output of all layers before."""
 
     def __init__(
         self, num_layers: int, in_channels: int, growth_rate: int, bottleneck: int, dilation: int
@@ -127,7 +127,7 @@ class DenseBlock(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels) → (batch, T', out_channels)."""
         channels = x.shape[-1]
-        # In one place from the start: joining what there is after each layer would copy it every time
+        # One array from the start: concatenating after each layer would copy all of it every time
         joined = x.new_empty(*x.shape[:2], self.out_channels)
         joined[..., :channels] = x
         for layer in self:
@@ -166,7 +166,7 @@ class Dense(nn.Module):
 
 
 class CAMPPlus(StatisticsEncoder):
-    """The context masks see the whole chunk, so frames depend on the chunk that they are in.
+    """CAM++. Its context masks see the whole chunk, so a frame depends on the chunk it is in.
 
     For inference only: normalisation is always by the running statistics.
     """

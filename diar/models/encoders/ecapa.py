@@ -31,7 +31,7 @@ class ConvReLUNorm(nn.Module):
 
 
 class Res2Conv(nn.Module):
-    """Eight shares of the channels: each is convolved with the result before it added, the last is kept."""
+    """Convolutions of eight shares of the channels in turn, each added to the next; the last is kept."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Res2Conv(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each channel by what the whole chunk sounds like."""
+    """Scale each channel by a function of the chunk's mean."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class SERes2Block(nn.Module):
 
 
 class ECAPATDNN(StatisticsEncoder):
-    """Squeeze and excitation see the whole chunk, so frames depend on the chunk that they are in.
+    """ECAPA-TDNN. Squeeze and excitation see the whole chunk, so a frame depends on the chunk it is in.
 
     Args:
         channels: width of the blocks.

@@ -16,7 +16,7 @@ SCALE = 2  # shares of a block's channels, each planes / 2 wide
 
 
 def clipped_relu(x: Tensor) -> Tensor:
-    """ReLU with a ceiling of 20."""
+    """Apply ReLU with a ceiling of 20."""
     return x.clamp(0.0, 20.0)
 
 
@@ -90,17 +90,17 @@ class FusedRes2Block(Res2Block):
 
 
 def conv3x3(width: int) -> nn.Conv2d:
-    """A convolution that keeps the shape."""
+    """Return a convolution that keeps the shape."""
     return nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
 
 
 def downsample(in_channels: int) -> nn.Conv2d:
-    """Halve mels and frames, double the channels, so that one stage can be fused with the next."""
+    """Return a convolution that halves mels and frames and doubles channels, as the next stage does."""
     return nn.Conv2d(in_channels, 2 * in_channels, kernel_size=3, stride=2, padding=1, bias=False)
 
 
 class ERes2Net(SegmentHeadEncoder):
-    """Trunk frames are the channels of all remaining mel rows: 16 · m_channels · feat_dim / 8."""
+    """A trunk frame is the channels of all remaining mel rows: 16 · m_channels · feat_dim / 8."""
 
     frame_stride = 8
 

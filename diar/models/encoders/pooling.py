@@ -23,12 +23,12 @@ LOWEST_LOGIT = -60.0  # below the largest of its channel: a weight of 1e-26, whi
 
 
 def masked_sum(values: Tensor, masks: Tensor) -> Tensor:
-    """Sums over time: (batch, channels, T'), (batch, tracks, T') → (batch, tracks, channels)."""
+    """Sum over time: (batch, channels, T'), (batch, tracks, T') → (batch, tracks, channels)."""
     return masks @ values.transpose(1, 2)
 
 
 def masked_mean_variance(frames: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of the chosen frames, each (batch, tracks, channels).
+    """Return mean and unbiased variance of the chosen frames, each (batch, tracks, channels).
 
     The variance of fewer than two frames is 0.
     """
@@ -43,11 +43,11 @@ def masked_mean_variance(frames: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]
 def attentive_mean_deviation(
     frames: Tensor, logits: Tensor, masks: Tensor, min_variance: float
 ) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation under a softmax over the chosen frames, each (batch, tracks, channels).
+    """Return mean and deviation under a softmax over chosen frames, each (batch, tracks, channels).
 
     Args:
         logits: (batch, channels, T'). Those more than 60 below their channel's largest in the whole chunk
-            count as 60 below, so that a track made of such frames only has a mean at all.
+            count as 60 below. Otherwise a track of such frames alone would have no mean.
         min_variance: floor of the variance.
     """
     weights = (logits - logits.amax(dim=-1, keepdim=True)).clamp(min=LOWEST_LOGIT).exp()
@@ -235,7 +235,7 @@ POOLINGS: dict[str, type[Pooling]] = {
 
 
 def build_pooling(pooling_func: str, in_dim: int) -> Pooling:
-    """The layer that a model's `pooling_func` names.
+    """Return the layer that a model's `pooling_func` names.
 
     Raises:
         ValueError: no such pooling.

@@ -56,7 +56,7 @@ class Bottleneck(nn.Module):
 
 
 def make_shortcut(in_planes: int, out_planes: int, stride: Stride) -> nn.Sequential:
-    """The identity, or a projection where a block changes the shape."""
+    """Return the identity, or a projection where a block changes the shape."""
     if stride == 1 and in_planes == out_planes:
         return nn.Sequential()
     return nn.Sequential(
@@ -72,7 +72,7 @@ def make_layer(
     num_blocks: int,
     stride: Stride,
 ) -> nn.Sequential:
-    """`num_blocks` blocks, the first of which has the stride."""
+    """Return `num_blocks` blocks, the first of which has the stride."""
     first = block(in_planes, planes, stride)
     return nn.Sequential(first, *(block(planes * expansion, planes, 1) for _ in range(num_blocks - 1)))
 
@@ -100,7 +100,7 @@ class SegmentHeadEncoder(StatisticsEncoder):
 
 
 class ResNet(SegmentHeadEncoder):
-    """Trunk frames are the channels of all remaining mel rows: 8 · m_channels · expansion · feat_dim / 8."""
+    """A trunk frame is the channels of all remaining mel rows: 8 · m_channels · expansion · feat_dim / 8."""
 
     frame_stride = 8
 

@@ -65,7 +65,7 @@ class SimAMTrunk(nn.Module):
 class SimAMResNet(StatisticsEncoder):
     """SimAM-ResNet with attentive statistics pooling.
 
-    The attention inside the trunk sees the whole chunk, so frames depend on the chunk that they are in.
+    The attention inside the trunk sees the whole chunk, so a frame depends on the chunk it is in.
     `dropout` is a training setting that the configuration carries.
     """
 

@@ -10,16 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Rows of a product from which preparing it anew for their number no longer matters
+# Rows from which the cost of preparing a product for a new number of rows no longer matters
 _MANY_ROWS = 1024
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`F.linear`; fp32 on the CPU by oneDNN, where this build of torch has it.
+    """Compute `F.linear`; fp32 on the CPU by oneDNN, where this build of torch has it.
 
-    `F.linear` takes MKL there, which leaves half of the AVX-512 of other makers' processors unused. But
-    oneDNN makes code for every number of rows, which for short recordings of many lengths takes longer than
-    the product. So few rows are filled up to few numbers; a row of the product depends on no other.
+    There, `F.linear` uses MKL, which leaves half of the AVX-512 of other makers' processors unused. But
+    oneDNN compiles code for every number of rows. For short recordings of many lengths, that takes longer
+    than the product. So small products are padded to one of a few numbers of rows. A row of the product
+    depends on no other.
     """
     if (
         x.device.type != "cpu"
@@ -40,7 +41,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _few_numbers(rows: int) -> int:
-    """At least `rows`, at most a quarter more; four numbers for each doubling."""
+    """Round `rows` up by a quarter at most, to one of four numbers for each doubling."""
     step = 1 << max(0, rows.bit_length() - 3)
     return -(-rows // step) * step
 
@@ -49,7 +50,7 @@ class TimeMajorConv(nn.Conv1d):
     """A convolution over time that keeps the frames: (batch, T', in_channels) → (batch, T', out_channels)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """One matrix product of the frames that each output frame sees."""
+        """Multiply the frames that each output frame sees, as one matrix product."""
         kernel, dilation = self.kernel_size[0], self.dilation[0]
         if kernel == 1:
             return linear(x, self.weight.squeeze(-1), self.bias)
@@ -64,19 +65,19 @@ class TimeMajorBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of (batch, T', channels), always by the running statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each channel scaled and shifted."""
+        """Scale and shift each channel."""
         scale, shift = self.scale_and_shift()
         return torch.addcmul(shift, x, scale)
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
-        """What it does to each channel, two tensors (channels,)."""
+        """Return the factor and the summand of each channel, two tensors (channels,)."""
         assert self.running_mean is not None and self.running_var is not None
         scale = self.weight * torch.rsqrt(self.running_var + self.eps)
         return scale, self.bias - self.running_mean * scale
 
 
 class ScaleAndShift(nn.Module):
-    """What a batch normalisation does to (batch, T', channels), worked out in fp32 once and for all."""
+    """A batch normalisation of (batch, T', channels) as one factor and summand a channel, made in fp32."""
 
     scale: Tensor
     shift: Tensor
@@ -88,5 +89,5 @@ class ScaleAndShift(nn.Module):
         self.register_buffer("shift", shift.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Scale and shift each channel."""
         return torch.addcmul(self.shift, x, self.scale)

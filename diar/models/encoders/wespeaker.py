@@ -18,22 +18,20 @@ of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
 from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
+from diar.models.encoders.foreign import build_foreign
 from diar.models.features import FbankSettings
-from diar.models.weights.checkpoint import load_strictly
+from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
-from diar.models.weights.foreign import build_foreign
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
@@ -85,13 +83,13 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
     architecture = config["model"]
     fbank = fbank_settings(config, config_file)
     encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
-    load_weights(encoder, read_checkpoint(weights_file), weights_file)
+    load_weights(encoder, read_state_dict(weights_file), weights_file)
     encoder.eval().requires_grad_(False)
     return SpeakerModel(name or path.resolve().name, encoder, fbank, file_sha256(weights_file), architecture)
 
 
 def check_files(path: Path) -> None:
-    """Both files are there, or ModelError says what is there instead."""
+    """Raise ModelError unless both files are there; say what is there instead."""
     if not path.is_dir():
         raise ModelError(
             f"model directory {path} does not exist; give a folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
@@ -105,7 +103,7 @@ def check_files(path: Path) -> None:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """`config.yaml` with `model`, and with `model_args` and `dataset_args`, empty where missing."""
+    """Read `config.yaml`: `model`, and `model_args` and `dataset_args`, which are empty where missing."""
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -116,7 +114,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
-    """A mapping within the configuration; empty where missing."""
+    """Return a mapping within the configuration; empty where missing."""
     found = config.get(key) or {}
     if not isinstance(found, dict):
         raise ModelError(f"{file}: {key} must be a mapping, got {found!r}")
@@ -124,7 +122,7 @@ def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
 
 
 def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
-    """The front end that the configuration describes; the rules are in the module's docstring."""
+    """Return the front end that the configuration describes; the module's docstring has the rules."""
     dataset = config["dataset_args"]
     frontend = dataset.get("frontend", "fbank")
     if frontend != "fbank":
@@ -156,7 +154,7 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
 def build_encoder(
     architecture: str, model_args: dict[str, Any], num_mel_bins: int, file: Path
 ) -> SpeakerEncoder:
-    """The encoder without weights: ours, else the wespeaker package's."""
+    """Build the encoder without weights: ours, else the wespeaker package's."""
     constructor = ARCHITECTURES.get(architecture)
     try:
         if constructor is None:
@@ -169,33 +167,8 @@ def build_encoder(
         ) from error
 
 
-def read_checkpoint(file: Path) -> dict[str, Tensor]:
-    """Names → tensors of a checkpoint; no code in it is ever run.
-
-    Wrappings as {"model": …} or {"state_dict": …} and the prefix "module." of parallel training are removed.
-    """
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{file} holds more than tensors, or is damaged. Loading it could run code from it, so it was "
-            "refused. If you trust its source, open it elsewhere and save the state dict alone: "
-            "torch.save(model.state_dict(), file)"
-        ) from error
-    except Exception as error:  # the unpickler answers damaged files with whatever it stumbles over
-        raise ModelError(
-            f"{file} is not a PyTorch checkpoint: {' '.join(str(error).split())[:200]}"
-        ) from error
-    for wrapping in ("model", "state_dict"):
-        if isinstance(checkpoint, dict) and isinstance(checkpoint.get(wrapping), dict):
-            checkpoint = checkpoint[wrapping]
-    if not isinstance(checkpoint, dict) or not all(isinstance(v, Tensor) for v in checkpoint.values()):
-        raise ModelError(f"{file} holds no state dict (names and tensors) but {type(checkpoint).__name__}")
-    return {str(name).removeprefix("module."): tensor for name, tensor in checkpoint.items()}
-
-
-def load_weights(encoder: SpeakerEncoder, checkpoint: dict[str, Tensor], file: Path) -> None:
-    """Load strictly, a left-over training head apart."""
-    given = {name: tensor for name, tensor in checkpoint.items() if not name.startswith(TRAINING_HEAD)}
+def load_weights(encoder: SpeakerEncoder, parameters: Mapping[str, Tensor], file: Path) -> None:
+    """Load parameters by name; only those of a training head may be left over."""
+    given = {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}
     remedy = "Compare model and model_args with the training that wrote the file"
     load_strictly(encoder.weights(), given, file, remedy)

@@ -1,4 +1,4 @@
-"""Local speakers one by one: a probability for each of them in a frame, whoever else speaks.
+"""Local speakers one by one: the probability of each in a frame, independent of the others.
 
 The older of the two outputs of PyanNet; `Powerset` is the other. H. Bredin, A. Laurent, "End-to-end speaker
 segmentation for overlap-aware resegmentation", Interspeech 2021.
@@ -29,13 +29,13 @@ class MultiLabel(nn.Module):
         return F.logsigmoid(logits)
 
     def hard(self, log_probs: Tensor) -> Tensor:
-        """Speakers that are more likely active than not: (…, speakers) → likewise, bool."""
+        """Return which speakers are more likely active than not: (…, speakers) → likewise, bool."""
         return log_probs.exp() > 0.5
 
     def soft(self, log_probs: Tensor) -> Tensor:
-        """Probability that each speaker is active: (…, speakers) → likewise, 0…1."""
+        """Return the probability that each speaker is active: (…, speakers) → likewise, 0…1."""
         return log_probs.exp()
 
     def speech(self, log_probs: Tensor) -> Tensor:
-        """Probability that anybody speaks, which is the likeliest one's: (…, speakers) → (…)."""
+        """Return the probability that anybody speaks, the likeliest speaker's: (…, speakers) → (…)."""
         return log_probs.exp().amax(dim=-1)

@@ -1,4 +1,4 @@
-"""Powerset classes of local speakers: who of them speaks in a frame, as one class for each possible set.
+"""Powerset classes: one class for each set of local speakers that may speak in a frame.
 
 A. Plaquet, H. Bredin, "Powerset multi-class cross entropy loss for neural speaker diarization",
 Interspeech 2023.
@@ -45,19 +45,19 @@ class Powerset(nn.Module):
         return F.log_softmax(logits, dim=-1)
 
     def hard(self, log_probs: Tensor) -> Tensor:
-        """The most probable set: (…, classes) → (…, speakers) bool."""
+        """Return the most probable set: (…, classes) → (…, speakers) bool."""
         return self.mapping[log_probs.argmax(dim=-1)] > 0
 
     def soft(self, log_probs: Tensor) -> Tensor:
-        """Probability that each speaker is active, alone or not: (…, classes) → (…, speakers) in 0…1."""
+        """Return the probability that each speaker is active: (…, classes) → (…, speakers) in 0…1."""
         return log_probs.exp() @ self.mapping
 
     def speech(self, log_probs: Tensor) -> Tensor:
-        """Probability that anybody speaks: (…, classes) → (…)."""
+        """Return the probability that anybody speaks: (…, classes) → (…)."""
         return self._probability_of_at_least(1, log_probs)
 
     def overlap(self, log_probs: Tensor) -> Tensor:
-        """Probability that two or more speak at once: (…, classes) → (…)."""
+        """Return the probability that two or more speak at once: (…, classes) → (…)."""
         return self._probability_of_at_least(2, log_probs)
 
     def _probability_of_at_least(self, count: int, log_probs: Tensor) -> Tensor:

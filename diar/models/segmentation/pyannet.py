@@ -1,8 +1,8 @@
-"""Local speaker segmentation: who of at most three local speakers speaks in each frame of some seconds.
+"""Local speaker segmentation: who of at most three local speakers speaks in each frame of a seg_window.
 
-The network is PyanNet under its published parameter names, so that the checkpoints `segmentation-3.0` and
-`segmentation-2022.07` load: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM
-layers, two linear layers, and the powerset classes of the local speakers, or in 2022 each of them by itself.
+The network is PyanNet: learned band-pass filters on the waveform (SincNet), four bidirectional LSTM layers,
+two linear layers, and as output powerset classes of the local speakers (`segmentation-3.0`) or each of them
+by itself (`segmentation-2022.07`). Parameters have their published names.
 
 H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmark, and recipe", Interspeech
 2023.
@@ -24,7 +24,7 @@ from diar.models.encoders.base import ModelError
 from diar.models.segmentation.multilabel import MultiLabel
 from diar.models.segmentation.powerset import Powerset
 from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
-from diar.models.weights.checkpoint import load_strictly, read_tensors
+from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 
 CONFIG_FILE = "config.yaml"
@@ -33,10 +33,10 @@ WEIGHTS_FILES = ("segmentation.pt", "pytorch_model.bin")  # the first that a mod
 
 
 @dataclass(frozen=True)
-class SegmentationSettings:
+class PyanNetSettings:
     """Sizes of the network and of what it was trained on; the defaults are those of segmentation-3.0."""
 
-    chunk_seconds: float = 10.0
+    seg_window_seconds: float = 10.0
     num_local_speakers: int = 3
     max_simultaneous: int | None = 2  # None: each local speaker by itself, not as a powerset
     sinc_stride: int = 10  # samples
@@ -44,15 +44,15 @@ class SegmentationSettings:
     lstm_layers: int = 4
     linear_size: int = 128
     linear_layers: int = 2
-    lead_seconds: tuple[float, float] = (0.015, 0.055)  # see `Segmentation.aligned`
+    lead_seconds: tuple[float, float] = (0.015, 0.055)  # see `PyanNet.aligned`
 
 
 @dataclass(frozen=True)
 class FrameGeometry:
-    """Which samples a frame sees: frame i those from i × step up to i × step + size.
+    """Which samples a frame sees: frame i sees i × step up to i × step + size.
 
-    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms): a chunk of 10 s
-    has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
+    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms). A seg_window of
+    10 s has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
     """
 
     size: int  # samples
@@ -66,22 +66,22 @@ class FrameGeometry:
 
     @property
     def first_center(self) -> float:
-        """Seconds from the chunk's start to the centre of frame 0."""
+        """Seconds from the seg_window's start to the centre of frame 0."""
         return self.size / 2 / self.sample_rate
 
     def num_frames(self, samples: int) -> int:
-        """Frames of a chunk; 0 where it is shorter than what one frame sees."""
+        """Count the frames of a seg_window; 0 where it is shorter than what one frame sees."""
         return max(0, (samples - self.size) // self.step + 1)
 
     def center(self, frame: float) -> float:
-        """Centre of a frame, in seconds from the chunk's start.
+        """Return the centre of a frame, in seconds from the seg_window's start.
 
         Halves are the borders between frames: frame i answers for center(i − 0.5) … center(i + 0.5).
         """
         return self.first_center + frame * self.step_seconds
 
 
-class Segmentation(nn.Module):
+class PyanNet(nn.Module):
     """PyanNet: (batch, samples) float32 in ±1 → log-probabilities (batch, frames, classes).
 
     Attributes:
@@ -89,9 +89,9 @@ class Segmentation(nn.Module):
         frames: from frames to seconds.
     """
 
-    def __init__(self, settings: SegmentationSettings | None = None) -> None:
+    def __init__(self, settings: PyanNetSettings | None = None) -> None:
         super().__init__()
-        settings = settings or SegmentationSettings()
+        settings = settings or PyanNetSettings()
         self.lead_seconds = settings.lead_seconds
         self.powerset: Powerset | MultiLabel = (
             MultiLabel(settings.num_local_speakers)
@@ -113,18 +113,18 @@ class Segmentation(nn.Module):
 
     @property
     def min_samples(self) -> int:
-        """The shortest chunk: two frames, since the features are normalised over the chunk's frames."""
+        """Samples of the shortest seg_window: two frames, since features are normalised over its frames."""
         return self.frames.size + self.frames.step
 
     def num_frames(self, samples: int) -> int:
-        """Frames of a chunk of that many samples."""
+        """Count the frames of a seg_window of that many samples."""
         return self.frames.num_frames(samples)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) → (batch, frames, classes).
 
-        Waveform and features are normalised over each chunk: zeros added to its end change the result, other
-        chunks of the batch do not.
+        Waveform and features are normalised over each seg_window. Zeros at its end change the result; others
+        of the batch do not.
 
         Raises:
             ValueError: another shape, or fewer than `min_samples`.
@@ -140,11 +140,11 @@ class Segmentation(nn.Module):
         return self.powerset.log_probs(self.classifier(features))
 
     def aligned(self, output: Tensor) -> Tensor:
-        """(batch, frames, classes) of `forward` → likewise, each frame with what is said of its time.
+        """Align the output of `forward`, (batch, frames, classes), with the audio.
 
-        The network runs ahead of the audio, by the first of `lead_seconds` at a chunk's first frame and by
-        the second at its last. Training had laid the labels of n frames over n equal parts of a chunk, and
-        that is not quite where those frames look (docs/decisions/046-segmentation-timing.md).
+        The network runs ahead of the audio: by the first of `lead_seconds` at a seg_window's first frame, by
+        the second at its last. In training, the labels of n frames lay over n equal parts of a seg_window,
+        which is not where those frames look (docs/decisions/046-segmentation-timing.md).
         """
         frames = output.shape[1]
         first, last = (seconds / self.frames.step_seconds for seconds in self.lead_seconds)
@@ -158,18 +158,18 @@ class SegmentationModel:
     """A segmentation network with what it was trained on."""
 
     name: str
-    network: Segmentation  # in eval mode, float32, on the CPU, no gradients
-    settings: SegmentationSettings
+    network: PyanNet  # in eval mode, float32, on the CPU, no gradients
+    settings: PyanNetSettings
     sha256: str  # of the weights file
     sample_rate: int = SAMPLE_RATE
 
     @property
-    def chunk_samples(self) -> int:
-        """Samples of a chunk as in training."""
-        return round(self.settings.chunk_seconds * self.sample_rate)
+    def seg_window_samples(self) -> int:
+        """Samples of a seg_window as in training."""
+        return round(self.settings.seg_window_seconds * self.sample_rate)
 
 
-def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
+def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationModel:
     """Read a model directory: `config.yaml`, and `segmentation.pt` or else `pytorch_model.bin`.
 
     `name` is the directory's own where not given. Nothing in the files is executed.
@@ -187,17 +187,17 @@ def open_segmentation(path: Path, name: str | None = None) -> SegmentationModel:
         )
     settings = read_settings(config_file)
     try:
-        network = Segmentation(settings)
+        network = PyanNet(settings)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"{config_file}: no network can be built from {settings}: {error}") from error
     remedy = f"Take {CONFIG_FILE} and weights from the same model"
-    load_strictly(network, read_tensors(weights_file), weights_file, remedy)
+    load_strictly(network, read_state_dict(weights_file), weights_file, remedy)
     network.eval().requires_grad_(False)
     return SegmentationModel(name or path.resolve().name, network, settings, file_sha256(weights_file))
 
 
-def read_settings(file: Path) -> SegmentationSettings:
-    """`task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
+def read_settings(file: Path) -> PyanNetSettings:
+    """Read `task` and `model` of pyannote's `config.yaml`, and `lead_seconds` if it is there.
 
     Raises:
         ModelError: unreadable, incomplete, or a network that is not supported.
@@ -206,8 +206,8 @@ def read_settings(file: Path) -> SegmentationSettings:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
         task, model = config["task"], config["model"]
         sincnet, lstm, linear = model["sincnet"], model["lstm"], model["linear"]
-        settings = SegmentationSettings(
-            chunk_seconds=float(task["duration"]),
+        settings = PyanNetSettings(
+            seg_window_seconds=float(task["duration"]),
             num_local_speakers=int(task["max_speakers_per_chunk"]),
             max_simultaneous=_int_or_none(task.get("max_speakers_per_frame")),
             sinc_stride=int(sincnet["stride"]),
@@ -215,7 +215,7 @@ def read_settings(file: Path) -> SegmentationSettings:
             lstm_layers=int(lstm["num_layers"]),
             linear_size=int(linear["hidden_size"]),
             linear_layers=int(linear["num_layers"]),
-            lead_seconds=_pair(config.get("lead_seconds", SegmentationSettings.lead_seconds)),
+            lead_seconds=_pair(config.get("lead_seconds", PyanNetSettings.lead_seconds)),
         )
         supported: dict[str, tuple[Any, Any]] = {
             "sample_rate": (model["sample_rate"], SAMPLE_RATE),

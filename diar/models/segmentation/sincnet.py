@@ -20,7 +20,7 @@ _SINC_TAPS, _CONV_TAPS, _POOL = 251, 5, 3
 class SincFilters(nn.Module):
     """Band-pass filters from `low_hz_` and `band_hz_`: an even and an odd one for each band.
 
-    They are computed when weights are loaded, not in each forward.
+    They are computed when weights are loaded, not at each forward pass.
     """
 
     low_hz_: Tensor
@@ -47,7 +47,7 @@ class SincFilters(nn.Module):
         self.kernels = self.compute_kernels()
 
     def compute_kernels(self) -> Tensor:
-        """(filters, 1, taps), even filters before odd ones; the peak of an even filter is 1."""
+        """Compute (filters, 1, taps), even filters before odd ones; the peak of an even filter is 1."""
         low = _MIN_LOW_HZ + self.low_hz_.abs()  # (bands, 1)
         high = (low + _MIN_BAND_HZ + self.band_hz_.abs()).clamp(_MIN_LOW_HZ, SAMPLE_RATE / 2)
         scale = self.window_ / (self.n_ * (high - low))  # (bands, half taps)
@@ -71,7 +71,7 @@ class SincConvolution(nn.Module):
         self.stride = stride
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """The filters' magnitudes, since the sign of a wave says nothing."""
+        """Return the filters' magnitudes: the sign of a wave carries no information."""
         return F.conv1d(waveform, self.filterbank.kernels, stride=self.stride).abs()
 
 
@@ -90,7 +90,7 @@ class SincNet(nn.Module):
 
     @staticmethod
     def receptive_field(stride: int) -> tuple[int, int]:
-        """Samples that a frame sees, and samples from one frame to the next."""
+        """Return how many samples a frame sees, and how many lie from one frame to the next."""
         size = step = 1
         for taps, hop in ((_SINC_TAPS, stride), (_CONV_TAPS, 1), (_CONV_TAPS, 1)):
             size += (taps - 1) * step
@@ -100,7 +100,7 @@ class SincNet(nn.Module):
         return size, step
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Three times: convolution, the largest of three neighbours, each channel normalised."""
+        """Three times: convolve, take the largest of three neighbours, normalise each channel."""
         features = self.wav_norm1d(waveform)
         for convolution, norm in zip(self.conv1d, self.norm1d, strict=True):
             features = F.leaky_relu(norm(F.max_pool1d(convolution(features), _POOL)))
@@ -108,6 +108,6 @@ class SincNet(nn.Module):
 
 
 def _mel_spaced(low_hz: float, high_hz: float, count: int) -> Tensor:
-    """Frequencies at equal distances on the mel scale."""
+    """Return `count` frequencies at equal distances on the mel scale."""
     low, high = (2595 * math.log10(1 + hz / 700) for hz in (low_hz, high_hz))
     return 700 * (10 ** (torch.linspace(low, high, count) / 2595) - 1)

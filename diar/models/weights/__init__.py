@@ -1,1 +1,1 @@
-"""Where weights come from, and what is in their files."""
+"""Weights: named ones and where they are fetched from, and reading their files."""

@@ -1,211 +1,62 @@
-"""Checkpoints: tensors out of any PyTorch file without running what is in it, and strict loading.
-
-A `.pt` or `.bin` file is a zip archive: `data.pkl` describes the objects, `data/KEY` holds the numbers. A
-pickle is a program; it may name any function of any installed package and call it. So
-`torch.load(weights_only=True)` refuses files that name more than tensors, as training frameworks write them.
-`read_tensors` reads them: it imports nothing and calls nothing, only notes tensors down while the description
-is read, and every foreign name stands for `_Inert`, which does nothing whatever the file does with it.
-"""
+"""Checkpoints: the parameters in a file by name, and strict loading into a network."""
 
 from __future__ import annotations
 
-import io
-import math
-import pickle
-import pickletools
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from diar.models.encoders.base import ModelError
+from diar.models.weights.inert import CheckpointArchive, TensorView
+
+# Keys on the way to the state dict, as training frameworks save it
+_PLACES: tuple[tuple[str, ...], ...] = ((), ("model",), ("state_dict",), ("model", "state_dict"))
+_PREFIX = "module."  # of parallel training
 
 
-class _Inert:
-    """Takes every call, argument, state and item, and does nothing. As a class as well as an object.
+def read_state_dict(file: Path) -> dict[str, Tensor]:
+    """Return the parameters of a checkpoint by name; nothing in the file is executed.
 
-    The methods that the unpickler looks up are static, so that no state can be put on the class either.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, *_: Any, **__: Any) -> _Inert:
-        return super().__new__(cls)
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Take anything."""
-
-    def __call__(self, *_: Any, **__: Any) -> _Inert:
-        return _Inert()
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Keep nothing."""
-
-    @staticmethod
-    def __setstate__(*_: Any) -> None:
-        """Keep nothing."""
-
-    append = extend = add = __setstate__
-
-
-class _Mapping(dict[Any, Any]):
-    """An OrderedDict without the attributes that a file may give it."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def __setstate__(*_: Any) -> None:
-        """Keep nothing."""
-
-
-class _StorageType(_Inert):
-    """`torch.FloatStorage` and its like."""
-
-    __slots__ = ("dtype",)
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-
-
-class _Storage(_Inert):
-    """Numbers in the archive, not read yet."""
-
-    __slots__ = ("dtype", "key", "size")
-
-    def __init__(self, dtype: torch.dtype, key: str, size: int) -> None:
-        self.dtype, self.key, self.size = dtype, key, size
-
-
-class _View(_Inert):
-    """A tensor, not built yet: a shape laid over a storage."""
-
-    __slots__ = ("offset", "shape", "storage", "strides")
-
-    def __init__(self, storage: _Storage, offset: Any, shape: Any, strides: Any) -> None:
-        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
-
-    def lies_within(self, size: int) -> bool:
-        """Whether it uses `size` numbers at most, none of them outside."""
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        inside = min((self.offset, *self.shape, *self.strides)) >= 0 and (0 in self.shape or last < size)
-        return inside and math.prod(self.shape) <= size
-
-
-class _RebuildTensor(_Inert):
-    """`torch._utils._rebuild_tensor_v2`, but only noting down what is to be built."""
-
-    __slots__ = ()
-
-    def __call__(self, *arguments: Any, **_: Any) -> _Inert:
-        if len(arguments) < 4 or not isinstance(arguments[0], _Storage):
-            return _Inert()
-        return _View(*arguments[:4])
-
-
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): _Mapping,
-    ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
-    ("torch", "FloatStorage"): _StorageType(torch.float32),
-    ("torch", "DoubleStorage"): _StorageType(torch.float64),
-    ("torch", "HalfStorage"): _StorageType(torch.float16),
-    ("torch", "BFloat16Storage"): _StorageType(torch.bfloat16),
-    ("torch", "LongStorage"): _StorageType(torch.int64),
-    ("torch", "IntStorage"): _StorageType(torch.int32),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows the names in `_KNOWN`; all others are `_Inert`, without a look at whether they exist."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _KNOWN.get((module, name), _Inert)
-
-    def persistent_load(self, pid: Any) -> _Inert:
-        match pid:
-            case ("storage", _StorageType() as kind, str(key), _, int(size)):
-                return _Storage(kind.dtype, key, size)
-        return _Inert()
-
-
-class _Archive:
-    """The zip archive of a checkpoint."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file)
-        self._members = set(self._zip.namelist())
-        folders = [name.removesuffix("data.pkl") for name in self._members if name.endswith("/data.pkl")]
-        if len(folders) != 1:
-            raise ValueError(f"it has {len(folders)} members called data.pkl instead of one")
-        self._folder = folders[0]
-        if self._folder + "byteorder" in self._members and self._read("byteorder") != b"little":
-            raise ValueError("its numbers are big-endian")
-        self._storages: dict[str, Tensor] = {}
-
-    def description(self) -> Any:
-        """What `data.pkl` describes, with `_View`s for tensors and `_Inert`s for all that is foreign."""
-        content = self._read("data.pkl")
-        for opcode, argument, _ in pickletools.genops(content):
-            if opcode.name.startswith("EXT"):  # these look objects up without asking find_class
-                raise ValueError("it uses pickle's extension registry")
-            if opcode.name.endswith("PUT") and int(argument or 0) > len(
-                content
-            ):  # memory is taken up to that index
-                raise ValueError("its description is damaged")
-        return _Unpickler(io.BytesIO(content)).load()
-
-    def tensor(self, view: _View) -> Tensor:
-        """The tensor.
-
-        Raises:
-            ValueError: it would leave its storage, which PyTorch does not notice in all cases.
-        """
-        storage = view.storage
-        if storage.key not in self._storages:
-            content = bytearray(self._read(f"data/{storage.key}"))
-            self._storages[storage.key] = torch.frombuffer(content, dtype=storage.dtype)
-        numbers = self._storages[storage.key]
-        if (numbers.dtype, len(numbers)) != (storage.dtype, storage.size):
-            raise ValueError(f"storage {storage.key} does not hold {storage.size} × {storage.dtype}")
-        if not view.lies_within(len(numbers)):
-            raise ValueError(f"a tensor does not lie within its storage {storage.key}")
-        return numbers.as_strided(view.shape, view.strides, view.offset)
-
-    def _read(self, member: str) -> bytes:
-        info = self._zip.getinfo(self._folder + member)
-        if info.compress_type != zipfile.ZIP_STORED:  # PyTorch never does; it could grow without bounds
-            raise ValueError(f"{info.filename} is compressed")
-        return self._zip.read(info)
-
-
-def read_tensors(file: Path, key: str = "state_dict") -> dict[str, Tensor]:
-    """Names → tensors of a checkpoint, taken from its entry `key` if it has one; nothing in it is executed.
+    Wrappings as {"model": …} or {"state_dict": …} and the prefix "module." are removed.
 
     Raises:
-        ModelError: not a readable checkpoint, or something else than names and tensors where they should be.
+        ModelError: no readable checkpoint, or something else than names and tensors where these should be.
     """
     try:
         with file.open("rb") as stream:
-            archive = _Archive(stream)
-            content = archive.description()
-            if isinstance(content, dict) and key in content:
-                content = content[key]
-            if not _is_state_dict(content):
-                raise ValueError("it holds no state dict (names and tensors)")
-            return {name: archive.tensor(view) for name, view in content.items()}
+            archive = CheckpointArchive(stream)
+            views = _unwrapped(archive.description())
+            return {name.removeprefix(_PREFIX): archive.tensor(view) for name, view in views.items()}
     except Exception as error:  # the unpickler answers damaged files with whatever it stumbles over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
-            f"{file} cannot be read as a PyTorch checkpoint (of PyTorch 1.6 or later): "
-            f"{' '.join(str(error).split())[:200] or type(error).__name__}"
+            f"{file} cannot be read as a PyTorch checkpoint: {reason}. If you trust its source, open it with "
+            "the program that wrote it and save the state dict alone: torch.save(model.state_dict(), file)"
         ) from error
 
 
-def _is_state_dict(content: Any) -> bool:
+def _unwrapped(content: Any) -> dict[str, TensorView]:
+    """Return the state dict in what a checkpoint describes.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for path in _PLACES:
+        found = content
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        if _is_state_dict(found):
+            return found
+    raise ValueError("it holds no state dict (names and tensors), or more than tensors in it")
+
+
+def _is_state_dict(content: Any) -> TypeGuard[dict[str, TensorView]]:
     if not isinstance(content, dict) or not content:
         return False
-    return all(isinstance(name, str) and isinstance(view, _View) for name, view in content.items())
+    return all(isinstance(name, str) and isinstance(view, TensorView) for name, view in content.items())
 
 
 def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, remedy: str) -> None:

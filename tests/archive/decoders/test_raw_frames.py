@@ -247,7 +247,7 @@ def test_frames_and_breaks_are_all_bytes_of_a_file(
         size = 0
         for item in raw.iterate(start):
             assert isinstance(item, Frame | Break)
-            size += len(item.content) if isinstance(item, Frame) else sum(s.size for s in item.stretches)
+            size += len(item.content) if isinstance(item, Frame) else sum(s.size for s in item.spans)
         assert len(content) - 4_096 <= size <= len(content)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diar.embed.speech.detector import SpeechDetector, window_frames
 from diar.errors import DiarError
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
+from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
 from tests.commands import RATE
 
 
@@ -33,7 +33,7 @@ def test_the_chunks_of_a_long_recording_have_six_windows() -> None:
 
 @pytest.fixture(scope="module")
 def model(segmentation_dir: Path) -> SegmentationModel:
-    return open_segmentation(segmentation_dir)
+    return open_segmentation_dir(segmentation_dir)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy.special import logit
 
 from diar.embed.speech.detector import SpeechDetector
 from diar.embed.speech.second_opinion import SecondOpinion
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation
+from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
 from tests.commands import RATE
 from tests.conftest import named_weights
 
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def second_model() -> SegmentationModel:
-    return open_segmentation(named_weights("segmentation-2022.07"))
+    return open_segmentation_dir(named_weights("segmentation-2022.07"))
 
 
 def opinion(model: SegmentationModel, first: np.ndarray, excess: np.ndarray, everywhere: bool) -> np.ndarray:
@@ -72,8 +72,8 @@ def test_faint_speech_that_the_first_network_misses_is_raised(shared_dir: Path) 
     from diar.archive.decoders.decode import decode
     from diar.archive.recording import Recording
 
-    first = open_segmentation(named_weights("segmentation-3.0"))
-    second = open_segmentation(named_weights("segmentation-2022.07"))
+    first = open_segmentation_dir(named_weights("segmentation-3.0"))
+    second = open_segmentation_dir(named_weights("segmentation-2022.07"))
     audio = decode(Recording("a", str(shared_dir / "data" / "ami" / "trn01.wav"), 1, 0.0), RATE)
     samples = torch.from_numpy(audio.samples[None])
     heard = {}

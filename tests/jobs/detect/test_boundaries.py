@@ -136,7 +136,7 @@ def test_two_runs_give_the_same_result(root: Path) -> None:
     [
         ({"segment_size": 500}, r"--segment_size 500 is larger than the archive \(65 usable"),
         ({"segment_size": 26, "sequence_by": "folder"}, r"larger than the longest folder \(25 usable"),
-        ({"audio_dir": "/nowhere"}, r"65 of 65 audio files not found.*--audio_dir"),
+        ({"audio_dir": "/nowhere"}, r"65 of 65 audio files not found.*`audio_dir`"),
     ],
 )
 def test_bad_requests(options: dict, message: str, root: Path) -> None:

@@ -43,6 +43,9 @@ def test_shards_are_consecutive_and_within_their_limits(sizes: list[int], files:
         members = np.array(sizes)[shards == shard]
         assert len(members) <= files
         assert members.sum() <= size or len(members) == 1
+    for first in 1 + np.flatnonzero(np.diff(shards)):  # of each next shard: it did not fit any more
+        before = np.array(sizes)[shards == shards[first - 1]]
+        assert len(before) == files or before.sum() + sizes[first] > size
 
 
 def test_a_small_archive_still_makes_several_shards_and_a_large_one_keeps_the_limits() -> None:

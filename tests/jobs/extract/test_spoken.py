@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.records import SLIDING
 from diar.store.reader import load_index, read_tracks
 from tests.commands import RATE, extract
@@ -108,7 +108,7 @@ def test_segmentation_windows_lie_inside_chunks(output: Path) -> None:
 def test_activity_is_what_the_network_says_of_the_window(
     archive: Path, output: Path, segmentation_dir: Path
 ) -> None:
-    network = open_segmentation(segmentation_dir).network
+    network = open_segmentation_dir(segmentation_dir).network
     samples, _ = sf.read(archive / "33.0.wav", dtype="float32")
     found = read_tracks(str(output), "33.0.wav")
     tracks, compared = found.tracks, 0

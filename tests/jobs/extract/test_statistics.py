@@ -1,9 +1,17 @@
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
-from diar.jobs.extract.statistics import summarise_ranks
+from diar.archive.recording import Recording
+from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.jobs.extract.statistics import summarise_ranks, write_statistics
 from diar.jobs.progress.counters import Counters
+from diar.records import RecordingRow
+from diar.store.layout import Layout
+from diar.store.writer import make_writer
+
+METADATA = {"model": "m", "model_sha256": "0", "architecture": "a", "fingerprint": "f"}
 
 
 def rank(number: int, **counters: float) -> dict:
@@ -35,3 +43,21 @@ def test_a_run_that_found_everything_done_has_no_shares() -> None:
     assert (run["times_real_time"], run["idle_share"], run["already_published"]) == (0, 0, 7)
     assert set(run["loop"].values()) == {0}
     assert run["bound_by"] == "start-up"
+
+
+def test_recordings_are_counted_by_kind_also_before_any_shard_is_done(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    listed = [Recording(f"{number}.wav", f"/a/{number}.wav", 10, 1.0) for number in range(5)]
+    save_plan(layout, make_plan(listed, ShardLimits(5, 1000)))
+    before = write_statistics(layout, METADATA, [rank(0)])["recordings"]
+    assert (before["planned"], before["ok"], before["failed"], before["with_gaps"]) == (5, 0, 0, 0)
+    kinds = ["empty", "missing", "empty", "missing", "silent"]
+    gaps = [((0.0, 1.0),), (), (), ((1.0, 2.0), (3.0, 4.0)), ()]
+    rows = [
+        RecordingRow(one.recording_id, one.url, status=kind, gaps=gap)
+        for one, kind, gap in zip(listed, kinds, gaps, strict=True)
+    ]
+    make_writer("mirror", layout, 4, METADATA).write_shard(0, rows)
+    after = write_statistics(layout, METADATA, [rank(0)])["recordings"]
+    assert list(after["failed_by_kind"].items()) == [("empty", 2), ("missing", 2), ("silent", 1)]
+    assert (after["ok"], after["failed"], after["with_gaps"]) == (0, 5, 2)

@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +8,8 @@ from diar.jobs.progress.counters import Counters
 seconds = st.floats(0, 1e6)
 
 
-def figures(**counters: float) -> dict[str, float]:
-    return asdict(Counters(**counters))
+def figures(**counters: float) -> Counters:
+    return Counters(**counters)
 
 
 @given(working=seconds, compute=seconds, decode=seconds, write=seconds)

@@ -1,11 +1,9 @@
-import sys
+import json
 import threading
 
 import pytest
 
-from diar.jobs.progress.counters import Counters, Display, Totals, describe
-
-TOTALS = Totals(files=1000, bytes=2_000_000, files_before=100, bytes_before=200_000)
+from diar.jobs.progress.counters import Counters
 
 
 def test_what_is_being_timed_is_in_the_snapshot_before_it_ends() -> None:
@@ -14,11 +12,10 @@ def test_what_is_being_timed_is_in_the_snapshot_before_it_ends() -> None:
         threading.Event().wait(0.02)
         assert counters.compute_seconds == 5.0
         now = counters.snapshot()
-        assert now["compute_seconds"] - 5.0 >= 0.02
-        assert now["working_seconds"] >= 0.02
-    assert counters.compute_seconds >= now["compute_seconds"]
-    assert counters.snapshot() == pytest.approx({**now, **counters.snapshot()})
-    assert counters.snapshot()["compute_seconds"] == counters.compute_seconds
+        assert now.compute_seconds - 5.0 >= 0.02
+        assert now.working_seconds >= 0.02
+    assert counters.compute_seconds >= now.compute_seconds
+    assert counters.snapshot() == counters
 
 
 def test_an_error_inside_is_timed_as_well() -> None:
@@ -26,44 +23,13 @@ def test_an_error_inside_is_timed_as_well() -> None:
     with pytest.raises(ValueError, match="inside"), counters.timing("embed_step"):
         raise ValueError("inside")
     assert counters.embed_step > 0
-    assert counters.snapshot()["embed_step"] == counters.embed_step
+    assert counters.snapshot().embed_step == counters.embed_step
 
 
-def test_the_line_tells_amounts_and_where_the_time_goes() -> None:
-    done = Counters(
-        files=50,
-        failed=2,
-        bytes=100_000,
-        audio_seconds=3600,
-        working_seconds=100,
-        compute_seconds=93,
-        decode_wait_seconds=5,
-        write_wait_seconds=2,
-    )
-    assert describe(TOTALS, done, elapsed=60) == (
-        "150/1,000 files · 1.00 h audio · 60 × real time · ETA 0:17:00 · 2 failed · "
-        "computing 93 %, waiting for decode 5 %, for writes 2 %"
-    )
-    assert describe(TOTALS, Counters(), elapsed=1).endswith("ETA ? · 0 failed")
-
-
-def test_the_line_moves_within_one_long_recording() -> None:
-    """Bytes and audio grow chunk by chunk, so hours, speed and ETA do, too."""
-    totals = Totals(1, 1_000_000, 0, 0)
-    early = describe(totals, Counters(bytes=100_000, audio_seconds=1_000), elapsed=10)
-    late = describe(totals, Counters(bytes=900_000, audio_seconds=9_000), elapsed=90)
-    assert "0/1 files · 0.28 h audio · 100 × real time · ETA 0:01:30" in early
-    assert "0/1 files · 2.50 h audio · 100 × real time · ETA 0:00:10" in late
-
-
-def test_on_a_terminal_the_time_stands_below_the_bar(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    display = Display(TOTALS)
-    display.show(Counters(files=50, bytes=700_000, working_seconds=1, compute_seconds=1))
-    display.close()
-    bar, below = (line.split("\r")[-1] for line in capsys.readouterr().err.rstrip("\n").split("\n")[-2:])
-    assert "45%|" in bar
-    assert "150/1,000 files" in bar
-    assert "computing 100 %" in below
+def test_counters_are_figures_in_json_and_add_up() -> None:
+    one, two = Counters(files=2, bytes=30, embed_step=0.5), Counters(files=1, failed=1, embed_step=0.25)
+    there_and_back = Counters.of({"rank": 0, **json.loads(json.dumps(one.figures()))})
+    assert there_and_back == one
+    assert Counters.total([one, two]) == Counters(files=3, failed=1, bytes=30, embed_step=0.75)
+    assert Counters.total([one, two]) - two == one
+    assert Counters.total([]) == Counters()

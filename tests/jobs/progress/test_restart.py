@@ -1,7 +1,6 @@
 """A rank that was started again goes on counting where the dead one was."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,8 @@ import pytest
 from diar import storage
 from diar.archive.listing import Recording
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
-from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.counters import Counters, Totals
+from diar.jobs.progress.reporter import RankProgress
 from diar.jobs.progress.restart import earlier_counters
 from diar.store.layout import Layout
 
@@ -24,8 +24,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def report(layout: Layout, rank: int, run_id: str, counters: Counters) -> None:
-    record = {"run_id": run_id, "rank": rank, "started": 1.0, "counters": asdict(counters)}
-    storage.write_bytes_atomic(layout.progress(rank), json.dumps(record).encode())
+    progress = RankProgress(run_id, rank, 2, "here", 1, 1.0, Totals(6, 75, 0, 0), 2.0, counters)
+    storage.write_bytes_atomic(layout.progress(rank), json.dumps(progress.record()).encode())
 
 
 def test_what_will_be_met_again_as_published_is_not_counted_twice(layout: Layout) -> None:

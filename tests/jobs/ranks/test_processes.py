@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from diar.errors import DiarError, with_flags
+from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks import processes
 from diar.jobs.ranks.launcher import launch
 from tests.commands import clean_environment
@@ -73,3 +76,16 @@ def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytes
             sorted(chosen),
             str(tmp_path / str(number)),
         ]
+
+
+def test_a_taken_port_is_told_by_its_parameter_and_on_the_command_line_by_its_flag() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(DiarError) as caught:
+            launch(len, (), workers=1, cores=frozenset(), max_restarts=0, port=port)
+    message = str(caught.value)
+    assert message.startswith(f"`port={port}`: ")
+    assert with_flags(message, ExtractConfig.model_fields).startswith(f"--port {port}: ")
+    assert with_flags(message, ExtractConfig.model_fields).endswith("; --port 0 takes any free one")

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diar.errors import DiarError
-from diar.models.encoders.wespeaker import ARCHITECTURES, ModelError, open_model_dir, read_checkpoint
+from diar.models.encoders.wespeaker import ARCHITECTURES, ModelError, open_model_dir
 from diar.models.features import FbankSettings
+from diar.models.weights.checkpoint import read_state_dict
 from tests.models.cases import fill
 
 CONFIG: dict[str, Any] = {
@@ -228,4 +229,4 @@ def test_any_bytes_are_refused_with_a_message(tmp_path: Path, start: bytes, cont
     file = tmp_path / "avg_model.pt"
     file.write_bytes(start + content)
     with pytest.raises(ModelError, match=r"avg_model\.pt"):
-        read_checkpoint(file)
+        read_state_dict(file)

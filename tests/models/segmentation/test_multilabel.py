@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diar.models.segmentation.multilabel import MultiLabel
-from diar.models.segmentation.pyannet import open_segmentation
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from tests.conftest import named_weights
 
 
@@ -22,8 +22,8 @@ def test_speakers_are_independent() -> None:
 
 
 def test_the_network_of_2022_has_them() -> None:
-    model = open_segmentation(named_weights("segmentation-2022.07"))
-    assert (model.chunk_samples, model.settings.max_simultaneous) == (80_000, None)
+    model = open_segmentation_dir(named_weights("segmentation-2022.07"))
+    assert (model.seg_window_samples, model.settings.max_simultaneous) == (80_000, None)
     with torch.inference_mode():
         output = model.network(0.1 * torch.randn(2, 80_000, generator=torch.Generator().manual_seed(0)))
     assert output.shape == (2, 293, 3)

@@ -15,21 +15,21 @@ from torch import nn
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation.pyannet import (
     FrameGeometry,
-    Segmentation,
-    SegmentationSettings,
-    open_segmentation,
+    PyanNet,
+    PyanNetSettings,
+    open_segmentation_dir,
 )
 from diar.models.segmentation.sincnet import SincFilters, SincNet
 from diar.models.weights import hub
 
-TINY = SegmentationSettings(lstm_size=4, lstm_layers=1, linear_size=6, linear_layers=1)
+TINY = PyanNetSettings(lstm_size=4, lstm_layers=1, linear_size=6, linear_layers=1)
 CONFIG = yaml.safe_load(hub.NAMED_MODELS["segmentation-3.0"].config)
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Segmentation:
+def tiny() -> PyanNet:
     torch.manual_seed(0)
-    return Segmentation(TINY).eval().requires_grad_(False)
+    return PyanNet(TINY).eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("weights", ["segmentation.pt", "pytorch_model.bin"])
@@ -37,10 +37,10 @@ def test_equals_pyannote_on_real_audio(shared_dir: Path, tmp_path: Path, weights
     published = shared_dir / "models" / "segmentation-3.0"
     for name in ("config.yaml", weights):
         (tmp_path / name).symlink_to(published / name)
-    model = open_segmentation(tmp_path, "a name")
+    model = open_segmentation_dir(tmp_path, "a name")
     golden = np.load(shared_dir / "data" / "segmentation_parity.npz")
     waveform, expected = torch.from_numpy(golden["waveform"]), torch.from_numpy(golden["log_probs"])
-    assert (model.name, model.sample_rate, model.chunk_samples) == ("a name", 16000, waveform.shape[1])
+    assert (model.name, model.sample_rate, model.seg_window_samples) == ("a name", 16000, waveform.shape[1])
 
     found = model.network(waveform)
     assert found.shape == expected.shape == (2, 589, 7)
@@ -52,10 +52,10 @@ def test_equals_pyannote_on_real_audio(shared_dir: Path, tmp_path: Path, weights
 
 
 def test_named_weights_open(segmentation_dir: Path) -> None:
-    model = open_segmentation(segmentation_dir)
+    model = open_segmentation_dir(segmentation_dir)
     named = hub.NAMED_MODELS["segmentation-3.0"]
     assert model.sha256 == named.sha256
-    assert model.settings == SegmentationSettings()
+    assert model.settings == PyanNetSettings()
     assert not model.network.training
     assert not any(parameter.requires_grad for parameter in model.network.parameters())
     published = yaml.safe_load((segmentation_dir / "config.yaml").read_text())
@@ -64,7 +64,7 @@ def test_named_weights_open(segmentation_dir: Path) -> None:
 
 
 def test_silence_and_short_chunks(segmentation_dir: Path) -> None:
-    network = open_segmentation(segmentation_dir).network
+    network = open_segmentation_dir(segmentation_dir).network
     silence = network(torch.zeros(1, 32000))
     assert not network.powerset.hard(silence).any()
     for samples in (network.min_samples, 4800, 40001):
@@ -74,7 +74,7 @@ def test_silence_and_short_chunks(segmentation_dir: Path) -> None:
 
 
 def test_names_and_shapes_are_the_published_ones() -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in Segmentation().state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in PyanNet().state_dict().items()}
     assert len(shapes) == 16 + 4 * 2 * 4 + 4 + 2
     for name, shape in {
         "sincnet.wav_norm1d.weight": (1,),
@@ -119,9 +119,9 @@ def test_filters_are_differences_of_sincs() -> None:
 
 
 def test_filters_follow_loaded_weights_and_precision() -> None:
-    network = Segmentation(TINY)
+    network = PyanNet(TINY)
     filters = network.sincnet.conv1d[0].filterbank
-    other = Segmentation(TINY).state_dict()
+    other = PyanNet(TINY).state_dict()
     other["sincnet.conv1d.0.filterbank.low_hz_"] += 100
     before = filters.kernels.clone()
     network.load_state_dict(other)
@@ -145,7 +145,7 @@ def test_a_frame_sees_what_the_geometry_says() -> None:
 
 
 def test_frames_in_seconds() -> None:
-    frames = Segmentation(TINY).frames
+    frames = PyanNet(TINY).frames
     assert frames.num_frames(160000) == 589
     assert frames.step_seconds == 0.016875
     assert frames.center(0) == frames.first_center == 0.5 * 0.0619375
@@ -156,17 +156,17 @@ def test_frames_in_seconds() -> None:
 
 @settings(max_examples=25)
 @given(samples=st.integers(1261, 20000), batch=st.integers(1, 3))
-def test_number_of_frames(tiny: Segmentation, samples: int, batch: int) -> None:
+def test_number_of_frames(tiny: PyanNet, samples: int, batch: int) -> None:
     assert tiny(torch.randn(batch, samples)).shape == (batch, tiny.num_frames(samples), 7)
 
 
 @pytest.mark.parametrize("shape", [(1, 1260), (2000,), (1, 1, 2000)])
-def test_other_shapes_are_refused(tiny: Segmentation, shape: tuple[int, ...]) -> None:
+def test_other_shapes_are_refused(tiny: PyanNet, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="1261"):
         tiny(torch.zeros(shape))
 
 
-def test_a_chunk_does_not_depend_on_its_batch(tiny: Segmentation) -> None:
+def test_a_chunk_does_not_depend_on_its_batch(tiny: PyanNet) -> None:
     waveform = 0.1 * torch.randn(5, 16000)
     together = tiny(waveform)
     for item in range(5):
@@ -178,7 +178,7 @@ def test_a_chunk_does_not_depend_on_its_batch(tiny: Segmentation) -> None:
     lead=st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)),
 )
 def test_aligned_takes_each_frame_from_where_the_network_speaks_of_it(
-    tiny: Segmentation, frames: int, lead: tuple[float, float]
+    tiny: PyanNet, frames: int, lead: tuple[float, float]
 ) -> None:
     network = copy(tiny)
     network.lead_seconds = lead
@@ -196,29 +196,27 @@ def test_aligned_takes_each_frame_from_where_the_network_speaks_of_it(
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 20])
-def test_short_chunks_stay_within_themselves(tiny: Segmentation, frames: int) -> None:
+def test_short_chunks_stay_within_themselves(tiny: PyanNet, frames: int) -> None:
     source = tiny.aligned(torch.arange(frames).view(1, frames, 1)).flatten()
     assert len(source) == frames
     assert (source.diff() >= 0).all()
     assert 0 <= source.min() <= source.max() < frames
 
 
-def test_without_a_lead_nothing_moves(tiny: Segmentation) -> None:
+def test_without_a_lead_nothing_moves(tiny: PyanNet) -> None:
     network = copy(tiny)
     network.lead_seconds = (0.0, 0.0)
     log_probs = torch.randn(2, 589, 7)
     assert torch.equal(network.aligned(log_probs), log_probs)
 
 
-def test_the_lead_stands_in_the_configuration(tmp_path: Path, tiny: Segmentation) -> None:
+def test_the_lead_stands_in_the_configuration(tmp_path: Path, tiny: PyanNet) -> None:
     config = {**config_with(), "lead_seconds": [0, 0.1]}
-    model = open_segmentation(write_model(tmp_path, tiny, config))
+    model = open_segmentation_dir(write_model(tmp_path, tiny, config))
     assert model.settings.lead_seconds == model.network.lead_seconds == (0.0, 0.1)
 
 
-def write_model(
-    folder: Path, network: Segmentation, config: object, weights: str = "segmentation.pt"
-) -> Path:
+def write_model(folder: Path, network: PyanNet, config: object, weights: str = "segmentation.pt") -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     torch.save({"state_dict": network.state_dict()}, folder / weights)
     return folder
@@ -237,10 +235,10 @@ def config_with(**changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("weights", ["segmentation.pt", "pytorch_model.bin"])
-def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: Segmentation, weights: str) -> None:
-    model = open_segmentation(write_model(tmp_path, tiny, config_with(task__duration=5), weights))
-    assert model.settings == replace(TINY, chunk_seconds=5.0)
-    assert (model.chunk_samples, model.name) == (80000, tmp_path.name)
+def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: PyanNet, weights: str) -> None:
+    model = open_segmentation_dir(write_model(tmp_path, tiny, config_with(task__duration=5), weights))
+    assert model.settings == replace(TINY, seg_window_seconds=5.0)
+    assert (model.seg_window_samples, model.name) == (80000, tmp_path.name)
     waveform = torch.randn(1, 5000)
     assert torch.equal(model.network(waveform), tiny(waveform))
 
@@ -263,19 +261,19 @@ def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: Segmenta
     ],
 )
 def test_configurations_that_do_not_fit_are_told(
-    tmp_path: Path, tiny: Segmentation, config: object, told: str
+    tmp_path: Path, tiny: PyanNet, config: object, told: str
 ) -> None:
     with pytest.raises(ModelError, match=told):
-        open_segmentation(write_model(tmp_path, tiny, config))
+        open_segmentation_dir(write_model(tmp_path, tiny, config))
 
 
-def test_missing_and_damaged_files_are_told(tmp_path: Path, tiny: Segmentation) -> None:
+def test_missing_and_damaged_files_are_told(tmp_path: Path, tiny: PyanNet) -> None:
     with pytest.raises(ModelError, match=r"config\.yaml and segmentation\.pt or pytorch_model\.bin"):
-        open_segmentation(tmp_path / "nowhere")
+        open_segmentation_dir(tmp_path / "nowhere")
     write_model(tmp_path, tiny, config_with())
     (tmp_path / "config.yaml").write_text("task: [")
     with pytest.raises(ModelError, match=r"config\.yaml cannot be read as YAML"):
-        open_segmentation(tmp_path)
+        open_segmentation_dir(tmp_path)
     (tmp_path / "config.yaml").unlink()
     with pytest.raises(ModelError, match=r"needs config\.yaml"):
-        open_segmentation(tmp_path)
+        open_segmentation_dir(tmp_path)

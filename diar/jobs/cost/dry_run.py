@@ -1,4 +1,4 @@
-"""`--dry_run`: what a run would do, without a model and without writing anything."""
+"""`--dry_run` of stage 1: what a run would do, without a model and without writing anything."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ def print_dry_run(config: ExtractConfig) -> None:
     recordings = listing.recordings
     limits = shard_limits(config, listing)
     shards = int(assign_shards(recordings, limits)[-1]) + 1
-    size = sum(recording.size for recording in recordings)
     durations = estimate_durations(recordings)
     disk = estimate_disk(config, len(recordings), durations.total)
     print(f"{config.input_dir} -> {config.output_dir} (nothing is written)")
-    print(f"recordings   {len(recordings):,} ({size / 1e9:.2f} GB); {listing.ignored:,} other files ignored")
+    print(
+        f"recordings   {len(recordings):,} ({recordings.total_bytes / 1e9:.2f} GB); "
+        f"{listing.ignored:,} other files ignored"
+    )
     print(f"audio        about {durations.total / 3600:.2f} h (headers of {durations.probed} recordings)")
     print(f"shards       {shards:,} of at most {limits.files} recordings and {limits.bytes / 1e6:.0f} MB")
     print(f"disk         about {disk / 1e9:.3f} GB with sliding windows every {config.hop} s")

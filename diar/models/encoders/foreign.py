@@ -1,4 +1,4 @@
-"""Architectures that only the `wespeaker` package knows, run as it defines them: a forward for each mask."""
+"""Architectures that only the `wespeaker` package knows, run as it defines them: one forward a mask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIN_FRAMES = 32  # 0.3 s; less is shorter than the context of some networks
 
 
 class ForeignEncoder(SpeakerEncoder):
-    """A network that cannot be split: its frames are the fbank itself, pooling is a forward for each mask.
+    """A network without trunk and pooling: its frames are the fbank, pooling is one forward a mask.
 
     Fewer than MIN_FRAMES chosen frames are repeated until there are that many.
 
@@ -53,14 +53,14 @@ class ForeignEncoder(SpeakerEncoder):
         return embedding
 
     def weights(self) -> nn.Module:
-        """The package's own network."""
+        """Return the package's own network."""
         return self.network
 
 
 def build_foreign(
     architecture: str, model_args: dict[str, Any], num_mel_bins: int, supported: Sequence[str]
 ) -> ForeignEncoder:
-    """The package's network of that name.
+    """Build the package's network of that name.
 
     Raises:
         ModelError: the package is not installed or does not know the name either.

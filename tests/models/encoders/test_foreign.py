@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diar.models.encoders.base import ModelError
-from diar.models.weights.foreign import MIN_FRAMES, ForeignEncoder, build_foreign
+from diar.models.encoders.foreign import MIN_FRAMES, ForeignEncoder, build_foreign
 
 
 class MeanNetwork(nn.Module):

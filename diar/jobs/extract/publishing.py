@@ -1,0 +1,168 @@
+"""Publishing embedded recordings: tracks are made of chunks and written, then the indexes of shards."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from diar.archive.recording import Recording
+from diar.embed.rows import ChunkEmbeddings, RecordingEmbeddings, assemble
+from diar.jobs.extract.plan import Key
+from diar.jobs.progress.counters import Counters
+from diar.records import OK, RecordingRow
+from diar.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+_MOST_WAITING = 64  # recordings being written, before the loop waits for the first
+
+
+@dataclass(frozen=True)
+class EmbeddedRecording:
+    """A recording to be published: all its chunks are embedded, or its row says why it failed."""
+
+    key: Key
+    row: RecordingRow
+    chunks: Sequence[ChunkEmbeddings]  # in order; complete if the status is ok
+    counted: int  # bytes of it that the counters have already
+
+
+@dataclass
+class _OpenShard:
+    """A shard that is being worked on."""
+
+    recordings: list[Recording]
+    rows: dict[int, RecordingRow] = field(default_factory=dict)  # by position, of what is finished
+
+
+class OpenShards:
+    """The shards that a rank is working on, with the rows of their finished recordings.
+
+    The last row of a shard completes its index, which is written then.
+
+    Args:
+        writer: of this extraction.
+        counters: of this rank.
+    """
+
+    def __init__(self, writer: Writer, counters: Counters) -> None:
+        self._writer = writer
+        self._counters = counters
+        self._open: dict[int, _OpenShard] = {}
+
+    def unpublished(self, shards: Iterable[tuple[int, list[Recording]]]) -> Iterator[tuple[Key, Recording]]:
+        """Yield the recordings of shards that an interrupted run has not published."""
+        for number, recordings in shards:
+            shard = _OpenShard(recordings)
+            for position, recording in enumerate(recordings):
+                row = self._published(recording)
+                if row is not None:
+                    shard.rows[position] = row
+                    self._counters.add("skipped_files", 1)
+                    self._counters.add("skipped_bytes", recording.size)
+            todo = [position for position in range(len(recordings)) if position not in shard.rows]
+            self._open[number] = shard
+            if not todo:
+                self._close(number)
+            for position in todo:
+                yield Key(number, position), recordings[position]
+
+    def recording(self, key: Key) -> Recording:
+        """Return the recording that a key stands for."""
+        return self._open[key.shard].recordings[key.position]
+
+    def add(self, key: Key, row: RecordingRow) -> None:
+        """Take the row of a finished recording; write the index if it was the last of its shard."""
+        shard = self._open[key.shard]
+        shard.rows[key.position] = row
+        if len(shard.rows) == len(shard.recordings):
+            self._close(key.shard)
+
+    def _published(self, recording: Recording) -> RecordingRow | None:
+        """Return the row of a recording whose tracks lie in the output, unless its audio has changed."""
+        row = self._writer.published(recording.recording_id)
+        if row is None or (row.size, row.mtime) != (recording.size, recording.mtime):
+            return None
+        same_part = (row.offset, row.part_seconds) == (recording.offset, recording.duration)
+        return row if same_part else None
+
+    def _close(self, number: int) -> None:
+        shard = self._open.pop(number)
+        with self._counters.timing("write_step"):
+            rows = [shard.rows[position] for position in range(len(shard.recordings))]
+            self._writer.write_shard(number, rows)
+
+
+class Publisher:
+    """Assembles and writes recordings in threads, and enters their rows in the shards, in order.
+
+    Args:
+        threads: that assemble and write.
+        writer: of this extraction.
+        shards: which the recordings belong to.
+        rate: Hz of the chunks.
+        counters: of this rank.
+    """
+
+    def __init__(
+        self, threads: Executor, writer: Writer, shards: OpenShards, rate: int, counters: Counters
+    ) -> None:
+        self._threads = threads
+        self._writer = writer
+        self._shards = shards
+        self._rate = rate
+        self._counters = counters
+        self._waiting: deque[tuple[EmbeddedRecording, Future[RecordingRow]]] = deque()
+
+    def submit(self, recording: EmbeddedRecording) -> None:
+        """Publish a recording in another thread; enter those that are written by now."""
+        self._waiting.append((recording, self._threads.submit(self._publish, recording)))
+        while len(self._waiting) > _MOST_WAITING or (self._waiting and self._waiting[0][1].done()):
+            self._enter(*self._waiting.popleft())
+
+    def finish(self) -> None:
+        """Wait for all recordings and enter them."""
+        while self._waiting:
+            self._enter(*self._waiting.popleft())
+
+    def _publish(self, recording: EmbeddedRecording) -> RecordingRow:
+        """Assemble and write one recording; return its row, which says what went wrong if something did."""
+        if recording.row.status != OK:
+            return recording.row
+        with self._counters.timing("rows_step"):
+            made = assemble(recording.chunks, self._rate)
+        if not _is_finite(made):
+            message = "the encoder gave values that are not finite"
+            return replace(recording.row, status="not_finite", error=message)
+        row = replace(
+            recording.row,
+            embedding=made.embedding,
+            tracks=len(made.tracks),
+            speech_seconds=made.speech_seconds,
+            overlap_seconds=made.overlap_seconds,
+        )
+        with self._counters.timing("write_step"):
+            self._writer.write_tracks(recording.key.shard, row, made.tracks)
+        return row
+
+    def _enter(self, recording: EmbeddedRecording, published: Future[RecordingRow]) -> None:
+        """Wait until a recording is published, count it, and add its row to the shard."""
+        with self._counters.timing("write_wait_seconds"):
+            row = published.result()
+        size = self._shards.recording(recording.key).size
+        self._counters.add("bytes", size - recording.counted)
+        self._counters.add("files", 1)
+        if row.status != OK:
+            self._writer.remove_tracks(row.recording_id)  # of an earlier, better version
+            self._counters.add("failed", 1)
+            log.warning("%s: %s: %s", row.status, row.recording_id, row.error)
+        self._shards.add(recording.key, row)
+
+
+def _is_finite(made: RecordingEmbeddings) -> bool:
+    return bool(np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all())

@@ -1,0 +1,127 @@
+"""How far each rank is: a small file that the rank rewrites about once a second, and that others read."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from types import TracebackType
+from typing import Any
+
+from diar import storage
+from diar.jobs.progress.counters import Counters, Totals
+from diar.jobs.progress.display import Display
+from diar.store.layout import Layout
+
+_LOCAL_INTERVAL, _REMOTE_INTERVAL = 1.0, 15.0  # seconds between writes; a remote store bills each
+
+
+@dataclass(frozen=True)
+class RankProgress:
+    """What a rank tells of itself; times are seconds since the epoch."""
+
+    run_id: str  # tells this run's files from an earlier one's
+    rank: int
+    world_size: int
+    host: str
+    pid: int
+    started: float  # to work, be it before the rank died and was started again
+    totals: Totals
+    updated: float
+    counters: Counters
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> RankProgress:
+        """Return what the JSON object of a progress file says."""
+        known = {field.name: record[field.name] for field in fields(cls)}
+        parts = {"totals": Totals(**record["totals"]), "counters": Counters(**record["counters"])}
+        return cls(**{**known, **parts})
+
+    def record(self) -> dict[str, Any]:
+        """Return the JSON object of a progress file."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "totals": asdict(self.totals), "counters": self.counters.figures()}
+
+
+def read_ranks(layout: Layout) -> list[RankProgress]:
+    """Return the progress of the newest run's ranks, by rank; empty before the first run."""
+    folder = storage.join(layout.private, "progress")
+    names = sorted(name for name in storage.list_names(folder) if name.endswith(".json"))
+    records = [json.loads(storage.read_bytes(storage.join(folder, name))) for name in names]
+    if not records:
+        return []
+    newest = max(records, key=lambda record: record["started"])
+    return [RankProgress.of(record) for record in records if record["run_id"] == newest["run_id"]]
+
+
+class ProgressReporter:
+    """Writes this rank's counters about once a second; on rank 0 it also shows the sum of all ranks.
+
+    Args:
+        layout: of the output.
+        run_id: tells this run's files from an earlier one's.
+        rank: of this process.
+        world_size: number of ranks.
+        totals: of the job.
+        counters: of this rank, changed elsewhere.
+        started: when this rank began to work, be it before it died and was started again; seconds since the
+            epoch.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        run_id: str,
+        rank: int,
+        world_size: int,
+        totals: Totals,
+        counters: Counters,
+        started: float,
+    ) -> None:
+        self._layout, self._counters = layout, counters
+        host, pid = socket.gethostname(), os.getpid()
+        self._progress = RankProgress(
+            run_id, rank, world_size, host, pid, started, totals, started, counters.snapshot()
+        )
+        self._warned = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._display = Display(totals, time.time() - started) if rank == 0 else None
+
+    def __enter__(self) -> ProgressReporter:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._report()
+        if self._display:
+            self._display.close()
+
+    def _run(self) -> None:
+        local = storage.local_path(self._layout.root) is not None
+        while not self._stop.wait(_LOCAL_INTERVAL if local else _REMOTE_INTERVAL):
+            self._report()
+
+    def _report(self) -> None:
+        now = replace(self._progress, updated=time.time(), counters=self._counters.snapshot())
+        try:
+            content = json.dumps(now.record()).encode()
+            storage.write_bytes_atomic(self._layout.progress(now.rank), content)
+            if self._display:
+                ranks = read_ranks(self._layout)
+                self._display.show(Counters.total(rank.counters for rank in ranks))
+        except (
+            OSError
+        ) as error:  # a full disk, say; the work itself reports it, progress must not end the run
+            if not self._warned:
+                print(f"warning: progress cannot be written: {error}", file=sys.stderr, flush=True)
+            self._warned = True

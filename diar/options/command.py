@@ -1,0 +1,49 @@
+"""Run a command: read its options, do its work, report errors, return an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from diar.errors import EXIT_ERROR, DiarError, with_flags
+from diar.options.arguments import ConfigT, parse_arguments
+from diar.options.base import options_of
+
+
+def run_command(
+    run: Callable[[ConfigT], int],
+    config_class: type[ConfigT],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+    epilog: str = "",
+) -> int:
+    """Run a command and return its exit code.
+
+    An error that a user can mend becomes one message on stderr and `EXIT_ERROR`.
+
+    Args:
+        run: the command's work; returns the exit code.
+        config_class: its options.
+        arguments: of the command line, without the command's name.
+        prog: what `--help` calls the command.
+        description: what `--help` says above the options.
+        epilog: what `--help` says below them.
+    """
+    try:
+        return run(
+            parse_arguments(config_class, arguments, prog=prog, description=description, epilog=epilog)
+        )
+    except DiarError as error:
+        _print_error(with_flags(str(error), options_of(config_class)))
+    except BrokenPipeError:
+        raise  # whoever read our output has gone; `diar.cli.main` ends quietly
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _print_error(f"{error.strerror or error}{where}")
+    return EXIT_ERROR
+
+
+def _print_error(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)

@@ -1,0 +1,49 @@
+"""Options of `diar score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from diar.options.base import CommandConfig, option
+
+
+class ScoreBoundariesConfig(CommandConfig):
+    """Boundaries between files against a truth."""
+
+    environment_prefix: ClassVar[str] = "DIAR_SCORE_BOUNDARIES_"
+
+    truth: Path = option(
+        ..., "input", "CSV with columns path,speaker[,block,odd]", positional=True, metavar="CSV"
+    )
+    result: Path = option(
+        ..., "input", "speaker_boundary_detection_result.json", positional=True, metavar="JSON"
+    )
+    as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
+
+
+class ScoreDerConfig(CommandConfig):
+    """Turns against reference turns."""
+
+    environment_prefix: ClassVar[str] = "DIAR_SCORE_DER_"
+
+    reference: Path = option(
+        ..., "input", "true turns: an .rttm file, or a folder of them", positional=True, metavar="RTTM"
+    )
+    hypothesis: Path = option(
+        ..., "input", "found turns: an .rttm file, or a folder of them", positional=True, metavar="RTTM"
+    )
+    uem: Path | None = option(
+        None, "scoring", "what to score of which recordings; default all of each", metavar="FILE"
+    )
+    collar: float = option(
+        0.0,
+        "scoring",
+        "forgiven on EACH side of a reference boundary, as md-eval counts it",
+        metavar="SECONDS",
+    )
+    skip_overlap: bool = option(False, "scoring", "leave out where reference speakers overlap")
+    as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
+    report: Path | None = option(
+        None, "output", "write a page with pictures of the worst recordings there", metavar="DIR"
+    )

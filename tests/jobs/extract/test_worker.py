@@ -1,0 +1,58 @@
+"""A recording is handed on once, when its row and all its chunks are there, in whatever order they come."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diar.embed.chunks import Chunk
+from diar.jobs.extract.plan import Key
+from diar.jobs.extract.publishing import EmbeddedRecording
+from diar.jobs.extract.worker import OpenRecordings
+from diar.records import RecordingRow
+
+ROW = RecordingRow("a.wav", "/a.wav")
+
+
+def embedded(key: Key, index: int) -> tuple[Key, Chunk, Any]:
+    """A chunk with a name in the place of its embeddings."""
+    return key, Chunk(index, 0, np.zeros(1, np.float32), (0, 1), last=False), f"chunk {index}"
+
+
+@given(counts=st.lists(st.integers(1, 4), min_size=1, max_size=4), data=st.data())
+def test_each_recording_comes_out_once_with_its_chunks_in_order(
+    counts: list[int], data: st.DataObject
+) -> None:
+    recordings, out = OpenRecordings(), list[EmbeddedRecording]()
+    keys = [Key(0, position) for position in range(len(counts))]
+    events = [(key, index) for key, count in zip(keys, counts, strict=True) for index in range(count)]
+    for key, _ in events:
+        recordings.add_decoded(key)
+    events += [(key, None) for key in keys]
+    for key, index in data.draw(st.permutations(events)):
+        if index is None:
+            out += recordings.add_row(key, ROW)
+        else:
+            out += recordings.add_embedded([embedded(key, index)])
+    assert sorted(done.key.position for done in out) == list(range(len(counts)))
+    for done in out:
+        assert list(done.chunks) == [f"chunk {index}" for index in range(counts[done.key.position])]
+
+
+def test_a_recording_that_fails_further_on_does_not_wait_for_its_chunks() -> None:
+    recordings, key = OpenRecordings(), Key(3, 1)
+    recordings.add_decoded(key)
+    failed = RecordingRow("a.wav", "/a.wav", status="undecodable")
+    (done,) = recordings.add_row(key, failed)
+    assert (done.key, done.row) == (key, failed)
+    assert list(recordings.add_embedded([embedded(key, 0)])) == []
+
+
+def test_bytes_are_counted_as_they_are_read_and_never_twice() -> None:
+    recordings, key = OpenRecordings(), Key(0, 0)
+    recordings.add_decoded(key)
+    assert [recordings.count_bytes(key, read) for read in (10, 25, 20, 25)] == [10, 15, 0, 0]
+    assert list(recordings.add_embedded([embedded(key, 0)])) == []
+    (done,) = recordings.add_row(key, ROW)
+    assert done.counted == 25
