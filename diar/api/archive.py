@@ -166,7 +166,7 @@ class Archive:
 
     def _number(self, recording_id: str) -> int:
         if not isinstance(recording_id, str):
-            raise ArgumentError(f"recording_id is {recording_id!r}; ids are texts, see `archive.ids`")
+            raise ArgumentError(f"`recording_id={recording_id}`; ids are texts, see `archive.ids`")
         if recording_id not in self._row:
             raise UnknownRecordingError(f"{self.embeddings_dir} has no recording {recording_id!r}")
         return self._row[recording_id]

@@ -54,13 +54,13 @@ def checked(
         ("max_speakers", max_speakers),
     ):
         if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise ArgumentError(f"{name} is {value!r}; a whole number from 1 is needed")
+            raise ArgumentError(f"`{name}={value}`; a whole number from 1 is needed")
     if preset not in get_args(PresetName):
-        raise ArgumentError(f"preset is {preset!r}, not one of {', '.join(get_args(PresetName))}")
+        raise ArgumentError(f"`preset={preset}` is not one of {', '.join(get_args(PresetName))}")
     if num_speakers is not None:
         if (min_speakers, max_speakers) != (None, None):
-            raise ArgumentError("give num_speakers, or min_speakers and max_speakers, not both")
+            raise ArgumentError("give `num_speakers`, or `min_speakers` and `max_speakers`, not both")
         return Asked(SpeakerCount(num_speakers, num_speakers), "--num_speakers", preset)
     if min_speakers is not None and max_speakers is not None and min_speakers > max_speakers:
-        raise ArgumentError(f"min_speakers {min_speakers} exceeds max_speakers {max_speakers}")
+        raise ArgumentError(f"`min_speakers={min_speakers}` exceeds `max_speakers={max_speakers}`")
     return Asked(SpeakerCount(min_speakers or 1, max_speakers), None, preset)

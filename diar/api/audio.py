@@ -33,7 +33,7 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor | BinaryIO
 
 
 @dataclass(frozen=True)
-class Source:
+class GivenAudio:
     """One recording to read."""
 
     recording: Recording
@@ -45,7 +45,7 @@ def is_waveform(audio: Any) -> bool:
     return isinstance(audio, np.ndarray) or _is_tensor(audio)
 
 
-def find_source(audio: Audio, sample_rate: int | None, parameter: str = "audio") -> Source:
+def find_source(audio: Audio, sample_rate: int | None, parameter: str = "audio") -> GivenAudio:
     """Return the recording that `audio` stands for.
 
     Args:
@@ -61,14 +61,16 @@ def find_source(audio: Audio, sample_rate: int | None, parameter: str = "audio")
         content = _wave_file(_samples(audio, parameter), _checked_rate(sample_rate, parameter))
         return _in_memory(_UNNAMED, content)
     if sample_rate is not None:
-        raise ArgumentError(f"sample_rate belongs to a waveform; {parameter} is a file, which tells its own")
+        raise ArgumentError(
+            f"`sample_rate` belongs to a waveform; `{parameter}` is a file, which tells its own"
+        )
     if isinstance(audio, str | os.PathLike):
         url = storage.local_url(os.fspath(audio))
-        return Source(Recording(_file_name(url), url, size=0, mtime=0.0), None)
+        return GivenAudio(Recording(_file_name(url), url, size=0, mtime=0.0), None)
     if hasattr(audio, "read"):
         return _in_memory(_file_name(_name_of(audio)), _content(audio, parameter))
     raise ArgumentError(
-        f"{parameter} is a {type(audio).__name__}; give a path, a URL, a waveform (NumPy or PyTorch) or "
+        f"`{parameter}` is a {type(audio).__name__}; give a path, a URL, a waveform (NumPy or PyTorch) or "
         "opened with 'rb'"
     )
 
@@ -77,17 +79,17 @@ def _is_tensor(audio: Any) -> bool:
     return type(audio).__module__.partition(".")[0] == "torch" and hasattr(audio, "detach")
 
 
-def _in_memory(name: str, content: bytes) -> Source:
+def _in_memory(name: str, content: bytes) -> GivenAudio:
     file = AudioFile.of_bytes(name, content)
-    return Source(Recording(name, name, size=file.size, mtime=0.0), file)
+    return GivenAudio(Recording(name, name, size=file.size, mtime=0.0), file)
 
 
 def _checked_rate(sample_rate: int | None, parameter: str) -> int:
     if sample_rate is None:
-        raise ArgumentError(f"sample_rate is missing: {parameter} is a waveform; give its rate in Hz")
+        raise ArgumentError(f"`sample_rate` is missing: `{parameter}` is a waveform; give its rate in Hz")
     if int(sample_rate) != sample_rate or int(sample_rate) not in RATES:
         raise ArgumentError(
-            f"sample_rate is {sample_rate}; whole Hz from {RATES.start} to {RATES.stop - 1} are needed"
+            f"`sample_rate={sample_rate}`; whole Hz from {RATES.start} to {RATES.stop - 1} are needed"
         )
     return int(sample_rate)
 
@@ -98,17 +100,17 @@ def _samples(audio: Any, parameter: str) -> np.ndarray:
     if samples.dtype.kind == "f" and samples.dtype.name not in _SUBTYPES:
         samples = samples.astype(np.float32)
     if samples.dtype.name not in _SUBTYPES:
-        raise ArgumentError(f"{parameter} is a waveform of {samples.dtype}; float or int16 is needed")
+        raise ArgumentError(f"`{parameter}` is a waveform of {samples.dtype}; float or int16 is needed")
     if samples.ndim not in (1, 2):
         raise ArgumentError(
-            f"{parameter} has shape {samples.shape}; (samples,) or (channels, samples) is needed"
+            f"`{parameter}` has shape {samples.shape}; (samples,) or (channels, samples) is needed"
         )
     samples = np.atleast_2d(samples)
     if not samples.size:
-        raise ArgumentError(f"{parameter} has shape {samples.shape}, so it holds no samples")
+        raise ArgumentError(f"`{parameter}` has shape {samples.shape}, so it holds no samples")
     if len(samples) > _MOST_CHANNELS:
         raise ArgumentError(
-            f"{parameter} has shape {samples.shape}, so it would be {len(samples)} channels; "
+            f"`{parameter}` has shape {samples.shape}, so it would be {len(samples)} channels; "
             "(channels, samples) is needed: transpose it"
         )
     return samples
@@ -131,7 +133,7 @@ def _content(file: Any, parameter: str) -> bytes:
     content = file.read()
     if not isinstance(content, bytes | bytearray | memoryview):
         raise ArgumentError(
-            f"{parameter} gives {type(content).__name__} where bytes are needed; open it with 'rb'"
+            f"`{parameter}` gives {type(content).__name__} where bytes are needed; open it with 'rb'"
         )
     return bytes(content)
 

@@ -16,7 +16,7 @@ from diar.api.asked import Asked
 from diar.api.errors import ArgumentError, MissingPackageError
 from diar.api.voice import Voice
 from diar.detect.channels import Sides, diarize_sides
-from diar.detect.diarize import Diarization as FoundTurns
+from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.naming import local_labels, named_turns
 from diar.detect.thresholds import thresholds
@@ -219,7 +219,7 @@ def of_voice(voice: Voice, asked: Asked) -> Diarization:
     return Diarization(voice, asked)
 
 
-def _described(names: Sequence[str], found: FoundTurns, turns: Sequence[Turn]) -> list[Any]:
+def _described(names: Sequence[str], found: DiarizedRecording, turns: Sequence[Turn]) -> list[Any]:
     return list(
         describe_speakers(
             turns,

@@ -33,11 +33,8 @@ def diarize(
         min_speakers: fewest that may speak.
         max_speakers: most that may speak.
         preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
-        sample_rate: Hz; needed for a waveform, and for nothing else.
-        encoder: as for `diar.embed`.
-        segmentation: as for `diar.embed`, but never `none`.
-        channel: as for `diar.embed`; `auto` reads the sides of a two-channel call apart.
-        track: as for `diar.embed`.
+        sample_rate, encoder, segmentation, channel, track: as for `diar.embed`; segmentation is never `none`,
+            and channel `auto` reads the sides of a two-channel call apart.
 
     Raises:
         ArgumentError: an argument that cannot be used.
@@ -45,15 +42,12 @@ def diarize(
         DiarError: the default networks cannot be opened.
 
     >>> import diar
-    >>> found = diar.diarize("meeting.wav", num_speakers=2)
-    >>> list(found.speakers)
+    >>> list(diar.diarize("meeting.wav", num_speakers=2).speakers)
     ['speaker_0001', 'speaker_0002']
-    >>> print(found.to_rttm().splitlines()[0])
-    SPEAKER meeting.wav 1 ... <NA> <NA> speaker_0001 <NA> <NA>
     """
     asked = checked(num_speakers, min_speakers, max_speakers, preset)
     if isinstance(segmentation, str):
-        raise ArgumentError("segmentation is 'none', but without segmentation there are no turns")
+        raise ArgumentError("`segmentation=none` finds no turns: leave it out")
     if isinstance(audio, Voice):
         return of_voice(audio, asked)
     voice = embed(

@@ -127,7 +127,7 @@ def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision
     (192, 16000)
     """
     if precision != "auto" and precision not in PRECISIONS:
-        raise ArgumentError(f"precision is {precision!r}, not one of auto, {', '.join(PRECISIONS)}")
+        raise ArgumentError(f"`precision={precision}` is not one of auto, {', '.join(PRECISIONS)}")
     place = _find_device(device)
     chosen = best_precision(place) if precision == "auto" else cast(Precision, precision)
     check_precision(chosen, place)
@@ -138,7 +138,7 @@ def open_segmentation(
     name: str = DEFAULT_SEGMENTATION,
     *,
     speech: Speech = SpeechSettings.speech,
-    second: str = DEFAULT_SECOND_SEGMENTATION,
+    second_segmentation: str = DEFAULT_SECOND_SEGMENTATION,
     step: float = SpeechSettings.step,
     silence_margin: float = SpeechSettings.silence_margin,
 ) -> Segmentation:
@@ -148,7 +148,7 @@ def open_segmentation(
         name: named weights or a model directory.
         speech: whose opinion says where speech is. `segmentation`: that network's; `doubt`: also the second
             one's, where there is sound but the first hears nobody; `both`: always both, which takes longer.
-        second: the other network, used unless `speech` is `segmentation`.
+        second_segmentation: the other network, used unless `speech` is `segmentation`.
         step: most seconds from the start of one seg_window to the next.
         silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
 
@@ -157,15 +157,12 @@ def open_segmentation(
         DiarError: the weights cannot be found or opened, or the two networks do not fit each other.
     """
     if speech not in get_args(Speech):
-        raise ArgumentError(f"speech is {speech!r}, not one of {', '.join(get_args(Speech))}")
+        raise ArgumentError(f"`speech={speech}` is not one of {', '.join(get_args(Speech))}")
     if not step > 0 or not silence_margin >= 0:
-        raise ArgumentError(
-            f"step is {step} and silence_margin {silence_margin}; step must be above 0, silence_margin not "
-            "below 0"
-        )
+        raise ArgumentError(f"`step={step}` must be above 0, `silence_margin={silence_margin}` not below 0")
     first, other = networks.open_segmentation(str(name)), None
     if speech != "segmentation":
-        other = networks.open_segmentation(str(second))
+        other = networks.open_segmentation(str(second_segmentation))
         networks.check_frames(first, other)
     return Segmentation(first, other, SpeechSettings(step, silence_margin, speech))
 
@@ -176,7 +173,7 @@ def chosen_encoder(encoder: Encoder | None) -> Encoder:
         return _default_encoder.get()
     if not isinstance(encoder, Encoder):
         raise ArgumentError(
-            f"encoder is a {type(encoder).__name__}; give what diar.open_encoder returns, or nothing"
+            f"`encoder` is a {type(encoder).__name__}; give what diar.open_encoder returns, or nothing"
         )
     return encoder
 
@@ -189,7 +186,7 @@ def chosen_segmentation(segmentation: Segmentation | Literal["none"] | None) -> 
         return None
     if not isinstance(segmentation, Segmentation):
         raise ArgumentError(
-            f"segmentation is a {type(segmentation).__name__}; give what diar.open_segmentation returns, "
+            f"`segmentation` is a {type(segmentation).__name__}; give what diar.open_segmentation returns, "
             "'none' or nothing"
         )
     return segmentation
@@ -201,7 +198,7 @@ def _find_device(device: Any) -> Device:
     if requested not in ("auto", "cpu", "cuda") or (
         colon and (requested != "cuda" or not number.isdecimal())
     ):
-        raise ArgumentError(f"device is {str(device)!r}, not auto, cpu, cuda or cuda:NUMBER")
+        raise ArgumentError(f"`device={device}` is not auto, cpu, cuda or cuda:NUMBER")
     gpus = (int(number),) if colon else None
     return rank_device(device_kind(requested, gpus), gpus, 0)
 

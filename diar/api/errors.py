@@ -6,7 +6,7 @@ from diar.errors import DiarError
 
 
 class ArgumentError(DiarError, ValueError):
-    """An argument that cannot be used; the message begins with the parameter's name."""
+    """An argument that cannot be used; the message names its parameter."""
 
 
 class AudioError(DiarError):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import expit
 
-from diar.api.audio import Audio, Source, find_source, is_waveform
+from diar.api.audio import Audio, GivenAudio, find_source, is_waveform
 from diar.api.encoder import Encoder, Segmentation, chosen_encoder, chosen_segmentation
 from diar.api.errors import ArgumentError, AudioError
 from diar.archive.audio_file import DecodeError
@@ -147,12 +147,11 @@ def similarity(
 ) -> Similarity:
     """Compare the voices of two recordings of one speaker each.
 
-    The probability weighs how much single-speaker speech each has: little speech says little. It holds for
-    equal priors; of a thousand candidates, compare `log_ratio` with log(1000). Its limits: the constants are
-    of two recordings of clean wide-band speech by `campplus-zh-en` (docs/decisions/032), so with another
-    encoder there is no probability; telephone and far microphones make strangers more alike, relatives and
-    look-alikes exist; a recording of several speakers has a mixed vector (see `diarize`). It is no evidence
-    for a court.
+    The probability takes the seconds of single-speaker speech into account and holds for equal priors; among
+    a thousand candidates, compare `log_ratio` with log(1000). Its constants are those of clean wide-band
+    speech by `campplus-zh-en` (docs/decisions/032-linking-recordings.md): others have none. Telephones
+    and far microphones make strangers more alike, and relatives exist; it is no evidence for a court. A
+    recording of several speakers has a mixed vector: compare what `diarize` finds.
 
     Args:
         first: audio as for `embed`, or what `embed` returned.
@@ -166,24 +165,15 @@ def similarity(
         AudioError: as `embed`.
     """
     if sample_rate is not None and not (is_waveform(first) or is_waveform(second)):
-        raise ArgumentError("sample_rate belongs to a waveform; neither first nor second is one")
-
-    def voice_of(given: Audio | Voice, parameter: str) -> Voice:
-        if isinstance(given, Voice):
-            return given
-        rate = sample_rate if is_waveform(given) else None
-        source = _find(given, rate, parameter)
-        opened = chosen_encoder(encoder)
-        settings = ReadSettings(opened.embedder(None).settings)
-        return Voice(_embed(source, settings, opened, chosen_segmentation(segmentation)))
-
-    voices = voice_of(first, "first"), voice_of(second, "second")
+        raise ArgumentError("`sample_rate` belongs to a waveform; neither `first` nor `second` is one")
+    voices = [
+        _voice_of(given, sample_rate, encoder, segmentation, parameter)
+        for given, parameter in ((first, "first"), (second, "second"))
+    ]
     models = [voice.stored.metadata["model_sha256"] for voice in voices]
     if models[0] != models[1]:
-        raise ArgumentError(
-            f"first was embedded by {voices[0].encoder}, second by {voices[1].encoder}; embed both with one "
-            "encoder"
-        )
+        names = f"`first` was embedded by {voices[0].encoder}, `second` by {voices[1].encoder}"
+        raise ArgumentError(f"{names}; embed both with one encoder")
     cosine = float(voices[0].vector @ voices[1].vector)
     if voices[0].encoder != DEFAULT_ENCODER:
         return Similarity(cosine, None, None)
@@ -192,7 +182,22 @@ def similarity(
     return Similarity(cosine, ratio, float(expit(ratio)))
 
 
-def _find(audio: Audio, sample_rate: int | None, parameter: str) -> Source:
+def _voice_of(
+    given: Audio | Voice,
+    sample_rate: int | None,
+    encoder: Encoder | None,
+    segmentation: Segmentation | Literal["none"] | None,
+    parameter: str,
+) -> Voice:
+    if isinstance(given, Voice):
+        return given
+    source = _find(given, sample_rate if is_waveform(given) else None, parameter)
+    opened = chosen_encoder(encoder)
+    settings = ReadSettings(opened.embedder(None).settings)
+    return Voice(_embed(source, settings, opened, chosen_segmentation(segmentation)))
+
+
+def _find(audio: Audio, sample_rate: int | None, parameter: str) -> GivenAudio:
     try:
         return find_source(audio, sample_rate, parameter)
     except DecodeError as error:
@@ -200,7 +205,7 @@ def _find(audio: Audio, sample_rate: int | None, parameter: str) -> Source:
 
 
 def _embed(
-    source: Source, settings: ReadSettings, encoder: Encoder, segmentation: Segmentation | None
+    source: GivenAudio, settings: ReadSettings, encoder: Encoder, segmentation: Segmentation | None
 ) -> RecordingTracks:
     row = RecordingRow(source.recording.recording_id, source.recording.url)
 
@@ -230,10 +235,10 @@ def as_stored(recording_id: str, tracks: Tracks) -> Tracks:
 def _checked_channel(channel: Any) -> str:
     if str(channel) in (choice.AUTO, choice.MIX, choice.EACH) or str(channel).isdecimal():
         return str(channel)
-    raise ArgumentError(f"channel is {channel!r}, not auto, mix, each or a number counted from 0")
+    raise ArgumentError(f"`channel={channel}` is not auto, mix, each or a number counted from 0")
 
 
 def _checked_track(track: Any) -> str:
     if str(track) and all(part.isalnum() for part in str(track).replace("_", "-").split("-")):
         return str(track)
-    raise ArgumentError(f"track is {track!r}, not auto, a number counted from 0 or a language such as eng")
+    raise ArgumentError(f"`track={track}` is not auto, a number counted from 0 or a language such as eng")

@@ -1,4 +1,4 @@
-"""A recording whose channels are read apart, as the sides of a call: each by itself, then one result."""
+"""A recording whose channels are read apart, such as a call: each is diarized, then all are joined."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diar.detect.clustering.speaker_count import SpeakerCount
-from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
 from diar.detect.observations import Observations
 from diar.intervals import at_least, common_seconds, seconds
 from diar.records import MIXED, RecordingTracks, Tracks
 
-# Voices of two channels are one person, heard in both, where so much of the shorter is said while the longer
-# talks, and their cosine is that high
+# Voices of two channels are one person, heard in both, if the voice that talks less does so for this share of
+# its time while the other talks, and their cosine is at least that
 _SIMULTANEOUS = 0.7
 _ALIKE = 0.6
 
@@ -32,7 +32,7 @@ class Sides:
 
     @classmethod
     def of(cls, stored: RecordingTracks) -> Sides:
-        """From the tracks of a recording; raises what `Observations.of` does."""
+        """Split the tracks of a recording by channel; raises what `Observations.of` does."""
         numbers = np.unique(stored.tracks.channel).tolist()
         if numbers in ([], [MIXED]):
             return cls({MIXED: Observations.of(stored)}, stored.recording.channels)
@@ -40,8 +40,8 @@ class Sides:
         return cls({number: Observations.of(one) for number, one in own.items()}, stored.recording.channels)
 
 
-def diarize_sides(sides: Sides, settings: DiarizeSettings) -> Diarization:
-    """Turns of one recording; raises what `diarize` does."""
+def diarize_sides(sides: Sides, settings: DiarizeSettings) -> DiarizedRecording:
+    """Diarize one recording; raises what `diarize` does."""
     if MIXED in sides.observed:
         return diarize(sides.observed[MIXED], settings)
     numbers = list(sides.observed)
@@ -57,20 +57,20 @@ def of_channel(tracks: Tracks, number: int) -> Tracks:
 
 
 def count_on_side(settings: DiarizeSettings, numbers: list[int]) -> SpeakerCount:
-    """Bounds on the speakers of one channel: those asked for are of all, each of which has at least one."""
+    """Return the bounds for one channel: those asked for are for all, and each has at least one speaker."""
     count = settings.clustering.count
     others = len(numbers) - 1
     most = None if count.maximum is None else max(1, count.maximum - others)
     return SpeakerCount(1, most)
 
 
-def together(sides: list[Diarization], numbers: list[int], channels: int) -> Diarization:
-    """One result of the sides, speakers in the order of their first turns."""
+def together(sides: list[DiarizedRecording], numbers: list[int], channels: int) -> DiarizedRecording:
+    """Join the sides, speakers in the order of their first turns."""
     turns = [own for side in sides for own in side.turns]
     exclusive = [own for side in sides for own in side.exclusive]
     channel = np.repeat(numbers, [len(side.turns) for side in sides])
     order = sorted(range(len(turns)), key=lambda k: float(turns[k][0, 0]))
-    return Diarization(
+    return DiarizedRecording(
         turns=[turns[k] for k in order],
         exclusive=[exclusive[k] for k in order],
         embedding=np.concatenate([side.embedding for side in sides])[order],
@@ -81,8 +81,8 @@ def together(sides: list[Diarization], numbers: list[int], channels: int) -> Dia
     )
 
 
-def without_doubles(found: Diarization) -> Diarization:
-    """One speaker where one person is heard in two channels at once, in the one where it is heard longer."""
+def without_doubles(found: DiarizedRecording) -> DiarizedRecording:
+    """Drop a speaker who is heard in two channels at once from the one where it is heard less."""
     spoken = [seconds(turns) for turns in found.turns]
     keep: list[int] = []
     for k in sorted(range(len(spoken)), key=lambda k: -spoken[k]):
@@ -99,7 +99,7 @@ def without_doubles(found: Diarization) -> Diarization:
     )
 
 
-def _same(found: Diarization, shorter: int, longer: int, spoken: list[float]) -> bool:
+def _same(found: DiarizedRecording, shorter: int, longer: int, spoken: list[float]) -> bool:
     if found.channel[shorter] == found.channel[longer]:
         return False
     both = common_seconds(at_least(1, [found.turns[shorter]]), at_least(1, [found.turns[longer]]))

@@ -1,4 +1,4 @@
-"""One recording: from the observations of stage 1 to turns, and what linking needs of each speaker."""
+"""One recording: from the observations of stage 1 to turns, and to what linking needs of each speaker."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from diar.records import MIXED
 
 @dataclass(frozen=True)
 class DiarizeSettings:
-    """Everything that decides the turns."""
+    """All that decides the turns."""
 
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     preset: Preset = field(default_factory=lambda: PRESETS["general"])
     narrow_preset: Preset = field(default_factory=lambda: PRESETS["telephone"])  # of narrow-band recordings
 
     def preset_for(self, observations: Observations) -> Preset:
-        """The one that suits a recording."""
+        """Return the preset of a recording's bandwidth."""
         return self.narrow_preset if observations.narrow_band else self.preset
 
 
 @dataclass(frozen=True)
-class Diarization:
+class DiarizedRecording:
     """Who speaks when in one recording; K speakers, in the order of their first turns."""
 
     turns: list[np.ndarray]  # K × (n, 2) seconds, ascending; speakers may overlap
@@ -41,8 +41,8 @@ class Diarization:
     narrow_band: bool = False  # the recording comes over a telephone
 
 
-def diarize(observations: Observations, settings: DiarizeSettings) -> Diarization:
-    """Cluster, reconstruct and clean up one recording.
+def diarize(observations: Observations, settings: DiarizeSettings) -> DiarizedRecording:
+    """Cluster one recording, reconstruct its frames and clean up its turns.
 
     Raises:
         DiarError: a clusterer that lacks what it needs.
@@ -55,7 +55,7 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
     spoken = [k for k in range(len(turns)) if len(turns[k])]
     order = sorted(spoken, key=lambda k: float(turns[k][0, 0]))
     seconds = _clean_seconds(observations, centroids)
-    return Diarization(
+    return DiarizedRecording(
         turns=[turns[k] for k in order],
         exclusive=[exclusive[k] for k in order],
         embedding=centroids[order].astype(np.float32),
@@ -66,7 +66,7 @@ def diarize(observations: Observations, settings: DiarizeSettings) -> Diarizatio
 
 
 def _clean_seconds(observations: Observations, centroids: np.ndarray) -> np.ndarray:
-    """(K,) seconds of single-speaker speech behind each centroid."""
+    """Return the seconds of single-speaker speech behind each centroid, (K,)."""
     clusters = len(centroids)
     if not clusters:
         return np.zeros(0)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diar.detect.diarize import Diarization
+from diar.detect.diarize import DiarizedRecording
 from diar.records import SpeakerTurns
 
 
 def named_turns(
-    recording_id: str, names: Sequence[str], found: Diarization, intervals: Sequence[np.ndarray]
+    recording_id: str, names: Sequence[str], found: DiarizedRecording, intervals: Sequence[np.ndarray]
 ) -> SpeakerTurns:
     """Return the turns of all speakers, ascending by start.
 
@@ -26,7 +26,7 @@ def named_turns(
     return SpeakerTurns.from_intervals(recording_id, speakers, intervals)
 
 
-def local_labels(found: Diarization) -> list[str]:
+def local_labels(found: DiarizedRecording) -> list[str]:
     """Return names within the recording: a number, or the channel where channels are read apart."""
     if not found.channels:
         return [str(i + 1) for i in range(len(found.turns))]

@@ -1,4 +1,4 @@
-"""What stage 1 saw in one recording: short windows of one voice, and local speakers of longer chunks."""
+"""What stage 1 saw in one recording: sliding windows of one voice, and local speakers of seg_windows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from diar.errors import DiarError
 from diar.records import SLIDING, RecordingTracks, Tracks
 
-_DECIMALS = 4  # of seconds, within which two starts are the same
+_DECIMALS = 4  # of seconds; starts that differ less are the same
 _NARROW_BAND = 4_700.0  # Hz of sound, below which a recording comes over a telephone
 _RELIABLE_WINDOW = 0.5  # seconds of single-speaker speech from which a window's embedding is trusted
 
@@ -31,12 +31,12 @@ class Windows:
 
     @property
     def reliable(self) -> Windows:
-        """Those with enough speech to say whose it is."""
+        """The windows with enough speech to tell whose it is."""
         return self[self.seconds >= _RELIABLE_WINDOW]
 
     @property
     def coverage(self) -> float:
-        """How many windows see a moment, on average; at least 1."""
+        """Mean number of windows that see a moment; at least 1."""
         if len(self) < 2:
             return 1.0
         hop = float(np.median(np.diff(self.start)))
@@ -45,57 +45,57 @@ class Windows:
 
     @property
     def weight(self) -> np.ndarray:
-        """(n,) seconds of speech that each window stands for: windows overlap, their weights do not."""
+        """(n,) seconds of speech that each window stands for; overlapping windows share them."""
         return np.asarray(self.seconds / self.coverage, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class LocalSpeakers:
-    """m local speakers of the segmentation model's chunks, ascending by chunk.
+    """m local speakers, ascending by seg_window.
 
-    Two of one chunk are different people. The same one in two chunks has no common number.
+    Two of one seg_window are different people. One person in two seg_windows has no common number.
     """
 
-    chunk: np.ndarray  # (m,) number of the chunk, from 0
-    chunk_start: np.ndarray  # (chunks,) seconds
-    chunk_end: np.ndarray  # (chunks,) seconds
+    seg_window: np.ndarray  # (m,) number of the seg_window, from 0
+    seg_window_start: np.ndarray  # (seg_windows,) seconds
+    seg_window_end: np.ndarray  # (seg_windows,) seconds
     speech_seconds: np.ndarray  # (m,)
     clean_seconds: np.ndarray  # (m,) without overlap
     embedding: np.ndarray  # (m, D) float32, L2-normalised
-    activity: np.ndarray  # (m, frames) uint8, 255 × probability; zeros beyond a shorter chunk's end
+    activity: np.ndarray  # (m, frames) uint8, 255 × probability; zeros after a shorter seg_window
 
     def __len__(self) -> int:
-        return len(self.chunk)
+        return len(self.seg_window)
 
     @property
     def trust(self) -> np.ndarray:
-        """(m,) 0.2 … 1: how much an embedding counts against the other local speaker's."""
+        """(m,) 0.2 … 1: weight of an embedding against those of the same seg_window."""
         return np.minimum(1.0, 0.2 + self.clean_seconds)
 
     @property
     def coverage(self) -> float:
-        """How many chunks see a moment, on average."""
-        if not len(self.chunk_start):
+        """Mean number of seg_windows that see a moment; at least 1."""
+        if not len(self.seg_window_start):
             return 1.0
-        seen = float((self.chunk_end - self.chunk_start).sum())
-        return max(1.0, seen / float(self.chunk_end.max() - self.chunk_start.min()))
+        seen = float((self.seg_window_end - self.seg_window_start).sum())
+        return max(1.0, seen / float(self.seg_window_end.max() - self.seg_window_start.min()))
 
     @property
     def weight(self) -> np.ndarray:
-        """(m,) seconds that each stands for; overlapped speech says little about its speaker."""
+        """(m,) seconds that each stands for; overlapped speech counts little."""
         return np.asarray((self.clean_seconds + 0.05 * self.speech_seconds) / self.coverage, dtype=np.float64)
 
     def between(self, start: float, end: float) -> LocalSpeakers:
-        """Those of the chunks whose centre lies in [start, end), their chunks numbered anew."""
-        center = (self.chunk_start + self.chunk_end) / 2
+        """Return those whose seg_window is centred in [start, end); seg_windows are renumbered."""
+        center = (self.seg_window_start + self.seg_window_end) / 2
         chosen = (center >= start) & (center < end)
-        rows = chosen[self.chunk]
+        rows = chosen[self.seg_window]
         numbers = np.cumsum(chosen) - 1
         return replace(
             self,
-            chunk=numbers[self.chunk[rows]],
-            chunk_start=self.chunk_start[chosen],
-            chunk_end=self.chunk_end[chosen],
+            seg_window=numbers[self.seg_window[rows]],
+            seg_window_start=self.seg_window_start[chosen],
+            seg_window_end=self.seg_window_end[chosen],
             speech_seconds=self.speech_seconds[rows],
             clean_seconds=self.clean_seconds[rows],
             embedding=self.embedding[rows],
@@ -105,18 +105,18 @@ class LocalSpeakers:
 
 @dataclass(frozen=True)
 class Observations:
-    """All of one recording."""
+    """All that stage 1 saw in one recording."""
 
     duration: float  # seconds
     windows: Windows
     local: LocalSpeakers
-    first_center: float  # seconds from a chunk's start to the centre of its first segmentation frame
+    first_center: float  # seconds from a seg_window's start to the centre of its first segmentation frame
     frame_step: float  # seconds
     narrow_band: bool = False  # of a telephone, by its spectrum
 
     @classmethod
     def of(cls, stored: RecordingTracks) -> Observations:
-        """From the tracks of a recording.
+        """Arrange the tracks of a recording.
 
         Raises:
             DiarError: stage 1 ran without a segmentation model.
@@ -125,7 +125,7 @@ class Observations:
             raise DiarError("stage 1 had no segmentation model; turns need one (`segmentation`)")
         tracks = stored.tracks
         sliding = tracks.local_speaker == SLIDING
-        chunks, chunk, local = _arranged(tracks)
+        seg_windows, seg_window, local = _arranged(tracks)
         return cls(
             duration=stored.recording.duration,
             windows=Windows(
@@ -135,9 +135,9 @@ class Observations:
                 tracks.embedding[sliding],
             ),
             local=LocalSpeakers(
-                chunk=chunk,
-                chunk_start=chunks[:, 0],
-                chunk_end=chunks[:, 1],
+                seg_window=seg_window,
+                seg_window_start=seg_windows[:, 0],
+                seg_window_end=seg_windows[:, 1],
                 speech_seconds=tracks.speech_seconds[local],
                 clean_seconds=tracks.clean_seconds[local],
                 embedding=tracks.embedding[local],
@@ -149,35 +149,34 @@ class Observations:
         )
 
     def between(self, start: float, end: float) -> Observations:
-        """The windows and chunks whose centres lie in [start, end), in seconds."""
+        """Return the windows and seg_windows whose centres lie in [start, end), in seconds."""
         center = (self.windows.start + self.windows.end) / 2
         chosen = (center >= start) & (center < end)
         return replace(self, windows=self.windows[chosen], local=self.local.between(start, end))
 
 
 def is_narrow(bandwidth: float) -> bool:
-    """Whether a recording with sound up to so many Hz comes over a telephone; 0 where that is not known."""
+    """Tell whether a recording with sound up to `bandwidth` Hz comes over a telephone; 0 = not known."""
     return 0 < bandwidth < _NARROW_BAND
 
 
 def _arranged(tracks: Tracks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Chunks (c, 2) by start, and of the m local speakers, ascending by chunk, its number and the row.
+    """Return seg_windows (s, 2) by start, and the seg_window (m,) and row (m,) of each local speaker.
 
-    The last stretch of audio that stage 1 looked at overlaps the one before, so chunks come out of order, and
-    one may come twice.
+    The last chunk of stage 1 overlaps the one before: seg_windows are out of order, and one may occur twice.
     """
-    # rounded to be told apart only: a chunk that ends with its last frame must not lose that frame
+    # Rounded for comparison only: a seg_window that ends with its last frame must not lose that frame
     starts, once = np.unique(np.round(tracks.windows, _DECIMALS), axis=0, return_index=True)
-    chunks = tracks.windows[once]
+    seg_windows = tracks.windows[once]
     rows = np.flatnonzero(tracks.local_speaker != SLIDING)
     number = np.searchsorted(starts[:, 0], np.round(tracks.start[rows], _DECIMALS))
     keys = number * (int(tracks.local_speaker.max(initial=0)) + 1) + tracks.local_speaker[rows]
     _, first = np.unique(keys, return_index=True)
-    return chunks, number[first], rows[first]
+    return seg_windows, number[first], rows[first]
 
 
 def _stacked(activity: list[np.ndarray]) -> np.ndarray:
-    """(m, frames) uint8, zeros behind shorter rows."""
+    """Return (m, frames) uint8, zeros after shorter rows."""
     stacked = np.zeros((len(activity), max(map(len, activity), default=0)), np.uint8)
     for row, values in zip(stacked, activity, strict=True):
         row[: len(values)] = values

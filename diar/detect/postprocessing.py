@@ -1,4 +1,4 @@
-"""From frames to turns: short gaps are closed, short turns dropped."""
+"""From frames to turns: short pauses are closed, short turns dropped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class TurnSettings:
 
 
 def speaker_turns(frames: Frames, settings: TurnSettings, duration: float) -> list[np.ndarray]:
-    """Turns of each cluster, which may overlap others': K arrays (n, 2) of seconds, ascending."""
+    """Return each cluster's turns, which may overlap others': K arrays (n, 2) of seconds, ascending."""
     return [_turns(active, frames, settings, duration) for active in frames.active]
 
 
 def exclusive_turns(frames: Frames, settings: TurnSettings, duration: float) -> list[np.ndarray]:
-    """Turns of each cluster where at most one speaks at a time, as alignment with a transcript needs them.
+    """Return each cluster's turns where at most one speaks at a time, as transcripts need them.
 
     A pause is closed only where nobody else speaks in it.
     """

@@ -1,4 +1,4 @@
-"""Parameters of diarization under the names of what they serve."""
+"""Settings of diarization by the kind of recording."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Preset:
 PRESETS = {
     # what suits most; meetings, lectures and broadcasts were measured with it and with others (decision 054)
     "general": Preset(ReconstructionSettings(), TurnSettings(min_duration_off=0.0, min_duration_on=0.1)),
-    # the network hears less in a narrow band: it is believed earlier
+    # in a narrow band the network is less certain of speech, so its threshold is lower
     "telephone": Preset(
         ReconstructionSettings(onset=0.3, offset=0.3),
         TurnSettings(min_duration_off=0.0, min_duration_on=0.1),

@@ -1,11 +1,11 @@
 """From clusters to who speaks in every frame, with overlap.
 
-How many speak comes from the segmentation model: its chunks overlap, and the mean over them of the summed
-probabilities of their local speakers is the expected number of voices. Who speaks comes from two sides: local
-speakers, which know overlap but change hands at most slowly, and short windows, which know who speaks alone.
+The segmentation model tells how many speak: the expected number of voices is the sum of the local speakers'
+probabilities, averaged over the seg_windows that see a frame. Who speaks comes from two sources: local
+speakers, which know overlap, and sliding windows, which know who speaks alone.
 
-Frames are `frame_step` apart, frame 0 centred at `first_center`; a recording of 24 hours has 5 million, so
-they are gone through in blocks.
+Frames are `frame_step` apart, frame 0 is centred at `first_center`. A recording of 24 hours has 5 million, so
+they are processed in blocks.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from diar.detect.resegmentation import viterbi
 
 _BLOCK = 32_768  # frames, nine minutes
 _SHARPNESS = 15.0  # of the softmax over cosines; DER is flat from 8 to 30
-_LOCAL_SHARE = 0.25  # of the local speakers in the mixture with windows
+_LOCAL_SHARE = 0.25  # of the local speakers in the score, the rest is of the windows
 # Share of speech that is overlap: where the threshold is as given, and before the recording shows its own
 _REFERENCE_OVERLAP, _ASSUMED_OVERLAP, _ASSUMED_SECONDS = 0.10, 0.05, 20.0
 _OVERLAP_BOUNDS = 0.1, 0.5  # of expected voices above 1
-_ROUNDED = 1e-3  # frames by which a chunk's stored times may be off; a sample is four times that
-_LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window has a say
+_ROUNDED = 1e-3  # frames by which stored times may be off; a sample is four times that
+_LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window counts
 
 
 @dataclass(frozen=True)
@@ -88,34 +88,33 @@ def reconstruct(
 
 
 def expected_voices(observations: Observations, frames: int) -> np.ndarray:
-    """(frames,) float32: the sum of local speakers' probabilities, mean over the chunks that see a frame."""
+    """Return the expected number of voices, (frames,) float32."""
     local = observations.local
     total, seen = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
     length = local.activity.shape[1]
-    for start, end in zip(local.chunk_start, local.chunk_end, strict=True):
+    for start, end in zip(local.seg_window_start, local.seg_window_end, strict=True):
         first = round(start / observations.frame_step)
         count = min(length, frames - first, _frames_of(end - start, observations))
         seen[first : first + count] += 1
-    for row, chunk in enumerate(local.chunk):
-        first = round(local.chunk_start[chunk] / observations.frame_step)
+    for row, seg_window in enumerate(local.seg_window):
+        first = round(local.seg_window_start[seg_window] / observations.frame_step)
         count = min(length, frames - first)
         total[first : first + count] += local.activity[row, :count]
     return total / (255 * np.maximum(seen, 1))
 
 
 def _frames_of(seconds: float, observations: Observations) -> int:
-    """Segmentation frames of a chunk; the first and last centres are as far from its ends."""
+    """Count the frames of a seg_window of so many seconds; its first and last are as far from its ends."""
     return int((seconds - 2 * observations.first_center) / observations.frame_step + _ROUNDED) + 1
 
 
 def overlap_threshold(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> float:
-    """Expected voices from which a second one speaks in this recording.
+    """Return the expected voices from which a second one speaks in this recording.
 
-    The network's probability of overlap is right for as much overlap as it was trained on. In a recording
-    with another share of it, posterior odds change with the prior's (Saerens et al., "Adjusting the outputs
-    of a classifier to new a priori probabilities", Neural Computation 2002); the share is estimated from the
-    recording, shrunk where it is short. In noise and over a telephone most of what is heard as faint overlap
-    is none.
+    The network's probability of overlap is right for the share of overlap that it was trained on. With
+    another share, posterior odds change as prior odds do (Saerens et al., "Adjusting the outputs of a
+    classifier to new a priori probabilities", Neural Computation 2002). The share is estimated from the
+    recording, and shrunk if that is short. In noise and over a telephone, most faint overlap is none.
 
     Args:
         expected: (N,) expected voices.
@@ -135,7 +134,7 @@ def _odds(probability: float) -> float:
 
 
 def _settle(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> np.ndarray:
-    """(N,) int8: 0, 1 or 2 voices; speech that has begun goes on down to the lower threshold."""
+    """Return (N,) int8: 0, 1 or 2 voices; speech begins at `onset` and ends below `offset`."""
     speech = expected > settings.onset
     if settings.offset < settings.onset:
         speech = _hysteresis(expected > settings.offset, speech)
@@ -144,34 +143,36 @@ def _settle(expected: np.ndarray, settings: ReconstructionSettings, step: float)
 
 
 def _hysteresis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """From the runs of `low`, the parts from their first `high` frame on."""
+    """Return the runs of `low`, each from its first `high` frame on."""
     begun = np.maximum.accumulate(np.where(high, np.arange(len(high)), -1))
     edges = np.maximum.accumulate(np.where(low, -1, np.arange(len(low))))
     return np.asarray(low & (begun > edges))
 
 
 class _LocalTimeline:
-    """Activity of local speakers, summed over the chunks for the cluster that each was given."""
+    """Activity of local speakers, summed by the cluster that each was assigned to."""
 
     def __init__(self, observations: Observations, centroids: np.ndarray) -> None:
         local = observations.local
         self._cluster = assign_local(local, centroids)
-        self._first = np.round(local.chunk_start[local.chunk] / observations.frame_step).astype(np.int64)
+        self._first = np.round(local.seg_window_start[local.seg_window] / observations.frame_step).astype(
+            np.int64
+        )
         self._local, self._clusters = local, len(centroids)
 
     def block(self, block: slice) -> np.ndarray:
-        """(K, frames) with the most active cluster at 1."""
+        """Return (K, frames), scaled so that the most active cluster is at 1."""
         length = self._local.activity.shape[1]
         activity = np.zeros((self._clusters, block.stop - block.start), np.float32)
         reach = (self._first < block.stop) & (self._first + length > block.start)
         for row in np.flatnonzero(reach & (self._cluster != NO_CLUSTER)):
             for frames, values in _cut(self._first[row], self._local.activity[row], block):
                 activity[self._cluster[row], frames] += values
-        return activity / np.maximum(activity.max(axis=0), 25.0)  # faint activity is no certainty
+        return activity / np.maximum(activity.max(axis=0), 25.0)  # faint activity stays below 1
 
 
 class _WindowTimeline:
-    """Probability of each cluster by the windows that see a frame."""
+    """Probability of each cluster by the sliding windows that see a frame."""
 
     def __init__(
         self, observations: Observations, centroids: np.ndarray, change_probability: float | None
@@ -190,7 +191,7 @@ class _WindowTimeline:
         self._last = np.round((windows.end - offset) / observations.frame_step).astype(np.int64)
 
     def block(self, block: slice) -> np.ndarray:
-        """(K, frames), zero where no window has a say."""
+        """Return (K, frames), zero where no window counts."""
         length = block.stop - block.start
         steps = np.zeros((self._probability.shape[1] + 1, length + 1))
         reach = (self._first < block.stop) & (self._last > block.start)
@@ -204,14 +205,14 @@ class _WindowTimeline:
 
 
 def _cut(first: int, values: np.ndarray, block: slice) -> Iterator[tuple[slice, np.ndarray]]:
-    """The part of `values`, which start at frame `first`, that lies in `block`, with its place there."""
+    """Yield the part of `values`, which start at frame `first`, that lies in `block`, and its place there."""
     start, stop = max(first, block.start), min(first + len(values), block.stop)
     if stop > start:
         yield slice(start - block.start, stop - block.start), values[start - first : stop - first]
 
 
 def _choose(score: np.ndarray, voices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Active clusters (K, n) and the dominant one (n,): the best where one speaks, the best two where two."""
+    """Return the active clusters (K, n), as many as `voices`, and the dominant one (n,)."""
     columns = np.arange(score.shape[1])
     best = score.argmax(axis=0)
     active = np.zeros(score.shape, bool)

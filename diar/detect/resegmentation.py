@@ -1,4 +1,4 @@
-"""Viterbi resegmentation: windows keep their speaker, unless the next one is clearly more likely.
+"""Viterbi resegmentation: windows keep their speaker unless another one is clearly more likely.
 
 One state a cluster; a window's log-likelihood is its scaled cosine to the cluster's centroid, and a change of
 state costs `-log` of its probability (M. Diez et al., "Speaker diarization based on Bayesian HMM with
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def viterbi(log_likelihood: np.ndarray, change_probability: float) -> np.ndarray:
-    """Most likely states (n,) of a sequence.
+    """Return the most likely states (n,) of a sequence.
 
     Args:
         log_likelihood: (n, K) of each state, K ≥ 1.

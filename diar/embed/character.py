@@ -1,8 +1,8 @@
 """What a recording sounds like, cheaply: evidence for why no speech was found, not a detector of speech.
 
-A few dozen frames a chunk are looked at. Loudness says whether there is anything; how much of the power lies
-in a few bins tells a tone or hum; how far a spectrum's bins stand out from their neighbours tells noise (as
-much as chance makes them) from voices and instruments, whatever the colour of the noise.
+A few dozen frames of each chunk are measured. The peak says whether there is any sound. Power that lies in a
+few bins is a tone or hum. Bins that stand out from their neighbours no more than chance makes them are noise
+of any colour; voices and instruments stand out further.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOISE = 0.9  # nats by which bins lie below their neighbourhood's mean: 0.6 in 
 
 
 class Character:
-    """Collects evidence chunk by chunk; memory does not grow.
+    """Collects evidence chunk by chunk, in constant memory.
 
     Args:
         rate: Hz of the samples.
@@ -46,7 +46,7 @@ class Character:
         self._ragged = self._weight = 0.0
 
     def add(self, samples: np.ndarray) -> None:
-        """Look at a chunk, (n,) float32."""
+        """Measure a chunk, (n,) float32."""
         if not len(samples):
             return
         self._peak = max(self._peak, float(samples.max()), -float(samples.min()))

@@ -1,8 +1,9 @@
-"""Cutting a recording into the chunks that the network sees, and a chunk into windows.
+"""Cut a recording into the chunks that the trunk sees, and a chunk into sliding windows.
 
-A recording up to `chunk + 2 × context` seconds is one chunk of its own length. A longer one becomes chunks of
-exactly that length, so that they form full batches: each overlaps its neighbours by the context, and the last
-one is moved back to end where the recording ends. Every moment belongs to the core of exactly one chunk.
+A recording of at most `chunk + 2 × context` seconds is one chunk of its own length. A longer recording
+becomes chunks of exactly that length, which fill batches without padding. Each chunk overlaps its neighbours
+by the context; the last one is moved back to end with the recording. Every moment is in the core of exactly
+one chunk.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class ChunkSettings:
 
     @classmethod
     def from_seconds(cls, rate: int, chunk: float, window: float, hop: float) -> ChunkSettings:
-        """The context is a second, or half a window where that is more: a window then fits into its chunk."""
+        """Return the lengths with a context of a second, or half a window if that is more.
+
+        Every window then fits into its chunk.
+        """
         context = max(1.0, window / 2)
         return cls(rate, *(round(seconds * rate) for seconds in (chunk, context, window, hop)))
 
@@ -41,9 +45,9 @@ class ChunkSettings:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of one recording; positions in samples from the recording's start.
+    """A part of one recording; positions in samples from the recording's start.
 
-    Where each channel is read apart, `index` counts the pieces of all channels.
+    Where channels are read apart, `index` counts the chunks of all channels.
     """
 
     index: int
@@ -60,10 +64,10 @@ class Chunk:
 
 
 def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterator[Chunk]:
-    """Cut a stream of sample blocks (n,) into chunks; holds no more than two chunks and a block at a time."""
+    """Cut a stream of sample blocks (n,) into chunks; at most two chunks and a block are in memory."""
     length, step = settings.length, settings.chunk
     buffer, start, index = np.empty(0, np.float32), 0, 0
-    tail = buffer  # the chunk before the buffer, of which the last chunk may need a part
+    tail = buffer  # what came before the buffer: the last chunk may begin there
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         while len(buffer) > length:  # more follows, so this chunk is not the last
@@ -83,7 +87,7 @@ def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterato
 def cut_channels(
     blocks: Iterable[np.ndarray], numbers: Sequence[int], settings: ChunkSettings
 ) -> Iterator[Chunk]:
-    """Cut blocks (signals, n), signals of the channels with these numbers, in step with each other."""
+    """Cut blocks (signals, n) in step; signal i is the channel `numbers[i]`."""
     copies = tee(blocks, len(numbers))
     cut = [cut_chunks(map(itemgetter(i), copy), settings) for i, copy in enumerate(copies)]
     for together in zip(*cut, strict=True):
@@ -92,9 +96,9 @@ def cut_channels(
 
 
 def windows_of(chunk: Chunk, settings: ChunkSettings) -> list[tuple[int, int]]:
-    """Windows [start, end) in samples whose centre lies in the chunk's core.
+    """Return the sliding windows [start, end), in samples, whose centre is in the chunk's core.
 
-    They start every hop; one more ends with the recording if the last would leave a remainder.
+    One starts every hop. If the last one leaves a remainder, one more ends with the recording.
     A recording shorter than a window is one window.
     """
     window, hop = settings.window, settings.hop

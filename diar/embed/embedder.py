@@ -18,7 +18,7 @@ from diar.embed.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.embed.speech.detector import ChunkSpeech, Detection, Known, SpeechDetector
+from diar.embed.speech.detector import ChunkSpeech, KnownSpeech, PendingSpeech, SpeechDetector
 from diar.embed.timing import Meter, NoMeter, StepTimer
 from diar.embed.transfer import HostCopy, to_device
 from diar.models.device import place
@@ -32,7 +32,7 @@ class StartedPass:
     """A forward pass whose networks are launched."""
 
     chunks: Sequence[Chunk]
-    detection: Detection
+    detection: PendingSpeech
     frames: torch.Tensor | None  # (batch, channels, T') of the trunk; None where nobody speaks
 
 
@@ -51,14 +51,14 @@ class PooledPass:
 class TrackEmbedder:
     """Fbank, encoder and speech detector on one device.
 
-    A forward pass has three parts, so that the host need not wait for a GPU: `start` launches the networks,
-    `pool` makes masks of what the detector found and launches the pooling, `finish` makes rows.
+    A forward pass has three parts, so that the host never waits for a GPU: `start` launches the networks,
+    `pool` turns what the detector found into masks and launches the pooling, `finish` makes rows.
 
     Args:
         model: the encoder and its front end.
-        detector: finds local speakers, speech and overlap; without it, all is taken for speech of one person.
+        detector: finds local speakers, speech and overlap; without it, all counts as speech of one person.
         settings: chunk and window lengths.
-        device: where all compute; verified by `devices.place`.
+        device: where the networks compute; `device.place` verifies it.
         precision: of the encoder's trunk.
         meter: counts the seconds of each step.
     """
@@ -88,14 +88,14 @@ class TrackEmbedder:
         return other
 
     def count_frames(self, samples: int) -> int:
-        """Fbank frames that are looked at of a chunk of so many samples; chunks with as many fit together.
+        """Count the fbank frames used of a chunk of so many samples; chunks with as many share a batch.
 
-        On a GPU a recording of one chunk loses up to a hundredth at its end (see `of_few_lengths`).
+        On a GPU a recording of one chunk loses up to a hundredth at its end (see `round_to_few_lengths`).
         """
         fbank = self.fbank.settings
         frames = num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
         if self.device.type == "cuda" and samples < self.settings.length:
-            return of_few_lengths(frames)
+            return round_to_few_lengths(frames)
         return frames
 
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
@@ -106,16 +106,16 @@ class TrackEmbedder:
     def start(self, chunks: Sequence[Chunk]) -> StartedPass:
         """Launch detector and trunk for chunks with the same number of fbank frames.
 
-        On the CPU, where there is no waiting for the detector, the trunk is left out if nobody speaks.
+        On the CPU the detector's result is there at once, so the trunk is left out where nobody speaks.
         """
         samples = to_device(self._stack(chunks), self.device)
         with self.timer.step("segment"):
-            detection: Detection = Known(ChunkSpeech.everywhere(*samples.shape))
+            detection: PendingSpeech = KnownSpeech(ChunkSpeech.everywhere(*samples.shape))
             if self.detector is not None:
                 detection = self.detector.start(samples)
             if self.device.type == "cpu":
-                detection = Known(detection.speech())
-        if isinstance(detection, Known) and not spoken_chunks(chunks, detection.found).any():
+                detection = KnownSpeech(detection.speech())
+        if isinstance(detection, KnownSpeech) and not spoken_chunks(chunks, detection.found).any():
             return StartedPass(chunks, detection, None)
         with self.timer.step("fbank"):
             features = cmn(self.fbank(samples))
@@ -164,13 +164,16 @@ class TrackEmbedder:
             ]
 
     def _pool(self, frames: torch.Tensor | None, masks: np.ndarray) -> HostCopy:
-        """Embeddings (batch, tracks, D) of masks (batch, tracks, T')."""
+        """Launch the pooling: embeddings (batch, tracks, D) of masks (batch, tracks, T')."""
         if frames is None:
             return HostCopy(torch.zeros(*masks.shape[:2], self.encoder.embedding_dim))
         return HostCopy(self.encoder.pool(frames, to_device(masks, self.device)).float())
 
     def _stack(self, chunks: Sequence[Chunk]) -> np.ndarray:
-        """(batch, samples) without what is less than an fbank frame, lest a chunk depend on its batch."""
+        """Return (batch, samples) that end with a whole fbank frame.
+
+        Otherwise results would depend on the batch.
+        """
         fbank = self.fbank.settings
         used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
         return np.stack([chunk.samples[:used] for chunk in chunks])
@@ -181,7 +184,7 @@ class TrackEmbedder:
         windows: Sequence[SlidingWindows],
         speech: ChunkSpeech,
     ) -> list[np.ndarray]:
-        """(batch, tracks, T') bool for each chunk's core, its local speakers and its sliding windows."""
+        """Return masks (batch, tracks, T') of chunks' cores, their local speakers and sliding windows."""
         fbank = self.fbank.settings
         num_frames = self.encoder.num_frames(self.count_frames(len(chunks[0].samples)))
         stride = fbank.frame_shift * self.encoder.frame_stride
@@ -195,20 +198,20 @@ class TrackEmbedder:
         return [core_masks(cores, speech, trunk), local, sliding]
 
 
-def of_few_lengths(frames: int) -> int:
-    """Up to a hundredth fewer, so that recordings of similar lengths have as many.
+def round_to_few_lengths(frames: int) -> int:
+    """Return up to a hundredth fewer frames, so that recordings of similar lengths have equally many.
 
-    A GPU takes as long for one short recording as for fifty, so they have to go together, and only equal
-    lengths do without padding. For each doubling of the length there are about 100 numbers.
+    A GPU takes as long for one short recording as for fifty. So they share a batch, and only equal lengths
+    need no padding. Each doubling of the length has about 100 allowed numbers of frames.
     """
     step = 1 << max(0, (frames // 100).bit_length() - 1)
     return frames // step * step
 
 
 def spoken_chunks(chunks: Sequence[Chunk], speech: ChunkSpeech) -> np.ndarray:
-    """(batch,) bool: the chunks that are worth embedding.
+    """Return (batch,) bool: the chunks to embed.
 
-    Those in which anybody may speak, and the first of each recording, since every recording has a vector.
+    Those in which anybody may speak, and the first of each recording, because every recording has a vector.
     """
     spoken = speech.speech.any(axis=1) | np.array([chunk.index == 0 for chunk in chunks])
     if speech.local is not None:

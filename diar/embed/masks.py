@@ -1,4 +1,4 @@
-"""Which trunk frames each embedding is pooled over."""
+"""The trunk frames that each embedding is pooled over."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from diar.embed.rows import SlidingWindows
-from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalActivity
 
-# A local speaker is pooled over clean speech if there is enough, else over all it says, if that is enough
+# A local speaker is pooled over its clean speech; over all its speech, where that is too little; over the
+# frames near its highest probability, where that is too little, too
 _LEAST_CLEAN = 0.2  # seconds
 _LEAST_ACTIVE = 0.1  # seconds
-_NEAR_PEAK = 0.7  # else over the frames with this share of its highest probability
-# Less single-speaker speech than this in a chunk says little: the vector is then pooled over its whole core
+_NEAR_PEAK = 0.7  # share of the highest probability
+# A core with less single-speaker speech is pooled as a whole
 _LEAST_SPEECH = 0.25  # seconds
 
 
@@ -26,20 +27,20 @@ class TrunkFrames:
     seconds: float  # from one frame to the next
 
     def inside(self, spans: np.ndarray) -> np.ndarray:
-        """(n, T') bool: the frames centred in each of `spans` (n, 2), samples from the chunk's start."""
+        """Return (n, T') bool: the frames centred in `spans` (n, 2), samples from the chunk's start."""
         inside: np.ndarray = (self.centres >= spans[:, :1]) & (self.centres < spans[:, 1:])
         return inside
 
     def single(self, speech: ChunkSpeech) -> np.ndarray:
-        """(batch, T') bool: the frames in which one person alone speaks."""
+        """Return (batch, T') bool: the frames in which one person alone speaks."""
         single: np.ndarray = speech.single[:, speech.frame_at(self.centres)]
         return single
 
 
-def local_speaker_masks(local: LocalSpeakers, trunk: TrunkFrames) -> np.ndarray:
-    """(batch, windows · speakers, T') bool, empty where the speaker is not present.
+def local_speaker_masks(local: LocalActivity, trunk: TrunkFrames) -> np.ndarray:
+    """Return (batch, windows · speakers, T') bool; empty where a speaker is not present.
 
-    A local speaker's clean speech is what nobody else in the window overlaps.
+    A local speaker's clean speech is what nobody else in the seg_window overlaps.
     """
     present = local.present
     starts = local.starts[:, None]  # (windows, 1)
@@ -54,7 +55,7 @@ def local_speaker_masks(local: LocalSpeakers, trunk: TrunkFrames) -> np.ndarray:
     enough_active = active.sum(axis=2, keepdims=True) * trunk.seconds >= _LEAST_ACTIVE
     masks = np.where(enough_clean, clean, np.where(enough_active, active, likely))
     masks = masks.transpose(0, 1, 3, 2) & present[..., None]
-    # A peak may be shorter than the trunk's step and lie between its frames
+    # A peak may be shorter than the trunk's step and lie between two of its frames
     for item, window, speaker in np.argwhere(present & ~masks.any(axis=-1)):
         peak_frame = int(local.probability[item, window, :, speaker].argmax())
         centre = local.starts[window] + local.edges[peak_frame : peak_frame + 2].mean()
@@ -64,18 +65,18 @@ def local_speaker_masks(local: LocalSpeakers, trunk: TrunkFrames) -> np.ndarray:
 
 
 def sliding_masks(windows: Sequence[SlidingWindows], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
-    """(batch, most windows, T') bool: the single-speaker speech in each window, all of a spare one."""
+    """Return (batch, most windows, T') bool: the single-speaker speech in each window, all of a spare one."""
     masks = np.zeros((len(windows), max(map(len, windows)), len(trunk.centres)), bool)
     for mask, found, single in zip(masks, windows, trunk.single(speech), strict=True):
         inside = trunk.inside(found.spans)
         alone = inside & single
-        whole = found.spare | ~alone.any(axis=1, keepdims=True)  # speech may fall between the trunk's frames
+        whole = found.spare | ~alone.any(axis=1, keepdims=True)  # speech may lie between two trunk frames
         mask[: len(found)] = np.where(whole, inside, alone)
     return masks
 
 
 def core_masks(cores: np.ndarray, speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:
-    """(batch, 1, T') bool: the single-speaker speech in each core, all of the core if there is too little.
+    """Return (batch, 1, T') bool: the single-speaker speech in each core, or the core if it has too little.
 
     Args:
         cores: (batch, 2) samples from the chunk's start.

@@ -1,4 +1,4 @@
-"""Forward passes: which chunks go together, and how the device is kept busy with them."""
+"""Forward passes: which chunks share one, and how the device is kept busy."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Batches(Generic[KeyT]):
     """Collects chunks of several recordings into forward passes of one length each.
 
     Args:
-        count_frames: fbank frames of so many samples; chunks with the same number fit together.
+        count_frames: fbank frames of so many samples; chunks with the same number share a pass.
         full: most samples of a forward pass of more than one chunk; may be lowered at any time.
-        waiting: how much waits for chunks of equal length, in forward passes; more fills them better.
+        waiting: how many passes of samples may wait for chunks of equal length; more fills passes better.
     """
 
     def __init__(self, count_frames: Callable[[int], int], full: int, waiting: float) -> None:
@@ -39,7 +39,7 @@ class Batches(Generic[KeyT]):
         self._samples = 0
 
     def add(self, key: KeyT, chunk: Chunk) -> Iterator[Batch[KeyT]]:
-        """Take one chunk in; yields the batches that are now due."""
+        """Add one chunk; yield the batches that are now due."""
         frames = self._count_frames(len(chunk.samples))
         group = self._waiting[frames]
         group.append((key, chunk))
@@ -50,7 +50,7 @@ class Batches(Generic[KeyT]):
             yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
 
     def rest(self) -> Iterator[Batch[KeyT]]:
-        """Everything that still waits."""
+        """Yield all that still waits."""
         while self._waiting:
             yield self._take(next(iter(self._waiting)))
 
@@ -61,14 +61,14 @@ class Batches(Generic[KeyT]):
 
 
 class PassPipeline(Generic[KeyT]):
-    """Three forward passes under way at once, each in another part (see `TrackEmbedder`).
+    """Three forward passes at once, each in another of the parts of `TrackEmbedder`.
 
-    While a GPU computes the trunk of one, the host makes the masks of the one before and the rows of the one
-    before that. On the CPU the parts simply follow each other.
+    While a GPU computes the trunk of one pass, the host makes the masks of the pass before and the rows of
+    the pass before that. On the CPU the parts follow each other.
 
     Args:
         embedder: what computes.
-        on_shortage: called with the number of chunks that fitted where a batch did not.
+        on_shortage: called with a number of chunks to try when a batch did not fit into memory.
     """
 
     def __init__(self, embedder: TrackEmbedder, on_shortage: Callable[[int], None]) -> None:
@@ -78,7 +78,7 @@ class PassPipeline(Generic[KeyT]):
         self._pooled: tuple[Batch[KeyT], PooledPass] | None = None
 
     def push(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
-        """Start a batch; returns what has become ready of earlier ones.
+        """Start a batch; return what has become ready of earlier ones.
 
         Raises:
             MemoryShortageError: not even one chunk of it fits.
@@ -93,7 +93,7 @@ class PassPipeline(Generic[KeyT]):
         return ready
 
     def flush(self) -> list[Embedded[KeyT]]:
-        """Everything that is under way."""
+        """Finish every pass that was started; return what was not returned yet."""
         try:
             pooled = self._pool()
         except torch.OutOfMemoryError:
@@ -113,7 +113,7 @@ class PassPipeline(Generic[KeyT]):
         return [] if pooled is None else _joined(pooled[0], self._embedder.finish(pooled[1]))
 
     def _with_less_memory(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
-        """Finish what is under way, then do again, in parts, what did not fit."""
+        """Finish the earlier passes, then repeat in parts what did not fit."""
         ready = self._finish()
         again = [] if self._started is None else [self._started[0]]
         self._started = None
@@ -134,7 +134,7 @@ class PassPipeline(Generic[KeyT]):
                     f"{self._embedder.device} has too little free memory for a chunk of {seconds:.0f} s "
                     f"({str(error).splitlines()[0]}); use a smaller `chunk`, or free the device"
                 ) from error
-        # Outside of the handler: the error's traceback holds the tensors that did not fit
+        # Outside the handler: the error's traceback keeps the tensors that did not fit
         half = len(batch) // 2
         self._on_shortage(half)
         return self._in_parts(batch[:half]) + self._in_parts(batch[half:])

@@ -1,4 +1,4 @@
-"""The rows of a recording: made chunk by chunk, put together at its end."""
+"""The rows of a recording: made chunk by chunk, joined at its end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from diar.embed.chunks import Chunk, ChunkSettings, windows_of
 from diar.embed.sample_intervals import frame_runs, join, runs, within
-from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalActivity
 from diar.intervals import IntervalLists
 from diar.records import MIXED, SLIDING, Tracks
 
-# A sliding window with less single-speaker speech gets none; of windows below twice as much, half is enough
+# Single-speaker speech that a sliding window needs; half of the window where that is less
 _LEAST_SINGLE = 0.25  # seconds
 
 
@@ -38,10 +38,10 @@ class TrackRows:
 class ChunkEmbeddings:
     """What the networks say of one chunk."""
 
-    local: TrackRows | None  # local speakers of the segmentation windows, if the network saw the chunk
-    windows: np.ndarray  # (w, 2) int64, those windows, also where nobody speaks; samples of the recording
+    local: TrackRows | None  # local speakers of the seg_windows, if the network saw the chunk
+    windows: np.ndarray  # (w, 2) int64, all seg_windows, also where nobody speaks; samples of the recording
     sliding: TrackRows
-    spare: bool  # no sliding window has enough speech; `sliding` then holds the one with the most, if any
+    spare: bool  # no sliding window has enough speech; `sliding` then holds the one with most, if any
     core_embedding: np.ndarray  # (D,) float32, not normalised, over the core's single-speaker speech
     core_frames: int  # of the trunk, that `core_embedding` was pooled over
     speech: np.ndarray  # (k, 2) samples from the recording's start, within the core
@@ -51,7 +51,7 @@ class ChunkEmbeddings:
 
 @dataclass(frozen=True)
 class RecordingEmbeddings:
-    """A recording, put together from its chunks."""
+    """A recording, joined from its chunks."""
 
     tracks: Tracks
     embedding: np.ndarray  # (D,) float32, L2-normalised
@@ -70,7 +70,7 @@ class SlidingWindows:
 
     @classmethod
     def of(cls, chunk: Chunk, settings: ChunkSettings, speech: ChunkSpeech, item: int) -> SlidingWindows:
-        """Those of the chunk that is number `item` in `speech`."""
+        """Return the windows of the chunk that is number `item` in `speech`."""
         spans = np.array(windows_of(chunk, settings), np.int64).reshape(-1, 2) - chunk.start
         edges = _edges(chunk, speech)
         active = within(runs(speech.speech[item], edges), spans)
@@ -83,7 +83,7 @@ class SlidingWindows:
 
     @classmethod
     def none(cls) -> SlidingWindows:
-        """Of a chunk in which nobody speaks."""
+        """Return no windows, for a chunk in which nobody speaks."""
         nothing = np.empty((0, 2), np.int64)
         counts = np.empty(0, np.int64)
         return cls(nothing, IntervalLists(nothing, counts), counts, spare=True)
@@ -92,7 +92,7 @@ class SlidingWindows:
         return len(self.spans)
 
     def rows(self, chunk: Chunk, embeddings: np.ndarray) -> TrackRows:
-        """With the windows' embeddings (n, D)."""
+        """Return the windows as rows with their embeddings (n, D)."""
         n = len(self)
         active = IntervalLists(self.active.intervals + chunk.start, self.active.counts)
         return TrackRows(
@@ -106,32 +106,32 @@ class SlidingWindows:
 
 
 def speech_in_core(chunk: Chunk, speech: ChunkSpeech, mask: np.ndarray) -> np.ndarray:
-    """Where `mask` (frames,) is true in the chunk's core: (k, 2) samples from the recording's start."""
+    """Return where `mask` (frames,) is true in the core: (k, 2) samples from the recording's start."""
     return runs(mask, np.clip(_edges(chunk, speech) + chunk.start, *chunk.core))
 
 
 def _edges(chunk: Chunk, speech: ChunkSpeech) -> np.ndarray:
-    """(frames + 1,) samples from the chunk's start; the last frame answers for what no network saw, too."""
+    """Return (frames + 1,) samples from the chunk's start; the last frame reaches to the chunk's end."""
     edges = speech.edges.copy()
     edges[-1] = len(chunk.samples)
     return edges
 
 
-def segmentation_windows(chunk: Chunk, local: LocalSpeakers | None) -> np.ndarray:
-    """(w, 2) start and end of the windows that the network saw, in samples from the recording's start."""
+def segmentation_windows(chunk: Chunk, local: LocalActivity | None) -> np.ndarray:
+    """Return start and end of the seg_windows, (w, 2), in samples from the recording's start."""
     if local is None:
         return np.empty((0, 2), np.int64)
     starts = local.starts + chunk.start
     ends = starts + local.edges[-1]
-    ends[-1] = chunk.end  # what is less than a frame belongs to the last window
+    ends[-1] = chunk.end  # a remainder shorter than a frame belongs to the last one
     return np.stack([starts, ends], axis=1)
 
 
-def local_rows(chunk: Chunk, local: LocalSpeakers, item: int, embeddings: np.ndarray) -> TrackRows:
-    """Rows of the chunk that is number `item` of `local`, window by window.
+def local_rows(chunk: Chunk, local: LocalActivity, item: int, embeddings: np.ndarray) -> TrackRows:
+    """Return the rows of the chunk that is number `item` of `local`, seg_window by seg_window.
 
     Args:
-        embeddings: (windows · speakers, D); those of speakers that are not present are not looked at.
+        embeddings: (windows · speakers, D); those of speakers that are not present are ignored.
     """
     present = local.present[item]
     window, speaker = np.nonzero(present)
@@ -149,7 +149,7 @@ def local_rows(chunk: Chunk, local: LocalSpeakers, item: int, embeddings: np.nda
 
 
 def _spoken(masks: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> IntervalLists:
-    """Intervals of `masks` (n, frames), whose rows start and end at those samples of the recording."""
+    """Return the intervals of `masks` (n, frames); rows start and end at those samples of the recording."""
     found = frame_runs(masks)
     row = np.repeat(np.arange(len(masks)), found.counts)
     intervals = edges[found.intervals] + starts[row, None]
@@ -159,13 +159,13 @@ def _spoken(masks: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.n
 
 
 def assemble(chunks: Sequence[ChunkEmbeddings], rate: int) -> RecordingEmbeddings:
-    """Put a recording together from its chunks, in order: local speakers first, then sliding windows.
+    """Join the chunks of a recording, in order: local speakers first, then sliding windows.
 
-    Where channels are read apart, one channel after the other. Where no sliding window has enough
-    single-speaker speech, the one with the most stays, so that every recording has a row.
+    Channels that are read apart follow each other. If no sliding window has enough single-speaker speech, the
+    one with most is kept: every recording has a row.
 
-    The recording-level embedding is the mean of the chunks' core embeddings weighted by their frames. Without
-    a segmentation model, that of a recording of one chunk is what the encoder's plain forward pass gives.
+    The recording's embedding is the mean of the chunks' core embeddings, weighted by their frames. Of a
+    recording of one chunk without a segmentation model, it is the encoder's plain forward pass.
     """
     longest = max((chunk.sliding for chunk in chunks), key=lambda rows: rows.clean.max(initial=-1))
     none_enough = all(chunk.spare for chunk in chunks)
@@ -192,8 +192,8 @@ def _channel(chunk: ChunkEmbeddings) -> int:
 
 
 def _spoken_seconds(by_channel: Sequence[Sequence[ChunkEmbeddings]], rate: int) -> tuple[float, float]:
-    """Seconds in which at least one, and at least two, speak in any channel."""
-    steps: Counter[int] = Counter()  # in the number of voices, by sample; overlapped speech is two voices
+    """Return the seconds in which at least one person speaks, and at least two, counting all channels."""
+    steps: Counter[int] = Counter()  # sample → change in the number of voices; overlap counts as two voices
     for own in by_channel:
         for voices, spans in ((2, [chunk.speech for chunk in own]), (-1, [chunk.single for chunk in own])):
             for start, end in join(spans).tolist():
@@ -228,6 +228,6 @@ def _float32_seconds(samples: Sequence[np.ndarray], rate: int) -> np.ndarray:
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
-    """(n, D) → unit length, float32."""
+    """Return (n, D) float32 vectors of unit length."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -10,7 +10,7 @@ from diar.intervals import IntervalLists
 
 
 def frame_runs(masks: np.ndarray) -> IntervalLists:
-    """Runs of true frames [first, last + 1) in each row of `masks` (n, frames)."""
+    """Return the runs of true frames [first, last + 1) in each row of `masks` (n, frames)."""
     steps = np.diff(np.pad(masks.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     row, first = np.nonzero(steps == 1)
     last = np.nonzero(steps == -1)[1]
@@ -18,14 +18,14 @@ def frame_runs(masks: np.ndarray) -> IntervalLists:
 
 
 def runs(mask: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Intervals (k, 2), none empty, where `mask` (frames,) is true; frame i is edges[i] … edges[i + 1]."""
+    """Return where `mask` (frames,) is true: (k, 2), none empty; frame i is edges[i] … edges[i + 1]."""
     found = edges[frame_runs(mask[None]).intervals]
     kept: np.ndarray = found[found[:, 1] > found[:, 0]]
     return kept
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate the intervals (k, 2) of successive chunks; those that touch become one."""
+    """Concatenate the intervals (k, 2) of successive chunks, and merge those that touch."""
     together = np.concatenate([np.empty((0, 2), np.int64), *parts])
     apart = together[1:, 0] > together[:-1, 1]
     starts = together[np.concatenate([[True], apart])[: len(together)], 0]
@@ -34,7 +34,7 @@ def join(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def within(intervals: np.ndarray, spans: np.ndarray) -> IntervalLists:
-    """The parts of `intervals` (k, 2) inside each of `spans` (n, 2)."""
+    """Return the parts of `intervals` (k, 2) inside each of `spans` (n, 2)."""
     first = np.searchsorted(intervals[:, 1], spans[:, 0], side="right")
     last = np.searchsorted(intervals[:, 0], spans[:, 1], side="left")
     counts = np.maximum(last - first, 0)

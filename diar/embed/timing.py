@@ -1,4 +1,4 @@
-"""How long the steps on a device take."""
+"""Seconds that the steps on a device take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 
 
 class Meter(Protocol):
-    """Who wants to know how long the steps take.
+    """What counts the seconds of the steps.
 
     Attributes:
-        annotate: makes a context in which each step runs; a profiler names the steps by it.
+        annotate: makes the context in which a step runs; a profiler names the step by it.
     """
 
     annotate: Callable[[str], AbstractContextManager[object]]
@@ -27,7 +27,7 @@ class Meter(Protocol):
 
 
 class NoMeter:
-    """Nobody wants to know."""
+    """Counts nothing."""
 
     def __init__(self) -> None:
         self.annotate: Callable[[str], AbstractContextManager[object]] = nullcontext
@@ -41,9 +41,9 @@ class NoMeter:
 
 
 class StepTimer:
-    """Add the time of steps to the counters of a meter: by the clock, on a GPU by events in its own queue.
+    """Adds the time of steps to the counters of a meter: by the clock on the CPU, by events on a GPU.
 
-    A GPU computes after the call has returned, so its times are added later, by `settle`.
+    A GPU computes after the call has returned, so `settle` adds its times later.
 
     Args:
         meter: counts the seconds.
@@ -74,7 +74,7 @@ class StepTimer:
         return self._meter.timing(f"{name}_step")
 
     def settle(self) -> None:
-        """Add the times of what the GPU has finished."""
+        """Add the times of the steps that the GPU has finished."""
         while self._open and self._open[0][2].query():
             name, start, end = self._open.popleft()
             self._meter.add(f"{name}_step", start.elapsed_time(end) / 1000)

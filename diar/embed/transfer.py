@@ -1,4 +1,4 @@
-"""Copies between host and device that do not hold up either."""
+"""Copies between host and device that block neither."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """A tensor of the array's values on the device; the copy to a GPU runs beside what it computes."""
+    """Return the array as a tensor on the device; a GPU copies while it computes."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor
@@ -28,7 +28,7 @@ class HostCopy:
         self._event.record()
 
     def numpy(self) -> np.ndarray:
-        """Its values, as soon as they are there."""
+        """Wait for the values and return them."""
         if self._event is not None:
             self._event.synchronize()
         values: np.ndarray = self._host.numpy()

@@ -16,47 +16,50 @@ ENCODER = "what diar.open_encoder returns"
 WRONG: dict[str, tuple[Any, str]] = {
     "no rate": (
         lambda: diar.embed(NOISE),
-        "sample_rate is missing: audio is a waveform; give its rate in Hz",
+        "`sample_rate` is missing: `audio` is a waveform; give its rate in Hz",
     ),
-    "no rate of a tensor": (lambda: diar.diarize(torch.zeros(16_000)), "sample_rate is missing: audio"),
-    "no rate of the second": (lambda: diar.similarity("a.wav", NOISE), "second is a waveform|a.wav"),
+    "no rate of a tensor": (lambda: diar.diarize(torch.zeros(16_000)), "`sample_rate` is missing: `audio`"),
+    "no rate of the second": (lambda: diar.similarity("a.wav", NOISE), "`second` is a waveform|a.wav"),
     "a rate of a file": (
         lambda: diar.embed("a.wav", sample_rate=16_000),
-        "sample_rate belongs to a waveform",
+        "`sample_rate` belongs to a waveform",
     ),
-    "a rate of none": (lambda: diar.similarity("a", "b", sample_rate=8_000), "neither first nor second"),
-    "kHz": (lambda: diar.embed(NOISE, sample_rate=16), "sample_rate is 16; whole Hz from 1000"),
+    "a rate of none": (lambda: diar.similarity("a", "b", sample_rate=8_000), "neither `first` nor `second`"),
+    "kHz": (lambda: diar.embed(NOISE, sample_rate=16), "`sample_rate=16`; whole Hz from 1000"),
     "on its side": (lambda: diar.embed(NOISE[:, None], sample_rate=16_000), r"\(16000, 1\).*transpose it"),
     "three dimensions": (
         lambda: diar.embed(NOISE[None, None], sample_rate=16_000),
-        r"audio has shape \(1, 1, ",
+        r"`audio` has shape \(1, 1, ",
     ),
     "no samples": (lambda: diar.embed(NOISE[:0], sample_rate=16_000), "it holds no samples"),
     "complex": (lambda: diar.embed(NOISE * 1j, sample_rate=16_000), "a waveform of complex"),
-    "a list": (lambda: diar.embed([0.0, 0.1]), "audio is a list; give a path, a URL"),  # type: ignore
+    "a list": (lambda: diar.embed([0.0, 0.1]), "`audio` is a list; give a path, a URL"),  # type: ignore
     "text file": (lambda: diar.embed(io.StringIO("x")), "open it with 'rb'"),  # type: ignore
     "encoder by name": (lambda: diar.embed(NOISE, sample_rate=16_000, encoder="campplus-zh-en"), ENCODER),  # type: ignore
     "segmentation by name": (
         lambda: diar.embed(NOISE, sample_rate=16_000, segmentation="segmentation-3.0"),  # type: ignore
-        "segmentation is a str; give what diar.open_segmentation returns",
+        "`segmentation` is a str; give what diar.open_segmentation returns",
     ),
-    "no segmentation": (lambda: diar.diarize("a.wav", segmentation="none"), "segmentation is 'none'"),  # type: ignore
-    "channel": (lambda: diar.embed("a.wav", channel="left"), "channel is 'left', not auto, mix, each"),
-    "track": (lambda: diar.embed("a.wav", track=""), "track is '', not auto"),
+    "no segmentation": (
+        lambda: diar.diarize("a.wav", segmentation="none"),
+        "`segmentation=none` finds no turns",
+    ),  # type: ignore
+    "channel": (lambda: diar.embed("a.wav", channel="left"), "`channel=left` is not auto, mix, each"),
+    "track": (lambda: diar.embed("a.wav", track=""), "`track=` is not auto"),
     "number of speakers": (
         lambda: diar.diarize("a.wav", num_speakers=0),
-        "num_speakers is 0; a whole number",
+        "`num_speakers=0`; a whole number",
     ),
     "both": (lambda: diar.diarize("a.wav", num_speakers=2, max_speakers=3), "not both"),
-    "bounds": (lambda: diar.diarize("a.wav", min_speakers=3, max_speakers=2), "min_speakers 3 exceeds"),
-    "preset": (lambda: diar.diarize("a.wav", preset="phone"), "preset is 'phone', not one of auto"),  # type: ignore
+    "bounds": (lambda: diar.diarize("a.wav", min_speakers=3, max_speakers=2), "`min_speakers=3` exceeds"),
+    "preset": (lambda: diar.diarize("a.wav", preset="phone"), "`preset=phone` is not one of auto"),  # type: ignore
     "device": (
         lambda: diar.open_encoder(device="gpu"),
-        "device is 'gpu', not auto, cpu, cuda or cuda:NUMBER",
+        "`device=gpu` is not auto, cpu, cuda or cuda:NUMBER",
     ),
-    "precision": (lambda: diar.open_encoder(precision="int8"), "precision is 'int8', not one of auto, fp32"),
-    "speech": (lambda: diar.open_segmentation(speech="never"), "speech is 'never', not one of"),  # type: ignore
-    "step": (lambda: diar.open_segmentation(step=0), "step is 0"),
+    "precision": (lambda: diar.open_encoder(precision="int8"), "`precision=int8` is not one of auto, fp32"),
+    "speech": (lambda: diar.open_segmentation(speech="never"), "`speech=never` is not one of"),  # type: ignore
+    "step": (lambda: diar.open_segmentation(step=0), "`step=0` must be above 0"),
 }
 
 

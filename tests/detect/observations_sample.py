@@ -1,6 +1,6 @@
 """Made-up conversations as stage 1 would have seen them: speakers are directions, embeddings scatter around.
 
-Frames, chunks and windows lie as stage 1 places them (segmentation-3.0: 10 s chunks of 589 frames).
+Frames, seg_windows and windows lie as stage 1 places them (segmentation-3.0: 10 s seg_windows, 589 frames).
 """
 
 import json
@@ -98,7 +98,7 @@ def make_tracks(
         clean_seconds=np.array([row[4] for row in rows], np.float32),
         activity=[row[5] for row in rows],
         embedding=np.array([row[6] for row in rows], np.float32).reshape(-1, dimension),
-        windows=np.array(_chunks(conversation.duration, step)).reshape(-1, 2),
+        windows=np.array(_seg_windows(conversation.duration, step)).reshape(-1, 2),
         channel=np.full(len(rows), MIXED, np.int16),
     )
 
@@ -164,7 +164,7 @@ def _frames(conversation: Conversation) -> np.ndarray:
     return active
 
 
-def _chunks(duration: float, step: float) -> list[tuple[float, float]]:
+def _seg_windows(duration: float, step: float) -> list[tuple[float, float]]:
     if duration <= CHUNK:
         return [(0.0, duration)]
     starts = np.append(np.arange(0.0, duration - CHUNK, step), duration - CHUNK)
@@ -175,7 +175,7 @@ def _local_rows(
     conversation: Conversation, active: np.ndarray, step: float, noise: float, rng: np.random.Generator
 ) -> list[tuple]:
     rows = []
-    for start, end in _chunks(conversation.duration, step):
+    for start, end in _seg_windows(conversation.duration, step):
         first = round(start / FRAMES.step)
         inside = active[
             :, first : first + int((end - start - 2 * FRAMES.first_center) / FRAMES.step + 1e-6) + 1

@@ -5,7 +5,7 @@ import numpy as np
 from diar.detect.channels import Sides, count_on_side, diarize_sides, together, without_doubles
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
-from diar.detect.diarize import Diarization, DiarizeSettings, diarize
+from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
 from diar.detect.observations import Observations
 from diar.intervals import IntervalLists
 from diar.records import MIXED, RecordingRow, RecordingTracks, Tracks
@@ -29,11 +29,11 @@ def stored(tracks: Tracks, duration: float, channels: int) -> RecordingTracks:
     return RecordingTracks(row, tracks, FRAMES, {})
 
 
-def side(*turns: tuple[float, float], voice: int, channel: int) -> Diarization:
+def side(*turns: tuple[float, float], voice: int, channel: int) -> DiarizedRecording:
     """One speaker."""
     spans = [np.array(turns)]
     embedding = np.eye(4, dtype=np.float32)[[voice]]
-    return Diarization(spans, spans, embedding, np.array([2.0]), np.array([channel]))
+    return DiarizedRecording(spans, spans, embedding, np.array([2.0]), np.array([channel]))
 
 
 def test_channels_are_diarized_by_themselves() -> None:

@@ -42,7 +42,7 @@ def test_windows_and_local_speakers_are_told_apart() -> None:
     assert len(found.windows) == (tracks.local_speaker == SLIDING).sum()
     assert len(found.local) == (tracks.local_speaker != SLIDING).sum()
     local = tracks.local_speaker != SLIDING
-    np.testing.assert_array_equal(found.local.chunk_start[found.local.chunk], tracks.start[local])
+    np.testing.assert_array_equal(found.local.seg_window_start[found.local.seg_window], tracks.start[local])
     np.testing.assert_array_equal(found.local.embedding, tracks.embedding[local])
     np.testing.assert_array_equal(
         found.local.activity, np.stack([row for row in tracks.activity if len(row)])
@@ -60,15 +60,22 @@ def test_chunks_out_of_order_and_twice_are_one_sequence() -> None:
     moved = replace(moved, windows=np.concatenate([tracks.windows[-2:], tracks.windows]))
     found, expected = observations_of(moved), observations_of(tracks)
     assert len(last) <= 4
-    for name in ("chunk", "chunk_start", "chunk_end", "clean_seconds", "embedding", "activity"):
+    for name in (
+        "seg_window",
+        "seg_window_start",
+        "seg_window_end",
+        "clean_seconds",
+        "embedding",
+        "activity",
+    ):
         np.testing.assert_array_equal(getattr(found.local, name), getattr(expected.local, name))
 
 
 def test_a_chunk_without_speech_is_still_a_chunk() -> None:
     found = observe(Conversation(30.0, make_voices(1), [(0.5, 3.0, 0)]))
     assert len(found.local) == 1
-    np.testing.assert_array_equal(found.local.chunk_start, [0.0, 5.0, 10.0, 15.0, 20.0])
-    np.testing.assert_array_equal(found.local.chunk_end, found.local.chunk_start + CHUNK)
+    np.testing.assert_array_equal(found.local.seg_window_start, [0.0, 5.0, 10.0, 15.0, 20.0])
+    np.testing.assert_array_equal(found.local.seg_window_end, found.local.seg_window_start + CHUNK)
 
 
 def test_weights_add_up_to_the_speech() -> None:
@@ -88,9 +95,9 @@ def test_parts_hold_every_row_once_and_chunks_numbered_from_0() -> None:
     for name in ("speech_seconds", "embedding", "activity"):
         joined = np.concatenate([getattr(part.local, name) for part in parts])
         np.testing.assert_array_equal(joined, getattr(found.local, name))
-    times = [part.local.chunk_start[part.local.chunk] for part in parts]
-    np.testing.assert_array_equal(np.concatenate(times), found.local.chunk_start[found.local.chunk])
-    assert len(parts[1].windows) == len(parts[1].local) == len(parts[1].local.chunk_start) == 0
+    times = [part.local.seg_window_start[part.local.seg_window] for part in parts]
+    np.testing.assert_array_equal(np.concatenate(times), found.local.seg_window_start[found.local.seg_window])
+    assert len(parts[1].windows) == len(parts[1].local) == len(parts[1].local.seg_window_start) == 0
 
 
 def test_stage_1_without_a_segmentation_model_is_refused() -> None:

@@ -51,10 +51,14 @@ def test_expected_voices_are_the_mean_over_chunks(duration: float, step: float, 
     expected = np.zeros(frames)
     for frame in range(frames):
         voices = []
-        for chunk, (start, end) in enumerate(zip(local.chunk_start, local.chunk_end, strict=True)):
+        for seg_window, (start, end) in enumerate(
+            zip(local.seg_window_start, local.seg_window_end, strict=True)
+        ):
             inside = frame - round(start / FRAMES.step)
             if inside >= 0 and inside * FRAMES.step + 2 * FRAMES.first_center <= end - start + 1e-6:
-                voices.append(sum(int(row[inside]) for row in local.activity[local.chunk == chunk]) / 255)
+                voices.append(
+                    sum(int(row[inside]) for row in local.activity[local.seg_window == seg_window]) / 255
+                )
         expected[frame] = np.mean(voices or [0.0])
     found = expected_voices(observations, frames)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -121,7 +125,7 @@ def test_as_many_clusters_are_active_as_voices(
 
 @pytest.mark.parametrize("change_probability", [None, 0.1])
 def test_a_conversation_comes_back_frame_by_frame(change_probability: float | None) -> None:
-    voices = VOICES[:3]  # as many as a chunk can tell apart
+    voices = VOICES[:3]  # as many as a seg_window can tell apart
     talk = converse(voices, 90.0, overlap=0.4)
     chosen = replace(PLAIN, change_probability=change_probability)
     frames = reconstruct(observe(talk, noise=0.2), voices, chosen)

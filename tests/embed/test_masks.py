@@ -5,7 +5,7 @@ import pytest
 
 from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embed.rows import SlidingWindows
-from diar.embed.speech.detector import ChunkSpeech, LocalSpeakers
+from diar.embed.speech.detector import ChunkSpeech, LocalActivity
 from diar.intervals import IntervalLists
 
 STEP = 320
@@ -20,11 +20,11 @@ def frames(*stretches: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def local_of(*speakers: np.ndarray) -> LocalSpeakers:
+def local_of(*speakers: np.ndarray) -> LocalActivity:
     """One window that is the chunk, with the probabilities of each speaker (frames,)."""
     probability = np.stack(speakers, axis=1)
     whole = np.round(255 * probability).astype(np.uint8)[None, None]
-    return LocalSpeakers(np.array([0]), EDGES, STEP, whole, (probability > 0.5)[None, None])
+    return LocalActivity(np.array([0]), EDGES, STEP, whole, (probability > 0.5)[None, None])
 
 
 def test_a_local_speaker_is_pooled_over_its_clean_speech() -> None:
@@ -51,14 +51,14 @@ def test_a_speaker_who_hardly_speaks_is_pooled_near_its_peak() -> None:
 def test_a_peak_between_two_trunk_frames_takes_the_nearer_one() -> None:
     probability = np.zeros((1, 1, 800, 1), np.uint8)
     probability[0, 0, 400] = 100  # samples 32 000 … 32 080, the trunk has frames at 31 840 and 32 160
-    fine = LocalSpeakers(np.array([0]), np.arange(801) * 80, 80, probability, probability > 127)
+    fine = LocalActivity(np.array([0]), np.arange(801) * 80, 80, probability, probability > 127)
     np.testing.assert_array_equal(local_speaker_masks(fine, TRUNK)[0, 0], frames((100, 101)))
 
 
 def test_windows_that_start_later_are_pooled_where_they_lie() -> None:
     probability = np.zeros((1, 2, 100, 1), np.uint8)
     probability[0, :, 20:60] = 255
-    local = LocalSpeakers(np.array([0, 100]), EDGES[:101], STEP, probability, probability > 0)
+    local = LocalActivity(np.array([0, 100]), EDGES[:101], STEP, probability, probability > 0)
     np.testing.assert_array_equal(
         local_speaker_masks(local, TRUNK)[0], [frames((20, 60)), frames((120, 160))]
     )

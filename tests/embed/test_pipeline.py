@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.embed.chunks import Chunk, ChunkSettings
-from diar.embed.embedder import of_few_lengths
+from diar.embed.embedder import round_to_few_lengths
 from diar.embed.pipeline import Batch, Batches, MemoryShortageError, PassPipeline
 
 SETTINGS = ChunkSettings.from_seconds(16_000, chunk=30.0, window=1.0, hop=0.5)
@@ -116,8 +116,9 @@ def test_batches_hold_one_length_and_lose_nothing(lengths: list[int], full: int)
 
 @given(st.integers(1, 1_000_000))
 def test_lengths_lose_at_most_a_hundredth_and_become_few(frames: int) -> None:
-    kept = of_few_lengths(frames)
+    kept = round_to_few_lengths(frames)
     assert 0.99 * frames <= kept <= frames
-    assert of_few_lengths(kept) == kept
+    assert round_to_few_lengths(kept) == kept
     if frames >= 200:
-        assert len({of_few_lengths(n) for n in range(frames, 2 * frames, max(1, frames // 5000))}) <= 202
+        lengths = range(frames, 2 * frames, max(1, frames // 5000))
+        assert len({round_to_few_lengths(n) for n in lengths}) <= 202

@@ -1,10 +1,9 @@
 """Automatic boundaries: penalised kernel change-point detection without an expected size.
 
 Exact minimum of Σ cost(segment) + penalty · segments (PELT; Killick, Fearnhead & Eckley 2012) with the linear
-kernel on unit vectors (kernel change-point detection; Arlot, Celisse & Harchaoui 2019). In long sequences
-only those places enter that a moving-sum statistic at some scale finds worth a look (multiscale MOSUM; Cho &
-Kirch 2022), so time is near linear and memory bounded. Measured in
-docs/decisions/010-automatic-boundaries.md.
+kernel on unit vectors (kernel change-point detection; Arlot, Celisse & Harchaoui 2019). In long sequences the
+candidates are the peaks of a moving-sum statistic at several scales (multiscale MOSUM; Cho & Kirch 2022), so
+time is nearly linear and memory bounded. Measured in docs/decisions/010-automatic-boundaries.md.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from diar.detect.boundaries.scatter import Noise, speaker_distance
 
 _EXACT = 2_000  # files up to which every place is a candidate
 _SCALES = (4, 8, 16, 32, 64, 128, 256)
-_CHUNK = 8_192
+_BLOCK = 8_192
 
 
 def find_changepoints(embeddings: np.ndarray, noise: Noise, penalty: float, min_segment: int) -> np.ndarray:
-    """Positions where a new segment starts, ascending, without 0.
+    """Return the positions where a new segment starts, ascending, without 0.
 
     Args:
         embeddings: (n, D) unit vectors in archive order.
@@ -34,9 +33,9 @@ def find_changepoints(embeddings: np.ndarray, noise: Noise, penalty: float, min_
 
 
 def default_penalty(embeddings: np.ndarray, noise: Noise, min_segment: int) -> float:
-    """Between what noise can gain and what the shortest real segment gains: their geometric mean.
+    """Return the geometric mean of what noise can gain and what the shortest real segment gains.
 
-    Never below what noise reaches, for audio in which short segments drown.
+    Never below what noise reaches, which in bad audio is more than short segments gain.
 
     Args:
         embeddings: (n, D) unit vectors of the whole archive, n >= 2.
@@ -49,7 +48,7 @@ def default_penalty(embeddings: np.ndarray, noise: Noise, min_segment: int) -> f
 
 
 def candidate_places(embeddings: np.ndarray, noise: Noise) -> np.ndarray:
-    """Places where a boundary may be: all in a short sequence, else what some moving sum points at.
+    """Return where a boundary may be: anywhere in a short sequence, else at peaks of a moving sum.
 
     At scale h, the gain of cutting the 2h files around a place is compared with what noise gives there; local
     maxima above it and their neighbours are kept. Always holds 0 and n.
@@ -60,10 +59,10 @@ def candidate_places(embeddings: np.ndarray, noise: Noise) -> np.ndarray:
     chosen = np.zeros(count + 1, dtype=bool)
     chosen[[0, count]] = True
     margin = 2 * _SCALES[-1]
-    for start in range(0, count, _CHUNK):
-        first, last = max(0, start - margin), min(count, start + _CHUNK + margin)
+    for start in range(0, count, _BLOCK):
+        first, last = max(0, start - margin), min(count, start + _BLOCK + margin)
         peaks = first + _peaks(embeddings[first:last], noise.mean + 2 * noise.deviation)
-        chosen[peaks[(peaks >= start) & (peaks <= start + _CHUNK)]] = True
+        chosen[peaks[(peaks >= start) & (peaks <= start + _BLOCK)]] = True
     near = np.flatnonzero(chosen)
     for step in (-1, 1):
         chosen[np.clip(near + step, 0, count)] = True
@@ -71,7 +70,7 @@ def candidate_places(embeddings: np.ndarray, noise: Noise) -> np.ndarray:
 
 
 def _peaks(embeddings: np.ndarray, threshold: float) -> np.ndarray:
-    """Local maxima of the moving-sum gain at every scale, within one chunk."""
+    """Return the local maxima of the moving-sum gain at every scale, within one block of files."""
     sums = np.vstack([np.zeros(embeddings.shape[1]), np.cumsum(embeddings, axis=0, dtype=np.float64)])
     found = []
     for scale in _SCALES:
@@ -90,8 +89,8 @@ def _sums_before(embeddings: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Sum of all files before each place, (places, D)."""
     sums = np.zeros((len(places), embeddings.shape[1]))
     before = np.zeros(embeddings.shape[1])
-    for first in range(0, len(embeddings), _CHUNK):
-        running = before + np.cumsum(embeddings[first : first + _CHUNK], axis=0, dtype=np.float64)
+    for first in range(0, len(embeddings), _BLOCK):
+        running = before + np.cumsum(embeddings[first : first + _BLOCK], axis=0, dtype=np.float64)
         begin, end = np.searchsorted(places, [first, first + len(running)], side="right")
         sums[begin:end] = running[places[begin:end] - first - 1]
         before = running[-1]

@@ -1,8 +1,8 @@
 """What the confidence of a boundary means: the probability that the cut is exactly there.
 
-It is the product of three (docs/decisions/014-confidence.md): that there is a change at all (its gain against
-the penalty), that the two sides are different speakers (their cosine against the linking threshold), and that
-of all cuts in the window this is the right one (the likelihoods of the window's files).
+It is the product of three probabilities (docs/decisions/014-confidence.md): that there is a change at all (by
+its gain and the penalty), that the two sides are different speakers (by their cosine and the linking
+threshold), and that this cut of all in the window is the right one (by the likelihoods of its files).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _COSINE_SCALE = 0.04
 
 
 def separation(gains: np.ndarray, cosines: np.ndarray, penalty: float, threshold: float) -> np.ndarray:
-    """Probability (n,) that two different speakers meet at a boundary.
+    """Return the probability (n,) that two different speakers meet at a boundary.
 
     Args:
         gains: (n,) scatter that the cut removes.

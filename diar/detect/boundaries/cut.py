@@ -1,9 +1,8 @@
-"""One boundary looked at closely: which files of its window belong to the left side, which to the right.
+"""One boundary: which files of its window belong to the left side, which to the right.
 
-Every method says for each file how much likelier the left side is than the right (log-likelihood ratio); the
-best cut maximises the sum of the left files' ratios minus the right ones'. A file may also be a misfit of its
-side, seen with a much wider distribution: that bounds what a single misfit can do, and leaves it a slight
-preference.
+Every method gives each file the log-likelihood ratio of the left side to the right. The best cut maximises
+the sum of the left files' ratios minus that of the right ones. A file may also be a misfit of its side, which
+has a much wider distribution: that bounds the effect of a single misfit.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Cut:
         """Probability of `index` among all cuts of the window, if there is a boundary in it."""
         place = self.index - self.first
         if not 0 <= place < len(self.scores):
-            return 0.0  # moved out of the window: nothing speaks for it
+            return 0.0  # moved out of the window, which has no score for it
         weights = np.exp(self.scores - self.scores.max())
         return float(weights[place] / weights.sum())
 
@@ -66,13 +65,13 @@ class Cut:
 def log_ratio(
     left: np.ndarray, right: np.ndarray, wide_left: np.ndarray, wide_right: np.ndarray
 ) -> np.ndarray:
-    """Log-likelihood ratio left : right of each file, from log densities as a good file and as a misfit."""
+    """Return the log ratio left : right of each file, by its log densities as a good file and as a misfit."""
     share = np.log(_MISFITS)
     return np.logaddexp(left, share + wide_left) - np.logaddexp(right, share + wide_right)
 
 
 def best_cut(context: Context, ratios: np.ndarray, method: str, head_start: float = 1e-6) -> Cut:
-    """The cut between `context.first` and `context.last` that `ratios` of the files between them ask for.
+    """Return the best cut between `context.first` and `context.last` by the `ratios` of the files between.
 
     `head_start` is the log-odds by which another cut must beat the present one: a tie keeps it.
     """

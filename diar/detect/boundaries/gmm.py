@@ -1,4 +1,4 @@
-"""Placing one boundary by Gaussian mixtures of its two sides (`--use_gmm`)."""
+"""Place one boundary by Gaussian mixtures of its two sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILES_PER_COMPONENT = 10
 _FILES_PER_DIMENSION = 3
 _MOST_DIMENSIONS = 16
 _LEAST_VARIANCE = 1e-8
-_HEAD_START = 2.0  # of the cut that cosine placed: a mixture of few files must be surer than a tie
+_HEAD_START = 2.0  # log-odds of the cut that cosine placed: mixtures of few files are unreliable
 
 
 class GmmError(Exception):
@@ -24,7 +24,7 @@ class GmmError(Exception):
 
 
 def place_cut(embeddings: np.ndarray, context: Context, components: int) -> Cut:
-    """The cut that maximises the likelihood of the window's files, left model before it, right model after.
+    """Place the cut that maximises the likelihood of the window's files: left model before it, right after.
 
     Vectors are reduced by PCA of both sides together. Each side is a mixture of `components` diagonal
     Gaussians, fewer where it has fewer than ten files a component; variances shrink to their mean over both
@@ -57,7 +57,7 @@ def place_cut(embeddings: np.ndarray, context: Context, components: int) -> Cut:
 
 def _fit(part: np.ndarray, components: int, floor: float) -> GaussianMixture:
     components = max(1, min(components, len(part) // _FILES_PER_COMPONENT))
-    # few files underestimate variances: the fewer they are, the more of the common variance is added
+    # Few files underestimate variances; the fewer there are, the more of the common variance is added
     shrinkage = floor * min(1.0, 3.0 * components / len(part) + 0.1)
     mixture = GaussianMixture(
         components, covariance_type="diag", reg_covar=shrinkage, random_state=0, max_iter=200

@@ -1,10 +1,10 @@
 """Files that fit their segment badly, and what they are instead.
 
-A file's similarity is its cosine to the robust centre of the rest of its segment; judged is the mean of that
-and of the cosine to the nearest file of the segment. How alike files of one speaker are, and how alike
-foreign ones, is read off the archive itself: the second from every file's cosines to the segment before its
-own. Silence, noise or music also fits no speaker, but such files fit *each other*, closer than files of one
-voice do: those are called "unclear" and not "foreign", and so are misfits with hardly any speech
+A file's similarity is its cosine to the robust centre of the rest of its segment. A file is judged by the
+mean of that and of its cosine to the nearest file of the segment. The archive itself shows how alike files of
+one speaker are, and how alike foreign ones: the latter by each file's cosines to the segment before its own.
+Silence, noise and music fit no speaker either, but such files resemble *each other* more than files of one
+voice do: they are "unclear", not "foreign", and so are misfits with hardly any speech
 (docs/decisions/012-odd-files.md).
 """
 
@@ -23,7 +23,7 @@ _TWIN_QUANTILE = 0.9
 _COMPANY = 64  # files of a segment among which the nearest is looked for
 _BATCH = 2_048
 _MOST_MISFITS = 20_000
-_LEAST_SPEECH = 0.6  # seconds; a vector of less says more of the noise around it than of the voice
+_LEAST_SPEECH = 0.6  # seconds; a vector of less depends more on the noise than on the voice
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Fit:
 
 
 def similarity_to_rest(vectors: np.ndarray) -> np.ndarray:
-    """Cosine of each of (n, D) unit vectors to the robust centre of the others; 1 where there are none."""
+    """Return the cosine of each of (n, D) unit vectors to the robust centre of the others, else 1."""
     if len(vectors) < 2:
         return np.ones(len(vectors))
     center = robust_center(vectors)
@@ -52,7 +52,7 @@ def measure_fit(
     centers: np.ndarray,
     threshold: float,
 ) -> Fit:
-    """Similarity and probability of being odd, for every file.
+    """Measure the similarity of every file, and the probability that it is odd.
 
     Args:
         embeddings: (n, D) unit vectors in archive order.
@@ -76,7 +76,7 @@ def measure_fit(
 
 
 def _foreign_similarities(parts: list[np.ndarray], centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines (n,) of each file to the centre and to the nearest file of the segment before its own."""
+    """Return each file's cosine (n,) to the centre and to the nearest file of the segment before its own."""
     if len(parts) < 2:
         return np.zeros(1), np.zeros(1)  # nothing to compare with: unrelated directions
     to_center = [part @ centers[i - 1] for i, part in enumerate(parts)]
@@ -85,7 +85,7 @@ def _foreign_similarities(parts: list[np.ndarray], centers: np.ndarray) -> tuple
 
 
 def _nearest(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Cosine of each vector to the most similar one of up to `_COMPANY` others, itself left out."""
+    """Return each vector's cosine to the most similar of up to `_COMPANY` others, itself left out."""
     chosen = others[:: -(-len(others) // _COMPANY)]
     similar = vectors @ chosen.T
     if vectors is others:
@@ -95,15 +95,15 @@ def _nearest(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _odd_probability(similarity: np.ndarray, foreign: np.ndarray) -> np.ndarray:
-    """Bayes' rule with a Gaussian of foreign similarities and a Student t of same-speaker ones."""
+    """Apply Bayes' rule to a Gaussian of foreign similarities and a Student t of same-speaker ones."""
     center = float(np.median(similarity))
     below = similarity[similarity < center]
     spread = max(1.4826 * float(np.median(center - below)) if len(below) else 0.0, _LEAST_SPREAD)
     mean = float(np.median(foreign))
     deviation = max(1.4826 * float(np.median(np.abs(foreign - mean))), 0.05)
     if center <= mean + deviation:
-        return np.zeros(len(similarity))  # segments have no common voice: nothing can be called odd
-    # a file less similar than any stranger is no less odd, one better than the median no less at home
+        return np.zeros(len(similarity))  # segments have no common voice, so no file is odd
+    # Clipped: less similar than any stranger is no less odd, more similar than the median is no more odd
     strange = np.maximum(similarity, mean)
     own = np.minimum(similarity, center)
     log_odd = np.log(_PRIOR) - 0.5 * ((strange - mean) / deviation) ** 2 - np.log(deviation)
@@ -113,7 +113,7 @@ def _odd_probability(similarity: np.ndarray, foreign: np.ndarray) -> np.ndarray:
 
 
 def _twin_similarity(parts: list[np.ndarray]) -> float:
-    """Cosine that few pairs of files of one segment exceed."""
+    """Return the cosine that few pairs of files of one segment exceed."""
     rng = np.random.default_rng(0)
     chosen = parts if len(parts) <= 500 else [parts[i] for i in rng.choice(len(parts), 500, replace=False)]
     pairs = [
@@ -128,7 +128,7 @@ def _twin_similarity(parts: list[np.ndarray]) -> float:
 
 
 def _closest(vectors: np.ndarray) -> np.ndarray:
-    """Highest cosine of each vector to another one; of very many, to a random choice of them."""
+    """Return each vector's highest cosine to another one; of very many, to a random sample."""
     count = len(vectors)
     chosen = np.arange(count)
     if count > _MOST_MISFITS:

@@ -1,4 +1,4 @@
-"""Boundaries of one sequence: found as a whole, then each looked at closely by the chosen method."""
+"""Boundaries of one sequence: found together, then refined one by one with the chosen method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diar.detect.boundaries.scatter import Noise
 from diar.detect.boundaries.settings import BoundarySettings
 
 AUTOMATIC_METHOD = "changepoint"
-_REACH = 3  # files by which a close look may move a boundary
+_REACH = 3  # files by which refining may move a boundary
 _ROUNDS = 3
 
 PlaceCut = Callable[[np.ndarray, Context], Cut]
@@ -24,7 +24,7 @@ PlaceCut = Callable[[np.ndarray, Context], Cut]
 def place_boundaries(
     embeddings: np.ndarray, settings: BoundarySettings, noise: Noise, penalty: float
 ) -> list[Cut]:
-    """All boundaries of one sequence, ascending.
+    """Find the boundaries of one sequence, ascending.
 
     Args:
         embeddings: (n, D) unit vectors of the sequence's usable files.
@@ -34,7 +34,7 @@ def place_boundaries(
     """
     if settings.segment_size == "auto":
         found = find_changepoints(embeddings, noise, penalty, settings.min_segment)
-        cuts = _look_closely(embeddings, found, _close_context, cosine.place_cut)
+        cuts = _refine(embeddings, found, _close_context, cosine.place_cut)
         return [replace(cut, method=AUTOMATIC_METHOD) for cut in cuts]
     size = settings.segment_size
     window = settings.usable_window
@@ -49,11 +49,11 @@ def place_boundaries(
         last = max(min(end - 1, start + size + window), cut)
         return Context(start, first, cut, last, end)
 
-    cuts = _look_closely(embeddings, found, close_in_window, cosine.place_cut)
+    cuts = _refine(embeddings, found, close_in_window, cosine.place_cut)
     if not settings.use_gmm:
         return cuts
     found = np.array([cut.index for cut in cuts], dtype=np.int64)
-    return _look_closely(embeddings, found, in_window, _gmm_or_cosine(settings.gmm_components))
+    return _refine(embeddings, found, in_window, _gmm_or_cosine(settings.gmm_components))
 
 
 def _gmm_or_cosine(components: int) -> PlaceCut:
@@ -72,13 +72,13 @@ def _close_context(start: int, cut: int, end: int) -> Context:
     return Context(start, first, cut, last, end)
 
 
-def _look_closely(
+def _refine(
     embeddings: np.ndarray,
     boundaries: np.ndarray,
     context_of: Callable[[int, int, int], Context],
     place_cut: PlaceCut,
 ) -> list[Cut]:
-    """Place every boundary between its neighbours, again where a neighbour has moved."""
+    """Place every boundary between its neighbours; repeat where a neighbour has moved."""
     edges = [0, *boundaries.tolist(), len(embeddings)]
     cuts: dict[int, Cut] = {}
     todo = list(range(1, len(edges) - 1))

@@ -12,7 +12,7 @@ from diar.detect.boundaries.cut import Cut
 from diar.detect.boundaries.odd_files import Fit, measure_fit
 from diar.detect.boundaries.placing import place_boundaries
 from diar.detect.boundaries.scatter import estimate_noise
-from diar.detect.boundaries.sequences import Segmentation, Sequences
+from diar.detect.boundaries.sequences import Segments, Sequences
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
 
@@ -25,7 +25,7 @@ Cuts = dict[int, Cut | None]  # start of each segment → its cut, None where a 
 class Found:
     """Everything detected; positions count the usable files."""
 
-    segmentation: Segmentation
+    segmentation: Segments
     cuts: list[Cut | None]  # of each segment's start, None where a sequence starts
     separation: np.ndarray  # (segments,) probability that two speakers meet there
     speakers: np.ndarray  # (segments,) from 0
@@ -126,8 +126,8 @@ def _place_all(
     return cuts, penalty
 
 
-def _segment(embeddings: np.ndarray, cuts: Cuts, like: Segmentation | None = None) -> Segmentation:
-    return Segmentation(embeddings, np.array(list(cuts), dtype=np.int64), like)
+def _segment(embeddings: np.ndarray, cuts: Cuts, like: Segments | None = None) -> Segments:
+    return Segments(embeddings, np.array(list(cuts), dtype=np.int64), like)
 
 
 def _inside(cuts: Cuts) -> np.ndarray:
@@ -135,7 +135,7 @@ def _inside(cuts: Cuts) -> np.ndarray:
     return np.array([i for i, cut in enumerate(cuts.values()) if cut is not None], dtype=np.int64)
 
 
-def _separation(segmentation: Segmentation, cuts: Cuts, penalty: float, threshold: float) -> np.ndarray:
+def _separation(segmentation: Segments, cuts: Cuts, penalty: float, threshold: float) -> np.ndarray:
     inside = _inside(cuts)
     separated = np.ones(len(segmentation))
     cosines = segmentation.neighbor_cosines(inside)

@@ -23,7 +23,7 @@ class Sequences:
 
 
 def split_archive(recording_ids: list[str], usable: np.ndarray, by_folder: bool) -> Sequences:
-    """One sequence of all files, or one for each folder in the order of first appearance.
+    """Make one sequence of all files, or one of each folder in the order of first appearance.
 
     Args:
         recording_ids: in archive order.
@@ -42,13 +42,13 @@ def split_archive(recording_ids: list[str], usable: np.ndarray, by_folder: bool)
     return Sequences(order, used, [all_names[i] for i in present], starts)
 
 
-class Segmentation:
-    """Segments of all sequences: `starts` in the (n, D) usable `embeddings`, with their robust centres.
+class Segments:
+    """Segments of all sequences, with their robust centres: `starts` in the (n, D) usable `embeddings`.
 
-    What `like` already knows of segments that have stayed the same is not computed again.
+    Centres of segments that are also in `like` are not computed again.
     """
 
-    def __init__(self, embeddings: np.ndarray, starts: np.ndarray, like: Segmentation | None = None) -> None:
+    def __init__(self, embeddings: np.ndarray, starts: np.ndarray, like: Segments | None = None) -> None:
         self.embeddings = embeddings
         self.starts = starts
         self.ends = np.append(starts[1:], len(embeddings))
@@ -76,7 +76,7 @@ class Segmentation:
         return self.ends - self.starts
 
     def neighbor_cosines(self, inside: np.ndarray) -> np.ndarray:
-        """Cosine of the centres on both sides of each start in `inside` (positions among `starts`)."""
+        """Return the cosine of the centres on both sides of the starts at positions `inside`."""
         return np.einsum("nd,nd->n", self.centers[inside - 1], self.centers[inside])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Segments to speakers: someone who returns gets the earlier number back (`--no_link` switches it off).
+"""Segments to speakers: a speaker who returns gets the earlier number.
 
 Average-linkage clustering of segment centres by cosine, cut at a threshold that the archive itself sets:
 docs/decisions/013-linking-segments.md.
@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from diar.detect.boundaries.scatter import unit
 
-# what is assumed of different speakers before the archive has shown enough of them, worth thirty pairs
+# Cosines of different speakers that are assumed before the archive shows its own; thirty pairs
 _ASSUMED_COSINES = 0.1 + 0.12 * ndtri((np.arange(30) + 0.5) / 30)
 _ASSUMED_ALIKE = 0.8
 _MOST_DEVIATIONS = 4.0
@@ -25,7 +25,7 @@ _BATCH = 1_024
 
 
 def adaptive_threshold(parts: list[np.ndarray], neighbor_cosines: np.ndarray) -> float:
-    """Cosine between segment centres above which they are one speaker.
+    """Return the cosine between segment centres above which they are one speaker.
 
     Half-way between the highest cosine that chance gives among all pairs of different speakers (neighbouring
     segments are such pairs; robust mean plus up to four deviations) and the cosine that two segments of one
@@ -42,7 +42,7 @@ def adaptive_threshold(parts: list[np.ndarray], neighbor_cosines: np.ndarray) ->
     pairs = max(len(parts) * (len(parts) - 1) / 2, 2.0)
     deviations = min(float(np.sqrt(2 * np.log(pairs))), _MOST_DEVIATIONS)
     threshold = _between(_ASSUMED_COSINES, deviations, alike)
-    # with a given segment_size the same speaker may go on across a boundary: not a pair of different ones
+    # With a given segment_size one speaker may continue across a boundary; such pairs do not count
     different = neighbor_cosines[neighbor_cosines < threshold]
     return _between(np.concatenate([_ASSUMED_COSINES, different]), deviations, alike)
 
@@ -54,7 +54,7 @@ def _between(different: np.ndarray, deviations: float, alike: float) -> float:
 
 
 def link_segments(centers: np.ndarray, counts: np.ndarray, threshold: float) -> np.ndarray:
-    """Speaker of each segment, numbered from 0 by first appearance.
+    """Return the speaker of each segment, numbered from 0 by first appearance.
 
     Args:
         centers: (m, D) unit vectors.
@@ -83,9 +83,9 @@ def _cosine_of_halves(part: np.ndarray) -> float:
 
 
 def _cluster(centers: np.ndarray, threshold: float) -> np.ndarray:
-    """Average linkage within each connected component of the pairs above the threshold.
+    """Cluster each connected component of the pairs above the threshold by average linkage.
 
-    That is the whole clustering: clusters that merge have a pair at least as similar as their average.
+    This equals clustering all at once: clusters that merge have a pair at least as similar as their average.
     """
     vectors = centers.astype(np.float32)
     rows, columns = [], []
@@ -116,7 +116,7 @@ def _average_linkage(centers: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _group_by_leaders(centers: np.ndarray, threshold: float) -> np.ndarray:
-    """First pass over very many segments: each joins the most similar leader, or becomes one."""
+    """Reduce very many segments in one pass: each joins the most similar leader, or becomes one."""
     vectors = centers.astype(np.float32)
     leaders = np.zeros((0, vectors.shape[1]), dtype=np.float32)
     groups = np.empty(len(vectors), dtype=np.int64)

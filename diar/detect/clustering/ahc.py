@@ -1,4 +1,4 @@
-"""Agglomerative clustering of window embeddings: average linkage of cosines, small clusters re-assigned."""
+"""Agglomerative clustering of window embeddings: average linkage of cosines; small clusters dissolve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cluster_ahc(
     threshold: float,
     least_seconds: float,
 ) -> np.ndarray:
-    """Centroids (K, D) of the clusters, L2-normalised.
+    """Return the centroids (K, D) of the clusters, L2-normalised.
 
     Args:
         embeddings: (n, D), L2-normalised, or means of such; memory grows with n².
@@ -47,7 +47,7 @@ def cluster_ahc(
 def _cut_to(
     tree: np.ndarray, weights: np.ndarray, wanted: int, least_seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The highest cut with `wanted` large clusters, or, where there is none, with `wanted` of any size."""
+    """Cut the tree at the top into `wanted` large clusters, or if it has fewer, into `wanted` of any size."""
     most = min(len(weights), 8 * wanted + 32)
     for clusters in range(wanted, most + 1):
         labels = cut_tree(tree, n_clusters=[clusters])[:, 0]

@@ -1,9 +1,9 @@
 """What a cosine means in one recording, by the recording's own evidence.
 
-One threshold for all recordings merges people where the channel makes voices alike: over a telephone, two
-people have a cosine of 0.45 on average, in clean wide-band speech 0.2. Local speakers that talk in the same
-window are different people, so every conversation shows how alike different voices are in it. Cosines are
-then read as shares of the way from there to 1 (decision 054).
+One threshold for all recordings merges people where the channel makes voices alike: two people have a mean
+cosine of 0.45 over a telephone, 0.2 in clean wide-band speech. Local speakers of one seg_window are different
+people, so every conversation shows how alike different voices are in it. Thresholds are moved accordingly
+(decision 054).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 REFERENCE = 0.22  # cosine of different people for which thresholds are given: clean wide-band speech
 _NARROW = 0.40  # the same over a telephone
-_ASSUMED = 10  # pairs that these weigh as much as, against those of the recording
-_CLEAN_SECONDS = 1.0  # of each of a pair, to count
+_ASSUMED = 10  # weight of these two, in pairs of the recording
+_CLEAN_SECONDS = 1.0  # that both of a pair need
 
 
 def different_cosine(observations: Observations) -> float:
-    """How alike different people are in a recording: the median of its pairs, shrunk where they are few."""
+    """Return the median cosine of different people in a recording, shrunk if its pairs are few."""
     assumed = _NARROW if observations.narrow_band else REFERENCE
     pairs = cosines_of_different(observations.local)
     if not len(pairs):
@@ -34,22 +34,22 @@ def different_cosine(observations: Observations) -> float:
 
 
 def translated(cosine: float, different: float) -> float:
-    """A threshold given for `REFERENCE`, where different people have a cosine of `different`."""
+    """Translate a threshold given for `REFERENCE` to where different people have the cosine `different`."""
     return different + (cosine - REFERENCE) * (1 - different) / (1 - REFERENCE)
 
 
 def calibrated(settings: IterativeSettings, different: float) -> IterativeSettings:
-    """`settings` with all cosines translated."""
+    """Return `settings` with all cosines translated."""
     names = ("threshold", "start_threshold", "stray_cosine")
     return replace(settings, **{name: translated(getattr(settings, name), different) for name in names})
 
 
 def cosines_of_different(local: LocalSpeakers) -> np.ndarray:
-    """Cosines of local speakers that share a chunk and have enough clean speech, each pair once."""
+    """Return the cosines of pairs that share a seg_window and have enough clean speech."""
     chosen = local.clean_seconds >= _CLEAN_SECONDS
-    chunk, embedding = local.chunk[chosen], local.embedding[chosen]
+    seg_window, embedding = local.seg_window[chosen], local.embedding[chosen]
     found = [np.empty(0)]
-    for apart in range(1, int(np.bincount(chunk).max(initial=0))):  # rows ascend by chunk
-        same = np.flatnonzero(chunk[apart:] == chunk[:-apart])
+    for apart in range(1, int(np.bincount(seg_window).max(initial=0))):  # rows ascend by seg_window
+        same = np.flatnonzero(seg_window[apart:] == seg_window[:-apart])
         found.append(np.einsum("ij,ij->i", embedding[same], embedding[same + apart]))
     return np.concatenate(found)

@@ -1,4 +1,4 @@
-"""The clusterers by their names, and the same way to each of them."""
+"""The clusterers by name, all called in one way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _START_THRESHOLD = 0.6  # mean cosine of what is clustered beforehand where ther
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """What a clusterer may be told; each takes what is its own."""
+    """Settings of all clusterers; each uses its own."""
 
     method: Method = "auto"
     count: SpeakerCount = field(default_factory=SpeakerCount)
@@ -41,7 +41,7 @@ class ClusteringSettings:
 
 
 def find_centroids(observations: Observations, settings: ClusteringSettings) -> np.ndarray:
-    """Centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
+    """Return the centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
 
     Raises:
         DiarError: `vbx` without PLDA.
@@ -65,14 +65,14 @@ def find_centroids(observations: Observations, settings: ClusteringSettings) -> 
         embeddings,
         weights,
         settings.count,
-        # only raised: windows of two people, unlike clusters, are hardly less alike where voices are
+        # Never lowered: where voices differ more, windows of two people hardly do, unlike clusters
         threshold=translated(settings.ahc_threshold, max(REFERENCE, different_cosine(observations))),
         least_seconds=least_seconds,
     )
 
 
 def _units(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (n, D) and seconds (n,): windows, or local speakers where nobody speaks alone for long."""
+    """Return embeddings (n, D) and seconds (n,) of windows, or of local speakers if no window is reliable."""
     windows = observations.windows.reliable
     if len(windows):
         return windows.embedding, windows.weight
@@ -81,7 +81,7 @@ def _units(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fewer(embeddings: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most 2000 rows: alike ones are merged beforehand, in parts, the less alike the more there are."""
+    """Merge alike rows until at most 2000 are left; the threshold falls as long as there are more."""
     threshold = _START_THRESHOLD
     while len(embeddings) > _MOST_ROWS:
         embeddings, weights = over_cluster(embeddings, weights, threshold)

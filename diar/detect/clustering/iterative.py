@@ -1,10 +1,10 @@
-"""Clusters found by turns: over-cluster, re-assign short windows, merge what is one speaker; `auto`.
+"""Iterative clustering: over-cluster, re-assign sliding windows, merge what is one speaker; method `auto`.
 
-A local speaker of the segmentation model is sometimes two people who speak one after the other, so clusters
-of local speakers alone are impure. Windows of a second hardly ever hold two people, but are too short to tell
-how many there are. So clusters start from local speakers, and every round re-estimates them from windows and
-local speakers together; pure, long clusters are then easy to compare. Two clusters whose local speakers are
-active in the same chunks are two people, however alike they sound (docs/decisions/033-clustering.md).
+A local speaker is sometimes two people who speak one after the other, so clusters of local speakers alone are
+impure. A window of a second hardly ever holds two people, but is too short to tell how many there are. So
+clusters start from local speakers, and every round re-estimates them from windows and local speakers
+together; pure, long clusters are then easy to compare. Two clusters whose local speakers are active in the
+same seg_windows are two people, however alike they sound (docs/decisions/033-clustering.md).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class IterativeSettings:
     threshold: float = 0.60  # cosine of centroids above which two clusters are one speaker
     start_threshold: float = 0.70  # mean cosine within the clusters of the start
     stray_cosine: float = 0.45  # to the nearest cluster of the start, below which windows start one, too
-    coexistence_penalty: float = 1.0  # off the cosine, times the share of time spent in the same chunks …
-    coexistence_seconds: float = 5.0  # … half of it where that is so little; one chunk may split a voice
+    coexistence_penalty: float = 1.0  # off the cosine, times the share of time in the same seg_windows …
+    coexistence_seconds: float = 5.0  # … halved at so many seconds, since a seg_window may split a voice
     least_share: float = 0.01  # of all speech in a cluster; less is given to the others …
     least_seconds: float = 1.5  # … but not less than this many seconds …
     enough_seconds: float = 4.0  # … and this many are enough …
     least_apart: float = 0.5  # … unless for this share of its time it stands beside the most similar one …
-    least_heard: float = 0.75  # … and has so many seconds of speech in one chunk
+    least_heard: float = 0.75  # … and has so many seconds of speech in one seg_window
 
     def required_seconds(self, speech: float) -> float:
         """Seconds that a cluster needs in a recording with so many seconds of speech.
@@ -53,10 +53,10 @@ class IterativeSettings:
 def cluster_iteratively(
     observations: Observations, settings: IterativeSettings, count: SpeakerCount
 ) -> np.ndarray:
-    """Centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
+    """Return the centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.
 
-    A recording of more than two hours is clustered hour by hour, and the clusters of all hours are the start
-    for the whole: time grows with its length, not with the square.
+    More than two hours are clustered hour by hour, and the whole starts from the clusters of all hours. So
+    time grows with the length, not with its square.
     """
     settings = calibrated(settings, different_cosine(observations))
     start = None
@@ -91,7 +91,7 @@ class _Clusters:
         self._local_cluster = np.empty(0, np.int64)
 
     def find(self, start: np.ndarray | None = None) -> np.ndarray:
-        """Centroids (K, D) of the clusters, found from `start` (more than there are) or from nothing."""
+        """Return the centroids (K, D), found from `start`, which has too many, or from nothing."""
         centroids = self._estimate(self._start() if start is None else start)
         centroids = self._estimate(self._with_leftovers(centroids))
         while len(centroids) > 1:
@@ -117,7 +117,7 @@ class _Clusters:
         return unit_rows(means)
 
     def _with_leftovers(self, centroids: np.ndarray) -> np.ndarray:
-        """Add clusters of local speakers for whom their chunk had no cluster left, and of stray windows."""
+        """Add clusters of stray windows, and of local speakers for whom no cluster was left."""
         local, windows = self._local, self._windows
         left = (self._local_cluster == NO_CLUSTER) & (local.speech_seconds >= 0.5)
         nearest = (windows.embedding @ centroids.T).max(axis=1, initial=-1.0)
@@ -128,7 +128,7 @@ class _Clusters:
         return np.concatenate([centroids, unit_rows(more), unit_rows(others)])
 
     def _estimate(self, centroids: np.ndarray) -> np.ndarray:
-        """Assign and average by turns until centroids stay; clusters without members leave."""
+        """Assign and average in turn until the centroids stay; drop clusters without members."""
         for _ in range(_ITERATIONS):
             self._assign(centroids)
             sums = self._sums(len(centroids))
@@ -149,7 +149,7 @@ class _Clusters:
             self._window_cluster = np.empty(0, np.int64)
 
     def _sums(self, clusters: int) -> np.ndarray:
-        """(K, D) weighted embeddings of each cluster's members."""
+        """Return (K, D): the weighted sum of each cluster's members."""
         members = self._local_cluster != NO_CLUSTER
         sums = np.zeros((clusters, self._local.embedding.shape[1]))
         windows = self._windows.embedding * self._window_weight[:, None]
@@ -160,13 +160,13 @@ class _Clusters:
         return sums
 
     def _coexistence(self, clusters: int) -> tuple[np.ndarray, np.ndarray]:
-        """Seconds (K, K) that pairs are active in the same chunks, and seconds (K,) of each cluster."""
+        """Return seconds (K, K) that pairs are active in the same seg_windows, and seconds (K,) of each."""
         local = self._local
-        active = np.zeros((len(local.chunk_start), clusters))
+        active = np.zeros((len(local.seg_window_start), clusters))
         members = self._local_cluster != NO_CLUSTER
         np.add.at(
             active,
-            (local.chunk[members], self._local_cluster[members]),
+            (local.seg_window[members], self._local_cluster[members]),
             local.speech_seconds[members],
         )
         together = np.zeros((clusters, clusters))
@@ -199,7 +199,7 @@ class _Clusters:
         return unit_rows(sums[alive])
 
     def _penalty(self, together: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """(K, K) off the cosine of pairs that are active in the same chunks; see `_coexistence`."""
+        """Return what coexistence takes off the cosine of each pair, (K, K); see `_coexistence`."""
         shorter = np.maximum(np.minimum(seconds[:, None], seconds), 1e-6)
         sure = together / (together + self._settings.coexistence_seconds)
         return np.asarray(self._settings.coexistence_penalty * sure * together / shorter)

@@ -1,4 +1,4 @@
-"""Many embeddings to fewer pure clusters, part by part, so that memory does not grow with their square."""
+"""Many embeddings to fewer, pure clusters; part by part, so that memory does not grow with the square."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PART = 1_000  # rows clustered at once
 def over_cluster(
     embeddings: np.ndarray, weights: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean embeddings (K, D) of clusters of alike ones, not normalised, and their weights (K,).
+    """Cluster alike embeddings; return means (K, D), weighted and not normalised, and weights (K,).
 
     Parts of 1000 rows in the order given are clustered by average linkage; the means of all parts are then
     clustered in the same way, until they fit into one part or no longer get fewer. The dot product of two
@@ -37,7 +37,7 @@ def over_cluster(
 def cluster_means(
     embeddings: np.ndarray, weights: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted means (K, D) and weights (K,) of the rows of each label, 0 to K − 1, none of them empty."""
+    """Return weighted means (K, D) and weights (K,) of the rows of each label 0 … K − 1; none is empty."""
     clusters = int(labels.max(initial=-1)) + 1
     sums = np.zeros((clusters, embeddings.shape[1]))
     np.add.at(sums, labels, embeddings * weights[:, None])

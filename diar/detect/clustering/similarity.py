@@ -1,4 +1,4 @@
-"""Similarities of all pairs, a threshold that they set themselves, and average linkage cut there."""
+"""Similarities of all pairs, a threshold learned from them, and average linkage cut there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MOST_SCORES = 2_000_000  # that the threshold is estimated from
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """(n, D) → rows of length 1; a zero row stays zero."""
+    """Scale the rows of (n, D) to length 1; a zero row stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1.0))
 
 
 def cosine_similarities(vectors: np.ndarray) -> np.ndarray:
-    """Cosines (n, n) between the rows of (n, D); a zero vector is similar to nothing."""
+    """Return the cosines (n, n) between the rows of (n, D); a zero vector is similar to nothing."""
     scaled = unit_rows(vectors)
     return np.asarray(scaled @ scaled.T)
 
@@ -43,7 +43,7 @@ def plda_similarities(features: np.ndarray, psi: np.ndarray) -> np.ndarray:
 
 
 def two_gaussian_threshold(scores: np.ndarray) -> float:
-    """Where two Gaussians of common variance, fitted to scores of any shape by 20 steps of EM, are as likely.
+    """Return where two Gaussians of common variance, fitted to scores by 20 steps of EM, are equally likely.
 
     The lower one is pairs of different speakers, the upper one pairs of the same: VBx's calibration for
     agglomerative clustering (Landini et al. 2022, section 3.2). Of more than 2 million scores a fixed random

@@ -1,4 +1,4 @@
-"""How many speakers a recording may have."""
+"""Bounds on the number of speakers in a recording."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class SpeakerCount:
         return self.minimum <= 1 and self.maximum is None
 
     def exceeded_by(self, clusters: int) -> bool:
-        """Whether that many are too many."""
+        """Tell whether that many are too many."""
         return self.maximum is not None and clusters > self.maximum
 
     def clip(self, clusters: int) -> int:
-        """The nearest number that is allowed."""
+        """Return the nearest allowed number."""
         upper = clusters if self.maximum is None else min(clusters, self.maximum)
         return max(self.minimum, upper)

@@ -22,16 +22,16 @@ _LEAST_NEIGHBOURS = 6  # … but no fewer
 def cluster_spectral(
     embeddings: np.ndarray, weights: np.ndarray, count: SpeakerCount, *, least_seconds: float
 ) -> np.ndarray:
-    """Centroids (K, D) of the clusters, L2-normalised.
+    """Return the centroids (K, D) of the clusters, L2-normalised.
 
     Args:
-        embeddings: (n, D), L2-normalised, of windows that share no audio: those that do are neighbours
+        embeddings: (n, D), L2-normalised, of windows that share no audio; windows that do are neighbours
             whoever speaks. Memory grows with n².
         weights: (n,) seconds that each stands for.
         count: how many clusters are allowed.
         least_seconds: clusters with less are given to the others, as long as `count` allows it.
     """
-    from sklearn.cluster import KMeans  # takes 1.5 s, which no other clusterer should wait for
+    from sklearn.cluster import KMeans  # takes 1.5 s to import, which other clusterers do not need
 
     rows = len(embeddings)
     if rows < 2:
@@ -46,7 +46,7 @@ def cluster_spectral(
 
 
 def _neighbour_graph(similarity: np.ndarray) -> np.ndarray:
-    """(n, n) weights: the cosines to each row's nearest neighbours, made symmetric; none below 0."""
+    """Return weights (n, n): the cosines to each row's nearest neighbours, made symmetric; none below 0."""
     rows = len(similarity)
     neighbours = min(rows - 1, max(_LEAST_NEIGHBOURS, round(_NEIGHBOURS * rows)))
     others = similarity.copy()
@@ -58,7 +58,7 @@ def _neighbour_graph(similarity: np.ndarray) -> np.ndarray:
 
 
 def _spectrum(graph: np.ndarray, count: SpeakerCount) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest eigenvalues (m,) and eigenvectors (n, m) of the graph's Laplacian."""
+    """Return the smallest eigenvalues (m,) and eigenvectors (n, m) of the graph's Laplacian."""
     laplacian = np.diag(graph.sum(axis=1)) - graph
     most = min(len(graph) - 1, max(_MOST_SPEAKERS, count.maximum or 0, count.minimum))
     values, vectors = eigh(laplacian, subset_by_index=(0, most))

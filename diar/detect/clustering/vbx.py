@@ -5,13 +5,13 @@ diarization: theory, implementation and analysis on standard tasks", Computer Sp
 numbers of equations below are theirs.
 
 Each state is a speaker, whose mean in the PLDA space has the prior N(0, diag(psi)); an embedding scatters
-around it with covariance I. A speaker keeps the word with `loop_probability`, else the next is drawn from the
-learnt priors. Priors of speakers that the data do not need converge to 0, so the model finds their number, if
-it starts with too many.
+around it with covariance I. With `loop_probability` the speaker stays, else the next is drawn from the learnt
+priors. Priors of speakers that the data do not need converge to 0: a model that starts with too many speakers
+finds their number.
 
 With `loop_probability=0` the order of embeddings means nothing and the model is a Bayesian mixture. That is
-right for tracks of a segmentation model: several local speakers of one chunk talk at once, not one after the
-other, and turns are already found (pyannote's community-1 pipeline does so, with fa=0.07 and fb=0.8).
+right for tracks of a segmentation model: several local speakers of one seg_window talk at once, not one after
+the other, and turns are already found (pyannote's community-1 pipeline does so, with fa=0.07 and fb=0.8).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cluster_vbx(
     tolerance: float = 1e-6,
     initial_smoothing: float = 7.0,
 ) -> VbxResult:
-    """`vbx`, started from `initial`, or where that is None from `initial_clusters`; any n, 0 included."""
+    """Run `vbx` from `initial`, or if that is None from `initial_clusters`; n may be 0."""
     if initial is None:
         initial = initial_clusters(features, psi, threshold_offset)
     return vbx(
@@ -84,8 +84,8 @@ def cluster_vbx(
 def initial_clusters(features: np.ndarray, psi: np.ndarray, threshold_offset: float = 0.0) -> np.ndarray:
     """Average linkage by PLDA log-likelihood ratio, cut at their own threshold plus `threshold_offset`.
 
-    Above 4096 embeddings, parts of consecutive ones are clustered for themselves: too many clusters are no
-    harm to VBx, which merges them, and memory stays bounded.
+    More than 4096 embeddings are clustered in consecutive parts, which bounds memory; VBx merges the clusters
+    that are too many.
 
     Args:
         features: (n, R) of `Plda.transform`.

@@ -1,4 +1,4 @@
-"""What an archive itself shows of the cosines of different speakers, and of one across recordings."""
+"""What an archive shows of the cosines of different speakers, and of one speaker across recordings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from diar.detect.linking.evidence import Evidence
 
 _MOST_ROWS = 2_000  # whose cosines are looked at
-_ASSUMED = 30  # pairs that the constants weigh as much as, against those of the archive
-_TAIL_ALLOWANCE = 1.1  # what the deviation of the bulk is raised by to fit one pair in 1000
+_ASSUMED = 30  # weight of the constants, in pairs of the archive
+_TAIL_ALLOWANCE = 1.1  # factor on the deviation of the bulk, which then fits one pair in 1000
 _LEAST_COSINE = 0.1  # beyond what all have in common; a pair linked below it says nothing about recordings
 _SESSION_VARIANCES = (0.02, 1.0)
 
@@ -79,7 +79,7 @@ def _cosines_across(embedding: np.ndarray, recording: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of rows with the same label, each row with the next that has it."""
+    """Return pairs of rows with the same label: each row and the next that has it."""
     order = np.argsort(label, kind="stable")
     same = label[order[:-1]] == label[order[1:]]
     return order[:-1][same], order[1:][same]

@@ -1,9 +1,9 @@
-"""Linking where some recordings come over a telephone: what the channel gives to all voices is taken away.
+"""Linking where some recordings come over a telephone: the mean of each channel is subtracted.
 
-All vectors of telephone recordings have a part in common, so that two callers are as alike as one person in
-two rooms. The part is the centre of a channel's vectors; without it cosines mean the same within both
-channels and across them (mean normalisation by domain, as in speaker recognisers of the NIST evaluations).
-Where all recordings are of one channel nothing is done: `adapt_different` learns what cosines mean there.
+All vectors of telephone recordings have a component in common, so two callers are as alike as one person in
+two rooms. The component is the centre of the channel's vectors. Without it, cosines mean the same within
+both channels and across them (mean normalisation by domain, as in the NIST evaluations). Where all recordings
+are of one channel nothing is subtracted: `adapt_different` learns what cosines mean there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from diar.detect.linking.groups import summed, vector_weights
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers, link_speakers
 
-_LEAST_ROWS = 20  # of each channel, below which its centre would be that of a few persons
+_LEAST_ROWS = 20  # of each channel; the centre of fewer would be that of a few persons
 _ITERATIONS = 20
 _LEAST_DISTANCE = 1e-3
 
@@ -31,7 +31,7 @@ def link_over_channels(
     probability: float,
     threshold: float | None,
 ) -> LinkedSpeakers:
-    """`link_speakers` for rows of which those in `narrow_band` (n,) bool come over a telephone.
+    """Link as `link_speakers` does; the rows in `narrow_band` (n,) bool come over a telephone.
 
     Centroids are of the vectors as they are given. Errors as in `link_speakers`.
     """
@@ -50,7 +50,7 @@ def link_over_channels(
 
 
 def centre(vectors: np.ndarray) -> np.ndarray:
-    """(D,) the geometric median of (n, D): one person in nearly half of all recordings moves it little.
+    """Return the geometric median (D,) of (n, D); one person in nearly half of all rows moves it little.
 
     E. Weiszfeld, "Sur le point pour lequel la somme des distances de n points donnés est minimum", 1937.
     """

@@ -25,7 +25,7 @@ _MOST_RECORDINGS = 5  # of one person that are taken for independent
 
 @dataclass(frozen=True)
 class Evidence:
-    """Cosines of different speakers, and what is expected of one speaker."""
+    """The distribution of cosines between different speakers, and between vectors of one speaker."""
 
     different_mean: float = 0.10
     different_deviation: float = 0.118
@@ -35,21 +35,21 @@ class Evidence:
     speech_variance: float = 0.9  # times seconds
 
     def share(self, seconds: np.ndarray, recordings: np.ndarray) -> np.ndarray:
-        """The speaker's share of a vector's variance.
+        """Return the speaker's share of a vector's variance.
 
         Args:
             seconds: of clean speech that the vector is the mean of.
-            recordings: that it comes from; more than five count as five, for they are not independent.
+            recordings: that it comes from; more than five count as five, because they are not independent.
         """
         sessions = self.session_variance / np.minimum(recordings, _MOST_RECORDINGS)
         return np.asarray(1 / (1 + sessions + self.content_variance(seconds)))
 
     def content_variance(self, seconds: np.ndarray) -> np.ndarray:
-        """What is said adds so much variance to a vector."""
+        """Return the variance that the spoken content adds to a vector."""
         return np.asarray(self.speech_variance / np.maximum(seconds, _LEAST_SECONDS))
 
     def log_ratio(self, cosine: np.ndarray, share: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Natural logarithm of p(cosine | one speaker) / p(cosine | two speakers), given both shares.
+        """Return ln p(cosine | one speaker) / p(cosine | two speakers), given both shares.
 
         It never falls as the cosine rises: a cosine above what is expected of one speaker costs nothing, and
         one below the mean of different speakers is no sign of one.
@@ -60,16 +60,16 @@ class Evidence:
         return self._surprise(cosine) - missing**2 / 2
 
     def least_cosine(self, log_ratio: float) -> float:
-        """No pair below this cosine reaches `log_ratio` > 0, however little speech it has."""
+        """Return the cosine below which no pair reaches `log_ratio` > 0, however little speech it has."""
         return float(self.different_mean + self.different_deviation * self._deviations(log_ratio))
 
     def ratio_at(self, cosine: float, seconds: float = np.inf, other: float = np.inf) -> float:
-        """The log ratio of two vectors of one recording each, with so many seconds of speech."""
+        """Return the log ratio of two vectors of one recording each, with so many seconds of speech."""
         shares = (self.share(np.array(duration), np.array(1)) for duration in (seconds, other))
         return float(self.log_ratio(np.array(cosine), *shares))
 
     def cosine_at(self, log_ratio: float, seconds: float = np.inf, other: float = np.inf) -> float:
-        """The cosine that has this log ratio, `ratio_at` the other way round; 1 where none has it."""
+        """Return the cosine with this log ratio, the inverse of `ratio_at`; 1 if none has it."""
 
         def excess(cosine: float) -> float:
             return self.ratio_at(cosine, seconds, other) - log_ratio
@@ -77,7 +77,7 @@ class Evidence:
         return 1.0 if excess(1.0) <= 0 else float(brentq(excess, -1.0, 1.0, xtol=1e-6))
 
     def _surprise(self, cosine: np.ndarray) -> np.ndarray:
-        """How much less likely the cosine of different speakers is than their mean (Huber's density)."""
+        """Return ln p(mean) / p(cosine) of different speakers (Huber's density)."""
         deviations = np.maximum((cosine - self.different_mean) / self.different_deviation, 0)
         bulk = np.minimum(deviations, self.different_tail)
         return np.asarray(bulk**2 / 2 + self.different_tail * (deviations - bulk))

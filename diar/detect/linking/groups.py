@@ -27,7 +27,7 @@ class Groups:
     def single(
         cls, embedding: np.ndarray, seconds: np.ndarray, recording: np.ndarray, evidence: Evidence
     ) -> Groups:
-        """Each vector a group of its own; one of much speech counts more, see `vector_weights`."""
+        """Make a group of each vector; one of much speech weighs more, see `vector_weights`."""
         n = len(embedding)
         columns = np.unique(recording, return_inverse=True)[1] if n else np.zeros(0, np.int64)
         entries = (np.ones(n, np.int32), columns.astype(np.int32), np.arange(n + 1, dtype=np.int32))
@@ -60,19 +60,19 @@ class Groups:
         ), renamed
 
     def share_recording(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """(p,) bool: whether the groups of each pair have a recording in common, so that they differ."""
+        """Return (p,) bool: the pairs whose groups share a recording, so they are different people."""
         common = self.recordings[first].multiply(self.recordings[second])
         return np.asarray(common.sum(axis=1)).ravel() > 0
 
 
 def vector_weights(seconds: np.ndarray, evidence: Evidence) -> np.ndarray:
-    """(n,) weight of each vector in its speaker's mean: the inverse of its variance around the speaker."""
+    """Return the weight (n,) of each vector in its speaker's mean: its inverse variance."""
     seconds = np.maximum(seconds, 1e-3)
     return np.asarray(seconds / (evidence.session_variance * seconds + evidence.speech_variance))
 
 
 def summed(embedding: np.ndarray, weights: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(labels, D) float32: the weighted sum of the vectors with each label 0, 1, ….; all labels occur."""
+    """Return (labels, D) float32: the weighted sum of the vectors of each label 0, 1, …; all labels occur."""
     entries = (weights.astype(np.float32), (label, np.arange(len(label))))
     matrix = csr_array(entries, shape=(int(label.max(initial=-1)) + 1, len(label)))
     return np.asarray(matrix @ embedding.astype(np.float32, copy=False))

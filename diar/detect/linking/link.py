@@ -1,8 +1,8 @@
 """The same person under the same id in all recordings (docs/decisions/032-linking-recordings.md).
 
-Agglomerative clustering: each speaker of a recording is a group, and in every round groups that are each
-other's best partner become one, as long as that is likely enough. Speakers of one recording stay apart. Some
-20 000 groups are compared all with all, more within cells, so that 10⁶ take minutes and no N² memory.
+Agglomerative clustering: each speaker of a recording starts as a group, and in every round groups that are
+each other's best partner merge, as long as that is likely enough. Speakers of one recording stay apart. Up to
+20 000 groups are compared all with all, more within cells; so 10⁶ take minutes, and memory is not quadratic.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def link_speakers(
         seconds: (n,) of that clean speech.
         recording: (n,) int, the recording; speakers of one recording are never the same person.
         known: people to be named where they are found.
-        probability: of two groups being one person, from which on they are one. Before their cosine is seen,
-            that is one to the number of persons in the archive.
+        probability: from which two groups are one person. Its prior odds are one to the number of persons in
+            the archive.
         threshold: a cosine between vectors of unlimited speech, instead of `probability`.
         evidence: what cosines say; default: the constants for campplus-zh-en, adapted to the archive.
         exact: up to so many groups are compared all with all.
@@ -93,7 +93,7 @@ def _learned(
     probability: float,
     exact: int,
 ) -> tuple[Evidence, int]:
-    """What a first clustering of the archive, or of a sample of it, shows: evidence, and how many persons."""
+    """Learn the evidence and the number of persons by a first clustering of the archive or a sample of it."""
     sample = slice(None, None, max(-(-len(embedding) // _MOST_SAMPLED), 1))
     vectors, speech, of = embedding[sample], seconds[sample], recording[sample]
     evidence = adapt_different(CAMPPLUS, embedding, recording) if given is None else given
@@ -105,7 +105,7 @@ def _learned(
 
 
 def num_persons(rows: np.ndarray, most: int) -> int:
-    """How many persons an archive has of which a sample has so many `rows` (persons,) of each.
+    """Estimate how many persons an archive has, of which a sample has `rows` (persons,) of each.
 
     Chao's estimate by the persons seen once and twice ("Nonparametric estimation of the number of classes in
     a population", Scandinavian Journal of Statistics, 1984), corrected for small numbers; at most `most`.
@@ -122,7 +122,7 @@ def _cluster(
     least_ratio: Callable[[int], float],
     exact: int,
 ) -> tuple[Groups, np.ndarray]:
-    """Groups, and the group (n,) of each row; `least_ratio` of how many groups there are says what merges."""
+    """Return groups, and the group (n,) of each row; `least_ratio` of the number of groups decides merges."""
     groups = Groups.single(embedding, seconds, recording, evidence)
     label, active = np.arange(len(groups)), np.ones(len(groups), bool)
     while True:
@@ -134,18 +134,18 @@ def _cluster(
         elif active.all():
             return groups, label
         else:
-            active[:] = True  # one last look: the ratio asked for falls with the number of groups
+            active[:] = True  # a last round for all: the required ratio falls with the number of groups
 
 
 def _changing(partners: Partners, renamed: np.ndarray) -> np.ndarray:
-    """(g,) bool: groups that had a partner, merged or not; all others have none among the rest."""
+    """Return (g,) bool: groups that had a partner, merged or not; the others have none among the rest."""
     active = np.zeros(int(renamed.max()) + 1, bool)
     active[renamed[partners.index >= 0]] = True
     return active
 
 
 def _likely_ratio(persons: int, probability: float) -> float:
-    """The log ratio from which on two groups are one person with this probability: prior odds 1 : persons."""
+    """Return the log ratio at which two groups are one person with `probability`; prior odds 1 : persons."""
     return max(float(np.log(max(persons, 1)) + logit(probability)), 0.0)
 
 
@@ -185,7 +185,7 @@ def _result(
 def _fit(
     embedding: np.ndarray, seconds: np.ndarray, person: np.ndarray, total: np.ndarray, evidence: Evidence
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine of each row to its person (n,), and the log ratio against the person's other rows (n,)."""
+    """Return each row's cosine to its person (n,), and the log ratio to the person's other rows (n,)."""
     weights = vector_weights(seconds, evidence).astype(np.float32)
     rows = np.bincount(person, minlength=len(total))
     speech = np.bincount(person, seconds, minlength=len(total))

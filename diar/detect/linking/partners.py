@@ -1,4 +1,4 @@
-"""Which other group is most likely the same speaker, for every group, without all pairs in memory."""
+"""The most likely partner of every group, without all pairs in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Partners:
         self.log_ratio = np.full(size, -np.inf, np.float32)
 
     def offer(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> None:
-        """Each group of `first` may take that of `second` beside it, and the other way round."""
+        """Offer each group of `first` that of `second` beside it as a partner, and vice versa."""
         group, other = np.concatenate([first, second]), np.concatenate([second, first])
         ratio = np.concatenate([log_ratio, log_ratio]).astype(np.float32)
         order = np.lexsort((other, -ratio, group))
@@ -38,7 +38,7 @@ class Partners:
         self.index[group[better]], self.log_ratio[group[better]] = other[better], ratio[better]
 
     def mutual(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs that prefer each other, the lower index first."""
+        """Return the pairs that prefer each other, the lower index first."""
         groups = np.flatnonzero(self.index >= 0)
         chosen = self.index[groups]
         agreed = (self.index[chosen] == groups) & (groups < chosen)
@@ -52,14 +52,14 @@ def find_partners(
     exact: int = EXACT,
     active: np.ndarray | None = None,
 ) -> Partners:
-    """Best partners with a log-likelihood ratio of at least `least_ratio`, none from one recording.
+    """Find best partners with a log ratio of at least `least_ratio`; those of one recording are none.
 
     Args:
-        groups: whose partners are sought.
+        groups: to find partners for.
         evidence: what cosines say.
-        least_ratio: greater than 0, or 0.
+        least_ratio: 0 or more.
         exact: up to so many groups are compared all with all.
-        active: (g,) bool, only pairs with one of these are looked at; default: all.
+        active: (g,) bool; only pairs with one of these are compared. Default: all.
     """
     partners = Partners(len(groups))
     floor = evidence.least_cosine(least_ratio)

@@ -1,4 +1,4 @@
-"""`--no_link`: every speaker of every recording is a person of their own."""
+"""Without linking: every speaker of every recording is a person of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from diar.detect.linking.link import LinkedSpeakers
 
 
 def keep_apart(embedding: np.ndarray) -> LinkedSpeakers:
-    """(n, D) recording-level speakers → n people."""
+    """Make n people of (n, D) recording-level speakers."""
     count = len(embedding)
     ids = [GENERATED_NAME.format(i + 1) for i in range(count)]
     return LinkedSpeakers(

@@ -20,14 +20,14 @@ _LEAST_POWER = 1e-12  # of a band; 24-bit noise has more
 class BandLevels(nn.Module):
     """Smoothed levels in dB: (batch, samples) → (batch, `BANDS` + `FINE_BANDS`, frames of the network).
 
-    The first `BANDS` are the logarithm of a mel band's power in 32 ms. The others are fine ones: the mean
-    over a band's FFT bins of their logarithms, in a frame of 62 ms, which resolves the partials of music: a
-    few loud bins hardly count.
+    The first `BANDS` are the logarithm of a mel band's power in 32 ms. The `FINE_BANDS` are the mean of the
+    logarithms of a band's FFT bins in a whole frame of 62 ms. That resolves the partials of music: a few loud
+    bins hardly count.
 
-    NaN where all samples in the middle of a frame are zero: that is no noise floor, and no speech either.
+    NaN where all samples in the middle of a frame are zero, which is neither noise floor nor speech.
 
     Args:
-        frames: where the segmentation network has its frames in a chunk.
+        frames: where the frames of the segmentation network lie in a chunk.
 
     Raises:
         ValueError: frames of less than 512 or more than 1024 samples.
@@ -64,7 +64,7 @@ class BandLevels(nn.Module):
 
 
 def _power(pieces: torch.Tensor, window: torch.Tensor, size: int) -> torch.Tensor:
-    """(batch, frames, samples) → (batch, frames, bins); an offset has none."""
+    """Return the power (batch, frames, bins) of (batch, frames, samples) without their mean."""
     spectrum = torch.fft.rfft((pieces - pieces.mean(dim=-1, keepdim=True)) * window, n=size)
     return spectrum.real.square() + spectrum.imag.square()
 
@@ -74,7 +74,7 @@ def _decibel(power: torch.Tensor) -> torch.Tensor:
 
 
 def _running_mean(level: torch.Tensor, heard: torch.Tensor) -> torch.Tensor:
-    """Of (batch, bands, frames), over the frames that are `heard` (batch, 1, frames)."""
+    """Return the running mean (batch, bands, frames) over frames that are `heard` (batch, 1, frames)."""
 
     def mean(values: torch.Tensor) -> torch.Tensor:
         return F.avg_pool1d(values, _SMOOTHING, 1, _SMOOTHING // 2)

@@ -1,4 +1,4 @@
-"""Who speaks in the chunks of a recording: local speakers in segmentation windows, and how many at a time."""
+"""Who speaks in the chunks of a recording: local speakers of seg_windows, and how many at a time."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 
 from diar.embed.speech.band_levels import BandLevels
 from diar.embed.speech.second_opinion import SecondOpinion
-from diar.embed.speech.seg_windows import Windows, window_frames
+from diar.embed.speech.seg_windows import SegWindows, window_frames
 from diar.embed.speech.silence import band_excess, silent_frames
 from diar.embed.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
 from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
 
-# A local speaker takes part in a window if its probability reaches this in any frame
+# A local speaker is present in a seg_window if its probability reaches this in any frame
 _LEAST_PROBABILITY = 0.25
-_LEAST_SPEECH = 0.005  # probability, so that a second opinion raises what the first hears at most 200 times
-# Seconds of windows in one forward pass: on the CPU those of one chunk, for its cache's sake
+_LEAST_SPEECH = 0.005  # probability; a second opinion raises the first one at most 200 times
+# Seconds of seg_windows in one forward pass; on the CPU those of one chunk, which fit into its cache
 _SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
 
 
 @dataclass(frozen=True)
-class LocalSpeakers:
-    """What the network says of each window of some equally long chunks; all windows are equally long."""
+class LocalActivity:
+    """What the network says of the seg_windows of some chunks; chunks and seg_windows are equally long."""
 
-    first: np.ndarray  # (windows,) the frame of the chunk that is frame 0 of the window
-    edges: np.ndarray  # (frames + 1,) samples from the window's start; frame i is edges[i] … edges[i + 1]
+    first: np.ndarray  # (windows,) the frame of the chunk that is frame 0 of the seg_window
+    edges: np.ndarray  # (frames + 1,) samples from the seg_window's start; frame i is edges[i] … edges[i + 1]
     frame_step: int  # samples
     probability: np.ndarray  # (batch, windows, frames, speakers) uint8, 255 = certainly speaks
     active: np.ndarray  # (batch, windows, frames, speakers) bool, the hard decision
@@ -42,7 +42,7 @@ class LocalSpeakers:
 
     @property
     def present(self) -> np.ndarray:
-        """(batch, windows, speakers) bool: who takes part in a window at all."""
+        """(batch, windows, speakers) bool: who is in a seg_window at all."""
         likely = self.probability.max(axis=2) >= 255 * _LEAST_PROBABILITY
         present: np.ndarray = likely | self.active.any(axis=2)
         return present
@@ -55,32 +55,32 @@ class ChunkSpeech:
     edges: np.ndarray  # (frames + 1,) samples from the chunk's start; frame i is edges[i] … edges[i + 1]
     speech: np.ndarray  # (batch, frames) bool
     single: np.ndarray  # (batch, frames) bool: speech, but no overlap
-    local: LocalSpeakers | None  # None where there is no network, or less audio than it can see
+    local: LocalActivity | None  # None where there is no network, or less audio than it can see
 
     @classmethod
     def everywhere(cls, batch: int, length: int) -> ChunkSpeech:
-        """One person speaks all the time."""
+        """Return speech of one person all the time."""
         everything = np.ones((batch, 1), bool)
         return cls(np.array([0, length]), everything, everything, None)
 
     def frame_at(self, centres: np.ndarray) -> np.ndarray:
-        """(n,) frame that answers for each of `centres` (n,), samples from the chunk's start."""
+        """Return the frame (n,) that each of `centres` (n,) lies in, samples from the chunk's start."""
         frame = np.searchsorted(self.edges, centres, side="right") - 1
         return np.clip(frame, 0, len(self.edges) - 2)
 
 
 class SpeechDetector:
-    """A segmentation network on one device, run on windows as long as its training chunks inside each chunk.
+    """A segmentation network on one device, run on the seg_windows of each chunk.
 
     Args:
         model: the network.
-        device: where it computes; verified by `devices.place`.
-        step: most seconds from the start of one window to the next.
+        device: where it computes; `device.place` verifies it.
+        step: most seconds from the start of one seg_window to the next.
         silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
         second: another network's opinion, if one is wanted.
 
     Raises:
-        DiarError: windows so far apart would leave audio out.
+        DiarError: a step longer than a seg_window, which would leave audio out.
     """
 
     def __init__(
@@ -104,18 +104,18 @@ class SpeechDetector:
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
 
     def detect(self, samples: torch.Tensor) -> ChunkSpeech:
-        """Speech in chunks (batch, samples) on the network's device."""
+        """Find speech in chunks (batch, samples) on the network's device."""
         return self.start(samples).speech()
 
-    def start(self, samples: torch.Tensor) -> Detection:
-        """Let the network look at chunks (batch, samples) on its device, without waiting for it."""
+    def start(self, samples: torch.Tensor) -> PendingSpeech:
+        """Launch the network on chunks (batch, samples) on its device."""
         batch, length = samples.shape
-        if length < self.network.min_samples:  # less than 80 ms: taken for speech, as nothing tells
-            return Known(ChunkSpeech.everywhere(batch, length))
+        if length < self.network.min_samples:  # less than 80 ms, which the network cannot see
+            return KnownSpeech(ChunkSpeech.everywhere(batch, length))
         size = min(self.window, length)
         first = window_frames(length, size, self.step, self.geometry.step)
         probability, active, speech = self._run(samples, first * self.geometry.step, size)
-        return Seen(
+        return ComputedSpeech(
             self,
             samples,
             first,
@@ -127,7 +127,7 @@ class SpeechDetector:
         )
 
     def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
-        """Of speakers, probability and decision (batch, windows, frames, speakers), and of speech."""
+        """Return probability and decision (batch, windows, frames, speakers), and that of speech."""
         windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
         powerset = self.network.powerset
         probability, active, speech = [], [], []
@@ -140,7 +140,7 @@ class SpeechDetector:
         return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
 
     def edges(self, frames: int, length: int) -> np.ndarray:
-        """(frames + 1,) samples: borders half-way between frames; the outer ones are 0 and `length`."""
+        """Return (frames + 1,) samples: borders half-way between frames, the outer ones 0 and `length`."""
         first, step = self.geometry.first_center, self.geometry.step_seconds
         borders = (first + (np.arange(frames + 1) - 0.5) * step) * self.geometry.sample_rate
         edges = np.round(borders).astype(np.int64)
@@ -148,48 +148,48 @@ class SpeechDetector:
         return edges
 
 
-class Detection(ABC):
-    """What a detector has begun to find."""
+class PendingSpeech(ABC):
+    """Speech that a detector has begun to find."""
 
     @abstractmethod
     def speech(self) -> ChunkSpeech:
-        """The finding, as soon as it is there."""
+        """Wait for the result and return it."""
 
 
 @dataclass(frozen=True)
-class Known(Detection):
-    """Nothing to wait for."""
+class KnownSpeech(PendingSpeech):
+    """Speech that is there already."""
 
     found: ChunkSpeech
 
     def speech(self) -> ChunkSpeech:
-        """What is known."""
+        """Return it."""
         return self.found
 
 
 @dataclass(frozen=True)
-class Seen(Detection):
+class ComputedSpeech(PendingSpeech):
     """The network's outputs on their way to the host."""
 
     detector: SpeechDetector
     samples: torch.Tensor  # (batch, samples), on the device
-    first: np.ndarray  # (windows,) frame of the chunk at which each window starts
-    size: int  # samples of a window
+    first: np.ndarray  # (windows,) frame of the chunk at which each seg_window starts
+    size: int  # samples of a seg_window
     probability: HostCopy  # (batch, windows, frames, speakers)
     active: HostCopy  # likewise
     speech_probability: HostCopy  # (batch, windows, frames)
     levels: HostCopy  # (batch, bands, frames of the chunk) dB
 
     def speech(self) -> ChunkSpeech:
-        """Speech of each chunk.
+        """Return the speech of each chunk.
 
-        A frame of the chunk is seen by one or more windows. The mean over them of the expected number of
-        speakers (the sum of the local speakers' probabilities) says whether anybody speaks (at least 0.5) and
-        whether one alone does (below 1.5). A second opinion raises or lowers the stored probabilities alone:
-        embeddings are pooled over what the first network itself hears.
+        The expected number of speakers in a frame is the sum of the local speakers' probabilities, averaged
+        over the seg_windows that see the frame. From 0.5 on somebody speaks, below 1.5 one alone. A second
+        opinion changes the stored probabilities only; embeddings are pooled over what the first network
+        hears.
         """
         detector, probability = self.detector, self.probability.numpy()
-        windows, step = Windows(self.first, probability.shape[2]), detector.geometry.step_seconds
+        windows, step = SegWindows(self.first, probability.shape[2]), detector.geometry.step_seconds
         alone = windows.mean(self.speech_probability.numpy())
         excess = band_excess(self.levels.numpy()[..., : windows.count], alone, step)
         silent = silent_frames(excess, alone, detector.silence_margin, step)
@@ -199,7 +199,7 @@ class Seen(Detection):
         if detector.second is not None:
             both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
             raised = heard * (both / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
-        local = LocalSpeakers(
+        local = LocalActivity(
             self.first,
             detector.edges(windows.frames, self.size),
             detector.geometry.step,

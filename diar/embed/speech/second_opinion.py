@@ -1,9 +1,9 @@
 """A second segmentation network, asked where the first hears nobody although there is sound.
 
-The networks miss different things: segmentation-3.0 does not hear laughter and far voices that its forerunner
-of 2022 hears, which in turn bridges pauses and takes music for speech. So the second one is asked only about
-sound well above the noise floor that the first one calls silence, and what both say is averaged (decision
-053). In clean talk that is seldom.
+The networks miss different things. segmentation-3.0 misses laughter and far voices, which its forerunner of
+2022 hears; the forerunner bridges pauses and takes music for speech. So the second network is asked only
+about sound well above the noise floor that the first one calls silence, which is rare in clean talk, and the
+opinions of both are averaged (decision 053).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SecondOpinion:
     """The second network on one device.
 
     Args:
-        model: of the same frames as the first.
-        device: where it computes; verified by `devices.place`.
-        everywhere: ask it about all windows.
+        model: with the frames of the first network.
+        device: where it computes; `device.place` verifies it.
+        everywhere: ask it about all seg_windows.
     """
 
     def __init__(self, model: SegmentationModel, device: torch.device, *, everywhere: bool) -> None:
@@ -45,7 +45,7 @@ class SecondOpinion:
         self._at_once = _WINDOWS_AT_ONCE[device.type]
 
     def speech(self, samples: torch.Tensor, first: np.ndarray, excess: np.ndarray) -> np.ndarray:
-        """Probability of speech by both networks, (batch, frames).
+        """Return the probability of speech by both networks, (batch, frames).
 
         Args:
             samples: (batch, samples) of the chunks, on the device.
@@ -55,7 +55,7 @@ class SecondOpinion:
         size = min(self._window, samples.shape[1])
         starts = window_frames(samples.shape[1], size, self._step, self._frames.step)
         seen = starts[:, None] + np.arange(self._frames.num_frames(size))  # (windows, frames)
-        seen = np.minimum(seen, first.shape[1] - 1)  # windows of another length may end a frame later
+        seen = np.minimum(seen, first.shape[1] - 1)  # seg_windows of another length may end a frame later
         asked = self._asked(first, excess, seen)
         if not asked.any():
             return first
@@ -66,13 +66,13 @@ class SecondOpinion:
             total[item, seen[window]] += said
             times[item, seen[window]] += 1
         windows = np.bincount(seen.ravel(), minlength=first.shape[1])
-        complete = (times == windows) & (times > 0)  # an answer near a window's end alone is a worse one
+        complete = (times == windows) & (times > 0)  # near its end a seg_window is less reliable
         second = np.divide(total, times, out=np.zeros_like(total), where=complete)
         both = expit((1 - _WEIGHT) * _logit(first) + _WEIGHT * _logit(second) + _BIAS)
         return np.where(complete, both, first)
 
     def _asked(self, first: np.ndarray, excess: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """(batch, windows) bool: those with a doubt in them."""
+        """Return (batch, windows) bool: the seg_windows that the second network is asked about."""
         if self._everywhere:
             return np.ones((len(first), len(seen)), bool)
         least = round(_LEAST_SECONDS / self._frames.step_seconds)
@@ -82,7 +82,7 @@ class SecondOpinion:
     def _run(
         self, samples: torch.Tensor, asked: np.ndarray, starts: np.ndarray, size: int
     ) -> list[np.ndarray]:
-        """(frames,) probability of speech for each window that is asked about."""
+        """Return the probability of speech (frames,) in each seg_window that is asked about."""
         begin = starts * self._frames.step
         windows = [samples[item, begin[window] : begin[window] + size] for item, window in np.argwhere(asked)]
         found: list[np.ndarray] = []

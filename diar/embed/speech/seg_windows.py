@@ -1,4 +1,4 @@
-"""Where the windows of a segmentation network lie in a chunk."""
+"""Where the seg_windows lie in a chunk."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:
-    """(windows,) frame of the chunk at which each window starts.
+    """Return (windows,): the frame of the chunk at which each seg_window starts.
 
-    Windows are evenly spread from the chunk's start to its end, at most `step` apart, and start at frames, so
-    that the frames of all windows coincide.
+    They are spread evenly from the chunk's start to its end, at most `step` apart. All start at a frame, so
+    their frames coincide.
 
     Args:
         length: samples of the chunk.
-        window: samples of a window, at most `length`.
+        window: samples of a seg_window, at most `length`.
         step: samples.
         frame_step: samples from one frame to the next.
     """
@@ -22,12 +22,12 @@ def window_frames(length: int, window: int, step: int, frame_step: int) -> np.nd
     return np.round(np.linspace(0, last, windows)).astype(np.int64)
 
 
-class Windows:
-    """Equally long windows on the frames of a chunk.
+class SegWindows:
+    """Equally long seg_windows on the frames of a chunk.
 
     Attributes:
-        frame: (windows, frames) the chunk's frame that is frame j of window i.
-        frames: of a window.
+        frame: (windows, frames) the chunk's frame that is frame j of seg_window i.
+        frames: of a seg_window.
         count: frames of the chunk.
     """
 
@@ -40,7 +40,7 @@ class Windows:
         )  # (count,) windows that see a frame
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """(batch, windows, frames) → (batch, count) float32, the mean over the windows that see a frame."""
+        """Return (batch, count) float32: (batch, windows, frames) averaged over what sees a frame."""
         total = np.zeros((len(values), self.count), np.float32)
         for window, columns in enumerate(self.frame):
             total[:, columns] += values[:, window]

@@ -1,10 +1,10 @@
 """Pauses by energy in the voice's bands: what segmentation networks were trained to bridge.
 
-Evaluations count a pause of 0.3 s and more as non-speech (NIST's rule). In a pause every band is at its noise
-floor, whatever that is: a hum, a rumble or an offset fills a few bands, and speech rises in all of them. So
-the measure is the mean over bands, in dB, of what a frame has above the band's own floor. Bands count as they
-tell what the network takes for speech from what it takes for silence (Fisher's criterion), so that the bands
-of a music bed count little (decision 053).
+Evaluations count a pause of 0.3 s and more as non-speech (NIST's rule). In a pause every band is at its own
+noise floor: hum, rumble and an offset fill a few bands, speech rises in all of them. So the measure is the
+mean over bands, in dB, of a frame's level above the band's floor. A band weighs as much as it separates what
+the network calls speech from what it calls silence (Fisher's criterion); the bands of background music then
+weigh little (decision 053).
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from diar.embed.speech.band_levels import BANDS
 _FLOOR_SHARE = 10  # percent of a chunk's frames lie below a band's floor
 _MOST_DB = 20.0  # that one band counts
 
-# Frames that show what the bands tell: probability of speech below and above, seconds needed of each
+# Frames from which the bands' weights are learned: probability of speech below and above, seconds of each
 _SURE_SILENCE, _SURE_SPEECH, _LEAST_SURE_SECONDS = 0.1, 0.95, 1.0
 _PRIOR_VARIANCE = 3.0  # dB², added to that of a band in silence
 _FINE_GAIN = 1.1  # Fisher's ratio of fine bands to the others' from which there is music
 
-# A pause lasts so many seconds where the probability of speech is below this; the network is never overruled
-# where it is certain, and hardly needs energy's word where it doubts
+# (seconds, probability): quiet that lasts so long is a pause if the probability of speech is below that. The
+# less certain the network, the shorter the pause; where it is certain it is never overruled
 _PAUSES = ((0.6, 0.99), (0.4, 0.95), (0.2, 0.8))
 
 
 def band_excess(level: np.ndarray, speech: np.ndarray, frame_seconds: float) -> np.ndarray:
-    """Mean dB above the noise floor, (batch, frames); NaN where all samples are zero.
+    """Return the mean dB above the noise floor, (batch, frames); NaN where all samples are zero.
 
-    Fine bands resolve the partials of music, but blur the ends of speech. So the lower excess of both is
-    taken where fine bands tell speech from silence better, and where there is not enough of both to know.
+    Fine bands resolve the partials of music, but blur the ends of speech. So the lower excess of both kinds
+    is taken where fine bands separate speech from silence better, or where there is too little of either to
+    tell.
 
     Args:
         level: (batch, bands, frames) of `BandLevels`.
@@ -48,7 +49,7 @@ def band_excess(level: np.ndarray, speech: np.ndarray, frame_seconds: float) -> 
 
 
 def _chunk_excess(level: np.ndarray, speech: np.ndarray, least: float) -> np.ndarray:
-    """(frames,) from (bands, frames); `least` frames of speech and of silence show what the bands tell."""
+    """Return the excess (frames,) of (bands, frames); `least` frames of each kind set the weights."""
     above = np.clip(level - np.percentile(level, _FLOOR_SHARE, axis=1, keepdims=True), 0, _MOST_DB)
     bands, fine = above[:BANDS], above[BANDS:]
     silence, voice = speech < _SURE_SILENCE, speech > _SURE_SPEECH
@@ -61,7 +62,7 @@ def _chunk_excess(level: np.ndarray, speech: np.ndarray, least: float) -> np.nda
 
 
 def _band_weights(above: np.ndarray, silence: np.ndarray, voice: np.ndarray) -> np.ndarray:
-    """(bands,), of sum 1: how far speech stands out of silence in each band of `above` (bands, frames)."""
+    """Return (bands,), of sum 1: how far speech stands out in each band of `above` (bands, frames)."""
     quiet = above[:, silence]
     told = np.maximum(above[:, voice].mean(axis=1) - quiet.mean(axis=1), 0)
     weights = told / (quiet.var(axis=1) + _PRIOR_VARIANCE)
@@ -71,17 +72,17 @@ def _band_weights(above: np.ndarray, silence: np.ndarray, voice: np.ndarray) -> 
 
 
 def _fisher_ratio(excess: np.ndarray, silence: np.ndarray, voice: np.ndarray) -> float:
-    """How well the excess (frames,) tells them apart."""
+    """Return how well the excess (frames,) separates silence from voice."""
     quiet, loud = excess[silence], excess[voice]
     return float((loud.mean() - quiet.mean()) ** 2 / (loud.var() + quiet.var() + 1e-6)) + 1e-6
 
 
 def silent_frames(excess: np.ndarray, speech: np.ndarray, margin: float, frame_seconds: float) -> np.ndarray:
-    """Where chunks are silent.
+    """Find where chunks are silent.
 
-    Silence is at least 0.6 s in a row less than `margin` above the floor; the less sure the network is that
-    somebody speaks, the less is enough, down to 0.2 s. What it is certain of is never silence. Digital zeros
-    always are.
+    Silence is less than `margin` above the floor for at least 0.6 s in a row. The less certain the network is
+    of speech, the shorter that may be, down to 0.2 s. What the network is certain of is never silence, except
+    for digital zeros.
 
     Args:
         excess: (batch, frames) of `band_excess`.
@@ -104,7 +105,7 @@ def silent_frames(excess: np.ndarray, speech: np.ndarray, margin: float, frame_s
 
 
 def lasting(mask: np.ndarray, least: int) -> np.ndarray:
-    """The runs of at least `least` true frames in each row of `mask` (n, frames)."""
+    """Keep the runs of at least `least` true frames in each row of `mask` (n, frames)."""
     found = frame_runs(mask)
     row = np.repeat(np.arange(len(mask)), found.counts)
     first, end = found.intervals.T

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from diar.detect.channels import Sides, diarize_sides
 from diar.detect.clustering.speaker_count import SpeakerCount
-from diar.detect.diarize import Diarization, DiarizeSettings
+from diar.detect.diarize import DiarizedRecording, DiarizeSettings
 from diar.detect.linking.channels import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers
@@ -92,7 +92,7 @@ def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
 
 def _diarize_all(
     workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
-) -> list[Diarization | NoTurns]:
+) -> list[DiarizedRecording | NoTurns]:
     """Diarize each recording of the archive."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
     listed = index.num_speakers
@@ -101,7 +101,7 @@ def _diarize_all(
         for row in rows
     )
     results = workers.map(partial(_diarize_one, TracksReader(config.embeddings_dir), settings), stored)
-    found: list[Diarization | NoTurns] = [
+    found: list[DiarizedRecording | NoTurns] = [
         NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
     ]
     progress = tqdm(results, "diarize", len(rows), unit="recording", disable=None)
@@ -118,7 +118,9 @@ class _Stored(NamedTuple):
     speakers: SpeakerCount
 
 
-def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Stored) -> Diarization | NoTurns:
+def _diarize_one(
+    reader: TracksReader, settings: DiarizeSettings, stored: _Stored
+) -> DiarizedRecording | NoTurns:
     try:
         sides = Sides.of(reader.read(stored.recording_id, stored.shard))
     except DiarError as error:
@@ -128,10 +130,13 @@ def _diarize_one(reader: TracksReader, settings: DiarizeSettings, stored: _Store
 
 
 def _link(
-    found: Sequence[Diarization | NoTurns], dimension: int, known: KnownSpeakers | None, config: DetectConfig
+    found: Sequence[DiarizedRecording | NoTurns],
+    dimension: int,
+    known: KnownSpeakers | None,
+    config: DetectConfig,
 ) -> LinkedSpeakers:
     """Link all speakers: one row for each speaker of each recording, in order."""
-    good = [(row, one) for row, one in enumerate(found) if isinstance(one, Diarization)]
+    good = [(row, one) for row, one in enumerate(found) if isinstance(one, DiarizedRecording)]
     embedding = np.concatenate([np.empty((0, dimension), np.float32), *(one.embedding for _, one in good)])
     if not config.link:
         return keep_apart(embedding)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import diar
-from diar.detect.diarize import Diarization
+from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.naming import local_labels, named_turns
 from diar.formats.speech_time import measure
@@ -57,12 +57,13 @@ class TurnsReport:
         thresholds = {name: repr(value) for name, value in self._thresholds.items()}
         return {"program": f"diar {diar.__version__}", **self._index.metadata, **thresholds}
 
-    def recording(self, row: int, found: Diarization, place: int) -> RecordingTurns:
+    def recording(self, row: int, found: DiarizedRecording, place: int) -> RecordingTurns:
         """Describe one recording; `place` is the row of its first speaker in `linked`."""
         recording_id = self._index.recording_id[row]
         people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
         names = [self.linked.name[person] for person in people]
         turns = named_turns(recording_id, names, found, found.turns)
+        exclusive = named_turns(recording_id, names, found, found.exclusive)
         amounts = measure(turns)
         stored, listed = self._index.row(row), self._index.listed(row)
         asked = asked_speakers(self._config, listed.num_speakers)
@@ -90,9 +91,7 @@ class TurnsReport:
                 channel=dict(zip(names, found.channel.tolist(), strict=True)),
             ),
             turns=turns,
-            exclusive=named_turns(recording_id, names, found, found.exclusive)
-            if self._config.exclusive
-            else None,
+            exclusive=exclusive if self._config.exclusive else None,
             clustering=Clustering(
                 self._method,
                 self._config.clustering,

@@ -10,7 +10,7 @@ from functools import partial
 from tqdm import tqdm
 
 from diar import storage
-from diar.detect.diarize import Diarization
+from diar.detect.diarize import DiarizedRecording
 from diar.errors import DiarError
 from diar.formats.turns_json import RecordingTurns
 from diar.jobs.detect.config import DetectConfig
@@ -55,7 +55,7 @@ class TurnsWriter:
         self._config, self._index = config, index
         self._report, self._reference = report, reference
 
-    def write(self, workers: Workers, found: Sequence[Diarization | NoTurns]) -> TurnsSummary:
+    def write(self, workers: Workers, found: Sequence[DiarizedRecording | NoTurns]) -> TurnsSummary:
         """Write everything; `found` holds each recording's diarization, or why there is none, in order.
 
         Raises:
@@ -66,7 +66,9 @@ class TurnsWriter:
         totals, files = SpeakerTotals(), self._files()
         written = workers.map(partial(_write_one, config.output_dir, files), self._jobs(found))
         ids = [
-            id_ for id_, one in zip(index.recording_id, found, strict=True) if isinstance(one, Diarization)
+            id_
+            for id_, one in zip(index.recording_id, found, strict=True)
+            if isinstance(one, DiarizedRecording)
         ]
         options = {"exclusive": config.exclusive, "reference": index.has_references}
         with ArchiveTurns(config.output_dir, ids, **options) as archive:
@@ -94,7 +96,7 @@ class TurnsWriter:
         archive.add_failed(recording_id, self._index.path[row], one.status, one.error, warnings)
         summary.add_failed(recording_id, one.status, one.error)
 
-    def _jobs(self, found: Sequence[Diarization | NoTurns]) -> Iterator[_Job]:
+    def _jobs(self, found: Sequence[DiarizedRecording | NoTurns]) -> Iterator[_Job]:
         first = 0  # row of the recording's first speaker in `linked`
         for row, one in enumerate(found):
             if isinstance(one, NoTurns):

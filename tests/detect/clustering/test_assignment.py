@@ -1,4 +1,4 @@
-"""Local speakers of one chunk get different clusters, at the best total similarity."""
+"""Local speakers of one seg_window get different clusters, at the best total similarity."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ from diar.detect.clustering.assignment import NO_CLUSTER, assign_distinct
 def test_the_total_is_that_of_the_hungarian_method(
     members: list[int], clusters: int, levels: int, seed: int
 ) -> None:
-    chunk = np.repeat(3 * np.arange(len(members)), members)  # numbers may have holes
+    seg_window = np.repeat(3 * np.arange(len(members)), members)  # numbers may have holes
     rng = np.random.default_rng(seed)
-    similarity = rng.integers(-levels, levels, (len(chunk), clusters)) / levels  # few levels make ties
-    assigned = assign_distinct(similarity, chunk)
-    assert assigned.shape == chunk.shape
-    for number in np.unique(chunk):
-        own, found = similarity[chunk == number], assigned[chunk == number]
+    similarity = rng.integers(-levels, levels, (len(seg_window), clusters)) / levels  # few levels make ties
+    assigned = assign_distinct(similarity, seg_window)
+    assert assigned.shape == seg_window.shape
+    for number in np.unique(seg_window):
+        own, found = similarity[seg_window == number], assigned[seg_window == number]
         served = found != NO_CLUSTER
         assert served.sum() == min(len(own), clusters)
         assert len(set(found[served])) == served.sum()
@@ -33,5 +33,5 @@ def test_the_total_is_that_of_the_hungarian_method(
 
 
 def test_more_local_speakers_than_it_is_exact_for_are_refused() -> None:
-    with pytest.raises(ValueError, match="a chunk has 4 local speakers, at most 3"):
+    with pytest.raises(ValueError, match="a seg_window has 4 local speakers, at most 3"):
         assign_distinct(np.ones((5, 6)), np.array([0, 1, 1, 1, 1]))

@@ -13,12 +13,12 @@ from diar.detect.observations import LocalSpeakers, Observations, Windows
 
 
 def talk(cosine: float, pairs: int, *, clean: float = 3.0, narrow_band: bool = False) -> Observations:
-    """Two local speakers in each of so many chunks, their embeddings as alike as said."""
+    """Two local speakers in each of so many seg_windows, their embeddings as alike as said."""
     embedding = np.tile([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]], (pairs, 1)).astype(np.float32)
     local = LocalSpeakers(
-        chunk=np.repeat(np.arange(pairs), 2),
-        chunk_start=np.arange(pairs) * 5.0,
-        chunk_end=np.arange(pairs) * 5.0 + 10,
+        seg_window=np.repeat(np.arange(pairs), 2),
+        seg_window_start=np.arange(pairs) * 5.0,
+        seg_window_end=np.arange(pairs) * 5.0 + 10,
         speech_seconds=np.full(2 * pairs, 4.0),
         clean_seconds=np.full(2 * pairs, clean),
         embedding=embedding,
