@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 import diar
@@ -52,3 +53,16 @@ def test_a_script_needs_no_guard_and_nothing_is_printed(talk: Path, tmp_path: Pa
         [sys.executable, script], env=clean_environment(), capture_output=True, text=True, timeout=300
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_voice(talk: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU")
+    on_cpu = diar.embed(talk, encoder=diar.open_encoder(device="cpu", precision="fp32"))
+    encoder = diar.open_encoder(device="cuda:0")
+    with ThreadPoolExecutor(2) as pool:
+        for voice in pool.map(lambda path: diar.embed(path, encoder=encoder), [talk, talk]):
+            assert encoder.device == "cuda:0"
+            assert voice.vector @ on_cpu.vector > 0.999
+            assert abs(voice.speech_seconds - on_cpu.speech_seconds) < 0.1

@@ -6,14 +6,13 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from diar.archive.recording import Recording
-from diar.embed.rows import ChunkEmbeddings, RecordingEmbeddings, assemble
+from diar.embed.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.plan import Key
 from diar.jobs.progress.counters import Counters
+from diar.reading import embedded_row
 from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 
@@ -136,16 +135,9 @@ class Publisher:
             return recording.row
         with self._counters.timing("rows_step"):
             made = assemble(recording.chunks, self._rate)
-        if not _is_finite(made):
-            message = "the encoder gave values that are not finite"
-            return replace(recording.row, status="not_finite", error=message)
-        row = replace(
-            recording.row,
-            embedding=made.embedding,
-            tracks=len(made.tracks),
-            speech_seconds=made.speech_seconds,
-            overlap_seconds=made.overlap_seconds,
-        )
+        row = embedded_row(recording.row, made)
+        if row.status != OK:
+            return row
         with self._counters.timing("write_step"):
             self._writer.write_tracks(recording.key.shard, row, made.tracks)
         return row
@@ -162,7 +154,3 @@ class Publisher:
             self._counters.add("failed", 1)
             log.warning("%s: %s: %s", row.status, row.recording_id, row.error)
         self._shards.add(recording.key, row)
-
-
-def _is_finite(made: RecordingEmbeddings) -> bool:
-    return bool(np.isfinite(made.embedding).all() and np.isfinite(made.tracks.embedding).all())
