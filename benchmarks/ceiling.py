@@ -94,8 +94,8 @@ def rightly_labelled(observations: Observations, truth: np.ndarray, voices: np.n
     """Return the `voices` most active speakers of each frame, from local speakers with their true names."""
     local = observations.local
     activity = np.zeros(truth.shape, np.float32)
-    for chunk, start in enumerate(local.chunk_start):
-        rows = np.flatnonzero(local.chunk == chunk)
+    for seg_window, start in enumerate(local.seg_window_start):
+        rows = np.flatnonzero(local.seg_window == seg_window)
         first = round(start / observations.frame_step)
         frames = slice(first, first + local.activity.shape[1])
         said = local.activity[rows][:, : truth[:, frames].shape[1]] / np.float32(255)
