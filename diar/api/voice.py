@@ -52,7 +52,7 @@ class Voice:
 
     @property
     def tracks(self) -> Tracks:
-        """Local speakers in segmentation windows, and sliding windows, each with its embedding."""
+        """Local speakers in seg_windows, and sliding windows, each with its embedding."""
         return self.stored.tracks
 
     @property

@@ -71,7 +71,7 @@ class ExtractConfig(CommandConfig):
     step: float = option(
         SpeechSettings.step,
         "model",
-        "most seconds from one segmentation window to the next",
+        "most seconds from one seg_window to the next",
         result=True,
         ge=0.1,
         le=60,
