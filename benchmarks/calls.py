@@ -28,7 +28,7 @@ from measure import ROOT
 from scipy.signal import butter, resample_poly, sosfilt
 
 from diar.formats.rttm import read_rttm, write_rttm
-from diar.outputs.recordings import recording_folder
+from diar.outputs.turns import recording_folder
 from diar.records import MIXED, Turn
 from diar.score.der import DiarizationScore, score_turns
 

@@ -15,10 +15,10 @@ import diar
 from diar.api.asked import Asked
 from diar.api.errors import ArgumentError, MissingPackageError
 from diar.api.voice import Voice
-from diar.detect.channels import Sides, diarize_sides
 from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.naming import local_labels, named_turns
+from diar.detect.sides import Sides, diarize_sides
 from diar.detect.thresholds import thresholds
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm

@@ -14,7 +14,7 @@ from pathlib import Path
 from diar import storage
 from diar.archive.manifests import LIST_SUFFIXES, read_list
 from diar.archive.recording import ListingError, Recording, has_audio_suffix
-from diar.archive.recordings import Recordings
+from diar.archive.recording_table import Recordings
 
 __all__ = ["Listing", "ListingError", "Recording", "Recordings", "list_recordings"]
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from diar import storage
 from diar.archive.recording import ListingError, Recording, check_recording_id
-from diar.archive.recordings import Recordings
+from diar.archive.recording_table import Recordings
 
 LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from diar import storage
 from diar.archive.listing import ListingError, list_recordings
 from diar.archive.recording import Recording, has_audio_suffix, natural_key
-from diar.archive.recordings import Recordings
+from diar.archive.recording_table import Recordings
 
 
 def touch(folder: Path, *names: str) -> Path:

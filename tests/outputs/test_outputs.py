@@ -16,9 +16,9 @@ from diar.formats.document import ResultError
 from diar.formats.files_table import FileTable
 from diar.formats.result_json import RESULT_NAME, Boundary, Segment, Speaker, from_json, to_json
 from diar.outputs import folders
+from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
-from diar.outputs.results import write_results
 from diar.plots.boundaries import PLOT_NAME, aggregate, draw_boundaries
 from diar.plots.style import speaker_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table

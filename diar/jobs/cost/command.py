@@ -137,7 +137,7 @@ def _speed(
         return None, "given"
     if finished is not None:
         return finished.speed, f"last run of {config.stats}"
-    from diar.jobs.cost.calibration import calibrate
+    from diar.jobs.cost.measure import calibrate
 
     print(
         f"running stage 1 on a sample of {config.input_dir} for {config.calibration_seconds:g} s …",

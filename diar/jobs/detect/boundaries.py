@@ -13,8 +13,8 @@ from diar.formats.result_json import DetectionResult
 from diar.jobs.detect.boundaries_report import Report
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import boundary_settings
+from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
-from diar.outputs.results import write_results
 from diar.store.reader import load_index
 
 logger = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from diar.detect.channels import Sides, diarize_sides
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings
-from diar.detect.linking.channels import link_over_channels
+from diar.detect.linking.bandwidth import link_over_channels
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.linking.unlinked import keep_apart
+from diar.detect.sides import Sides, diarize_sides
 from diar.detect.thresholds import thresholds
 from diar.errors import DiarError
 from diar.formats.matching import match_names

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from diar.formats.turns_json import RecordingTurns
-from diar.outputs.recordings import NO_SPEECH, RECORDINGS_NAME, REFERENCE_NAME
+from diar.outputs.turns import NO_SPEECH, RECORDINGS_NAME, REFERENCE_NAME
 
 _NAMED = 3  # recordings of a kind
 

@@ -18,9 +18,9 @@ from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.workers import Workers
 from diar.outputs.listed_reference import ListedReference
-from diar.outputs.recordings import ArchiveTurns, RecordingFiles, write_recording
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
+from diar.outputs.turns import ArchiveTurns, RecordingFiles, write_recording
 from diar.records import RecordingRow, Turn
 from diar.store.reader import RecordingIndex
 

@@ -31,9 +31,9 @@ from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
 from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
 from diar.jobs.extract.worker import ShardWorker
+from diar.jobs.progress.carried_over import earlier_counters
 from diar.jobs.progress.counters import Counters, Totals
 from diar.jobs.progress.reporter import ProgressReporter
-from diar.jobs.progress.restart import earlier_counters
 from diar.jobs.ranks.claims import Claims
 from diar.jobs.ranks.launcher import check_restarts, end_with_parent
 from diar.jobs.ranks.lock import run_lock

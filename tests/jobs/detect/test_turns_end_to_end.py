@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
-from diar.outputs.recordings import recording_folder
+from diar.outputs.turns import recording_folder
 from tests.commands import detect, extract, run_diar
 
 

@@ -14,7 +14,7 @@ from diar.formats.turns_json import read_recording_turns
 from diar.intervals import at_least, common_seconds, seconds
 from diar.jobs.extract.config import ExtractConfig
 from diar.options.base import ConfigError
-from diar.outputs.recordings import recording_folder
+from diar.outputs.turns import recording_folder
 from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import RecordingRow
 from diar.store.layout import Layout

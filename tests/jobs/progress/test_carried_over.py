@@ -8,9 +8,9 @@ import pytest
 from diar import storage
 from diar.archive.listing import Recording
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
+from diar.jobs.progress.carried_over import earlier_counters
 from diar.jobs.progress.counters import Counters, Totals
 from diar.jobs.progress.reporter import RankProgress
-from diar.jobs.progress.restart import earlier_counters
 from diar.store.layout import Layout
 
 

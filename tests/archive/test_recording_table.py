@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.archive import recordings as module
+from diar.archive import recording_table as module
 from diar.archive.recording import ListingError, Recording
-from diar.archive.recordings import Recordings
+from diar.archive.recording_table import Recordings
 
 one_recording = st.builds(
     Recording,

@@ -15,12 +15,12 @@ import soundfile as sf
 
 from diar.formats.rttm import read_turns
 from diar.formats.turns_json import RecordingTurns, from_json, read_recording_turns
+from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement
 from diar.outputs.managed_directory import OutputError
-from diar.outputs.recordings import ArchiveTurns, RecordingFiles, recording_folder, write_recording
-from diar.outputs.results import write_results
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
+from diar.outputs.turns import ArchiveTurns, RecordingFiles, recording_folder, write_recording
 from diar.records import Turn
 from tests.outputs.sample import make_audio, make_result, make_table, make_turns
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from diar.detect.channels import Sides, count_on_side, diarize_sides, together, without_doubles
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
 from diar.detect.observations import Observations
+from diar.detect.sides import Sides, count_on_side, diarize_sides, together, without_doubles
 from diar.intervals import IntervalLists
 from diar.records import MIXED, RecordingRow, RecordingTracks, Tracks
 from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices

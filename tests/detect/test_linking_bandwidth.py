@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from diar.detect.linking.channels import centre, link_over_channels
+from diar.detect.linking.bandwidth import centre, link_over_channels
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers, link_speakers
 
