@@ -27,10 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diar.archive.decoders.decode import open_audio
 from diar.archive.recording import Recording
-from diar.embed.chunks import ChunkSettings, cut_chunks
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.rows import assemble
-from diar.embed.speech.detector import SpeechDetector
+from diar.embedding.chunks import ChunkSettings, cut_chunks
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.rows import assemble
+from diar.embedding.speech.detector import SpeechDetector
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from diar.embed.chunks import Chunk, ChunkSettings
-from diar.embed.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
-from diar.embed.speech.detector import ChunkSpeech
+from diar.embedding.chunks import Chunk, ChunkSettings
+from diar.embedding.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
+from diar.embedding.speech.detector import ChunkSpeech
 from diar.jobs.extract.run import build_embedder
 from diar.models.features import num_frames
 

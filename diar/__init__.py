@@ -13,9 +13,7 @@ Nothing is loaded before it is used: `import diar` takes milliseconds, `diar.emb
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,22 +66,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-class _Face(ModuleType):
-    """This module, where `embed` is always the function.
-
-    The package `diar/embed` has the same name, and importing it would put it in the function's place.
-    """
-
-    @property
-    def embed(self) -> Any:
-        """Return the function `diar.embed`."""
-        return __getattr__("embed")
-
-    @embed.setter
-    def embed(self, package: ModuleType) -> None:
-        """Leave the package to `sys.modules`, where `from diar.embed import …` finds it."""
-
-
-sys.modules[__name__].__class__ = _Face

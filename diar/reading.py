@@ -14,14 +14,14 @@ from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import choice
 from diar.archive.channels.streams import ChannelStreams, open_channels
 from diar.archive.recording import Recording
-from diar.embed.character import Character
-from diar.embed.chunks import Chunk, ChunkSettings, cut_channels
-from diar.embed.settings import MIN_DURATION
+from diar.embedding.character import Character
+from diar.embedding.chunks import Chunk, ChunkSettings, cut_channels
+from diar.embedding.settings import MIN_DURATION
 from diar.records import RecordingRow
 from diar.store.remarks import why_silent
 
 if TYPE_CHECKING:  # imports torch, which a process that only decodes should not wait for
-    from diar.embed.rows import RecordingEmbeddings
+    from diar.embedding.rows import RecordingEmbeddings
 
 log = logging.getLogger(__name__)
 

@@ -70,7 +70,7 @@ class RecordingRow:
     bandwidth: float = 0.0  # Hz up to which there is sound
     warnings: tuple[str, ...] = ()  # everything unusual, in words
     peak: float | None = None  # dBFS of the loudest sample; None where all are zero
-    sound: str = ""  # `quiet`, `tone`, `noise` or `harmonic`, see diar/embed/character.py
+    sound: str = ""  # `quiet`, `tone`, `noise` or `harmonic`, see diar/embedding/character.py
     offset: float = 0.0  # where the recording begins in its file …
     part_seconds: float | None = None  # … and how long a part of it was asked for; None = to the end
     size: int = 0  # bytes and mtime of the source when it was read

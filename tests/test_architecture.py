@@ -23,15 +23,15 @@ ALLOWED = {
     "detect": set(),
     "formats": set(),
     "demo": set(),
-    "embed": {"models"},
-    "reading": {"archive", "embed", "store"},
-    "api": {"archive", "models", "embed", "store", "detect", "formats", "reading", "plots"},
+    "embedding": {"models"},
+    "reading": {"archive", "embedding", "store"},
+    "api": {"archive", "models", "embedding", "store", "detect", "formats", "reading", "plots"},
     "plots": {"formats"},
     "outputs": {"archive", "store", "formats", "plots"},
     "score": {"formats", "plots"},
     "jobs.ranks": set(),
 }
-TORCH = {"models", "embed", "jobs.extract", "jobs.ranks", "jobs.cost"}
+TORCH = {"models", "embedding", "jobs.extract", "jobs.ranks", "jobs.cost"}
 MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
 PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs
@@ -40,7 +40,7 @@ LIBRARY = {
     "reading",
     "archive",
     "models",
-    "embed",
+    "embedding",
     "detect",
     "store",
     "formats",

@@ -70,8 +70,8 @@ def find_source(audio: Audio, sample_rate: int | None, parameter: str = "audio")
     if hasattr(audio, "read"):
         return _in_memory(_file_name(_name_of(audio)), _content(audio, parameter))
     raise ArgumentError(
-        f"`{parameter}` is a {type(audio).__name__}; give a path, a URL, a waveform (NumPy or PyTorch) or "
-        "opened with 'rb'"
+        f"`{parameter}` is a {type(audio).__name__}; give a path, a URL, a waveform (NumPy or PyTorch) or a "
+        "file opened with 'rb'"
     )
 
 

@@ -49,6 +49,7 @@ def diarize(
     if isinstance(segmentation, str):
         raise ArgumentError("`segmentation=none` finds no turns: leave it out")
     if isinstance(audio, Voice):
+        _refuse_with_voice(sample_rate, encoder, segmentation, channel, track)
         return of_voice(audio, asked)
     voice = embed(
         audio,
@@ -59,3 +60,19 @@ def diarize(
         track=track,
     )
     return of_voice(voice, asked)
+
+
+def _refuse_with_voice(
+    sample_rate: int | None,
+    encoder: Encoder | None,
+    segmentation: Segmentation | None,
+    channel: int | str,
+    track: int | str,
+) -> None:
+    """Refuse what decided a `Voice` when it was embedded and decides nothing now."""
+    given = {"sample_rate": sample_rate, "encoder": encoder, "segmentation": segmentation}
+    late = [name for name, value in given.items() if value is not None]
+    late += [name for name, value in (("channel", channel), ("track", track)) if value != AUTO]
+    if late:
+        names = ", ".join(f"`{name}`" for name in late)
+        raise ArgumentError(f"`audio` is embedded already: give {names} to `diar.embed`")

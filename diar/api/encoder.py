@@ -8,19 +8,19 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
 from diar.api.errors import ArgumentError
-from diar.embed.chunks import ChunkSettings
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.networks import (
+from diar.embedding.chunks import ChunkSettings
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.networks import (
     describe_encoder,
     describe_segmentation,
     make_detector,
 )
-from diar.embed.settings import (
+from diar.embedding.settings import (
     EmbedSettings,
     Speech,
     SpeechSettings,
 )
-from diar.embed.speech.detector import SpeechDetector
+from diar.embedding.speech.detector import SpeechDetector
 from diar.models import open as networks
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.models.device import device_kind, rank_device

@@ -16,8 +16,8 @@ from diar.archive.audio_file import DecodeError
 from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import choice
 from diar.detect.linking.evidence import CAMPPLUS
-from diar.embed.chunks import Chunk
-from diar.embed.recording import embed_recording
+from diar.embedding.chunks import Chunk
+from diar.embedding.recording import embed_recording
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.reading import ReadSettings, embedded_row, read_recording
 from diar.records import OK, RecordingRow, RecordingTracks, Tracks

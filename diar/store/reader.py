@@ -41,10 +41,10 @@ __all__ = [
     "read_tracks",
 ]
 
-_ROW_DETAILS = [
-    "sample_rate", "channels", "gaps", "audio_start", "audio_track", "audio_tracks", "channel", "bandwidth",
-    "warnings", "peak", "sound", "offset", "part_seconds",
-]  # fmt: skip
+# Columns of the index that have an array of their own in `RecordingIndex`, or that nobody reads from there
+_OWN_ARRAYS = {"recording_id", "path", "status", "error", "duration", "speech_seconds", "embedding"}
+_NOT_READ = {"overlap_seconds", "tracks", "size", "mtime"}
+_ROW_DETAILS = [field.name for field in fields(RecordingRow) if field.name not in _OWN_ARRAYS | _NOT_READ]
 
 
 @dataclass(frozen=True)

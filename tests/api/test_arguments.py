@@ -114,6 +114,12 @@ def test_voices_of_two_encoders_are_not_compared(tiny_model_dir: Path, voice: di
     assert (alike.log_ratio, alike.probability) == (None, None), "its cosines were never calibrated"
 
 
+def test_what_decides_a_voice_comes_too_late_for_its_turns(voice: diar.Voice) -> None:
+    told = "`audio` is embedded already: give `sample_rate`, `channel` to `diar.embed`"
+    with pytest.raises(diar.ArgumentError, match=told):
+        diar.diarize(voice, sample_rate=16_000, channel=0)
+
+
 def test_a_voice_without_segmentation_has_no_turns(voice: diar.Voice) -> None:
     plain = diar.embed(NOISE, sample_rate=16_000, segmentation="none")
     with pytest.raises(diar.ArgumentError, match="embedded without segmentation"):

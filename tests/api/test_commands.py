@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import diar
-from diar.embed.settings import EmbedSettings, SpeechSettings
+from diar.embedding.settings import EmbedSettings, SpeechSettings
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import diarize_settings
 from diar.jobs.extract.config import ExtractConfig
@@ -89,7 +89,7 @@ def test_defaults_are_those_of_the_commands() -> None:
     for settings in (EmbedSettings(), SpeechSettings()):
         for field in dataclasses.fields(settings):
             assert getattr(given, field.name) == getattr(settings, field.name)
-    from diar.embed.chunks import ChunkSettings
+    from diar.embedding.chunks import ChunkSettings
     from diar.reading import ReadSettings
 
     read = ReadSettings(ChunkSettings(1, 1, 1, 1, 1))

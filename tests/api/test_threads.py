@@ -35,10 +35,10 @@ def test_a_script_needs_no_guard_and_nothing_is_printed(talk: Path, tmp_path: Pa
     script = tmp_path / "script.py"
     script.write_text(
         "import multiprocessing, os, threading\n"
-        "import diar.embed.chunks\n"  # the package must not take the place of the function
-        "from diar.embed import pipeline\n"
+        "import diar.embedding.chunks\n"  # the package must not take the place of the function
+        "from diar.embedding import pipeline\n"
         "import diar\n"
-        "assert callable(diar.embed) and pipeline.__name__ == 'diar.embed.pipeline'\n"
+        "assert callable(diar.embed) and pipeline.__name__ == 'diar.embedding.pipeline'\n"
         "before = dict(os.environ)\n"
         "results = []\n"
         f"call = lambda: results.append(diar.diarize({str(talk)!r}).to_rttm())\n"

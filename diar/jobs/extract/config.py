@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.embed.settings import MIN_DURATION, EmbedSettings, SpeechSettings
+from diar.embedding.settings import MIN_DURATION, EmbedSettings, SpeechSettings
 from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.options.base import CommandConfig, option
 

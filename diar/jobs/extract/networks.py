@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diar import storage
-from diar.embed.networks import Models
+from diar.embedding.networks import Models
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation

@@ -17,7 +17,7 @@ import torch
 import diar
 from diar import storage
 from diar.archive.listing import Listing, list_recordings
-from diar.embed.networks import describe_encoder, describe_segmentation
+from diar.embedding.networks import describe_encoder, describe_segmentation
 from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from diar.archive.recording import Recording
-from diar.embed.rows import ChunkEmbeddings, assemble
+from diar.embedding.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.plan import Key
 from diar.jobs.progress.counters import Counters
 from diar.reading import embedded_row

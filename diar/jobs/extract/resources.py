@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diar.embed.chunks import Chunk
-from diar.embed.embedder import TrackEmbedder
+from diar.embedding.chunks import Chunk
+from diar.embedding.embedder import TrackEmbedder
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.device import cpu_cores
 

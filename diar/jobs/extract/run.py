@@ -17,10 +17,10 @@ import torch
 import torch.distributed as dist
 
 from diar import storage
-from diar.embed.chunks import ChunkSettings
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.networks import make_detector
-from diar.embed.settings import SpeechSettings
+from diar.embedding.chunks import ChunkSettings
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.networks import make_detector
+from diar.embedding.settings import SpeechSettings
 from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory

@@ -1,7 +1,7 @@
 """One rank's work on the recordings of its shards: read → batch → embed → assemble → write.
 
-`ChunkReader` reads. `Batches` and `PassPipeline` (diar/embed/pipeline.py) batch and embed. `OpenRecordings`
-collects the chunks of each recording. `Publisher` assembles the recording and writes it.
+`ChunkReader` reads. `Batches` and `PassPipeline` (diar/embedding/pipeline.py) batch and embed.
+`OpenRecordings` collects the chunks of each recording. `Publisher` assembles the recording and writes it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from diar.archive.recording import Recording
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.pipeline import Batch, Batches, Embedded, PassPipeline
-from diar.embed.rows import ChunkEmbeddings
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.pipeline import Batch, Batches, Embedded, PassPipeline
+from diar.embedding.rows import ChunkEmbeddings
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.memory import return_free_memory
 from diar.jobs.extract.plan import Key

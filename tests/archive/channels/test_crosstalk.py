@@ -6,7 +6,7 @@ import soxr
 
 from diar.archive.channels.crosstalk import Leakage
 from diar.archive.channels.spectra import spectra
-from diar.embed.character import Character
+from diar.embedding.character import Character
 from tests.archive.channels.calls import RATE, call, delayed, sides
 
 FRAME = 320

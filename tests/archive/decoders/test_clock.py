@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diar.archive.decoders.decode import decode, open_audio
-from diar.embed.chunks import ChunkSettings
+from diar.embedding.chunks import ChunkSettings
 from diar.outputs.source_samples import SourceSamples
 from diar.reading import ReadSettings, read_recording
 from diar.records import RecordingRow

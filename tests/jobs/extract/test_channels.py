@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
 
-from diar.embed.chunks import ChunkSettings
+from diar.embedding.chunks import ChunkSettings
 from diar.formats.turns_json import read_recording_turns
 from diar.intervals import at_least, common_seconds, seconds
 from diar.jobs.extract.config import ExtractConfig

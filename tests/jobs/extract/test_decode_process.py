@@ -14,7 +14,7 @@ import pytest
 import soundfile as sf
 
 from diar.archive.recording import Recording
-from diar.embed.chunks import ChunkSettings
+from diar.embedding.chunks import ChunkSettings
 from diar.jobs.extract.decode_process import DecodeProcess
 from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import OK, RecordingRow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diar.archive.recording import Recording
-from diar.embed.chunks import ChunkSettings
+from diar.embedding.chunks import ChunkSettings
 from diar.errors import DiarError
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.plan import Key

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.chunks import Chunk
+from diar.embedding.chunks import Chunk
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.publishing import EmbeddedRecording
 from diar.jobs.extract.worker import OpenRecordings

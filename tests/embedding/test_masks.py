@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
-from diar.embed.rows import SlidingWindows
-from diar.embed.speech.detector import ChunkSpeech, LocalActivity
+from diar.embedding.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
+from diar.embedding.rows import SlidingWindows
+from diar.embedding.speech.detector import ChunkSpeech, LocalActivity
 from diar.intervals import IntervalLists
 
 STEP = 320

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.sample_intervals import frame_runs, join, runs, within
+from diar.embedding.sample_intervals import frame_runs, join, runs, within
 from diar.intervals import IntervalLists
 
 masks = st.lists(st.booleans(), min_size=1, max_size=60)

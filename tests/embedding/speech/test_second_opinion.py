@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.special import logit
 
-from diar.embed.speech.detector import SpeechDetector
-from diar.embed.speech.second_opinion import SecondOpinion
+from diar.embedding.speech.detector import SpeechDetector
+from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
 from tests.commands import RATE
 from tests.conftest import named_weights

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from scipy.special import expit, logit
 
-from diar.embed.speech.seg_windows import window_frames
-from diar.embed.speech.silence import lasting
+from diar.embedding.speech.seg_windows import window_frames
+from diar.embedding.speech.silence import lasting
 from diar.models.device import place
 from diar.models.segmentation.pyannet import SegmentationModel
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diar.embed.speech.band_levels import BandLevels
-from diar.embed.speech.second_opinion import SecondOpinion
-from diar.embed.speech.seg_windows import SegWindows, window_frames
-from diar.embed.speech.silence import band_excess, silent_frames
-from diar.embed.transfer import HostCopy
+from diar.embedding.speech.band_levels import BandLevels
+from diar.embedding.speech.second_opinion import SecondOpinion
+from diar.embedding.speech.seg_windows import SegWindows, window_frames
+from diar.embedding.speech.silence import band_excess, silent_frames
+from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
 from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diar.embed.chunks import Chunk, ChunkSettings
-from diar.embed.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
-from diar.embed.rows import (
+from diar.embedding.chunks import Chunk, ChunkSettings
+from diar.embedding.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
+from diar.embedding.rows import (
     ChunkEmbeddings,
     SlidingWindows,
     local_rows,
     segmentation_windows,
     speech_in_core,
 )
-from diar.embed.speech.detector import ChunkSpeech, KnownSpeech, PendingSpeech, SpeechDetector
-from diar.embed.timing import Meter, NoMeter, StepTimer
-from diar.embed.transfer import HostCopy, to_device
+from diar.embedding.speech.detector import ChunkSpeech, KnownSpeech, PendingSpeech, SpeechDetector
+from diar.embedding.timing import Meter, NoMeter, StepTimer
+from diar.embedding.transfer import HostCopy, to_device
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn, num_frames

@@ -9,9 +9,9 @@ from itertools import groupby
 
 import numpy as np
 
-from diar.embed.chunks import Chunk, ChunkSettings, windows_of
-from diar.embed.sample_intervals import frame_runs, join, runs, within
-from diar.embed.speech.detector import ChunkSpeech, LocalActivity
+from diar.embedding.chunks import Chunk, ChunkSettings, windows_of
+from diar.embedding.sample_intervals import frame_runs, join, runs, within
+from diar.embedding.speech.detector import ChunkSpeech, LocalActivity
 from diar.intervals import IntervalLists
 from diar.records import MIXED, SLIDING, Tracks
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.character import Character
+from diar.embedding.character import Character
 from tests.commands import RATE
 
 TIME = np.arange(8 * RATE) / RATE

@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import torch
 
-from diar.embed.chunks import Chunk
-from diar.embed.embedder import PooledPass, StartedPass, TrackEmbedder
-from diar.embed.rows import ChunkEmbeddings
+from diar.embedding.chunks import Chunk
+from diar.embedding.embedder import PooledPass, StartedPass, TrackEmbedder
+from diar.embedding.rows import ChunkEmbeddings
 from diar.errors import DiarError
 
 KeyT = TypeVar("KeyT")  # which recording a chunk belongs to

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from diar.embed.chunks import Chunk
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.pipeline import Batches, Embedded, PassPipeline
-from diar.embed.rows import ChunkEmbeddings, RecordingEmbeddings, assemble
+from diar.embedding.chunks import Chunk
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.pipeline import Batches, Embedded, PassPipeline
+from diar.embedding.rows import ChunkEmbeddings, RecordingEmbeddings, assemble
 from diar.models.inference import tensor_float_32
 
 # Seconds of audio in a forward pass; a GPU with less free memory gets smaller ones, see `PassPipeline`

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from diar.embed.sample_intervals import frame_runs
-from diar.embed.speech.band_levels import BANDS
+from diar.embedding.sample_intervals import frame_runs
+from diar.embedding.speech.band_levels import BANDS
 
 _FLOOR_SHARE = 10  # percent of a chunk's frames lie below a band's floor
 _MOST_DB = 20.0  # that one band counts

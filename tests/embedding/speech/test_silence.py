@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.embed.speech.band_levels import BANDS, FINE_BANDS, BandLevels
-from diar.embed.speech.silence import band_excess, lasting, silent_frames
+from diar.embedding.speech.band_levels import BANDS, FINE_BANDS, BandLevels
+from diar.embedding.speech.silence import band_excess, lasting, silent_frames
 from diar.models.segmentation.pyannet import FrameGeometry
 
 RATE = 16_000

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diar.embed.chunks import ChunkSettings, cut_chunks
-from diar.embed.embedder import TrackEmbedder
-from diar.embed.rows import RecordingEmbeddings, assemble
-from diar.embed.speech.detector import SpeechDetector
+from diar.embedding.chunks import ChunkSettings, cut_chunks
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.rows import RecordingEmbeddings, assemble
+from diar.embedding.speech.detector import SpeechDetector
 from diar.jobs.progress.counters import Counters
 from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir

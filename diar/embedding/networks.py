@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from diar.embed.settings import SpeechSettings
-from diar.embed.speech.detector import SpeechDetector
-from diar.embed.speech.second_opinion import SecondOpinion
+from diar.embedding.settings import SpeechSettings
+from diar.embedding.speech.detector import SpeechDetector
+from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.segmentation.pyannet import SegmentationModel
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.speech.detector import SpeechDetector, window_frames
+from diar.embedding.speech.detector import SpeechDetector, window_frames
 from diar.errors import DiarError
 from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
 from tests.commands import RATE

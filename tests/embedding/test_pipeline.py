@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.embed.chunks import Chunk, ChunkSettings
-from diar.embed.embedder import round_to_few_lengths
-from diar.embed.pipeline import Batch, Batches, MemoryShortageError, PassPipeline
+from diar.embedding.chunks import Chunk, ChunkSettings
+from diar.embedding.embedder import round_to_few_lengths
+from diar.embedding.pipeline import Batch, Batches, MemoryShortageError, PassPipeline
 
 SETTINGS = ChunkSettings.from_seconds(16_000, chunk=30.0, window=1.0, hop=0.5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from diar.embed.speech.band_levels import BANDS, FINE_BANDS, BandLevels
+from diar.embedding.speech.band_levels import BANDS, FINE_BANDS, BandLevels
 from diar.models.segmentation.pyannet import FrameGeometry
 
 RATE, SIZE, HOP = 16_000, 991, 270

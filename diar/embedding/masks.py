@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diar.embed.rows import SlidingWindows
-from diar.embed.speech.detector import ChunkSpeech, LocalActivity
+from diar.embedding.rows import SlidingWindows
+from diar.embedding.speech.detector import ChunkSpeech, LocalActivity
 
 # A local speaker is pooled over its clean speech; over all its speech, where that is too little; over the
 # frames near its highest probability, where that is too little, too

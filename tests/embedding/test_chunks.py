@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diar.embed.chunks import Chunk, ChunkSettings, cut_channels, cut_chunks, windows_of
-from diar.embed.speech.detector import window_frames
+from diar.embedding.chunks import Chunk, ChunkSettings, cut_channels, cut_chunks, windows_of
+from diar.embedding.speech.detector import window_frames
 
 RATE = 100  # samples a second; small, so that hypothesis can try long recordings
 SETTINGS = ChunkSettings.from_seconds(RATE, chunk=10.0, window=1.0, hop=0.5)
