@@ -30,8 +30,7 @@ def diarize(
     Args:
         audio: as for `diar.embed`; or what `diar.embed` returned, which saves embedding it again.
         num_speakers: how many speak, if that is known.
-        min_speakers: fewest that may speak.
-        max_speakers: most that may speak.
+        min_speakers, max_speakers: fewest and most that may speak.
         preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
         sample_rate, encoder, segmentation, channel, track: as for `diar.embed`; segmentation is never `none`,
             and channel `auto` reads the sides of a two-channel call apart.
