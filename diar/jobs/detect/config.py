@@ -64,7 +64,8 @@ class DetectConfig(CommandConfig):
     preset: Literal["auto", "general", "telephone"] = option(
         "auto",
         "turns",
-        "thresholds and durations for this kind of recording; auto: telephone where the spectrum says so, "
+        "thresholds of speech and durations of turns; how voices are told apart follows the recording; "
+        "auto: telephone where the spectrum says so, "
         "else general; the next six override it",
     )
     onset: float | None = option(
