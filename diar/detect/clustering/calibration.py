@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from diar.detect.clustering.iterative import IterativeSettings
 
 REFERENCE = 0.22  # cosine of different people for which thresholds are given: clean wide-band speech
-TELEPHONE = 0.40  # the same over a telephone
+_NARROW = 0.40  # the same over a telephone
 _ASSUMED = 10  # weight of these two, in pairs of the recording
 _CLEAN_SECONDS = 1.0  # that both of a pair need
 
 
 def different_cosine(observations: Observations) -> float:
     """Return the median cosine of different people in a recording, shrunk if its pairs are few."""
-    assumed = TELEPHONE if observations.narrow_band else REFERENCE
+    assumed = _NARROW if observations.narrow_band else REFERENCE
     pairs = cosines_of_different(observations.local)
     if not len(pairs):
         return assumed
@@ -39,18 +39,9 @@ def translated(cosine: float, different: float) -> float:
 
 
 def calibrated(settings: IterativeSettings, different: float) -> IterativeSettings:
-    """Return `settings` with all cosines translated, and coexistence trusted as cosines are not.
-
-    Over a telephone a high cosine hardly says that two clusters are one voice, so a moment in the same
-    seg_windows is enough to keep them apart.
-    """
+    """Return `settings` with all cosines translated."""
     names = ("threshold", "start_threshold", "stray_cosine")
-    told = float(np.clip((TELEPHONE - different) / (TELEPHONE - REFERENCE), 0, 1))
-    return replace(
-        settings,
-        **{name: translated(getattr(settings, name), different) for name in names},
-        coexistence_seconds=settings.coexistence_seconds * told,
-    )
+    return replace(settings, **{name: translated(getattr(settings, name), different) for name in names})
 
 
 def cosines_of_different(local: LocalSpeakers) -> np.ndarray:

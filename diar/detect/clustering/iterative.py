@@ -201,7 +201,7 @@ class _Clusters:
     def _penalty(self, together: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Return what coexistence takes off the cosine of each pair, (K, K); see `_coexistence`."""
         shorter = np.maximum(np.minimum(seconds[:, None], seconds), 1e-6)
-        sure = together / np.maximum(together + self._settings.coexistence_seconds, 1e-6)
+        sure = together / (together + self._settings.coexistence_seconds)
         return np.asarray(self._settings.coexistence_penalty * sure * together / shorter)
 
     def _without_smallest(self, centroids: np.ndarray) -> np.ndarray:

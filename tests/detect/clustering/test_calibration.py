@@ -51,18 +51,9 @@ def test_thresholds_keep_their_share_of_the_way_to_one(threshold: float, differe
     assert translated(threshold, REFERENCE) == pytest.approx(threshold)
 
 
-def test_all_cosines_are_translated() -> None:
+def test_all_cosines_are_translated_and_nothing_else() -> None:
     given_, found = IterativeSettings(), calibrated(IterativeSettings(), 0.45)
     assert given_.stray_cosine < given_.threshold < given_.start_threshold
     assert found.stray_cosine < found.threshold < found.start_threshold
     assert found.threshold > given_.threshold
     assert found.coexistence_penalty == given_.coexistence_penalty
-
-
-def test_coexistence_counts_sooner_the_less_a_cosine_tells() -> None:
-    seconds = [
-        calibrated(IterativeSettings(), cosine).coexistence_seconds for cosine in (0.1, 0.22, 0.3, 0.5)
-    ]
-    assert seconds[:2] == [IterativeSettings().coexistence_seconds] * 2
-    assert 0 < seconds[2] < seconds[1]
-    assert seconds[3] == 0
