@@ -166,6 +166,8 @@ def similarity(
     """
     if sample_rate is not None and not (is_waveform(first) or is_waveform(second)):
         raise ArgumentError("`sample_rate` belongs to a waveform; neither `first` nor `second` is one")
+    if isinstance(first, Voice) and isinstance(second, Voice) and (encoder or segmentation):
+        raise ArgumentError("`first` and `second` are embedded already: give `encoder` to `diar.embed`")
     voices = [
         _voice_of(given, sample_rate, encoder, segmentation, parameter)
         for given, parameter in ((first, "first"), (second, "second"))

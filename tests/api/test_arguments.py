@@ -120,6 +120,11 @@ def test_what_decides_a_voice_comes_too_late_for_its_turns(voice: diar.Voice) ->
         diar.diarize(voice, sample_rate=16_000, channel=0)
 
 
+def test_what_decides_voices_comes_too_late_for_their_similarity(voice: diar.Voice) -> None:
+    with pytest.raises(diar.ArgumentError, match="are embedded already"):
+        diar.similarity(voice, voice, segmentation="none")
+
+
 def test_a_voice_without_segmentation_has_no_turns(voice: diar.Voice) -> None:
     plain = diar.embed(NOISE, sample_rate=16_000, segmentation="none")
     with pytest.raises(diar.ArgumentError, match="embedded without segmentation"):
