@@ -105,7 +105,20 @@ def settle_plan(
     if previous is None and config.layout == PACKED:
         remove_packed(layout, plan)  # of shards of a plan that is gone
     save_plan(layout, plan)
-    return plan, [*listing.warnings, *_gone(previous, plan)]
+    return plan, [*options_without_effect(config), *listing.warnings, *_gone(previous, plan)]
+
+
+def options_without_effect(config: ExtractConfig) -> list[str]:
+    """Return a warning for each option that was changed although another one makes it void."""
+    if config.segmentation == "none":
+        void, cause = ["speech", "second_segmentation", "step", "silence_margin"], "--segmentation none"
+    elif config.speech == "segmentation":
+        void, cause = ["second_segmentation"], "--speech segmentation"
+    else:
+        return []
+    defaults = {name: ExtractConfig.model_fields[name].default for name in void}
+    changed = [name for name, default in defaults.items() if getattr(config, name) != default]
+    return [f"--{name} {getattr(config, name)} has no effect with {cause}" for name in changed]
 
 
 def _write_config(

@@ -237,3 +237,18 @@ def test_a_changed_manifest_takes_effect_without_new_work(
     assert index.row(index.recording_id.index("talk.wav@39.00-59.00")).offset == 39.0
     turns(folder, tmp_path / "R")
     assert len(document(tmp_path / "R", PART)["speakers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--speech", "both"], ["warning: --speech both has no effect with --segmentation none"]), ([], [])],
+)
+def test_an_option_that_another_makes_void_is_told(
+    options: list[str], told: list[str], tmp_path: Path, tiny_model_dir: Path
+) -> None:
+    """`extract` gives `--segmentation none`."""
+    (tmp_path / "in").mkdir()
+    sf.write(tmp_path / "in" / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    done = extract(tmp_path / "in", tmp_path / "E", "--model_dir", tiny_model_dir, "--workers", 1, *options)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if "no effect" in line] == told
