@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from diar.errors import DiarError
+
+DocumentT = TypeVar("DocumentT")
 
 
 class ResultError(DiarError):
@@ -35,3 +39,15 @@ def parse_document(text: str, name: str, schema: str, version: str, what: str) -
     if found.split(".")[0] != version.split(".")[0]:
         raise ResultError(f"{name} has schema version {found}, this program reads {version}")
     return document
+
+
+def read_document(path: Path, parse: Callable[[str, str], DocumentT]) -> DocumentT:
+    """Return what `parse` makes of a file's text and name.
+
+    Raises:
+        ResultError: the file is missing or unreadable; what `parse` raises.
+    """
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: {error}") from None

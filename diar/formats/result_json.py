@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diar.formats.document import ResultError, parse_document
+from diar.formats.document import ResultError, parse_document, read_document
 
 RESULT_NAME = "speaker_boundary_detection_result.json"
 SCHEMA = "diar.speaker_boundaries"
@@ -160,7 +160,4 @@ def read_result(path: Path) -> DetectionResult:
     Raises:
         ResultError: the file is missing, unreadable or no such result.
     """
-    try:
-        return from_json(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: {error}") from None
+    return read_document(path, from_json)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from diar.formats.document import ResultError, parse_document
+from diar.formats.document import ResultError, parse_document, read_document
 from diar.formats.speech_time import SpeechAmounts
 from diar.records import MIXED, SpeakerTurns, Turn
 
@@ -177,10 +177,7 @@ def read_recording_turns(path: Path) -> RecordingTurns:
     Raises:
         ResultError: the file is missing, unreadable or no such result.
     """
-    try:
-        return from_json(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: {error}") from None
+    return read_document(path, from_json)
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
