@@ -66,7 +66,7 @@ class Encoder:
         if segmentation is None:
             return self._embedder
         networks.check_rates(self._model, segmentation.first)
-        return self._embedder.with_detector(segmentation.detector(self._device))
+        return self._embedder.with_detector(segmentation.detector(self._device, self.precision))
 
     def metadata(self, segmentation: Segmentation | None) -> dict[str, str]:
         """Return who made the embeddings, as stage 1 stores it with them."""
@@ -93,19 +93,20 @@ class Segmentation:
         self.settings = settings
         self.first = first
         self._second = second
-        self._detectors: dict[str, SpeechDetector] = {}
+        self._detectors: dict[tuple[str, Precision], SpeechDetector] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Segmentation({self.name!r}, speech={self.settings.speech!r})"
 
-    def detector(self, device: Device) -> SpeechDetector:
+    def detector(self, device: Device, precision: Precision) -> SpeechDetector:
         """Return the networks on a device, which get there once."""
+        key = str(device), precision
         with self._lock:
-            if str(device) not in self._detectors:
+            if key not in self._detectors:
                 first, second = copy.deepcopy((self.first, self._second))  # what is placed is moved
-                self._detectors[str(device)] = make_detector(first, second, self.settings, device)
-            return self._detectors[str(device)]
+                self._detectors[key] = make_detector(first, second, self.settings, device, precision)
+            return self._detectors[key]
 
 
 def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision: str = "auto") -> Encoder:

@@ -20,7 +20,7 @@ from diar.embedding.rows import (
 )
 from diar.embedding.speech.detector import ChunkSpeech, KnownSpeech, PendingSpeech, SpeechDetector
 from diar.embedding.timing import Meter, NoMeter, StepTimer
-from diar.embedding.transfer import HostCopy, to_device
+from diar.embedding.transfer import HostCopy, stack_to_device, to_device
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn, num_frames
@@ -108,7 +108,7 @@ class TrackEmbedder:
 
         On the CPU the detector's result is there at once, so the trunk is left out where nobody speaks.
         """
-        samples = to_device(self._stack(chunks), self.device)
+        samples = stack_to_device(self._whole_frames(chunks), self.device)
         with self.timer.step("segment"):
             detection: PendingSpeech = KnownSpeech(ChunkSpeech.everywhere(*samples.shape))
             if self.detector is not None:
@@ -169,14 +169,14 @@ class TrackEmbedder:
             return HostCopy(torch.zeros(*masks.shape[:2], self.encoder.embedding_dim))
         return HostCopy(self.encoder.pool(frames, to_device(masks, self.device)).float())
 
-    def _stack(self, chunks: Sequence[Chunk]) -> np.ndarray:
-        """Return (batch, samples) that end with a whole fbank frame.
+    def _whole_frames(self, chunks: Sequence[Chunk]) -> list[np.ndarray]:
+        """Return the samples of chunks up to the end of a whole fbank frame.
 
         Otherwise results would depend on the batch.
         """
         fbank = self.fbank.settings
         used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
-        return np.stack([chunk.samples[:used] for chunk in chunks])
+        return [chunk.samples[:used] for chunk in chunks]
 
     def _masks(
         self,

@@ -42,26 +42,39 @@ def local_speaker_masks(local: LocalActivity, trunk: TrunkFrames) -> np.ndarray:
 
     A local speaker's clean speech is what nobody else in the seg_window overlaps.
     """
-    present = local.present
-    starts = local.starts[:, None]  # (windows, 1)
-    inside = trunk.inside(np.concatenate([starts, starts + local.edges[-1]], axis=1))[None, ..., None]
-    frame = np.searchsorted(local.edges, trunk.centres - starts, side="right") - 1  # (windows, T')
-    frame = np.clip(frame, 0, len(local.edges) - 2)[None, ..., None]
-    active = np.take_along_axis(local.active, frame, axis=2) & inside  # (batch, windows, T', speakers)
-    clean = active & (active.sum(axis=-1, keepdims=True) == 1)
-    peak = local.probability.max(axis=2, keepdims=True)
-    likely = (np.take_along_axis(local.probability, frame, axis=2) >= _NEAR_PEAK * peak) & inside
-    enough_clean = clean.sum(axis=2, keepdims=True) * trunk.seconds >= _LEAST_CLEAN
-    enough_active = active.sum(axis=2, keepdims=True) * trunk.seconds >= _LEAST_ACTIVE
-    masks = np.where(enough_clean, clean, np.where(enough_active, active, likely))
-    masks = masks.transpose(0, 1, 3, 2) & present[..., None]
+    batch, windows, _, speakers = local.active.shape
+    masks = np.zeros((batch, windows, speakers, len(trunk.centres)), bool)
+    for window, start in enumerate(local.starts):
+        first, end = np.searchsorted(trunk.centres, [start, start + local.edges[-1]])
+        if first < end:
+            masks[:, window, :, first:end] = _masks_inside(local, window, start, trunk, slice(first, end))
+    return masks.reshape(batch, -1, len(trunk.centres))
+
+
+def _masks_inside(
+    local: LocalActivity, window: int, start: int, trunk: TrunkFrames, inside: slice
+) -> np.ndarray:
+    """Return (batch, speakers, n) bool for the n trunk frames inside a seg_window that begins at `start`."""
+    centres = trunk.centres[inside]
+    frame = np.searchsorted(local.edges, centres - start, side="right") - 1
+    frame = np.clip(frame, 0, len(local.edges) - 2)
+    probability = local.probability[:, window].transpose(0, 2, 1)  # (batch, speakers, frames)
+    active = local.active[:, window].transpose(0, 2, 1)[..., frame]
+    clean = active & local.alone[:, window][:, None, frame]
+    masks = clean
+    few = clean.sum(axis=-1) * trunk.seconds < _LEAST_CLEAN
+    masks[few] = active[few]
+    fewer = few & (active.sum(axis=-1) * trunk.seconds < _LEAST_ACTIVE)
+    near_peak = _NEAR_PEAK * probability[fewer].max(axis=-1, keepdims=True)
+    masks[fewer] = probability[fewer][:, frame] >= near_peak
+    present = local.present[:, window]
+    masks &= present[..., None]
     # A peak may be shorter than the trunk's step and lie between two of its frames
-    for item, window, speaker in np.argwhere(present & ~masks.any(axis=-1)):
-        peak_frame = int(local.probability[item, window, :, speaker].argmax())
-        centre = local.starts[window] + local.edges[peak_frame : peak_frame + 2].mean()
-        distance = np.where(inside[0, window, :, 0], np.abs(trunk.centres - centre), np.inf)
-        masks[item, window, speaker, distance.argmin()] = True
-    return masks.reshape(len(masks), -1, len(trunk.centres))
+    for item, speaker in np.argwhere(present & ~masks.any(axis=-1)):
+        peak = int(probability[item, speaker].argmax())
+        centre = start + local.edges[peak : peak + 2].mean()
+        masks[item, speaker, np.abs(centres - centre).argmin()] = True
+    return masks
 
 
 def sliding_masks(windows: Sequence[SlidingWindows], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:

@@ -10,6 +10,7 @@ from diar.embedding.settings import SpeechSettings
 from diar.embedding.speech.detector import SpeechDetector
 from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.inference import Precision
 from diar.models.segmentation.pyannet import SegmentationModel
 
 
@@ -47,8 +48,11 @@ def make_detector(
     second: SegmentationModel | None,
     settings: SpeechSettings,
     device: torch.device,
+    precision: Precision = "fp32",
 ) -> SpeechDetector:
     """Put the networks that find speech onto a device; they are moved, not copied.
+
+    On a GPU their LSTMs compute in fp16 where the encoder's trunk is in half precision.
 
     Raises:
         DiarError: a step that would leave audio out.
@@ -56,4 +60,9 @@ def make_detector(
     opinion = None
     if second is not None:
         opinion = SecondOpinion(second, device, everywhere=settings.speech == "both")
-    return SpeechDetector(first, device, settings.step, settings.silence_margin, opinion)
+    detector = SpeechDetector(first, device, settings.step, settings.silence_margin, opinion)
+    if device.type == "cuda" and precision in ("mixed", "bf16", "fp16"):
+        for model in (first, second):
+            if model is not None:
+                model.network.use_half_lstm()
+    return detector

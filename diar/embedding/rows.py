@@ -137,7 +137,7 @@ def local_rows(chunk: Chunk, local: LocalActivity, item: int, embeddings: np.nda
     window, speaker = np.nonzero(present)
     starts, ends = segmentation_windows(chunk, local)[window].T
     active = local.active[item, window, :, speaker]  # (n, frames)
-    alone = active & (local.active[item].sum(axis=-1)[window] == 1)
+    alone = active & local.alone[item, window]
     return TrackRows(
         np.stack([starts, ends], axis=1),
         speaker.astype(np.int16),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -12,6 +14,15 @@ def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     if device.type != "cuda":
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def stack_to_device(arrays: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
+    """Return equally long arrays (n,) float32 as (batch, n) on the device, copied once on the host."""
+    if device.type != "cuda":
+        return torch.from_numpy(np.stack(arrays))
+    pinned = torch.empty(len(arrays), len(arrays[0]), pin_memory=True)
+    np.stack(arrays, out=pinned.numpy())
+    return pinned.to(device, non_blocking=True)
 
 
 class HostCopy:

@@ -89,9 +89,13 @@ def ranks_on_device(
 def place(module: ModuleT, device: torch.device) -> ModuleT:
     """Move a module and check that every parameter and buffer really is where it should be.
 
+    `cuda` without a number is the current GPU.
+
     Raises:
         DeviceError: one is not.
     """
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
     module = module.to(device).eval()
     tensors = [*module.named_parameters(), *module.named_buffers()]
     for name, tensor in tensors:

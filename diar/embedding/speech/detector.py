@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
+from diar.embedding.speech.band_excess import band_excess
 from diar.embedding.speech.band_levels import BandLevels
 from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.embedding.speech.seg_windows import SegWindows, window_frames
-from diar.embedding.speech.silence import band_excess, silent_frames
+from diar.embedding.speech.silence import silent_frames
 from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
@@ -21,7 +23,7 @@ from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
 _LEAST_PROBABILITY = 0.25
 _LEAST_SPEECH = 0.005  # probability; a second opinion raises the first one at most 200 times
 # Seconds of seg_windows in one forward pass; on the CPU those of one chunk, which fit into its cache
-_SECONDS_AT_ONCE = {"cuda": 1920.0, "cpu": 60.0}
+_SECONDS_AT_ONCE = {"cuda": 3840.0, "cpu": 60.0}
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,18 @@ class LocalActivity:
         starts: np.ndarray = self.first * self.frame_step
         return starts
 
-    @property
+    @cached_property
     def present(self) -> np.ndarray:
         """(batch, windows, speakers) bool: who is in a seg_window at all."""
         likely = self.probability.max(axis=2) >= 255 * _LEAST_PROBABILITY
         present: np.ndarray = likely | self.active.any(axis=2)
         return present
+
+    @cached_property
+    def alone(self) -> np.ndarray:
+        """(batch, windows, frames) bool: one local speaker is active, and no other."""
+        alone: np.ndarray = sum_over_speakers(self.active.view(np.uint8)) == 1
+        return alone
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,14 @@ class ChunkSpeech:
         """Return the frame (n,) that each of `centres` (n,) lies in, samples from the chunk's start."""
         frame = np.searchsorted(self.edges, centres, side="right") - 1
         return np.clip(frame, 0, len(self.edges) - 2)
+
+
+def sum_over_speakers(values: np.ndarray) -> np.ndarray:
+    """Sum (…, speakers) over its last axis, which is too short for NumPy to sum fast."""
+    total = values[..., 0].copy()
+    for speaker in range(1, values.shape[-1]):
+        total += values[..., speaker]
+    return total
 
 
 class SpeechDetector:
@@ -115,6 +131,8 @@ class SpeechDetector:
         size = min(self.window, length)
         first = window_frames(length, size, self.step, self.geometry.step)
         probability, active, speech = self._run(samples, first * self.geometry.step, size)
+        alone = SegWindows(first, speech.shape[2]).mean(speech)
+        levels = self.levels(samples)[..., : alone.shape[1]]
         return ComputedSpeech(
             self,
             samples,
@@ -122,8 +140,8 @@ class SpeechDetector:
             size,
             probability=HostCopy(probability),
             active=HostCopy(active),
-            speech_probability=HostCopy(speech),
-            levels=HostCopy(self.levels(samples)),
+            alone=HostCopy(alone),
+            excess=HostCopy(band_excess(levels, alone, self.geometry.step_seconds)),
         )
 
     def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
@@ -177,8 +195,8 @@ class ComputedSpeech(PendingSpeech):
     size: int  # samples of a seg_window
     probability: HostCopy  # (batch, windows, frames, speakers)
     active: HostCopy  # likewise
-    speech_probability: HostCopy  # (batch, windows, frames)
-    levels: HostCopy  # (batch, bands, frames of the chunk) dB
+    alone: HostCopy  # (batch, frames of the chunk) probability of speech by this network alone
+    excess: HostCopy  # likewise, dB of `band_excess`
 
     def speech(self) -> ChunkSpeech:
         """Return the speech of each chunk.
@@ -190,11 +208,11 @@ class ComputedSpeech(PendingSpeech):
         """
         detector, probability = self.detector, self.probability.numpy()
         windows, step = SegWindows(self.first, probability.shape[2]), detector.geometry.step_seconds
-        alone = windows.mean(self.speech_probability.numpy())
-        excess = band_excess(self.levels.numpy()[..., : windows.count], alone, step)
+        alone, excess = self.alone.numpy(), self.excess.numpy()
         silent = silent_frames(excess, alone, detector.silence_margin, step)
         heard = np.where(silent, np.float32(0), np.float32(1))[:, windows.frame, None]
-        expected = windows.mean((probability * heard).sum(axis=-1))
+        voices = sum_over_speakers(probability) * heard[..., 0]
+        expected = windows.mean(torch.from_numpy(voices)).numpy()
         raised = heard
         if detector.second is not None:
             both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))

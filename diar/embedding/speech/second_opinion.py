@@ -43,6 +43,8 @@ class SecondOpinion:
         self._step = round(_STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]
+        # The host waits for the answer; it comes before what the GPU has queued for the next pass
+        self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
 
     def speech(self, samples: torch.Tensor, first: np.ndarray, excess: np.ndarray) -> np.ndarray:
         """Return the probability of speech by both networks, (batch, frames).
@@ -86,9 +88,11 @@ class SecondOpinion:
         begin = starts * self._frames.step
         windows = [samples[item, begin[window] : begin[window] + size] for item, window in np.argwhere(asked)]
         found: list[np.ndarray] = []
-        for part in range(0, len(windows), self._at_once):
-            output = self._network.aligned(self._network(torch.stack(windows[part : part + self._at_once])))
-            found.extend(self._network.powerset.speech(output).float().cpu().numpy())
+        with torch.cuda.stream(self._stream):
+            for part in range(0, len(windows), self._at_once):
+                output = self._network(torch.stack(windows[part : part + self._at_once]))
+                speech = self._network.powerset.speech(self._network.aligned(output))
+                found.extend(speech.float().cpu().numpy())
         return found
 
 

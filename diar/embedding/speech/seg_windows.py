@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 
 def window_frames(length: int, window: int, step: int, frame_step: int) -> np.ndarray:
@@ -35,13 +36,11 @@ class SegWindows:
         self.frames = frames
         self.frame = first[:, None] + np.arange(frames)
         self.count = int(self.frame[-1, -1]) + 1
-        self.times = np.bincount(
-            self.frame.ravel(), minlength=self.count
-        )  # (count,) windows that see a frame
 
-    def mean(self, values: np.ndarray) -> np.ndarray:
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
         """Return (batch, count) float32: (batch, windows, frames) averaged over what sees a frame."""
-        total = np.zeros((len(values), self.count), np.float32)
-        for window, columns in enumerate(self.frame):
-            total[:, columns] += values[:, window]
-        return np.asarray(total / self.times)
+        total, times = values.new_zeros(len(values), self.count), values.new_zeros(self.count)
+        for window, first in enumerate(self.frame[:, 0].tolist()):
+            total[:, first : first + self.frames] += values[:, window]
+            times[first : first + self.frames] += 1
+        return total / times

@@ -45,8 +45,10 @@ class Sizes:
         )
 
 
-def compute_threads(config: ExtractConfig, local_world_size: int) -> int:
-    """Return the threads that a rank on the CPU computes with: its share of the machine's cores."""
+def compute_threads(config: ExtractConfig, device: torch.device, local_world_size: int) -> int:
+    """Return the threads that a rank computes with: its share of the cores; beside a GPU one."""
+    if device.type == "cuda":
+        return 1  # only small arrays are left to the CPU
     return config.threads or max(1, cpu_cores() // local_world_size)
 
 
@@ -100,7 +102,9 @@ def _batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_devi
 
 
 def seconds_in(free: int, chunk_bytes: int, chunk_seconds: float, ranks_on_device: int) -> float:
-    """Return the seconds of audio that fit in 6 GB of a device or 0.8 of what is free, at least one chunk.
+    """Return the seconds of audio that fit in 6 GB of a device or 0.8 of a rank's share of what is free.
+
+    At least one chunk.
 
     Args:
         free: unused bytes of the device.
@@ -108,7 +112,7 @@ def seconds_in(free: int, chunk_bytes: int, chunk_seconds: float, ranks_on_devic
         chunk_seconds: its length.
         ranks_on_device: processes that share the device.
     """
-    budget = min(_GPU_BYTES, _FREE_SHARE * free) / ranks_on_device
+    budget = min(_GPU_BYTES, _FREE_SHARE * free / ranks_on_device)
     return min(_MOST_SECONDS, max(1.0, budget // chunk_bytes) * chunk_seconds)
 
 

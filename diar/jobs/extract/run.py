@@ -60,12 +60,12 @@ def build_embedder(
     Raises:
         DiarError: the device cannot compute with `--precision`.
     """
+    precision = cast(Precision, config.precision)
+    check_precision(precision, device)
     detector = None
     if models.segmentation is not None:
         found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
-        detector = make_detector(models.segmentation, models.second, found_by, device)
-    precision = cast(Precision, config.precision)
-    check_precision(precision, device)
+        detector = make_detector(models.segmentation, models.second, found_by, device, precision)
     return TrackEmbedder(
         models.encoder,
         detector,
@@ -184,12 +184,11 @@ class Rank:
     def _open_networks(self) -> Networks:
         kind = devices.device_kind(self.config.device, self.config.gpus)
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
+        keep_freed_memory()
         if device.type == "cuda":
             torch.cuda.set_device(device)
             torch.backends.cudnn.allow_tf32 = False  # torch's default, but fp32 is the reference
-        else:
-            keep_freed_memory()
-            torch.set_num_threads(compute_threads(self.config, self.local_world_size))
+        torch.set_num_threads(compute_threads(self.config, device, self.local_world_size))
         return Networks(device, open_models(self.config))
 
     def _settle_job(self, networks: Networks, locks: ExitStack) -> Job:

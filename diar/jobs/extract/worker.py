@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
 
 _WRITE_THREADS = 2
-_SECONDS_TO_TRIM = 600.0  # of audio, after which free memory is given back
+_TRIM_EVERY = 5.0  # seconds, after which free memory is given back
 
 
 class ShardWorker:
@@ -62,7 +63,7 @@ class ShardWorker:
         self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
         self._shards = OpenShards(writer, counters)
         self._recordings = OpenRecordings()
-        self._trimmed = 0.0  # seconds of audio at which free memory was given back
+        self._trimmed = time.monotonic()  # when free memory was given back
 
     def run(self, shards: Iterable[tuple[int, list[Recording]]]) -> None:
         """Do shards, without the recordings that an interrupted run has published.
@@ -122,9 +123,9 @@ class ShardWorker:
         yield from self._recordings.add_embedded(embedded)
 
     def _trim_memory(self) -> None:
-        if self._counters.audio_seconds - self._trimmed > _SECONDS_TO_TRIM:
-            self._trimmed = self._counters.audio_seconds
+        if time.monotonic() - self._trimmed > _TRIM_EVERY:
             return_free_memory()
+            self._trimmed = time.monotonic()
 
     def _count_bytes(self, key: Key, share: float) -> None:
         """Count a recording's bytes as it is read; the publisher counts those that are then missing."""

@@ -134,10 +134,18 @@ class PyanNet(nn.Module):
                 f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
             )
         features = self.sincnet(waveform.unsqueeze(1)).transpose(1, 2)  # (batch, frames, features)
-        features, _ = self.lstm(features)
+        features, _ = self.lstm(features.to(self.lstm.weight_ih_l0.dtype))
+        features = features.to(self.classifier.weight.dtype)
         for linear in self.linear:
             features = F.leaky_relu(linear(features))
         return self.powerset.log_probs(self.classifier(features))
+
+    def use_half_lstm(self) -> None:
+        """Compute the LSTM in fp16 from now on: four times as fast on an H200 (decision 061).
+
+        Probabilities change by 0.0001 in the mean. bf16 would change them by 0.003, and up to 0.2.
+        """
+        self.lstm.half()
 
     def aligned(self, output: Tensor) -> Tensor:
         """Align the output of `forward`, (batch, frames, classes), with the audio.
