@@ -134,7 +134,7 @@ class PyanNet(nn.Module):
                 f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
             )
         features = self.sincnet(waveform.unsqueeze(1)).transpose(1, 2)  # (batch, frames, features)
-        features, _ = self.lstm(features.to(self.lstm.weight_ih_l0.dtype))
+        features, _ = self.lstm(features.to(next(self.lstm.parameters()).dtype))
         features = features.to(self.classifier.weight.dtype)
         for linear in self.linear:
             features = F.leaky_relu(linear(features))
