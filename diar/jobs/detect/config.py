@@ -103,6 +103,12 @@ class DetectConfig(CommandConfig):
         "of a recording that is a part of a file (a manifest's offset): from the part's start, or the file's",
     )
 
+    rttm_id: Literal["path", "stem"] = option(
+        "path",
+        "turns",
+        "what RTTM files call a recording: its path in the archive, or stem = the file's name without suffix",
+    )
+
     link: bool = option(True, "speakers", "one speaker, one name: across segments, and across recordings")
     link_threshold: float | None = option(
         None,

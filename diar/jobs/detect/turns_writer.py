@@ -18,6 +18,7 @@ from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.workers import Workers
 from diar.outputs.listed_reference import ListedReference
+from diar.outputs.rttm_names import rttm_names
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
 from diar.outputs.turns import ArchiveTurns, RecordingFiles, write_recording
@@ -62,16 +63,22 @@ class TurnsWriter:
             OutputError: the output directory is not local, or a file of another program is in the way.
         """
         config, index, linked = self._config, self._index, self._report.linked
+        names = rttm_names(config.rttm_id, zip(index.recording_id, index.path, strict=True))
         summary = TurnsSummary(len(linked.speaker_id), self._report.warnings, output_dir=config.output_dir)
         totals, files = SpeakerTotals(), self._files()
-        written = workers.map(partial(_write_one, config.output_dir, files), self._jobs(found))
+        written = workers.map(partial(_write_one, config.output_dir, files), self._jobs(found, names))
         ids = [
             id_
             for id_, one in zip(index.recording_id, found, strict=True)
             if isinstance(one, DiarizedRecording)
         ]
-        options = {"exclusive": config.exclusive, "reference": index.has_references}
-        with ArchiveTurns(config.output_dir, ids, **options) as archive:
+        with ArchiveTurns(
+            config.output_dir,
+            ids,
+            exclusive=config.exclusive,
+            reference=index.has_references,
+            rttm_names=names,
+        ) as archive:
             for row, one in enumerate(tqdm(found, "write", unit="recording", disable=None)):
                 if isinstance(one, NoTurns):
                     self._add_failed(archive, summary, row, one)
@@ -96,7 +103,7 @@ class TurnsWriter:
         archive.add_failed(recording_id, self._index.path[row], one.status, one.error, warnings)
         summary.add_failed(recording_id, one.status, one.error)
 
-    def _jobs(self, found: Sequence[DiarizedRecording | NoTurns]) -> Iterator[_Job]:
+    def _jobs(self, found: Sequence[DiarizedRecording | NoTurns], names: Mapping[str, str]) -> Iterator[_Job]:
         first = 0  # row of the recording's first speaker in `linked`
         for row, one in enumerate(found):
             if isinstance(one, NoTurns):
@@ -111,7 +118,8 @@ class TurnsWriter:
                 None if listed is None else ListedReference(listed, file, result.offset, result.duration)
             )
             given = self._reference.get(result.recording_id)
-            yield _Job(result, _source(url, result), reference if given is None else given)
+            truth = reference if given is None else given
+            yield _Job(result, _source(url, result), truth, names[result.recording_id])
             first += len(one.turns)
 
 
@@ -122,6 +130,7 @@ class _Job:
     result: RecordingTurns
     source: AudioSource
     reference: Sequence[Turn] | ListedReference | None
+    rttm_name: str
 
 
 def _source(url: str, result: RecordingTurns) -> AudioSource:
@@ -144,7 +153,9 @@ def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> tuple[Recor
             reference = reference.turns(result.recording_id)
         except DiarError as error:
             reference, result = None, replace(result, warnings=[*result.warnings, f"no reference: {error}"])
-    written = write_recording(output_dir, result, files, source=job.source, reference=reference)
+    written = write_recording(
+        output_dir, result, files, source=job.source, reference=reference, rttm_name=job.rttm_name
+    )
     origin = result.offset if written.times == "file" else 0.0
     moved = [replace(turn, start=turn.start + origin, end=turn.end + origin) for turn in reference or ()]
     return written, [replace(turn, recording=result.recording_id) for turn in moved]

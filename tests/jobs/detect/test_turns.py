@@ -151,7 +151,9 @@ def test_any_number_of_processes_gives_the_same_and_a_rerun_replaces(
     assert (output / "all.rttm").read_bytes() == (result / "all.rttm").read_bytes()
     keepsake = output / "recordings" / "day 1" / "note.txt"
     keepsake.write_text("mine")
-    run(root, output, "--num_speakers", 2, "--no_link")
+    run(root, output, "--num_speakers", 2, "--no_link", "--rttm_id", "stem")
+    assert set(read_rttm(output / "all.rttm")) == {"a", "b", "c"}
+    assert set(read_rttm(output / "recordings/day 2/c.wav/turns.rttm")) == {"c"}
     assert not (output / "all.exclusive.rttm").exists()
     assert not (output / "recordings/day 1/a.wav/turns.exclusive.rttm").exists()
     assert keepsake.read_text() == "mine"
@@ -241,6 +243,10 @@ def without_segmentation() -> dict[str, str]:
         (("--known_speakers", "nothing"), "Enrol people like this"),
         (("--reference", "foreign.rttm"), "is about other recordings (elsewhere, …)"),
         (("--output_dir", "memory://R"), "is not local"),
+        (
+            ("--embeddings_dir", "twice/E", "--rttm_id", "stem"),
+            "both a/x.wav and b/x.wav x; use --rttm_id path",
+        ),
         (("--offset", 0.9, "--onset", 0.5), "--offset 0.9 is above the onset of 0.5"),
         (("--embeddings_dir", "plain/E"), "--segmentation none; run stage 1"),
     ],
@@ -259,6 +265,7 @@ def test_what_cannot_work_is_said_before_any_work(
     write_store(tmp_path / "flat-store", {"x.wav": talk})
     (tmp_path / "flat-store/E").rename(tmp_path / "flat")
     write_store(tmp_path / "plain", {"x.wav": talk}, without_segmentation())
+    write_store(tmp_path / "twice", {"a/x.wav": talk, "b/x.wav": talk})
     (tmp_path / "foreign.rttm").write_text(format_rttm(talk.rttm("elsewhere")))
     done = run(root, tmp_path / "R", *options, status=2)
     assert message in done.stderr
