@@ -224,7 +224,7 @@ def test_json_follows_its_schema_and_comes_back() -> None:
         ("{", "is not JSON"),
         ("[]", "no boundary result"),
         ('{"schema": "other"}', "no boundary result"),
-        ('{"schema": "diar.speaker_boundaries", "schema_version": "2.0"}', "schema version 2.0"),
+        ('{"schema": "diar.speaker_boundaries", "schema_version": "3.0"}', "schema version 3.0"),
         ('{"schema": "diar.speaker_boundaries", "schema_version": "1.0"}', "does not follow"),
     ],
 )

@@ -121,6 +121,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
             document["thresholds"]
         )
         assert document["model"]["model_sha256"] == METADATA["model_sha256"]
+        assert document["model"]["activity_step"] == float(METADATA["activity_step"])
     assert (result / "all.rttm").read_bytes() == joined
 
 
