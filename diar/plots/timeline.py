@@ -6,7 +6,7 @@ was most of stage 2 in an archive of short recordings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -21,13 +21,13 @@ from PIL.PngImagePlugin import PngInfo
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.style import short
+from diar.plots.style import Color, short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 
 TIMELINE_NAME = "timeline.png"
 _WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left to text, to the strips' end
-_HEAD, _FOOT, _BETWEEN = 84, 40, 33  # pixels above, below and between the strips
+_HEAD, _KEY, _FOOT, _BETWEEN = 84, 22, 40, 33  # pixels above, of the key, below and between the strips
 _LANE_PIXELS, _LOWEST_STRIP = 17, 80
 _TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
 _POINT = 100 / 72  # pixels of a point
@@ -73,25 +73,30 @@ class _Strip:
 
 
 def draw_timeline(
-    result: RecordingTurns, reference: Sequence[Turn] | None = None, origin: float = 0.0
+    result: RecordingTurns,
+    reference: Sequence[Turn] | None = None,
+    origin: float = 0.0,
+    numbers: Mapping[str, int] | None = None,
 ) -> bytes:
     """Draw a recording's turns as PNG, the reference above them, partners in one colour.
 
     A pixel is as opaque as the share of its time with speech, so that hours of short turns look as dense as
     they are. Long recordings are cut into strips, one below the other. The clock shows `origin` seconds at
-    the recording's start.
+    the recording's start. `numbers` are those of the people's colours (`style.number_names`).
     """
-    groups = arrange(result.turns, reference)
+    groups = arrange(result.turns, reference, numbers)
     height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
     length, count = divide(result.duration, max(1, min(MOST_STRIPS, _TALLEST // height)))
     left = _left_margin(groups)
+    key = _key(groups, result.duration < length * count, length / (_RIGHT - left))
+    head = _HEAD + (_KEY if key else 0)
     strips = [
         _Strip(
             groups,
             np.linspace(number * length, (number + 1) * length, _RIGHT - left + 1),
             result.duration,
             left,
-            _HEAD + number * (height + _BETWEEN),
+            head + number * (height + _BETWEEN),
             height,
             origin,
         )
@@ -104,7 +109,8 @@ def draw_timeline(
     draw = ImageDraw.Draw(picture)
     for strip in strips:
         _label(draw, strip)
-    _draw_title(draw, result, groups, length / (_RIGHT - left))
+    _draw_title(draw, result)
+    _draw_key(draw, key)
     information, data = PngInfo(), BytesIO()
     information.add_text("Software", result.program)
     picture.save(data, "PNG", pnginfo=information)
@@ -175,8 +181,8 @@ def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
     return np.clip(colors, 0.0, 1.0)
 
 
-def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[Group], pixel: float) -> None:
-    """Write name, amounts and the key; `pixel` is the seconds of one pixel."""
+def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns) -> None:
+    """Write name and amounts."""
     name = short(result.recording_id, 110)
     draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
     speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
@@ -188,19 +194,33 @@ def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[
         f"clustering: {result.clustering.method}",
     ]
     draw.text((_MARGIN, 56), " · ".join(parts), "black", _font(10), anchor="lm")
-    right = _RIGHT
-    if any(len(lane.shared) for group in groups for lane in group.lanes):
-        right = _draw_key(draw, right, OVERLAP, "overlap (dark in the speakers' lanes)")
+
+
+def _key(groups: list[Group], ends_early: bool, pixel: float) -> list[tuple[Color, str]]:
+    """Return what needs to be explained: colour and text; `pixel` is the seconds of one pixel."""
+    lanes = [lane for group in groups for lane in group.lanes]
+    entries = []
+    if any(len(lane.shared) for lane in lanes):
+        entries.append((OVERLAP, "overlap (dark in the speakers' lanes)"))
+    if any(lane.color == to_rgb(GREY) and len(lane.own) and not lane.several for lane in lanes):
+        entries.append((GREY, "in the reference, but nobody found is this speaker"))
+    if any(lane.several for lane in lanes):
+        entries.append((GREY, "several speakers in one lane"))
     if pixel > _BRIEF:
-        _draw_key(draw, right, "#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only")
+        entries.append(("#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only"))
+    if ends_early:
+        entries.append(("#e9e9ec", "after the end of the recording"))
+    return [(to_rgb(color), text) for color, text in entries]
 
 
-def _draw_key(draw: ImageDraw.ImageDraw, right: int, color: str, text: str) -> int:
-    """Draw one entry of the key that ends at `right`; return where the entry before it may end."""
-    draw.text((right, 56), text, "black", _font(9), anchor="rm")
-    left = right - round(_font(9).getlength(text)) - 34
-    draw.rectangle((left, 52, left + 25, 60), color)
-    return left - 24
+def _draw_key(draw: ImageDraw.ImageDraw, entries: list[tuple[Color, str]]) -> None:
+    """Draw the entries of the key beside each other."""
+    left = float(_MARGIN)
+    for color, text in entries:
+        red, green, blue = (round(255 * c) for c in color)
+        draw.rectangle((left, 77, left + 25, 85), (red, green, blue))
+        draw.text((left + 32, 81), text, "black", _font(9), anchor="lm")
+        left += 32 + _font(9).getlength(text) + 28
 
 
 def _count(number: int, thing: str) -> str:

@@ -19,8 +19,9 @@ from diar.outputs import folders
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
-from diar.plots.boundaries import PLOT_NAME, aggregate, draw_boundaries
-from diar.plots.style import speaker_color
+from diar.plots.boundaries import PLOT_NAME, draw_boundaries
+from diar.plots.boundary_parts import aggregate
+from diar.plots.style import person_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "result-schema.json"
@@ -265,7 +266,7 @@ def test_the_plot_shows_every_segment_at_any_size(files: int, segments: int, tmp
     image = imread(io.BytesIO(draw_boundaries(result, table)))
     assert image.shape[0] > 1000 and image.shape[1] > 1500
     shown = {tuple(pixel) for pixel in (image[780, :, :3] * 255).round().astype(int).tolist()}
-    wanted = [tuple(round(255 * c) for c in speaker_color(i)) for i in range(len(result.speakers))]
+    wanted = [tuple(round(255 * c) for c in person_color(i)) for i in range(len(result.speakers))]
     for color in wanted:  # the strip of speakers holds each one's colour
         assert any(max(abs(a - b) for a, b in zip(color, pixel, strict=True)) <= 1 for pixel in shown)
 
