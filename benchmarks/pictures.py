@@ -20,6 +20,8 @@ from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.plots.boundaries import draw_boundaries
+from diar.plots.contact_sheet import MOST_ON_SHEET, draw_contact_sheet
+from diar.plots.style import number_names
 from diar.plots.timeline import draw_timeline
 from diar.records import Turn
 from diar.score.breakdown_plot import draw_breakdown
@@ -60,6 +62,8 @@ def pictures() -> Iterator[Picture]:
         yield f"score {label}", lambda t=length: scored(t, 4)
     yield "timeline 1 min nobody", lambda: draw_timeline(recording("talks/quiet.wav", [], 60.0))
     yield "score 15 min 20 speakers", lambda: scored(900.0, 20)
+    for count in (1, 12, MOST_ON_SHEET):
+        yield f"contact sheet {count} recordings", lambda n=count: contact_sheet(n)
     for files in ARCHIVES:
         yield f"boundaries {files} files", lambda n=files: draw_boundaries(*archive(n))
     yield "boundaries 200 files one voice", lambda: draw_boundaries(*archive(200, people=1))
@@ -72,6 +76,18 @@ def timeline(length: float, speakers: int, reference: bool = False) -> bytes:
     turns = converse("talks/monday morning.wav", length, speakers)
     truth = differing(turns, length) if reference else None
     return draw_timeline(recording(turns[0].recording, turns, length), truth)
+
+
+def contact_sheet(count: int) -> bytes:
+    """Draw recordings of 1 to 25 s, most of one voice, some without speech, and one of 2 h of one voice."""
+    draw, results = np.random.default_rng(0), []
+    for i in range(count):
+        name = f"part_{i // 50:02d}/recorded on monday/utterance_{i:06d}.wav"
+        length = 7_200.0 if i == 5 else float(draw.uniform(1, 25))
+        turns = converse(name, length, 1 if i == 5 or draw.random() < 0.7 else 4, seed=i)
+        results.append(recording(name, [] if i % 17 == 16 else turns, length))
+    numbers = number_names(turn.speaker for result in results for turn in result.turns)
+    return draw_contact_sheet(results, numbers, MOST_ON_SHEET, MOST_ON_SHEET + 12_345)
 
 
 def scored(length: float, speakers: int) -> bytes:

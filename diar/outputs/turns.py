@@ -19,6 +19,7 @@ from diar.archive.audio_file import DecodeError
 from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
 from diar.formats.rttm import ALL_NAME, format_rttm, rttm_id
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
+from diar.outputs.contact_sheets import ContactSheets
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
 from diar.outputs.speakers_table import (
@@ -52,6 +53,7 @@ class RecordingFiles:
 
     labels: bool = True  # Audacity and Praat
     timeline: bool = True
+    colors: Mapping[str, int] | None = None  # numbers of the colours of those who speak
     audio: SpeakerAudio = field(default_factory=SpeakerAudio)
     times: Times = "part"  # of a recording that is a part of a file
 
@@ -101,7 +103,7 @@ def write_recording(
     for name, text in contents.items():
         folder.write(name, text.encode())
     for name in pictures:
-        folder.write(name, draw_timeline(result, reference, origin))
+        folder.write(name, draw_timeline(result, reference, origin, files.colors))
     folder.write(TURNS_NAME, to_json(told).encode())
     return told
 
@@ -143,6 +145,7 @@ class ArchiveTurns:
         exclusive: bool,
         reference: bool = False,
         rttm_names: Mapping[str, str] | None = None,
+        sheets: ContactSheets | None = None,
     ) -> None:
         """Remove what an earlier run wrote about recordings that are no longer there.
 
@@ -152,16 +155,18 @@ class ArchiveTurns:
             exclusive: whether turns without overlap are written, too.
             reference: whether true turns are, in `reference.rttm`.
             rttm_names: what RTTM files call recordings, by id, where it is not the id.
+            sheets: for recordings that get no picture of their own.
 
         Raises:
             OutputError: `output_dir` is not local, or a file that this program did not write is in the way.
         """
         self._output = OutputDirectory(output_dir, LIST_NAME)
-        self._rttm_names = rttm_names or {}
+        self._rttm_names, self._sheets = rttm_names or {}, sheets
         self._names = [ALL_NAME, *([ALL_EXCLUSIVE_NAME] if exclusive else [])]
         self._reference_names = [REFERENCE_NAME] if reference else []
         tables = (RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
         entries = [Entry("file", name) for name in (*self._names, *self._reference_names, *tables)]
+        entries += [] if sheets is None else sheets.entries
         entries += [Entry("folder", recording_folder(recording_id)) for recording_id in recording_ids]
         storage.remove_temporaries(output_dir)
         self._output.replace(entries)
@@ -179,8 +184,13 @@ class ArchiveTurns:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def add(self, result: RecordingTurns, reference: Sequence[Turn] = ()) -> None:
-        """Append a recording that was written, and its true turns if any; call it in archive order."""
+    def add(self, result: RecordingTurns, reference: Sequence[Turn] = (), *, on_sheet: bool = False) -> None:
+        """Append a recording that was written, and its true turns if any; call it in archive order.
+
+        `on_sheet`: it has no picture of its own.
+        """
+        if on_sheet and self._sheets is not None:
+            self._sheets.add(result, self._output)
         name = self._rttm_names.get(result.recording_id)
         for file in self._reference:
             file.write(format_rttm(reference, name).encode())

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import count
+from pathlib import Path
 
+import matplotlib
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import ImageFont
 
 Color = tuple[float, float, float]
 
@@ -19,6 +23,7 @@ _PALETTE = (
     "#ffa5ff", "#d2c3ff", "#963c3c", "#d2b45a", "#1e87ff", "#2d6900", "#5ad287", "#4ba596",
 )  # fmt: skip
 _SHADES = ((0.0, 0.0), (0.0, 0.3), (1.0, 0.35))  # grey level and its share, a turn of the palette each
+_POINT = 100 / 72  # pixels of a point
 _GENERATED = re.compile(r"(?:person|speaker)_0*([1-9]\d*)")
 
 
@@ -51,6 +56,13 @@ def ink_on(color: Color) -> str:
     """Return black or white, whichever is read more easily on a colour."""
     red, green, blue = color
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+@cache
+def font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Load the font that comes with Matplotlib."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
 
 
 def short(name: str, most: int = 40) -> str:

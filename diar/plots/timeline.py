@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.style import Color, short
+from diar.plots.style import Color, font, short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 
@@ -30,7 +27,6 @@ _WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left 
 _HEAD, _KEY, _FOOT, _BETWEEN = 84, 22, 40, 33  # pixels above, of the key, below and between the strips
 _LANE_PIXELS, _LOWEST_STRIP = 17, 80
 _TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
-_POINT = 100 / 72  # pixels of a point
 _OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
     to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
 )
@@ -117,17 +113,10 @@ def draw_timeline(
     return data.getvalue()
 
 
-@cache
-def _font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load the font that comes with Matplotlib."""
-    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
-
-
 def _left_margin(groups: list[Group]) -> int:
     """Return the pixels for labels and titles."""
-    label = max(_font(8).getlength(lane.label) for group in groups for lane in group.lanes)
-    title = max(_font(9, bold=True).getlength(group.title) for group in groups)
+    label = max(font(8).getlength(lane.label) for group in groups for lane in group.lanes)
+    title = max(font(9, bold=True).getlength(group.title) for group in groups)
     return round(_MARGIN + title + (16 if title else 0) + label + 5)
 
 
@@ -157,16 +146,16 @@ def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
     """Write the clock and the names of lanes and groups; an empty lane also has its name in its middle."""
     for group in strip.groups:
         place = _MARGIN, strip.top + strip.row((group.top + group.bottom) / 2)
-        draw.text(place, group.title, "black", _font(9, bold=True), anchor="lm")
+        draw.text(place, group.title, "black", font(9, bold=True), anchor="lm")
     for lane in strip.lanes:
         y = strip.top + strip.row(lane.top + lane.height / 2)
-        draw.text((strip.left - 5, y), lane.label, "black", _font(8), anchor="rm")
+        draw.text((strip.left - 5, y), lane.label, "black", font(8), anchor="rm")
         if not len(lane.own):
             middle = strip.column((strip.edges[0] + min(strip.edges[-1], strip.end)) / 2)
-            draw.text((strip.left + middle, y), lane.label, GREY, _font(11), anchor="mm")
+            draw.text((strip.left + middle, y), lane.label, GREY, font(11), anchor="mm")
     for seconds in strip.clock_times:
         place = strip.left + strip.column(seconds), strip.top + strip.height + 6
-        draw.text(place, clock(seconds + strip.origin), "black", _font(9), anchor="mt")
+        draw.text(place, clock(seconds + strip.origin), "black", font(9), anchor="mt")
 
 
 def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
@@ -184,7 +173,7 @@ def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
 def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns) -> None:
     """Write name and amounts."""
     name = short(result.recording_id, 110)
-    draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
+    draw.text((_MARGIN, 27), name, "black", font(14, bold=True), anchor="lm")
     speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
     parts = [
         _count(len(result.speakers), "speaker"),
@@ -193,7 +182,7 @@ def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns) -> None:
         f"overlap {amount(overlap)} ({overlap / max(speech, 1e-9):.0%} of speech)",
         f"clustering: {result.clustering.method}",
     ]
-    draw.text((_MARGIN, 56), " · ".join(parts), "black", _font(10), anchor="lm")
+    draw.text((_MARGIN, 56), " · ".join(parts), "black", font(10), anchor="lm")
 
 
 def _key(groups: list[Group], ends_early: bool, pixel: float) -> list[tuple[Color, str]]:
@@ -219,8 +208,8 @@ def _draw_key(draw: ImageDraw.ImageDraw, entries: list[tuple[Color, str]]) -> No
     for color, text in entries:
         red, green, blue = (round(255 * c) for c in color)
         draw.rectangle((left, 77, left + 25, 85), (red, green, blue))
-        draw.text((left + 32, 81), text, "black", _font(9), anchor="lm")
-        left += 32 + _font(9).getlength(text) + 28
+        draw.text((left + 32, 81), text, "black", font(9), anchor="lm")
+        left += 32 + font(9).getlength(text) + 28
 
 
 def _count(number: int, thing: str) -> str:

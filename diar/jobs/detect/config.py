@@ -133,6 +133,12 @@ class DetectConfig(CommandConfig):
         "symlink", "output", "how audio files get into the speaker folders"
     )
     plot: bool = option(True, "output", "draw boundary_detection_visualization.png, timeline.png")
+    timelines: Literal["auto", "all", "none"] = option(
+        "auto",
+        "turns",
+        "which recordings get a timeline.png; auto = those of 30 s and more with several voices, or with a "
+        "reference; the others stand together on sheets, timelines_001.png, …",
+    )
     labels: bool = option(True, "output", "turns: also as Audacity labels and Praat TextGrid")
     processes: int | None = option(
         None,

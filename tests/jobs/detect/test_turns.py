@@ -103,12 +103,13 @@ def test_every_recording_has_its_files(result: Path) -> None:
     assert [(row["status"], row["speakers"]) for row in rows] == [
         ("ok", "2"), ("ok", "3"), ("no_speech", "0"), ("ok", "2"),
     ]  # fmt: skip
+    assert [path.name for path in result.glob("*.png")] == ["timelines_001.png"]  # of the silent one
     joined = b""
     for row in rows:
         folder = result / row["folder"]
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
             "turns.rttm", "turns.exclusive.rttm", "turns.json",
-            "labels.txt", "turns.TextGrid", "timeline.png",
+            "labels.txt", "turns.TextGrid", *(["timeline.png"] if row["status"] == "ok" else []),
         }  # fmt: skip
         joined += (folder / "turns.rttm").read_bytes()
         document = recording(result, row["recording_id"])
@@ -284,8 +285,10 @@ def test_both_tasks_share_an_output(tmp_path: Path) -> None:
     for name in archive:
         (tmp_path / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "audio" / name).write_bytes(b"audio")
-    for _ in range(2):  # the second run replaces what both wrote
-        run(tmp_path, tmp_path / "R", "--task", "all")
+    for timelines, own in (("all", 16), ("auto", 0)):  # the second run replaces what both wrote
+        run(tmp_path, tmp_path / "R", "--task", "all", "--timelines", timelines, quiet=("--processes", 1))
+        assert len(list((tmp_path / "R/recordings").rglob("timeline.png"))) == own
+        assert (tmp_path / "R/timelines_001.png").exists() == (own == 0)
     result = json.loads((tmp_path / "R/speaker_boundary_detection_result.json").read_text())
     assert result["summary"]["speakers"] == 2
     assert {path.name for path in (tmp_path / "R").iterdir()} >= {"speaker_001", "speaker_002", "all.rttm"}
