@@ -20,6 +20,7 @@ from diar.detect.linking.unlinked import keep_apart
 from diar.detect.naming import local_labels, named_turns
 from diar.detect.sides import Sides, diarize_sides
 from diar.detect.thresholds import thresholds
+from diar.formats.document import typed_metadata
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm
 from diar.formats.speech_time import by_speaker, measure
@@ -202,7 +203,7 @@ class Diarization:
             ),
             parameters=parameters,
             thresholds={name: round(value, 4) for name, value in thresholds(self._settings).items()},
-            model=dict(self.voice.stored.metadata),
+            model=typed_metadata(self.voice.stored.metadata),
             warnings=self.warnings,
             channels=list(self._found.channels),
         )

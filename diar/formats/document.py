@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from diar.errors import DiarError
 
 DocumentT = TypeVar("DocumentT")
+
+
+# What Parquet footers hold as text, in stage 1's metadata
+_NOT_TEXT: dict[str, Callable[[str], Any]] = {
+    "settings": json.loads,
+    "embedding_dim": int,
+    "activity_first_center": float,
+    "activity_step": float,
+}
 
 
 class ResultError(DiarError):
@@ -23,11 +32,11 @@ def parse_document(text: str, name: str, schema: str, version: str, what: str) -
         text: of the document.
         name: what errors call it.
         schema: that it must have.
-        version: of the schema; the major version must be the same.
+        version: of the schema; a later major version is refused, earlier ones are read.
         what: ends the error message about another schema.
 
     Raises:
-        ResultError: not JSON, of another schema, or of another major version.
+        ResultError: not JSON, of another schema, or of a later major version.
     """
     try:
         document = json.loads(text)
@@ -36,9 +45,21 @@ def parse_document(text: str, name: str, schema: str, version: str, what: str) -
     if not isinstance(document, dict) or document.get("schema") != schema:
         raise ResultError(f"{name} {what}")
     found = str(document.pop("schema_version", "none"))
-    if found.split(".")[0] != version.split(".")[0]:
-        raise ResultError(f"{name} has schema version {found}, this program reads {version}")
+    major = found.partition(".")[0]
+    if not (major.isdecimal() and 1 <= int(major) <= int(version.partition(".")[0])):
+        raise ResultError(f"{name} has schema version {found}, this program reads up to {version}")
     return document
+
+
+def typed_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stage 1's metadata as JSON: numbers as numbers, settings as an object.
+
+    Parquet footers hold text only. So did schema versions 1.x of the documents.
+    """
+    return {
+        key: _NOT_TEXT[key](value) if key in _NOT_TEXT and isinstance(value, str) else value
+        for key, value in metadata.items()
+    }
 
 
 def read_document(path: Path, parse: Callable[[str, str], DocumentT]) -> DocumentT:

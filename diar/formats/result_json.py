@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diar.formats.document import ResultError, parse_document, read_document
+from diar.formats.document import ResultError, parse_document, read_document, typed_metadata
 
 RESULT_NAME = "speaker_boundary_detection_result.json"
 SCHEMA = "diar.speaker_boundaries"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 LOW_CONFIDENCE = 0.8
 
 
@@ -85,7 +85,7 @@ class DetectionResult:
     input: str
     embeddings_dir: str
     parameters: dict[str, Any]
-    model: dict[str, str]
+    model: dict[str, Any]  # stage 1's metadata
     recordings: int
     segments: list[Segment]
     boundaries: list[Boundary]
@@ -135,7 +135,7 @@ def from_json(text: str, name: str) -> DetectionResult:
     """Parse a result; `name` is what errors call it.
 
     Raises:
-        ResultError: not JSON, not such a result, or of another major schema version.
+        ResultError: not JSON, not such a result, or of a later major schema version.
     """
     what = f"is no boundary result (its 'schema' is not {SCHEMA!r}); give a {RESULT_NAME}"
     document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
@@ -149,6 +149,7 @@ def from_json(text: str, name: str) -> DetectionResult:
     known: dict[str, Any] = {key: document.get(key) for key in DetectionResult.__dataclass_fields__}
     try:
         known.update({key: [record(**item) for item in document[key]] for key, record in records.items()})
+        known["model"] = typed_metadata(document["model"])
         return DetectionResult(**known)
     except (TypeError, KeyError) as error:
         raise ResultError(f"{name} does not follow schema {SCHEMA} {SCHEMA_VERSION}: {error}") from None

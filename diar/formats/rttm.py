@@ -64,8 +64,10 @@ def from_rttm_id(field: str) -> str:
     return unquote(field, errors="surrogateescape")
 
 
-def format_rttm(turns: Iterable[Turn]) -> str:
+def format_rttm(turns: Iterable[Turn], name: str | None = None) -> str:
     """Format `turns` in the order given, in milliseconds; what rounds to nothing is left out.
+
+    `name` is what the recording is called instead of its id.
 
     Start and end are rounded, not the duration, so that turns which touch still touch.
     """
@@ -73,7 +75,7 @@ def format_rttm(turns: Iterable[Turn]) -> str:
     for turn in turns:
         start, end = round(turn.start, _DECIMALS), round(turn.end, _DECIMALS)
         if end > start:
-            recording, speaker = rttm_id(turn.recording), rttm_id(turn.speaker)
+            recording, speaker = rttm_id(name or turn.recording), rttm_id(turn.speaker)
             span = f"{start:.{_DECIMALS}f} {end - start:.{_DECIMALS}f}"
             channel = max(turn.channel, 0) + 1  # counted from 1; a recording that is one signal has 1
             lines.append(f"SPEAKER {recording} {channel} {span} <NA> <NA> {speaker} <NA> <NA>\n")

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from diar.formats.document import ResultError, parse_document, read_document
+from diar.formats.document import ResultError, parse_document, read_document, typed_metadata
 from diar.formats.speech_time import SpeechAmounts
 from diar.records import MIXED, SpeakerTurns, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
 
@@ -63,7 +63,7 @@ class RecordingTurns:
     clustering: Clustering
     parameters: dict[str, Any]
     thresholds: dict[str, float]
-    model: dict[str, str]
+    model: dict[str, Any]  # stage 1's metadata
     warnings: list[str] = field(default_factory=list)
     label: str | None = None  # speaker by the manifest
     times: Times = "part"  # turns and gaps count from the start of the recording ("part") or of its file
@@ -154,12 +154,13 @@ def from_json(text: str, name: str) -> RecordingTurns:
     """Parse a recording's turns; `name` is what errors call it.
 
     Raises:
-        ResultError: not JSON, not such a result, or of another major schema version.
+        ResultError: not JSON, not such a result, or of a later major schema version.
     """
     what = f"holds no turns of a recording (its 'schema' is not {SCHEMA!r}); give a {TURNS_NAME}"
     document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     try:
         known = {key: document[key] for key in RecordingTurns.__dataclass_fields__ if key in document}
+        known["model"] = typed_metadata(known["model"])
         known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
         known["clustering"] = _record(Clustering, known["clustering"])
         known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]

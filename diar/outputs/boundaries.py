@@ -1,10 +1,12 @@
-"""The outputs of `task=files`: speaker folders, table, plot and result."""
+"""The outputs of `task=files`: speaker folders, tables, plot and result."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from diar.formats import boundaries_table
+from diar.formats.boundaries_table import BOUNDARIES_NAME
 from diar.formats.files_table import FILES_NAME, FileTable, to_csv
 from diar.formats.result_json import RESULT_NAME, DetectionResult, to_json
 from diar.outputs.folders import Placement, place_files, plan_folders
@@ -23,13 +25,14 @@ def write_results(
     plot: bool,
     debug: list[dict[str, Any]] | None,
 ) -> None:
-    """Write speaker folders, table, plot and, last, the JSON.
+    """Write speaker folders, tables, plot and, last, the JSON.
 
     Raises:
         OutputError: something is in the way or cannot be placed.
     """
     output = OutputDirectory(output_dir)
     files = {FILES_NAME: to_csv(table).encode()}
+    files[BOUNDARIES_NAME] = boundaries_table.to_csv(result).encode()
     if debug is not None:
         files[DEBUG_NAME] = json.dumps(debug, ensure_ascii=False, indent=1).encode()
     if plot:

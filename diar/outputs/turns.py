@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -19,6 +19,7 @@ from diar.archive.audio_file import DecodeError
 from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
 from diar.formats.rttm import ALL_NAME, format_rttm, rttm_id
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
+from diar.outputs.contact_sheets import ContactSheets
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
 from diar.outputs.speakers_table import (
@@ -52,6 +53,7 @@ class RecordingFiles:
 
     labels: bool = True  # Audacity and Praat
     timeline: bool = True
+    colors: Mapping[str, int] | None = None  # numbers of the colours of those who speak
     audio: SpeakerAudio = field(default_factory=SpeakerAudio)
     times: Times = "part"  # of a recording that is a part of a file
 
@@ -68,6 +70,7 @@ def write_recording(
     *,
     source: AudioSource | None = None,
     reference: Sequence[Turn] | None = None,
+    rttm_name: str | None = None,
 ) -> RecordingTurns:
     """Write one recording's folder, `turns.json` last; return the result as written, with new warnings.
 
@@ -77,6 +80,7 @@ def write_recording(
         files: which other files to write.
         source: where the audio lies now; None = where `result.path` says.
         reference: true turns for the upper half of the picture.
+        rttm_name: what RTTM files call the recording instead of its id.
 
     Where audio cannot be read, only the speakers' audio is missing, and the reason becomes a warning.
 
@@ -87,7 +91,7 @@ def write_recording(
     folder = OutputDirectory(output_dir, LIST_NAME).folder(recording_folder(result.recording_id))
     told = on_file_clock(result) if files.times == "file" else result
     origin = result.offset if files.times == "file" else 0.0
-    contents = _texts(told, origin + result.duration, files.labels)
+    contents = _texts(told, origin + result.duration, files.labels, rttm_name)
     pieces = plan_pieces(result.turns, result.duration, files.audio, origin)
     pictures = [TIMELINE_NAME] if files.timeline else []
     names = dict.fromkeys([*contents, *pictures, *(piece.file for piece in pieces), TURNS_NAME])
@@ -99,19 +103,19 @@ def write_recording(
     for name, text in contents.items():
         folder.write(name, text.encode())
     for name in pictures:
-        folder.write(name, draw_timeline(result, reference, origin))
+        folder.write(name, draw_timeline(result, reference, origin, files.colors))
     folder.write(TURNS_NAME, to_json(told).encode())
     return told
 
 
-def _texts(told: RecordingTurns, end: float, labels: bool) -> dict[str, str]:
+def _texts(told: RecordingTurns, end: float, labels: bool, rttm_name: str | None) -> dict[str, str]:
     """Return the text files by name; `end` is the recording's, in seconds on the clock of its turns."""
-    contents = {RTTM_NAME: format_rttm(told.turns)}
+    contents = {RTTM_NAME: format_rttm(told.turns, rttm_name)}
     if told.exclusive is not None:
-        contents[EXCLUSIVE_NAME] = format_rttm(told.exclusive)
+        contents[EXCLUSIVE_NAME] = format_rttm(told.exclusive, rttm_name)
     for channel in told.channels:
         own = [turn for turn in told.turns if turn.channel == channel]
-        contents[CHANNEL_NAME.format(channel)] = format_rttm(own)
+        contents[CHANNEL_NAME.format(channel)] = format_rttm(own, rttm_name)
     if labels:
         contents[LABELS_NAME] = format_labels(told.turns)
         contents[TEXTGRID_NAME] = format_textgrid(told.turns, end)
@@ -134,7 +138,14 @@ class ArchiveTurns:
     """
 
     def __init__(
-        self, output_dir: str, recording_ids: Iterable[str], *, exclusive: bool, reference: bool = False
+        self,
+        output_dir: str,
+        recording_ids: Iterable[str],
+        *,
+        exclusive: bool,
+        reference: bool = False,
+        rttm_names: Mapping[str, str] | None = None,
+        sheets: ContactSheets | None = None,
     ) -> None:
         """Remove what an earlier run wrote about recordings that are no longer there.
 
@@ -143,15 +154,19 @@ class ArchiveTurns:
             recording_ids: all recordings that will get a folder.
             exclusive: whether turns without overlap are written, too.
             reference: whether true turns are, in `reference.rttm`.
+            rttm_names: what RTTM files call recordings, by id, where it is not the id.
+            sheets: for recordings that get no picture of their own.
 
         Raises:
             OutputError: `output_dir` is not local, or a file that this program did not write is in the way.
         """
         self._output = OutputDirectory(output_dir, LIST_NAME)
+        self._rttm_names, self._sheets = rttm_names or {}, sheets
         self._names = [ALL_NAME, *([ALL_EXCLUSIVE_NAME] if exclusive else [])]
         self._reference_names = [REFERENCE_NAME] if reference else []
         tables = (RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
         entries = [Entry("file", name) for name in (*self._names, *self._reference_names, *tables)]
+        entries += [] if sheets is None else sheets.entries
         entries += [Entry("folder", recording_folder(recording_id)) for recording_id in recording_ids]
         storage.remove_temporaries(output_dir)
         self._output.replace(entries)
@@ -169,12 +184,18 @@ class ArchiveTurns:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def add(self, result: RecordingTurns, reference: Sequence[Turn] = ()) -> None:
-        """Append a recording that was written, and its true turns if any; call it in archive order."""
+    def add(self, result: RecordingTurns, reference: Sequence[Turn] = (), *, on_sheet: bool = False) -> None:
+        """Append a recording that was written, and its true turns if any; call it in archive order.
+
+        `on_sheet`: it has no picture of its own.
+        """
+        if on_sheet and self._sheets is not None:
+            self._sheets.add(result, self._output)
+        name = self._rttm_names.get(result.recording_id)
         for file in self._reference:
-            file.write(format_rttm(reference).encode())
+            file.write(format_rttm(reference, name).encode())
         for file, turns in zip(self._rttm, (result.turns, result.exclusive), strict=False):
-            file.write(format_rttm(turns or []).encode())
+            file.write(format_rttm(turns or [], name).encode())
         self._row(
             result.recording_id,
             path=result.path,
@@ -205,7 +226,8 @@ class ArchiveTurns:
         return self._stack.enter_context(storage.open_atomic(str(self._output.root / name)))
 
     def _row(self, recording_id: str, **fields: object) -> None:
-        fields |= {"recording_id": recording_id, "rttm_id": rttm_id(recording_id)}
+        name = self._rttm_names.get(recording_id, recording_id)
+        fields |= {"recording_id": recording_id, "rttm_id": rttm_id(name)}
         self._table.write(_csv_line([fields.get(column, "") for column in _COLUMNS]))
 
 

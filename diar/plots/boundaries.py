@@ -1,4 +1,4 @@
-"""The picture of boundaries between files."""
+"""The picture of boundaries between files: the archive in rows, amounts, and the doubtful places enlarged."""
 
 from __future__ import annotations
 
@@ -6,203 +6,193 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from diar.formats.files_table import NOT_USED, FileTable
+from diar.formats.files_table import FileTable
 from diar.formats.result_json import LOW_CONFIDENCE, DetectionResult
-from diar.plots.style import png, speaker_color
+from diar.plots.boundary_parts import (
+    Scene,
+    confidence_color,
+    count_text,
+    draw_similarity,
+    draw_speakers,
+    legend,
+    thousands,
+)
+from diar.plots.doubtful import choose_doubtful, doubtful_height, draw_doubtful
+from diar.plots.style import png
 
 PLOT_NAME = "boundary_detection_visualization.png"
-_COLUMNS = 1_600  # of the image within the axes, about; more points are aggregated
-_RAW = 2_000  # files up to which each one is drawn
-_FEW_BOUNDARIES = 150  # up to which each one gets its own line
-_MOST_LABELS = 60
-_GREY, _BLUE = "#8a8f98", "#1f5fa8"
-_GOOD, _DOUBTFUL, _BAD = "#2a9d4a", "#e08a00", "#d62728"
+_WIDTH, _LEFT, _RIGHT = 17.0, 0.06, 0.985  # inches; shares of the width
+_FILES_A_ROW, _SEGMENTS_A_ROW, _MOST_ROWS = 1_000, 24, 10
+_TOP, _BOTTOM = 1.45, 0.55  # inches: title and legend; below everything
+_MOST_COUNTS = 60  # segments up to which each one's number of files is written
+_TINTS = ((0.5, "#fbe9e9"), (LOW_CONFIDENCE, "#fdf3e2"), (1.0, "#eef7f0"))  # up to a confidence
 
 
 def draw_boundaries(result: DetectionResult, table: FileTable) -> bytes:
-    """Draw similarity, boundaries with confidence, speakers and segment sizes along the archive as PNG."""
-    figure = Figure(figsize=(17, 10.5), dpi=110)
+    """Draw similarity, boundaries with confidence, speakers and segment sizes along the archive as PNG.
+
+    An archive that is too long for a line is cut into rows, like text. The most doubtful boundaries are
+    enlarged below, with the names of the files.
+    """
+    scene = Scene.of(result, table)
+    rows, long = _divide(len(table), len(result.segments))
+    doubtful = choose_doubtful(result)
+    overview = 7.9 if rows == 1 else 1.85 * rows + 2.3
+    height = _TOP + overview + doubtful_height(doubtful) + _BOTTOM
+    figure = Figure(figsize=(_WIDTH, height), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(4, 1, sharex=True, height_ratios=[4.2, 1.8, 0.9, 2.2])
-    figure.subplots_adjust(left=0.055, right=0.985, top=0.885, bottom=0.06, hspace=0.14)
-    _title(figure, result)
-    _draw_similarity(axes[0], result, table)
-    _draw_confidence(axes[1], result)
-    _draw_speakers(axes[2], result, table)
-    _draw_sizes(axes[3], result)
-    axes[3].set_xlim(-0.5, len(table) - 0.5)
-    axes[3].set_xlabel("file, in archive order (position in files.csv)")
-    axes[3].xaxis.set_major_locator(MaxNLocator(15, integer=True))
-    axes[3].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value):,}".replace(",", " ")))
+    _title(figure, result, height)
+    figure.legend(
+        handles=legend(scene, long), loc="upper left", bbox_to_anchor=(_LEFT - 0.008, 1 - 0.68 / height),
+        ncols=5, fontsize=9, frameon=False,
+    )  # fmt: skip
+    if rows == 1:
+        _draw_panels(figure, scene, height)
+    else:
+        _draw_rows(figure, scene, long, height)
+    draw_doubtful(figure, scene, doubtful, height)
     return png(figure, Software=result.program)
 
 
-def _title(figure: Figure, result: DetectionResult) -> None:
+def _divide(files: int, segments: int) -> tuple[int, int]:
+    """Return the number of rows, and the files in each: a multiple of those between labels."""
+    if segments <= _SEGMENTS_A_ROW and files <= 2 * _FILES_A_ROW:
+        return 1, files
+    rows = min(_MOST_ROWS, max(2, files // _FILES_A_ROW, round(segments / _SEGMENTS_A_ROW)))
+    step = _between_labels(-(-files // rows))
+    long = step * -(-files // (rows * step))
+    return -(-files // long), long
+
+
+def _between_labels(files: int) -> int:
+    """Return the files between two labels of a row: a round number, for ten to twenty labels."""
+    magnitude = 10 ** max(0, int(np.log10(files / 10)))
+    return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude * 20 >= files)
+
+
+def _title(figure: Figure, result: DetectionResult, height: float) -> None:
     counts = result.counts()
     size = result.parameters.get("segment_size")
     method = "automatic" if size == "auto" else f"about {size} files a speaker"
-    figure.suptitle(
-        "Speaker boundaries along the archive", fontsize=16, x=0.055, y=0.982, ha="left", weight="bold"
-    )
-    figure.text(
-        0.055,
-        0.932,
-        f"{counts['recordings']} files · {counts['segments']} segments · {counts['speakers']} speakers · "
-        f"{counts['boundaries']} boundaries ({counts['low_confidence_boundaries']} below confidence "
-        f"{LOW_CONFIDENCE}) · {counts['odd_files']} files of another voice · "
-        f"{counts['unclear_files']} unclear · "
-        f"{counts['not_used']} without embedding · {method}",
-        fontsize=11,
-    )
+    figure.text(_LEFT, 1 - 0.32 / height, "Speaker boundaries along the archive", fontsize=16, weight="bold")
+    parts = [
+        count_text(counts["recordings"], "file"),
+        count_text(counts["segments"], "segment"),
+        count_text(counts["speakers"], "speaker"),
+        f"{count_text(counts['boundaries'], 'boundary')} "
+        f"({thousands(counts['low_confidence_boundaries'])} below confidence {LOW_CONFIDENCE})",
+        f"{count_text(counts['odd_files'], 'file')} of another voice",
+        f"{thousands(counts['unclear_files'])} unclear",
+        f"{thousands(counts['not_used'])} without embedding",
+        method,
+    ]
+    figure.text(_LEFT, 1 - 0.6 / height, " · ".join(parts), fontsize=11)
 
 
-def _draw_similarity(axes: Axes, result: DetectionResult, table: FileTable) -> None:
-    handles = _draw_curves(axes, table, few_segments=len(result.segments) <= _COLUMNS // 4)
-    if len(result.boundaries) <= _FEW_BOUNDARIES:
-        for boundary in result.boundaries:
-            color = _confidence_color(boundary.confidence)
-            axes.axvline(boundary.index - 0.5, color=color, linewidth=1.0, alpha=0.75, zorder=1)
-        handles.append(Line2D([], [], color=_GOOD, label="boundary, coloured by confidence"))
-    for kind, marker, color, name in (
-        ("foreign", "x", _BAD, "another voice"),
-        ("unclear", "v", "#7b3fa0", "unclear (silence, noise, …)"),
-    ):
-        odd = [file for file in result.odd_files if file.kind == kind]
-        if odd:
-            axes.plot(
-                [file.index for file in odd],
-                [file.similarity for file in odd],
-                marker,
-                color=color,
-                markersize=7 if len(odd) <= 100 else 3,
-                zorder=4,
-            )
-            handles.append(Line2D([], [], marker=marker, ls="", color=color, label=f"{name} ({len(odd)})"))
-    lowest = min((file.similarity for file in result.odd_files), default=0.0)
-    axes.set_ylim(min(-0.1, lowest - 0.05, float(np.nanmin(table.across, initial=0.0)) - 0.05), 1.03)
-    axes.set_ylabel("cosine similarity")
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    axes.legend(
-        handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, fontsize=9, frameon=False
-    )
+def _place(figure: Figure, height: float, top: float, tall: float, left: float, right: float) -> Axes:
+    """Add axes whose top and height are in inches, from the figure's top; left and right are shares."""
+    return figure.add_axes((left, 1 - (top + tall) / height, right - left, tall / height))
 
 
-def _draw_curves(axes: Axes, table: FileTable, few_segments: bool) -> list[Line2D]:
-    """Draw the similarity of files to their segment, and across each place; return the legend."""
-    places = np.arange(len(table))
-    across = "5 files before and 5 from here on: falls where the voice changes"
-    if len(table) <= _RAW:
-        axes.plot(places, table.similarity, ".", color=_GREY, markersize=4, zorder=2)
-        axes.plot(places - 0.5, table.across, "-", color=_BLUE, linewidth=1.1, zorder=3)
-        dots = Line2D([], [], marker=".", ls="", color=_GREY, label="a file and its segment")
-        return [dots, Line2D([], [], color=_BLUE, label=across)]
-    centers, low, middle = aggregate(table.similarity)
-    axes.fill_between(centers, low, middle, step="mid", color="#c9ccd2", linewidth=0, zorder=1)
-    axes.plot(centers, middle, "-", color=_GREY, linewidth=0.9, zorder=2)
-    handles = [Line2D([], [], color=_GREY, label="files and their segment: mean, and down to the least")]
-    if few_segments:  # with a boundary in nearly every column, the least says nothing
-        centers, low, _ = aggregate(table.across)
-        axes.plot(centers, low, "-", color=_BLUE, linewidth=0.8, zorder=3)
-        handles.append(Line2D([], [], color=_BLUE, label=f"{across} (least)"))
-    return handles
+def _draw_panels(figure: Figure, scene: Scene, height: float) -> None:
+    """Draw a short archive in one row."""
+    tall = (3.3, 1.4, 0.7, 1.9)
+    tops = _TOP + np.cumsum((0.0, *(one + 0.17 for one in tall[:-1])))
+    panels = [_place(figure, height, top, one, _LEFT, _RIGHT) for top, one in zip(tops, tall, strict=True)]
+    draw_similarity(panels[0], scene, 0, len(scene))
+    _draw_confidence(panels[1], scene.result)
+    draw_speakers(panels[2], scene, 0, len(scene))
+    _draw_sizes(panels[3], scene)
+    for axes in panels:
+        axes.set_xlim(-0.5, len(scene) - 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(15, integer=True))
+        axes.xaxis.set_major_formatter(lambda value, _: thousands(value))
+        axes.tick_params(labelbottom=axes is panels[3])
+    panels[3].set_xlabel("file, in archive order (position in files.csv)")
 
 
 def _draw_confidence(axes: Axes, result: DetectionResult) -> None:
-    axes.set_ylim(-0.05, 1.08)
+    axes.set_ylim(0, 1.08)
     axes.set_ylabel("confidence of\nboundaries")
-    axes.axhspan(LOW_CONFIDENCE, 1.08, color="#eef7f0", zorder=0)
-    axes.axhspan(0.5, LOW_CONFIDENCE, color="#fdf3e2", zorder=0)
-    axes.axhspan(-0.05, 0.5, color="#fbe9e9", zorder=0)
+    below = 0.0
+    for above, tint in _TINTS:
+        axes.axhspan(below, above if above < 1 else 1.08, color=tint, zorder=0, linewidth=0)
+        below = above
     if not result.boundaries:
-        axes.text(
-            0.5, 0.5, "no boundary", transform=axes.transAxes, ha="center", va="center", color="#666666"
-        )
-        return
-    x = np.array([boundary.index - 0.5 for boundary in result.boundaries])
-    y = np.array([boundary.confidence for boundary in result.boundaries])
-    colors = [_confidence_color(confidence) for confidence in y]
-    order = np.argsort(-y, kind="stable")  # doubtful ones on top
-    few = len(x) <= _FEW_BOUNDARIES
-    if few:
-        axes.vlines(x, 0, y, colors=colors, linewidth=1.2, zorder=2)
-    axes.scatter(
-        x[order],
-        y[order],
-        c=[colors[i] for i in order],
-        s=26 if few else 9,
-        zorder=3,
-        linewidths=0,
-        clip_on=False,
-    )
+        text = "no boundary: all files are of one segment"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#555555")
+    for boundary in result.boundaries:
+        color = confidence_color(boundary.confidence)
+        axes.plot([boundary.index - 0.5] * 2, [0, boundary.confidence], color=color, linewidth=1.2)
+        axes.plot(boundary.index - 0.5, boundary.confidence, "o", color=color, markersize=5, clip_on=False)
 
 
-def _draw_speakers(axes: Axes, result: DetectionResult, table: FileTable) -> None:
-    number = {speaker.id: i for i, speaker in enumerate(result.speakers)}
-    palette = np.array([*(speaker_color(i) for i in range(len(number))), (0.88, 0.88, 0.88)])
-    of_segment = np.array([number[segment.speaker] for segment in result.segments])
-    columns = np.linspace(0, len(table) - 1, min(len(table), 4 * _COLUMNS)).round().astype(int)
-    segments = table.segment[columns]
-    speakers = np.where(segments == NOT_USED, len(number), of_segment[np.maximum(segments, 0)])
-    axes.imshow(
-        palette[speakers][None], extent=(-0.5, len(table) - 0.5, 0, 1), aspect="auto", interpolation="nearest"
-    )
-    axes.set_yticks([])
-    axes.set_ylabel("speaker", rotation=0, ha="right", va="center")
-    if len(result.segments) <= _FEW_BOUNDARIES:
-        for boundary in result.boundaries:
-            axes.axvline(boundary.index - 0.5, color="white", linewidth=1.0)
-    widest = len(table) / _MOST_LABELS
-    for segment in result.segments:
-        if segment.end - segment.start >= widest:
-            text = str(number[segment.speaker] + 1)
-            axes.text((segment.start + segment.end - 1) / 2, 0.5, text, ha="center", va="center", fontsize=9)
-
-
-def _draw_sizes(axes: Axes, result: DetectionResult) -> None:
-    starts = np.array([segment.start for segment in result.segments])
-    ends = np.array([segment.end for segment in result.segments])
-    counts = np.array([segment.count for segment in result.segments])
-    number = {speaker.id: i for i, speaker in enumerate(result.speakers)}
-    if len(counts) <= 2 * _FEW_BOUNDARIES:
-        colors = [speaker_color(number[segment.speaker]) for segment in result.segments]
-        axes.bar(
-            starts - 0.5,
-            counts,
-            width=ends - starts,
-            align="edge",
-            color=colors,
-            edgecolor="white",
-            linewidth=0.6,
-        )
-    else:
-        axes.fill_between(
-            np.repeat(starts, 2), np.repeat(counts, 2), step="post", color="#9db4d0", linewidth=0
-        )
+def _draw_sizes(axes: Axes, scene: Scene) -> None:
+    segments = scene.result.segments
+    starts, ends, counts = (np.array([getattr(s, k) for s in segments]) for k in ("start", "end", "count"))
+    axes.bar(
+        starts - 0.5, counts, width=ends - starts, align="edge", edgecolor="white", linewidth=0.6,
+        color=[scene.colors[segment.speaker] for segment in segments],
+    )  # fmt: skip
     median = float(np.median(counts))
     axes.axhline(median, color="#444444", linewidth=1.0, linestyle="--")
-    if len(counts) <= _MOST_LABELS:
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # so that no line runs through the number
+    if len(counts) <= _MOST_COUNTS:
         for start, end, count in zip(starts, ends, counts, strict=True):
-            axes.text((start + end - 1) / 2, count, str(count), ha="center", va="bottom", fontsize=8)
-    axes.set_ylim(0, 1.18 * counts.max())
+            axes.annotate(
+                str(count), ((start + end - 1) / 2, count), (0, 3), textcoords="offset points", ha="center",
+                va="bottom", fontsize=8, bbox=box, zorder=5,
+            )  # fmt: skip
+    axes.set_ylim(0, 1.25 * max(counts.max(), 1))
     axes.set_ylabel(f"files in segment\n(median {median:g}, dashed)")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def aggregate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return centre, least and mean of at most `_COLUMNS` equal runs of (n,) values, without NaN."""
-    edges = np.linspace(0, len(values), min(len(values), _COLUMNS) + 1).round().astype(int)
-    filled = np.isfinite(values)
-    counts = np.add.reduceat(filled, edges[:-1], dtype=np.int64)
-    low = np.fmin.reduceat(values, edges[:-1])
-    sums = np.add.reduceat(np.where(filled, values, 0.0), edges[:-1])
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return (edges[:-1] + edges[1:] - 1) / 2, low, means
+def _draw_rows(figure: Figure, scene: Scene, long: int, height: float) -> None:
+    """Draw the archive in rows of equally many files, and how confidences and sizes are distributed."""
+    rows = -(-len(scene) // long)
+    for row in range(rows):
+        first, end = row * long, min(len(scene), (row + 1) * long)
+        top = _TOP + 1.85 * row
+        upper = _place(figure, height, top, 1.1, _LEFT, _RIGHT)
+        lower = _place(figure, height, top + 1.1, 0.3, _LEFT, _RIGHT)
+        draw_similarity(upper, scene, first, end)
+        draw_speakers(lower, scene, first, end)
+        for axes in (upper, lower):
+            axes.set_xlim(first - 0.5, first + long - 0.5)
+            axes.xaxis.set_major_locator(MultipleLocator(_between_labels(long)))
+        upper.tick_params(labelbottom=False, bottom=False)
+        lower.xaxis.set_major_formatter(lambda value, _: thousands(value))
+    lower.set_xlabel("file, in archive order (position in files.csv)")
+    top = _TOP + 1.85 * rows + 0.4
+    _draw_confidences(_place(figure, height, top, 1.5, _LEFT, 0.49), scene.result)
+    _draw_size_counts(_place(figure, height, top, 1.5, 0.555, _RIGHT), scene.result)
 
 
-def _confidence_color(confidence: float) -> str:
-    if confidence >= LOW_CONFIDENCE:
-        return _GOOD
-    return _DOUBTFUL if confidence >= 0.5 else _BAD
+def _draw_confidences(axes: Axes, result: DetectionResult) -> None:
+    confidences = np.array([boundary.confidence for boundary in result.boundaries])
+    counts, edges = np.histogram(confidences, np.linspace(0, 1, 21))
+    middles = (edges[:-1] + edges[1:]) / 2
+    colors = [confidence_color(middle) for middle in middles]
+    axes.bar(middles, counts, width=0.046, color=colors)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(0, 8 * max(counts.max(), 1))
+    axes.yaxis.set_major_formatter(lambda value, _: thousands(value))
+    for middle, count in zip(middles, counts, strict=True):
+        if count:
+            axes.text(middle, count * 1.1, thousands(count), ha="center", va="bottom", fontsize=8)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("confidence of boundaries")
+    axes.set_ylabel("boundaries")
+
+
+def _draw_size_counts(axes: Axes, result: DetectionResult) -> None:
+    counts = np.array([segment.count for segment in result.segments])
+    axes.hist(counts, bins=min(60, max(5, int(np.ptp(counts)))), color="#9db4d0")
+    median = float(np.median(counts))
+    axes.axvline(median, color="#444444", linewidth=1.0, linestyle="--")
+    axes.set_xlabel(f"files in a segment ({counts.min()} to {counts.max()}, median {median:g}, dashed)")
+    axes.set_ylabel("segments")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -11,17 +11,15 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.formats.speech_time import by_speaker
 from diar.intervals import at_least, common_seconds, seconds
-from diar.plots.style import lane_color, short
+from diar.plots.style import Color, number_names, person_color, short
 from diar.plots.time_axis import amount
 from diar.records import Turn
 
 GAP = 0.5  # lanes between groups
-GREY = "#6f737b"  # speakers without partner in the reference, and many speakers in one lane
+GREY = "#6f737b"  # reference speakers whom nobody found, and many speakers in one lane
 OVERLAP = "#b3001b"
 _MOST = 30  # lanes of a group; the speakers who talk least share the last one
 _NOTHING = np.empty((0, 2))
-
-Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ class Lane:
     color: Color
     top: float  # in lanes from the top of the strip
     height: float = 1.0
+    several: bool = False  # speakers
 
 
 @dataclass(frozen=True)
@@ -46,24 +45,27 @@ class Group:
     bottom: float
 
 
-def arrange(turns: Sequence[Turn], reference: Sequence[Turn] | None) -> list[Group]:
-    """Arrange the reference, if any, above the result; partners have the same order and colour."""
+def arrange(
+    turns: Sequence[Turn], reference: Sequence[Turn] | None, numbers: Mapping[str, int] | None = None
+) -> list[Group]:
+    """Arrange the reference, if any, above the result; partners have the same order and colour.
+
+    `numbers` are those of the colours of all people of the archive; default: of those in `turns`.
+    """
     found = by_speaker(turns)
+    numbers = number_names(found) if numbers is None else numbers
+    colors = {name: person_color(numbers[name]) for name in found}
     if reference is None:
-        return [_group("", "no speech found", found, _colors(found), 0.0)]
+        return [_group("", "no speech found", found, colors, 0.0)]
     there = by_speaker(reference)
-    colors = _colors(there)
-    first = _group("reference", "no speech", there, colors, 0.0)
     partners = _partners(found, there)
+    of_partner = {there: colors[name] for name, there in partners.items()}
+    true_colors = {name: of_partner.get(name, to_rgb(GREY)) for name in there}
+    first = _group("reference", "no speech", there, true_colors, 0.0)
     place = {name: i for i, name in enumerate(there)}
     ordered = sorted(found, key=lambda name: place.get(partners.get(name, ""), len(place)))
-    found_colors = {name: colors.get(partners.get(name, ""), to_rgb(GREY)) for name in found}
     second = {name: found[name] for name in ordered}
-    return [first, _group("found", "no speech found", second, found_colors, first.bottom + GAP)]
-
-
-def _colors(speakers: dict[str, np.ndarray]) -> dict[str, Color]:
-    return {name: lane_color(i) for i, name in enumerate(speakers)}
+    return [first, _group("found", "no speech found", second, colors, first.bottom + GAP)]
 
 
 def _group(
@@ -80,7 +82,10 @@ def _group(
     lanes = [
         Lane(f"{name}  {amount(seconds(own))}", own, at_least(2, [own, mixed]), color, top + i)
         for i, (name, own, color) in enumerate(rows)
-    ] or [Lane(nothing, _NOTHING, _NOTHING, to_rgb(GREY), top)]
+    ]
+    if rest:
+        lanes[-1] = replace(lanes[-1], several=True)
+    lanes = lanes or [Lane(nothing, _NOTHING, _NOTHING, to_rgb(GREY), top)]
     bottom = top + len(lanes)
     if len(mixed):
         label = f"overlap  {amount(seconds(mixed))}"

@@ -14,15 +14,19 @@ _ONE_STRIP = 90  # seconds up to which a recording is not cut
 
 
 def divide(end: float, most: int = MOST_STRIPS) -> tuple[float, int]:
-    """Return seconds a strip and the number of strips, at most `most`, that show 0 to `end`."""
+    """Return seconds a strip and the number of strips, at most `most`, that show 0 to `end`.
+
+    Of several, each is a multiple of the seconds between labels, so that labels stand below each other.
+    """
     if end <= _ONE_STRIP:
         return max(1.0, end), 1
     length = next((seconds for seconds in _STRIP_SECONDS if seconds * most >= end), end / most)
     strips = math.ceil(end / length)
     rest = end - (strips - 1) * length
     if strips > 1 and rest < 0.05 * length:  # a few seconds get no strip of their own
-        return end / (strips - 1), strips - 1
-    return length, strips
+        length, strips = end / (strips - 1), strips - 1
+    step = tick(length)
+    return (step * math.ceil(length / step - 1e-9) if strips > 1 else length), strips
 
 
 def draw_clock(axes: Axes, length: float) -> None:

@@ -6,31 +6,27 @@ was most of stage 2 in an archive of short recordings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.style import short
+from diar.plots.style import Color, font, short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 
 TIMELINE_NAME = "timeline.png"
 _WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left to text, to the strips' end
-_HEAD, _FOOT, _BETWEEN = 84, 40, 33  # pixels above, below and between the strips
+_HEAD, _KEY, _FOOT, _BETWEEN = 84, 22, 40, 33  # pixels above, of the key, below and between the strips
 _LANE_PIXELS, _LOWEST_STRIP = 17, 80
 _TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
-_POINT = 100 / 72  # pixels of a point
 _OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
     to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
 )
@@ -73,25 +69,30 @@ class _Strip:
 
 
 def draw_timeline(
-    result: RecordingTurns, reference: Sequence[Turn] | None = None, origin: float = 0.0
+    result: RecordingTurns,
+    reference: Sequence[Turn] | None = None,
+    origin: float = 0.0,
+    numbers: Mapping[str, int] | None = None,
 ) -> bytes:
     """Draw a recording's turns as PNG, the reference above them, partners in one colour.
 
     A pixel is as opaque as the share of its time with speech, so that hours of short turns look as dense as
     they are. Long recordings are cut into strips, one below the other. The clock shows `origin` seconds at
-    the recording's start.
+    the recording's start. `numbers` are those of the people's colours (`style.number_names`).
     """
-    groups = arrange(result.turns, reference)
+    groups = arrange(result.turns, reference, numbers)
     height = max(_LOWEST_STRIP, round(_LANE_PIXELS * groups[-1].bottom))
     length, count = divide(result.duration, max(1, min(MOST_STRIPS, _TALLEST // height)))
     left = _left_margin(groups)
+    key = _key(groups, result.duration < length * count, length / (_RIGHT - left))
+    head = _HEAD + (_KEY if key else 0)
     strips = [
         _Strip(
             groups,
             np.linspace(number * length, (number + 1) * length, _RIGHT - left + 1),
             result.duration,
             left,
-            _HEAD + number * (height + _BETWEEN),
+            head + number * (height + _BETWEEN),
             height,
             origin,
         )
@@ -104,24 +105,18 @@ def draw_timeline(
     draw = ImageDraw.Draw(picture)
     for strip in strips:
         _label(draw, strip)
-    _draw_title(draw, result, groups, length / (_RIGHT - left))
+    _draw_title(draw, result)
+    _draw_key(draw, key)
     information, data = PngInfo(), BytesIO()
     information.add_text("Software", result.program)
     picture.save(data, "PNG", pnginfo=information)
     return data.getvalue()
 
 
-@cache
-def _font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load the font that comes with Matplotlib."""
-    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
-
-
 def _left_margin(groups: list[Group]) -> int:
     """Return the pixels for labels and titles."""
-    label = max(_font(8).getlength(lane.label) for group in groups for lane in group.lanes)
-    title = max(_font(9, bold=True).getlength(group.title) for group in groups)
+    label = max(font(8).getlength(lane.label) for group in groups for lane in group.lanes)
+    title = max(font(9, bold=True).getlength(group.title) for group in groups)
     return round(_MARGIN + title + (16 if title else 0) + label + 5)
 
 
@@ -151,16 +146,16 @@ def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
     """Write the clock and the names of lanes and groups; an empty lane also has its name in its middle."""
     for group in strip.groups:
         place = _MARGIN, strip.top + strip.row((group.top + group.bottom) / 2)
-        draw.text(place, group.title, "black", _font(9, bold=True), anchor="lm")
+        draw.text(place, group.title, "black", font(9, bold=True), anchor="lm")
     for lane in strip.lanes:
         y = strip.top + strip.row(lane.top + lane.height / 2)
-        draw.text((strip.left - 5, y), lane.label, "black", _font(8), anchor="rm")
+        draw.text((strip.left - 5, y), lane.label, "black", font(8), anchor="rm")
         if not len(lane.own):
             middle = strip.column((strip.edges[0] + min(strip.edges[-1], strip.end)) / 2)
-            draw.text((strip.left + middle, y), lane.label, GREY, _font(11), anchor="mm")
+            draw.text((strip.left + middle, y), lane.label, GREY, font(11), anchor="mm")
     for seconds in strip.clock_times:
         place = strip.left + strip.column(seconds), strip.top + strip.height + 6
-        draw.text(place, clock(seconds + strip.origin), "black", _font(9), anchor="mt")
+        draw.text(place, clock(seconds + strip.origin), "black", font(9), anchor="mt")
 
 
 def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
@@ -175,10 +170,10 @@ def _shaded(lane: Lane, edges: np.ndarray) -> np.ndarray:
     return np.clip(colors, 0.0, 1.0)
 
 
-def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[Group], pixel: float) -> None:
-    """Write name, amounts and the key; `pixel` is the seconds of one pixel."""
+def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns) -> None:
+    """Write name and amounts."""
     name = short(result.recording_id, 110)
-    draw.text((_MARGIN, 27), name, "black", _font(14, bold=True), anchor="lm")
+    draw.text((_MARGIN, 27), name, "black", font(14, bold=True), anchor="lm")
     speech, overlap, duration = result.speech_seconds, result.overlap_seconds, result.duration
     parts = [
         _count(len(result.speakers), "speaker"),
@@ -187,20 +182,34 @@ def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns, groups: list[
         f"overlap {amount(overlap)} ({overlap / max(speech, 1e-9):.0%} of speech)",
         f"clustering: {result.clustering.method}",
     ]
-    draw.text((_MARGIN, 56), " · ".join(parts), "black", _font(10), anchor="lm")
-    right = _RIGHT
-    if any(len(lane.shared) for group in groups for lane in group.lanes):
-        right = _draw_key(draw, right, OVERLAP, "overlap (dark in the speakers' lanes)")
+    draw.text((_MARGIN, 56), " · ".join(parts), "black", font(10), anchor="lm")
+
+
+def _key(groups: list[Group], ends_early: bool, pixel: float) -> list[tuple[Color, str]]:
+    """Return what needs to be explained: colour and text; `pixel` is the seconds of one pixel."""
+    lanes = [lane for group in groups for lane in group.lanes]
+    entries = []
+    if any(len(lane.shared) for lane in lanes):
+        entries.append((OVERLAP, "overlap (dark in the speakers' lanes)"))
+    if any(lane.color == to_rgb(GREY) and len(lane.own) and not lane.several for lane in lanes):
+        entries.append((GREY, "in the reference, but nobody found is this speaker"))
+    if any(lane.several for lane in lanes):
+        entries.append((GREY, "several speakers in one lane"))
     if pixel > _BRIEF:
-        _draw_key(draw, right, "#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only")
+        entries.append(("#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only"))
+    if ends_early:
+        entries.append(("#e9e9ec", "after the end of the recording"))
+    return [(to_rgb(color), text) for color, text in entries]
 
 
-def _draw_key(draw: ImageDraw.ImageDraw, right: int, color: str, text: str) -> int:
-    """Draw one entry of the key that ends at `right`; return where the entry before it may end."""
-    draw.text((right, 56), text, "black", _font(9), anchor="rm")
-    left = right - round(_font(9).getlength(text)) - 34
-    draw.rectangle((left, 52, left + 25, 60), color)
-    return left - 24
+def _draw_key(draw: ImageDraw.ImageDraw, entries: list[tuple[Color, str]]) -> None:
+    """Draw the entries of the key beside each other."""
+    left = float(_MARGIN)
+    for color, text in entries:
+        red, green, blue = (round(255 * c) for c in color)
+        draw.rectangle((left, 77, left + 25, 85), (red, green, blue))
+        draw.text((left + 32, 81), text, "black", font(9), anchor="lm")
+        left += 32 + font(9).getlength(text) + 28
 
 
 def _count(number: int, thing: str) -> str:

@@ -65,6 +65,7 @@ def write_report(score: DiarizationScore, folder: Path, reference: str, hypothes
     Raises:
         OSError: the folder cannot be made or written to.
     """
+    from diar.plots.style import number_names
     from diar.score.breakdown_plot import draw_breakdown
     from diar.score.timeline_plot import draw_timeline
 
@@ -72,8 +73,9 @@ def write_report(score: DiarizationScore, folder: Path, reference: str, hypothes
     worst = worst_first(score.recordings)[:_WORST]
     options = score.options.describe()
     files = {BREAKDOWN_NAME: draw_breakdown(score.recordings, score.pooled, options)}
+    numbers = number_names(turn.speaker for one in score.recordings for turn in one.hypothesis)
     for rank, recording in enumerate(worst, start=1):
-        files[_timeline_name(rank)] = draw_timeline(recording, options)
+        files[_timeline_name(rank)] = draw_timeline(recording, options, numbers)
     files[JSON_NAME] = (to_json(score) + "\n").encode("utf-8", "surrogateescape")
     page = _page(score, worst, reference, hypothesis)
     files[REPORT_NAME] = page.encode("utf-8", "surrogateescape")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,29 +12,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from diar.intervals import running_seconds
-from diar.plots.style import png, short, speaker_color
-from diar.plots.time_axis import divide, draw_clock
+from diar.plots.style import number_names, person_color, png, short
+from diar.plots.time_axis import MOST_STRIPS, divide, draw_clock
 from diar.records import Turn
 from diar.score.error_intervals import error_intervals
 from diar.score.plot_parts import ERROR_COLORS, summary
 from diar.score.recording import RecordingScore
 
 _UNSCORED = "#e9e9ec"
-_UNMAPPED = ("#55585e", "#8d9097", "#b9bcc2")  # hypothesis speakers without a partner
+_UNMAPPED = "#6f737b"  # reference speakers without a partner
 _MOST_LABELS = 12  # lanes up to which each is labelled
 _SHARES_FROM = 1_200  # seconds; in longer strips errors are drawn as shares of time
 _SHARES = 600  # in a strip
 _DRAWN_SECONDS = 1 / 1_200  # of a strip: shorter errors are drawn as long as that, so that they can be seen
 
 
-def draw_timeline(score: RecordingScore, options: str) -> bytes:
+def draw_timeline(score: RecordingScore, options: str, numbers: Mapping[str, int] | None = None) -> bytes:
     """Return a PNG: the reference, the hypothesis with partners in the same colours, and the errors.
 
-    Long recordings are cut into strips, one below the other; `options` says what was scored.
+    Long recordings are cut into strips, one below the other; `options` says what was scored. `numbers`
+    are those of the colours of all people of the hypothesis (`style.number_names`); default: of those here.
     """
     end = max([turn.end for turn in (*score.reference, *score.hypothesis)], default=1.0)
-    length, strips = divide(end)
-    lanes = _Lanes.of(score, shares=length >= _SHARES_FROM)
+    speakers = len({turn.speaker for turn in score.reference} | {turn.speaker for turn in score.hypothesis})
+    length, strips = divide(end, max(2, MOST_STRIPS - speakers // 5))
+    lanes = _Lanes.of(score, numbers, shares=length >= _SHARES_FROM)
     if lanes.shares:
         options += f" · errors as share of every {length / _SHARES:.0f} s"
     height = min(4.5, max(1.1, 0.16 * lanes.count + 0.3))
@@ -52,7 +54,7 @@ def draw_timeline(score: RecordingScore, options: str) -> bytes:
         handles=[
             *(Patch(color=color, label=name) for name, color in ERROR_COLORS.items()),
             Patch(color=_UNSCORED, label="not scored"),
-            Patch(color=_UNMAPPED[0], label="speaker without a partner in the reference"),
+            *([Patch(color=_UNMAPPED, label="speaker whom nobody found")] if lanes.unmapped else []),
         ],
         loc="upper right",
         bbox_to_anchor=(0.99, 1 - 0.42 / total),
@@ -73,16 +75,22 @@ class _Lanes:
     shares: bool  # errors are drawn as shares of time
 
     @classmethod
-    def of(cls, score: RecordingScore, shares: bool) -> _Lanes:
+    def of(cls, score: RecordingScore, numbers: Mapping[str, int] | None, shares: bool) -> _Lanes:
         """Order speakers by their first turn; partners get the same order and colour."""
         reference = {s: i for i, s in enumerate(_by_first_turn(score.reference))}
         partner = {there: found for found, there in score.mapping.items()}
         mapped = [partner[s] for s in reference if s in partner]
         alone = [s for s in _by_first_turn(score.hypothesis) if s not in score.mapping]
-        colors: dict[tuple[str, str], object] = {("r", s): speaker_color(i) for s, i in reference.items()}
-        colors |= {("h", s): colors["r", score.mapping[s]] for s in mapped}
-        colors |= {("h", s): _UNMAPPED[i % len(_UNMAPPED)] for i, s in enumerate(alone)}
-        return cls(reference, {s: i for i, s in enumerate([*mapped, *alone])}, colors, shares)
+        found = [*mapped, *alone]
+        numbers = number_names(found) if numbers is None else numbers
+        colors: dict[tuple[str, str], object] = {("h", s): person_color(numbers[s]) for s in found}
+        colors |= {("r", s): colors["h", partner[s]] if s in partner else _UNMAPPED for s in reference}
+        return cls(reference, {s: i for i, s in enumerate(found)}, colors, shares)
+
+    @property
+    def unmapped(self) -> bool:
+        """Return whether the reference has a speaker without a partner."""
+        return _UNMAPPED in self.colors.values()
 
     @property
     def first_hypothesis(self) -> float:

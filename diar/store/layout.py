@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from diar import storage
 
+INDEX_SUFFIX = ".pq"  # of Parquet that holds no tracks: `OUT/**/*.parquet` finds tracks only
 MIRROR, PACKED = "mirror", "packed"  # how tracks lie: a file a recording, or a file a folder and shard
 
 
@@ -29,7 +30,7 @@ class Layout:
 
     def shard(self, shard: int) -> str:
         """Return the file of a shard's index; it is written last and so marks the shard as done."""
-        return storage.join(self.shards, f"{shard:05d}.parquet")
+        return storage.join(self.shards, f"{shard:05d}{INDEX_SUFFIX}")
 
     def progress(self, rank: int) -> str:
         """Return the file that says how far one rank is, rewritten about once a second."""
@@ -52,7 +53,7 @@ class Layout:
     @property
     def plan(self) -> str:
         """Which recording belongs to which shard."""
-        return storage.join(self.private, "plan.parquet")
+        return storage.join(self.private, f"plan{INDEX_SUFFIX}")
 
     @property
     def config(self) -> str:

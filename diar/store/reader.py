@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from diar import storage
 from diar.records import OK, ActivityFrames, RecordingRow, RecordingTracks
+from diar.store.earlier_names import stored_at
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
@@ -174,12 +175,12 @@ def arrangement(layout: Layout) -> str:
 
 def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
     """Read the plan, or some columns of it."""
-    return read_table(layout.plan, columns=columns)
+    return read_table(stored_at(layout.plan), columns=columns)
 
 
 def read_planned(layout: Layout, shard: int) -> pa.Table:
     """Read one shard's part of the plan."""
-    with open_parquet(layout.plan, "run stage 1 again to restore it") as parquet:
+    with open_parquet(stored_at(layout.plan), "run stage 1 again to restore it") as parquet:
         metadata = parquet.metadata
         spans = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
         groups = [i for i, span in enumerate(spans) if span.min <= shard <= span.max]
@@ -189,13 +190,14 @@ def read_planned(layout: Layout, shard: int) -> pa.Table:
 
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
     """Read the index of a finished shard, with its footer metadata."""
-    return read_table(layout.shard(shard), columns=columns)
+    return read_table(stored_at(layout.shard(shard)), columns=columns)
 
 
 def done_shards(layout: Layout) -> list[int]:
     """Return the numbers of the finished shards, ascending."""
     names = storage.list_names(layout.shards)
-    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"(\d+)\.parquet", name)))
+    matches = (re.fullmatch(r"(\d+)\.(pq|parquet)", name) for name in names)
+    return sorted({int(match[1]) for match in matches if match})
 
 
 def count_planned(layout: Layout) -> int:
@@ -273,7 +275,8 @@ class TracksReader:
         return self._packed.read(recording_id, self._shard(recording_id) if shard is None else shard)
 
     def _shard(self, recording_id: str) -> int:
-        plan = read_table(self._layout.plan, columns=["shard"], filters=[("recording_id", "=", recording_id)])
+        where = stored_at(self._layout.plan)
+        plan = read_table(where, columns=["shard"], filters=[("recording_id", "=", recording_id)])
         if not len(plan):
             raise StoreError(f"{self._layout.root} knows no recording {recording_id!r}")
         return int(plan["shard"][0].as_py())

@@ -200,7 +200,7 @@ def test_people_are_found_again(session: float) -> None:
     archive = people(40, 150, session=session)
     found = archive.link()
     assert partition(found.label) == partition(archive.person)
-    assert found.name == found.speaker_id == [f"speaker_{i + 1:04d}" for i in range(len(found.name))]
+    assert found.name == found.speaker_id == [f"person_{i + 1:04d}" for i in range(len(found.name))]
     assert found.label[0] == 0
     assert np.diff(np.unique(found.label, return_index=True)[1]).min() > 0  # in order of appearance
     cosines = np.einsum("ij,ij->i", archive.embedding, found.centroid[found.label])
@@ -313,7 +313,7 @@ def test_no_rows_and_one_row() -> None:
     assert nobody.centroid.shape == (0, 4)
     archive = people(1, 1, each=1)
     one = archive.link()
-    assert (one.label.tolist(), one.name) == ([0], ["speaker_0001"])
+    assert (one.label.tolist(), one.name) == ([0], ["person_0001"])
     assert one.similarity[0] == pytest.approx(1)
     assert np.isnan(one.probability[0])
 
@@ -328,7 +328,8 @@ def test_errors_say_what_to_do() -> None:
         )
     with pytest.raises(LinkingError, match="strangers one person"):
         archive.link(threshold=0.2)
-    with pytest.raises(LinkingError, match="'speaker_0007'"):
-        KnownSpeakers(["speaker_0007"], archive.embedding[:1], np.ones(1))
+    for name in ("speaker_0007", "person_0007"):
+        with pytest.raises(LinkingError, match=f"'{name}'"):
+            KnownSpeakers([name], archive.embedding[:1], np.ones(1))
     with pytest.raises(LinkingError, match="embed both with the same model"):
         archive.link(known=KnownSpeakers(["Ann"], np.eye(5, dtype=np.float32)[:1], np.ones(1)))

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import RecordingTurns, describe_speakers
-from diar.plots.style import lane_color
+from diar.plots.lanes import GREY
+from diar.plots.style import person_color
 from diar.plots.time_axis import divide, tick
 from diar.plots.timeline import draw_timeline
 from diar.records import Turn
@@ -53,7 +55,7 @@ def count(image: np.ndarray, color: tuple[float, ...]) -> int:
 
 
 def full(number: int) -> tuple[float, ...]:
-    return tuple(255 * c for c in lane_color(number))
+    return tuple(255 * c for c in person_color(number))
 
 
 @pytest.mark.parametrize(("seconds", "speakers"), [(0.3, 1), (20, 1), (60, 3), (1_000, 6)])
@@ -76,9 +78,11 @@ def test_overlap_is_marked_and_partners_share_a_color() -> None:
     both = pixels(draw_timeline(made_of(found, 60), reference))
     assert both.shape[0] > alone.shape[0]
     twice = pixels(draw_timeline(made_of(reference, 60), reference))
-    for number in range(2):  # the same bars above and below, whatever the partners' names
-        assert count(both, full(number)) == pytest.approx(count(twice, full(number)), rel=0.1)
-    assert count(both, full(2)) == 0
+    for number, partner in ((1, 0), (0, 1)):  # the same bars above and below, whatever the partners' names
+        assert count(both, full(number)) == pytest.approx(count(twice, full(partner)), rel=0.1)
+    assert count(both, full(2)) > 500, "who is not in the reference keeps the colour"
+    missed = pixels(draw_timeline(made_of(found, 60), [*reference, Turn("r", 52, 58, "cid")]))
+    assert count(missed, tuple(255 * c for c in to_rgb(GREY))) > 500
     without = pixels(draw_timeline(made_of([found[0], found[2]], 60)))
     assert count(without, OVERLAP) == 0
 
@@ -130,3 +134,4 @@ def test_strips_show_everything(seconds: float, most: int) -> None:
     assert length * strips >= seconds > length * (strips - 1)
     assert 1 <= strips <= most
     assert length / tick(length) <= 16
+    assert strips == 1 or length % tick(length) == 0, "labels of all strips stand below each other"

@@ -18,8 +18,9 @@ from diar.archive.listing import Recording
 from diar.intervals import IntervalLists
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.records import ActivityFrames, RecordingRow, Tracks
+from diar.store.earlier_names import earlier_name, rename_earlier
 from diar.store.layout import Layout
-from diar.store.reader import StoreError, load_index, published_row, read_tracks
+from diar.store.reader import StoreError, TracksReader, load_index, published_row, read_tracks
 from diar.store.schema import SCHEMA_VERSION, matrix, rounded, row_from_json, row_to_json
 from diar.store.writer import Writer
 
@@ -265,10 +266,34 @@ def test_vectors_are_arrays_in_every_reader(extraction) -> None:
     np.testing.assert_array_equal(np.stack(loaded["embedding"][:]), expected)
 
 
+def test_the_glob_that_comes_to_mind_finds_tracks_only(extraction) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    layout, tracks, _ = extraction
+    query = f"SELECT recording_id, count(*) FROM read_parquet('{layout.root}/**/*.parquet') GROUP BY 1"
+    assert dict(duckdb.sql(query).fetchall()) == {name: len(one) for name, one in tracks.items()}
+    index = duckdb.sql(f"SELECT recording_id FROM read_parquet('{layout.shards}/*.pq') ORDER BY 1").fetchall()
+    assert [name for (name,) in index] == sorted([*tracks, "bad.wav"])
+
+
+def test_an_earlier_output_is_read_and_gets_the_names_of_today(extraction) -> None:
+    layout, tracks, _ = extraction
+    wanted = load_index(layout.root)
+    today = [Path(layout.plan), *(Path(layout.shard(shard)) for shard in (0, 1))]
+    for path in today:
+        path.rename(earlier_name(str(path)))
+    for _ in range(2):
+        found = load_index(layout.root)
+        assert (found.recording_id, found.status) == (wanted.recording_id, wanted.status)
+        assert len(TracksReader(layout.root).read(NAMES[0]).tracks) == len(tracks[NAMES[0]])
+        rename_earlier(layout)
+        assert [path.exists() for path in today] == [True, True, True]
+        assert not list(Path(layout.private).rglob("*.parquet"))
+
+
 def test_the_index_too_is_read_with_its_missing_vectors(extraction) -> None:
     polars = pytest.importorskip("polars")
     layout, _, rows = extraction
-    frame = polars.read_parquet(Path(layout.shards) / "*.parquet").sort("recording_id")
+    frame = polars.read_parquet(Path(layout.shards) / "*.pq").sort("recording_id")
     assert frame["embedding"].is_null().to_list() == [False, False, True]
     assert frame.filter(polars.col("status") == "ok")["embedding"][1].to_list() == rows[0].embedding.tolist()
 

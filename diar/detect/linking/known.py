@@ -12,8 +12,9 @@ from diar.detect.linking.evidence import Evidence
 from diar.detect.linking.groups import Groups, summed, vector_weights
 from diar.errors import DiarError
 
-GENERATED_NAME = "speaker_{:04d}"  # of those who are not known, counted from 1
-_GENERATED = re.compile(r"speaker_\d+")
+PERSON_NAME = "person_{:04d}"  # across the archive, of those who are not known, counted from 1
+SPEAKER_NAME = "speaker_{:04d}"  # of one recording only
+_GENERATED = re.compile(r"(person|speaker)_\d+")
 _BLOCK = 4_096
 
 
@@ -38,8 +39,8 @@ class KnownSpeakers:
         for name in self.name:
             if not name or _GENERATED.fullmatch(name):
                 raise LinkingError(
-                    f"a known speaker cannot be called {name!r}: names like {GENERATED_NAME.format(1)} are "
-                    "given to those who are not known; rename the folder"
+                    f"a known speaker cannot be called {name!r}: names like {PERSON_NAME.format(1)} and "
+                    f"{SPEAKER_NAME.format(1)} are given to those who are not known; rename the folder"
                 )
 
 

@@ -18,7 +18,7 @@ from diar.detect.boundaries.speakers import number_by_appearance
 from diar.detect.linking.adaptation import adapt_different, adapt_sessions
 from diar.detect.linking.evidence import CAMPPLUS, Evidence
 from diar.detect.linking.groups import Groups, summed, vector_weights
-from diar.detect.linking.known import GENERATED_NAME, KnownSpeakers, LinkingError, match_known
+from diar.detect.linking.known import PERSON_NAME, KnownSpeakers, LinkingError, match_known
 from diar.detect.linking.merging import merge_partners
 from diar.detect.linking.partners import EXACT, Partners, find_partners
 
@@ -32,7 +32,7 @@ class LinkedSpeakers:
     """Who each of n recording-level speakers is: one of s persons, in the order of their first row."""
 
     label: np.ndarray  # (n,) int64, index of the person
-    speaker_id: list[str]  # (s,) speaker_0001, speaker_0002, …
+    speaker_id: list[str]  # (s,) person_0001, …; speaker_0001, … where nothing was linked
     name: list[str]  # (s,) a known person's, else the id
     known: np.ndarray  # (s,) bool
     centroid: np.ndarray  # (s, D) float32, L2-normalised
@@ -167,7 +167,7 @@ def _result(
     name_of = {int(of_group[group]): name for name, group in first.items()}
     total = summed(embedding, vector_weights(seconds, evidence), person)
     count = len(total)
-    ids = [GENERATED_NAME.format(i + 1) for i in range(count)]
+    ids = [PERSON_NAME.format(i + 1) for i in range(count)]
     similarity, others = _fit(embedding, seconds, person, total, evidence)
     return LinkedSpeakers(
         label=person,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from diar.detect.linking.evidence import CAMPPLUS
-from diar.detect.linking.known import GENERATED_NAME
+from diar.detect.linking.known import SPEAKER_NAME
 from diar.detect.linking.link import LinkedSpeakers
 
 
 def keep_apart(embedding: np.ndarray) -> LinkedSpeakers:
     """Make n people of (n, D) recording-level speakers."""
     count = len(embedding)
-    ids = [GENERATED_NAME.format(i + 1) for i in range(count)]
+    ids = [SPEAKER_NAME.format(i + 1) for i in range(count)]
     return LinkedSpeakers(
         label=np.arange(count),
         speaker_id=ids,

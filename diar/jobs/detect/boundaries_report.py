@@ -11,6 +11,7 @@ from diar.detect.boundaries.cut import Cut
 from diar.detect.boundaries.scatter import cosine_across
 from diar.detect.boundaries.segments import Found
 from diar.detect.boundaries.sequences import Sequences
+from diar.formats.document import typed_metadata
 from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
 from diar.jobs.detect.config import DetectConfig
@@ -51,7 +52,7 @@ class Report:
             input=index.input,
             embeddings_dir=self.config.embeddings_dir,
             parameters=self.config.model_dump(mode="json"),
-            model=dict(index.metadata),
+            model=typed_metadata(index.metadata),
             recordings=len(index),
             segments=self._segments(),
             boundaries=self._boundaries(),

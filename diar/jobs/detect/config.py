@@ -103,6 +103,12 @@ class DetectConfig(CommandConfig):
         "of a recording that is a part of a file (a manifest's offset): from the part's start, or the file's",
     )
 
+    rttm_id: Literal["path", "stem"] = option(
+        "path",
+        "turns",
+        "what RTTM files call a recording: its path in the archive, or stem = the file's name without suffix",
+    )
+
     link: bool = option(True, "speakers", "one speaker, one name: across segments, and across recordings")
     link_threshold: float | None = option(
         None,
@@ -127,6 +133,12 @@ class DetectConfig(CommandConfig):
         "symlink", "output", "how audio files get into the speaker folders"
     )
     plot: bool = option(True, "output", "draw boundary_detection_visualization.png, timeline.png")
+    timelines: Literal["auto", "all", "none"] = option(
+        "auto",
+        "turns",
+        "which recordings get a timeline.png; auto = those of 30 s and more with several voices, or with a "
+        "reference; the others stand together on sheets, timelines_001.png, …",
+    )
     labels: bool = option(True, "output", "turns: also as Audacity labels and Praat TextGrid")
     processes: int | None = option(
         None,

@@ -36,6 +36,7 @@ from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter
 from diar.jobs.detect.workers import Workers, start_workers, worth_starting
 from diar.outputs.managed_directory import OutputDirectory
+from diar.outputs.rttm_names import rttm_names
 from diar.records import OK, Turn
 from diar.store.reader import RecordingIndex, TracksReader, load_index
 
@@ -72,6 +73,7 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
             f"--task {config.task} needs local speakers, but {config.embeddings_dir} was made with "
             "--segmentation none; run stage 1 into another folder with a segmentation model"
         )
+    rttm_names(config.rttm_id, zip(index.recording_id, index.path, strict=True))
     if OK not in index.status:
         raise DiarError(
             f"none of the {len(index)} recordings in {config.embeddings_dir} has an embedding; "

@@ -10,6 +10,7 @@ import diar
 from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.naming import local_labels, named_turns
+from diar.formats.document import typed_metadata
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
@@ -100,7 +101,7 @@ class TurnsReport:
             ),
             parameters=self._parameters,
             thresholds=self._thresholds,
-            model=dict(self._index.metadata),
+            model=typed_metadata(self._index.metadata),
             warnings=_warnings(stored, asked, len(names)),
             channels=list(found.channels),
         )

@@ -25,6 +25,7 @@ from diar.jobs.progress.counters import Totals
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation.pyannet import SegmentationModel
+from diar.store.earlier_names import rename_earlier
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
@@ -95,6 +96,7 @@ def settle_plan(
     if config.overwrite and not _overwritten_by_this_job(layout):
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
+    rename_earlier(layout)
     listing = list_archive(config)
     previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
@@ -235,6 +237,7 @@ def check_same_extraction(config: ExtractConfig, layout: Layout, identity: Ident
 
 def remove_extraction(layout: Layout) -> None:
     """Delete an earlier extraction's files, and nothing else."""
+    rename_earlier(layout)
     if storage.exists(layout.plan) and storage.exists(layout.config):
         _remove_tracks(layout)
     for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):

@@ -91,6 +91,7 @@ def test_a_speaker_has_the_same_name_in_all_recordings(result: Path) -> None:
     assert not first & second & last
     people = pq.read_table(result / "speakers.parquet").to_pylist()
     assert {person["name"] for person in people} == first | second | last
+    assert first | second | last == {f"person_{number:04d}" for number in range(1, 6)}
     assert sorted(person["num_recordings"] for person in people) == [1, 1, 1, 2, 2]
     assert max(abs(np.linalg.norm(person["centroid"]) - 1) for person in people) < 1e-5
 
@@ -102,12 +103,13 @@ def test_every_recording_has_its_files(result: Path) -> None:
     assert [(row["status"], row["speakers"]) for row in rows] == [
         ("ok", "2"), ("ok", "3"), ("no_speech", "0"), ("ok", "2"),
     ]  # fmt: skip
+    assert [path.name for path in result.glob("*.png")] == ["timelines_001.png"]  # of the silent one
     joined = b""
     for row in rows:
         folder = result / row["folder"]
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
             "turns.rttm", "turns.exclusive.rttm", "turns.json",
-            "labels.txt", "turns.TextGrid", "timeline.png",
+            "labels.txt", "turns.TextGrid", *(["timeline.png"] if row["status"] == "ok" else []),
         }  # fmt: skip
         joined += (folder / "turns.rttm").read_bytes()
         document = recording(result, row["recording_id"])
@@ -120,6 +122,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
             document["thresholds"]
         )
         assert document["model"]["model_sha256"] == METADATA["model_sha256"]
+        assert document["model"]["activity_step"] == float(METADATA["activity_step"])
     assert (result / "all.rttm").read_bytes() == joined
 
 
@@ -150,14 +153,16 @@ def test_any_number_of_processes_gives_the_same_and_a_rerun_replaces(
     assert (output / "all.rttm").read_bytes() == (result / "all.rttm").read_bytes()
     keepsake = output / "recordings" / "day 1" / "note.txt"
     keepsake.write_text("mine")
-    run(root, output, "--num_speakers", 2, "--no_link")
+    run(root, output, "--num_speakers", 2, "--no_link", "--rttm_id", "stem")
+    assert set(read_rttm(output / "all.rttm")) == {"a", "b", "c"}
+    assert set(read_rttm(output / "recordings/day 2/c.wav/turns.rttm")) == {"c"}
     assert not (output / "all.exclusive.rttm").exists()
     assert not (output / "recordings/day 1/a.wav/turns.exclusive.rttm").exists()
     assert keepsake.read_text() == "mine"
     counts = [len(names_of(output, name)) for name in talks()]
     assert counts == [2, 2, 0, 2]
     found = set().union(*(names_of(output, name) for name in talks()))
-    assert len(found) == 6, "unlinked, nobody is in two recordings"
+    assert found == {f"speaker_{number:04d}" for number in range(1, 7)}, "unlinked, nobody is in two"
     for speaker in recording(output, "day 1/a.wav")["speakers"]:
         assert (speaker["similarity"], speaker["confidence"]) == (None, None)
 
@@ -240,6 +245,10 @@ def without_segmentation() -> dict[str, str]:
         (("--known_speakers", "nothing"), "Enrol people like this"),
         (("--reference", "foreign.rttm"), "is about other recordings (elsewhere, …)"),
         (("--output_dir", "memory://R"), "is not local"),
+        (
+            ("--embeddings_dir", "twice/E", "--rttm_id", "stem"),
+            "both a/x.wav and b/x.wav x; use --rttm_id path",
+        ),
         (("--offset", 0.9, "--onset", 0.5), "--offset 0.9 is above the onset of 0.5"),
         (("--embeddings_dir", "plain/E"), "--segmentation none; run stage 1"),
     ],
@@ -258,6 +267,7 @@ def test_what_cannot_work_is_said_before_any_work(
     write_store(tmp_path / "flat-store", {"x.wav": talk})
     (tmp_path / "flat-store/E").rename(tmp_path / "flat")
     write_store(tmp_path / "plain", {"x.wav": talk}, without_segmentation())
+    write_store(tmp_path / "twice", {"a/x.wav": talk, "b/x.wav": talk})
     (tmp_path / "foreign.rttm").write_text(format_rttm(talk.rttm("elsewhere")))
     done = run(root, tmp_path / "R", *options, status=2)
     assert message in done.stderr
@@ -275,8 +285,10 @@ def test_both_tasks_share_an_output(tmp_path: Path) -> None:
     for name in archive:
         (tmp_path / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "audio" / name).write_bytes(b"audio")
-    for _ in range(2):  # the second run replaces what both wrote
-        run(tmp_path, tmp_path / "R", "--task", "all")
+    for timelines, own in (("all", 16), ("auto", 0)):  # the second run replaces what both wrote
+        run(tmp_path, tmp_path / "R", "--task", "all", "--timelines", timelines, quiet=("--processes", 1))
+        assert len(list((tmp_path / "R/recordings").rglob("timeline.png"))) == own
+        assert (tmp_path / "R/timelines_001.png").exists() == (own == 0)
     result = json.loads((tmp_path / "R/speaker_boundary_detection_result.json").read_text())
     assert result["summary"]["speakers"] == 2
     assert {path.name for path in (tmp_path / "R").iterdir()} >= {"speaker_001", "speaker_002", "all.rttm"}
