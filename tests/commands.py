@@ -16,7 +16,7 @@ import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
-COMMANDS = ("EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO")
+COMMANDS = ("DIARIZE", "EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO")
 OPTION_PREFIXES = tuple(f"DIAR_{name}_" for name in COMMANDS)  # of variables that hold options
 
 
