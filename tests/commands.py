@@ -106,6 +106,23 @@ def detect_here(embeddings: object, output: object, *arguments: object) -> subpr
     return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
 
 
+def diarize_here(*arguments: object) -> subprocess.CompletedProcess:
+    """Run `diar diarize` in this process, on the CPU, with one network for speech."""
+    import torch
+
+    from diar.jobs.diarize.command import main
+
+    call = [*map(str, arguments), "--device", "cpu", "--speech", "segmentation"]
+    out, err, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
+    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
+    try:
+        with environment, redirect_stdout(out), redirect_stderr(err):
+            code = main(call)
+    finally:
+        torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
+
+
 def write_noise(path: Path, seconds: float, seed: int, rate: int = RATE) -> None:
     """A wav of noise whose colour depends on the seed."""
     rng = np.random.default_rng(seed)

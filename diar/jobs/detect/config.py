@@ -163,7 +163,7 @@ class DetectConfig(CommandConfig):
                 raise ConfigError(
                     f"{', '.join(found)} (from {source}): only --task {other} or all reads "
                     f"{'it' if len(found) == 1 else 'them'}, and this is --task {self.task}"
-                    + ("" if named else f", the default; say which of the two is meant")
+                    + ("" if named else ", the default; say which of the two is meant")
                 )
 
     @field_validator("segment_size", mode="before")

@@ -24,9 +24,11 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
         {"input_dir", "embeddings_dir", "task", "audio_dir", "dry_run", *options_of_task("files")}
     )
     in_help: ClassVar[frozenset[str] | None] = frozenset(
-        ("audio", "output_dir", "num_speakers", "min_speakers", "max_speakers", "preset", "exclusive")
-        + ("speaker_audio", "reference", "link", "known_speakers", "plot", "labels", "channel", "track")
-        + ("model", "precision", "device", "gpus", "workers", "overwrite", "retry_failed")
+        [
+            *("audio", "output_dir", "num_speakers", "min_speakers", "max_speakers", "preset", "exclusive"),
+            *("speaker_audio", "reference", "link", "known_speakers", "plot", "labels", "channel", "track"),
+            *("model", "precision", "device", "gpus", "workers", "overwrite", "retry_failed"),
+        ]
     )
 
     audio: tuple[str, ...] = option(
@@ -54,18 +56,18 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
     def _listed(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    def stage_1(self, input_dir: str) -> ExtractConfig:
+    def stage_1(self, input_dir: str, output_dir: str) -> ExtractConfig:
         """Return the options of stage 1 for that archive."""
-        return self._stage(ExtractConfig, input_dir=input_dir, output_dir=self.embeddings)
+        return self._stage(ExtractConfig, input_dir=input_dir, output_dir=output_dir)
 
-    def stage_2(self) -> DetectConfig:
-        """Return the options of stage 2."""
-        return self._stage(DetectConfig, embeddings_dir=self.embeddings)
+    def stage_2(self, known_speakers: str | None) -> DetectConfig:
+        """Return the options of stage 2, with people enrolled in that output of stage 1."""
+        return self._stage(DetectConfig, embeddings_dir=self.embeddings, known_speakers=known_speakers)
 
     @property
     def embeddings(self) -> str:
         """Return where stage 1's output lies."""
         return storage.join(self.output_dir, EMBEDDINGS_NAME)
 
-    def _stage(self, kind: type[StageT], **own: str) -> StageT:
+    def _stage(self, kind: type[StageT], **own: str | None) -> StageT:
         return kind(**{**{name: getattr(self, name) for name in kind.model_fields}, **own})
