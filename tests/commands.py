@@ -112,7 +112,7 @@ def diarize_here(*arguments: object) -> subprocess.CompletedProcess:
 
     from diar.jobs.diarize.command import main
 
-    call = [*map(str, arguments), "--device", "cpu", "--speech", "segmentation"]
+    call = [*map(str, arguments), "--device", "cpu", "--threads", "1", "--speech", "segmentation"]
     out, err, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
     environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
     try:

@@ -54,7 +54,7 @@ def _title(figure: Figure, result: DetectionResult) -> None:
         f"{counts['boundaries']} boundaries ({counts['low_confidence_boundaries']} below confidence "
         f"{LOW_CONFIDENCE}) · {counts['odd_files']} files of another voice · "
         f"{counts['unclear_files']} unclear · "
-        f"{counts['not_used']} without embedding · {method}",
+        f"{counts['not_used']} without embedding · {counts['no_speech']} without speech · {method}",
         fontsize=11,
     )
 

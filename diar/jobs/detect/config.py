@@ -158,11 +158,11 @@ class DetectConfig(CommandConfig):
         other = "turns" if self.task == "files" else "files"
         void = options_of_task(other)
         for source, names in sources.items():
-            found = [f"--{name}" for name in names if name in void]
+            found = [_spelled(name, source) for name in names if name in void]
             if found and not (source == "YAML" and named):
                 raise ConfigError(
-                    f"{', '.join(found)} (from {source}): only --task {other} or all reads "
-                    f"{'it' if len(found) == 1 else 'them'}, and this is --task {self.task}"
+                    f"{', '.join(found)} (from {source}): read by --task {other} and all only, and this "
+                    f"is --task {self.task}"
                     + ("" if named else ", the default; say which of the two is meant")
                 )
 
@@ -206,6 +206,14 @@ class DetectConfig(CommandConfig):
                 "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
             )
         return self
+
+
+def _spelled(name: str, source: str) -> str:
+    """Return an option as its source spells it: what is on by default has the flag `--no_…`."""
+    if source == "environment":
+        return f"{DetectConfig.environment_prefix}{name.upper()}"
+    negated = source == "flag" and DetectConfig.model_fields[name].default is True
+    return f"--no_{name}" if negated else f"--{name}"
 
 
 def options_of_task(task: str) -> frozenset[str]:

@@ -74,7 +74,8 @@ class TurnsSummary:
         """Return a few lines for the terminal."""
         share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
         lines = [
-            f"{self.diarized} recordings diarized, {self.silent.count} without speech, {self.failed} failed",
+            f"{self.diarized} recordings diarized, {self.silent.count + self.failed} without turns: "
+            f"{self.silent.count} without speech, {self.failed} failed",
             f"{self.turns} turns of {self.speakers} speakers in {self.speech_seconds / 3600:.2f} h of speech "
             f"({share:.1f} % of it overlapped)",
         ]

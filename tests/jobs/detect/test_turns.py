@@ -55,7 +55,7 @@ def result(root: Path) -> Path:
     options = ("--exclusive", "--reference", reference, "--processes", 2)
     done = detect(root / "E", root / "R", "--task", "turns", *options)
     assert done.returncode == 0, done.stderr
-    assert "3 recordings diarized, 1 without speech, 0 failed" in done.stdout
+    assert "3 recordings diarized, 1 without turns: 1 without speech, 0 failed" in done.stdout
     return root / "R"
 
 
@@ -169,7 +169,7 @@ def test_a_damaged_file_costs_that_recording_only(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:-100])
     missing.unlink()
     done = run(tmp_path, tmp_path / "R", status=3)
-    assert "1 recordings diarized, 1 without speech, 2 failed" in done.stdout
+    assert "1 recordings diarized, 3 without turns: 1 without speech, 2 failed" in done.stdout
     rows = {
         row["recording_id"]: row for row in csv.DictReader((tmp_path / "R/recordings.csv").open(newline=""))
     }

@@ -38,7 +38,7 @@ def test_one_file_gives_what_the_two_commands_give(archive: Path, tmp_path: Path
     done = diarize_here(audio, "-o", out, "--num_speakers", 2)
     assert done.returncode == 0, done.stderr
     networks = ("--segmentation", "segmentation-3.0", "--speech", "segmentation")
-    assert extract(audio, tmp_path / "E", *networks, "--workers", 1).returncode == 0
+    assert extract(audio, tmp_path / "E", *networks, "--workers", 1, "--threads", 1).returncode == 0
     assert detect_here(tmp_path / "E", tmp_path / "R", "--task", "turns", "--num_speakers", 2).returncode == 0
     name = "my meeting.wav.parquet"
     assert (out / "embeddings" / name).read_bytes() == (tmp_path / "E" / name).read_bytes()
