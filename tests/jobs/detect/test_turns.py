@@ -95,6 +95,20 @@ def test_a_speaker_has_the_same_name_in_all_recordings(result: Path) -> None:
     assert max(abs(np.linalg.norm(person["centroid"]) - 1) for person in people) < 1e-5
 
 
+def test_how_sure_a_name_is_comes_from_other_recordings(result: Path) -> None:
+    told: dict[str, list[tuple[float | None, float | None]]] = {}
+    for name in talks():
+        for speaker in recording(result, name)["speakers"]:
+            told.setdefault(speaker["name"], []).append((speaker["similarity"], speaker["confidence"]))
+    shared = [figures for figures in told.values() if len(figures) > 1]
+    assert [len(figures) for figures in shared] == [2, 2]
+    for figures in shared:
+        (one, sure), (other, also) = figures
+        assert one == other, "two vectors have one cosine"
+        assert 0.7 < one < 0.999 and 0.9 < sure < 1 and 0.9 < also < 1, "not surer than the data allow"
+    assert all(figures == [(None, None)] for figures in told.values() if len(figures) == 1)
+
+
 def test_every_recording_has_its_files(result: Path) -> None:
     rows = list(csv.DictReader((result / "recordings.csv").open(newline="")))
     assert [row["recording_id"] for row in rows] == list(talks())
@@ -113,7 +127,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
         document = recording(result, row["recording_id"])
         jsonschema.validate(document, SCHEMA)
         assert document["clustering"] == {
-            "method": "auto", "requested": "auto", "num_speakers": None, "fallback": None,
+            "method": "iterative", "requested": "auto", "num_speakers": None, "fallback": None,
             "num_speakers_from": None,
         }  # fmt: skip
         assert {"onset", "min_duration_on", "clustering_threshold", "link_threshold"} <= set(
