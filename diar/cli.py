@@ -12,6 +12,7 @@ from diar.errors import EXIT_CODES, EXIT_ERROR, EXIT_OK
 
 # name → module:function, and what it does
 COMMANDS = {
+    "diarize": ("diar.jobs.diarize.command:main", "who speaks when, in a file or a folder: both stages"),
     "extract": (
         "diar.jobs.extract.command:main",
         "stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)",

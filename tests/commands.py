@@ -16,7 +16,7 @@ import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
-COMMANDS = ("EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO")
+COMMANDS = ("DIARIZE", "EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO")
 OPTION_PREFIXES = tuple(f"DIAR_{name}_" for name in COMMANDS)  # of variables that hold options
 
 
@@ -103,6 +103,23 @@ def detect_here(embeddings: object, output: object, *arguments: object) -> subpr
     environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
     with environment, redirect_stdout(out), redirect_stderr(err):
         code = main([str(argument) for argument in call])
+    return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
+
+
+def diarize_here(*arguments: object) -> subprocess.CompletedProcess:
+    """Run `diar diarize` in this process, on the CPU, with one network for speech."""
+    import torch
+
+    from diar.jobs.diarize.command import main
+
+    call = [*map(str, arguments), "--device", "cpu", "--threads", "1", "--speech", "segmentation"]
+    out, err, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
+    environment = mock.patch.dict("os.environ", clean_environment(), clear=True)
+    try:
+        with environment, redirect_stdout(out), redirect_stderr(err):
+            code = main(call)
+    finally:
+        torch.set_num_threads(threads)
     return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
 
 

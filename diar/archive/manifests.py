@@ -23,9 +23,8 @@ LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
 _PCM_BYTES = 32_000  # a second of 16 kHz PCM
 _MISSING_SHOWN = 3
 _REMEMBERED = 16_384  # files
-_FIELDS = frozenset(
-    ("audio_filepath", "audio_file", "offset", "duration", "num_speakers", "rttm_filepath", "label", "text")
-)  # of a manifest; all but `text` are used
+_USED = ("recording_id", "audio_filepath", "audio_file", "offset", "duration", "num_speakers", "label")
+_FIELDS = frozenset([*_USED, "rttm_filepath", "text"])  # of a manifest; all but `text` are used
 _NO_LABEL = frozenset(("", "-", "infer", "unk", "unknown"))  # placeholders in manifests for a label
 _FIELDS_SHOWN = 10
 
@@ -47,8 +46,9 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
     folder; those of a manifest in the manifest's folder, as NeMo does, then in the current directory.
 
     These fields of a manifest are used: `audio_filepath`, `offset` and `duration` (a part of the file),
-    `num_speakers`, `label` (name of the only speaker; NeMo's placeholder `infer` counts as none), and
-    `rttm_filepath` (true turns, looked for as audio is). A warning names the other fields once.
+    `recording_id` (default: the path and the part), `num_speakers`, `label` (name of the only speaker; NeMo's
+    placeholder `infer` counts as none), and `rttm_filepath` (true turns, looked for as audio is). A warning
+    names the other fields once.
 
     Returns:
         Recordings in the list's order, and warnings. A missing file stays in the list; decoding reports it.
@@ -150,8 +150,9 @@ def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None])
         raise ListingError(f"{where}: no audio file; each line is an object with 'audio_filepath'")
     offset = _seconds(item, "offset", where) or 0.0
     duration = _seconds(item, "duration", where)
-    recording_id = _id_of_path(path, folder)
-    if offset or (duration is not None and item.get("offset") is not None):
+    recording_id = _given_id(item.get("recording_id"), where) or _id_of_path(path, folder)
+    is_part = offset or (duration is not None and item.get("offset") is not None)
+    if is_part and item.get("recording_id") is None:
         end = "" if duration is None else _plain(offset + duration)
         recording_id = f"{recording_id}@{_plain(offset)}-{end}"
     if not item.keys() <= _FIELDS:
@@ -165,6 +166,12 @@ def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None])
         label=_label(item.get("label"), unused),
         reference=_reference(item.get("rttm_filepath"), where),
     )
+
+
+def _given_id(value: Any, where: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ListingError(f"{where}: recording_id is {value!r}; give a name, or leave it out")
+    return value
 
 
 def _speaker_count(value: Any, where: str) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 FILES_NAME = "files.csv"
 NOT_USED = -1
+NO_SPEECH = "no_speech"  # `odd` of a file in which nobody speaks
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class FileTable:
 
     path: list[str]  # recording ids
     url: list[str]  # where stage 1 read the audio
-    segment: np.ndarray  # (n,) position in DetectionResult.segments, NOT_USED without embedding
-    speaker: list[str]  # "" without embedding
-    odd: list[str]  # "", "foreign" or "unclear"
-    similarity: np.ndarray  # (n,) cosine to the rest of its segment, NaN without embedding
+    segment: np.ndarray  # (n,) position in DetectionResult.segments, NOT_USED without embedding or speech
+    speaker: list[str]  # "" without embedding or speech
+    odd: list[str]  # "", "foreign", "unclear" or "no_speech"
+    similarity: np.ndarray  # (n,) cosine to the rest of its segment, NaN where it is in none
     across: np.ndarray  # (n,) cosine of the files before to those from here on, NaN at a sequence's start
 
     def __len__(self) -> int:
@@ -29,14 +30,14 @@ class FileTable:
 
 
 def to_csv(table: FileTable) -> str:
-    """Format `position,path,segment,speaker,odd,similarity`; without embedding, fields are empty."""
+    """Format `position,path,segment,speaker,odd,similarity`; fields that are not known are empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["position", "path", "segment", "speaker", "odd", "similarity"])
     rows = zip(table.path, table.segment, table.speaker, table.odd, table.similarity, strict=True)
     for position, (path, segment, speaker, odd, similarity) in enumerate(rows):
         if segment == NOT_USED:
-            writer.writerow([position, path, "", "", "", ""])
+            writer.writerow([position, path, "", "", odd, ""])
         else:
             writer.writerow([position, path, segment + 1, speaker, odd, f"{similarity:.4f}"])
     return text.getvalue()

@@ -78,6 +78,15 @@ class NotUsed:
 
 
 @dataclass(frozen=True)
+class NoSpeech:
+    """A recording in which stage 1 heard nobody: it belongs to no segment and no speaker."""
+
+    index: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class DetectionResult:
     """All that stage 2 found; positions count the files in the order of `files.csv`, from 0."""
 
@@ -94,12 +103,14 @@ class DetectionResult:
     not_used: list[NotUsed]
     thresholds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    no_speech: list[NoSpeech] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Return the figures of the summary."""
         return {
             "recordings": self.recordings,
             "not_used": len(self.not_used),
+            "no_speech": len(self.no_speech),
             "segments": len(self.segments),
             "boundaries": len(self.boundaries),
             "low_confidence_boundaries": sum(b.confidence < LOW_CONFIDENCE for b in self.boundaries),
@@ -114,7 +125,8 @@ class DetectionResult:
         counts = self.counts()
         sizes = sorted(segment.count for segment in self.segments)
         lines = [
-            f"{counts['recordings']} recordings, {counts['not_used']} without embedding",
+            f"{counts['recordings']} recordings, {counts['not_used']} without embedding, "
+            f"{counts['no_speech']} without speech",
             f"{counts['segments']} segments of {sizes[0]} to {sizes[-1]} files "
             f"(median {sizes[len(sizes) // 2]}), {counts['speakers']} speakers",
             f"{counts['boundaries']} boundaries, {counts['low_confidence_boundaries']} of them "
@@ -145,7 +157,9 @@ def from_json(text: str, name: str) -> DetectionResult:
         "speakers": Speaker,
         "odd_files": OddFile,
         "not_used": NotUsed,
+        "no_speech": NoSpeech,
     }
+    document.setdefault("no_speech", [])  # version 1.0
     known: dict[str, Any] = {key: document.get(key) for key in DetectionResult.__dataclass_fields__}
     try:
         known.update({key: [record(**item) for item in document[key]] for key, record in records.items()})

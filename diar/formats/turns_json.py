@@ -31,8 +31,8 @@ class SpeakerInRecording:
     speech_seconds: float
     overlap_seconds: float  # of them, while others speak too
     turns: int
-    similarity: float | None  # cosine to the person; None without linking
-    confidence: float | None  # probability that the person is right
+    similarity: float | None  # cosine to the person's voice in other recordings; None where there are none
+    confidence: float | None  # probability that it is the same person's
     channel: int | None = None  # where it is heard, if channels are read apart
 
 
@@ -106,8 +106,8 @@ def describe_speakers(
         turns: of one recording.
         amounts: what `speech_time.measure(turns)` returned.
         local: label within the recording; where it is missing, the name itself.
-        similarity: cosine to the person, where known.
-        confidence: probability that the person is right, where known.
+        similarity: cosine to the person's voice in other recordings, where there are any.
+        confidence: probability that it is the same person's, where there are any.
         channel: where each is heard; MIXED, or None, where the recording is one signal.
     """
     counts = Counter(turn.speaker for turn in turns)

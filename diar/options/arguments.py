@@ -49,9 +49,11 @@ def parse_arguments(
     }
     values = {name: value for source in sources.values() for name, value in source.items()}
     try:
-        return config_class.model_validate(values)
+        config = config_class.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(config_class, error, sources)) from None
+    config.check_sources(sources)
+    return config
 
 
 def _build_parser(
@@ -70,36 +72,41 @@ def _build_parser(
     for name, field in options_of(config_class).items():
         title = describe_option(field)["group"]
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
+        listed = config_class.in_help is None or name in config_class.in_help
         if field.annotation is bool:
-            _add_switch(group, name, field)
+            _add_switch(group, name, field, listed)
         else:
-            _add_value(group, name, field)
+            _add_value(group, name, field, listed)
     return parser
 
 
-def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo, listed: bool) -> None:
     """Add `--name`, or `--no_name` for what is on by default."""
     help_text = _escaped(field.description)
+    if field.default:
+        help_text = f"switch off: {help_text}"
     group.add_argument(
         f"--no_{name}" if field.default else f"--{name}",
         dest=name,
         action="store_const",
         const=not field.default,
-        help=f"switch off: {help_text}" if field.default else help_text,
+        help=help_text if listed else argparse.SUPPRESS,
     )
 
 
-def _add_value(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    """Add `--name VALUE`, and for a positional option `NAME` as well."""
+def _add_value(group: argparse._ArgumentGroup, name: str, field: FieldInfo, listed: bool) -> None:
+    """Add `--name VALUE`, and for a positional option `NAME` as well, or several where it is a tuple."""
     notes = describe_option(field)
+    several = notes["positional"] and get_origin(field.annotation) is tuple
     help_text, default = _escaped(field.description), _default_suffix(field)
     metavar = notes["metavar"] or _metavar(field.annotation)
     if notes["positional"]:
         # Not required by argparse, since its flag, the environment or the YAML file may give it
         both = f"{help_text} (or --{name} {metavar}){default}"
-        group.add_argument(name, nargs="?", metavar=name.upper(), help=both)
-    help_text = argparse.SUPPRESS if notes["positional"] else help_text + default
-    group.add_argument(f"--{name}", dest=name, metavar=metavar, help=help_text)
+        group.add_argument(name, nargs="*" if several else "?", metavar=name.upper(), help=both)
+    help_text = help_text + default if listed and not notes["positional"] else argparse.SUPPRESS
+    flags = [flag for flag in (notes["short"], f"--{name}") if flag is not None]
+    group.add_argument(*flags, dest=name, nargs="+" if several else None, metavar=metavar, help=help_text)
 
 
 def _escaped(description: str | None) -> str:
@@ -130,7 +137,7 @@ def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "{" + ",".join(map(str, get_args(annotation))) + "}"
     if get_origin(annotation) is tuple:
-        return "N,N"
+        return "N,N" if get_args(annotation)[0] is not str else "PATH"
     parts = [part for part in get_args(annotation) if part is not type(None)]
     return "|".join(
         _METAVARS.get(part) or ("N,N" if get_origin(part) is tuple else "|".join(map(str, get_args(part))))
@@ -155,7 +162,7 @@ def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
 
 def _read_environment(config_class: type[CommandConfig], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read variables named prefix + OPTION, also those of a configuration that this one extends."""
-    values = {}
+    values, known = {}, options_of(config_class)
     for owner in reversed(config_class.__mro__):
         prefix = vars(owner).get("environment_prefix")
         if prefix is None:
@@ -163,7 +170,7 @@ def _read_environment(config_class: type[CommandConfig], environment: Mapping[st
         found = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k.startswith(prefix)}
         for key in found:
             _check_known(owner, key, f"environment variable {prefix}{key.upper()}")
-        values.update(found)
+        values.update({key: value for key, value in found.items() if key in known})
     return values
 
 

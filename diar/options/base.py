@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,7 @@ def option(
     result: bool = False,
     positional: bool = False,
     metavar: str | None = None,
+    short: str | None = None,
     **constraints: Any,
 ) -> Any:
     """Declare one option.
@@ -33,9 +35,11 @@ def option(
         result: whether it changes the numbers written, and so belongs to the fingerprint.
         positional: whether its value may also be given without its flag.
         metavar: what `--help` calls its value; by default this follows from the type.
+        short: its flag of one letter, such as `-o`.
         constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
     notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
+    notes["short"] = short
     return Field(default, description=help, json_schema_extra=notes, **constraints)
 
 
@@ -45,10 +49,28 @@ def describe_option(field: FieldInfo) -> dict[str, Any]:
 
 
 class CommandConfig(BaseModel):
-    """Base of the commands' configurations."""
+    """Base of the commands' configurations.
+
+    Attributes:
+        environment_prefix: of the variables that hold its options.
+        withheld: inherited fields that nobody may give.
+        in_help: options that `--help` lists; None = all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     environment_prefix: ClassVar[str]
+    withheld: ClassVar[frozenset[str]] = frozenset()
+    in_help: ClassVar[frozenset[str] | None] = None
+
+    def check_sources(self, sources: Mapping[str, Collection[str]]) -> None:
+        """Check where options come from.
+
+        Args:
+            sources: names of the options that `YAML`, `environment` and `flag` give.
+
+        Raises:
+            ConfigError: one may not be given there.
+        """
 
     @classmethod
     def result_fields(cls) -> list[str]:
@@ -59,5 +81,7 @@ class CommandConfig(BaseModel):
 def options_of(config_class: type[CommandConfig]) -> dict[str, FieldInfo]:
     """Return a configuration's options by name, those that it does not inherit first."""
     fields = config_class.model_fields
-    own_first = sorted(fields, key=lambda name: name not in config_class.__annotations__)
+    given = [name for name in fields if name not in config_class.withheld]
+    own = list(config_class.__annotations__)
+    own_first = sorted(given, key=lambda name: own.index(name) if name in own else len(own))
     return {fields[name].alias or name: fields[name] for name in own_first}

@@ -1,4 +1,5 @@
-"""One folder a speaker: `speaker_001/<path as in the archive>`, odd files in `odd_files/speaker_001/…`.
+"""One folder a speaker: `speaker_001/<path as in the archive>`, odd files in `odd_files/speaker_001/…`, files
+in which nobody speaks in `no_speech/…`.
 
 Paths are mirrored, so that `a.wav` and `a.mp3`, or two files of one name in two folders, never collide
 (docs/decisions/011-placing-files.md).
@@ -16,10 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from diar import storage
-from diar.formats.files_table import FileTable
+from diar.formats.files_table import NO_SPEECH, FileTable
 from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
 
 ODD_FOLDER = "odd_files"
+NO_SPEECH_FOLDER = "no_speech"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> 
 
 
 def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, str]]:
-    """Return entry and source of every file that has a speaker.
+    """Return entry and source of every file that has a speaker, or holds no speech.
 
     Raises:
         OutputError: two recordings would get the same place.
@@ -68,7 +70,7 @@ def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, st
     planned = [
         (_entry(_placed_name(path, url, speaker, odd), placement.how, placement.source(path, url)))
         for path, url, speaker, odd in zip(table.path, table.url, table.speaker, table.odd, strict=True)
-        if speaker
+        if speaker or odd == NO_SPEECH
     ]
     names = Counter(entry.name for entry, _ in planned)
     name, count = names.most_common(1)[0] if names else ("", 0)
@@ -99,7 +101,8 @@ def _placed_name(path: str, url: str, speaker: str, odd: str) -> str:
     suffix = PurePosixPath(url).suffix
     if path.lower().endswith(suffix.lower()):
         suffix = ""  # utterance ids of a wav.scp have none
-    return str(PurePosixPath(ODD_FOLDER if odd else "", speaker, storage.output_name(path, suffix)))
+    folder = NO_SPEECH_FOLDER if odd == NO_SPEECH else ODD_FOLDER if odd else ""
+    return str(PurePosixPath(folder, speaker, storage.output_name(path, suffix)))
 
 
 def _entry(name: str, how: Kind, source: str) -> tuple[Entry, str]:

@@ -86,6 +86,7 @@ def _title(figure: Figure, result: DetectionResult, height: float) -> None:
         f"{count_text(counts['odd_files'], 'file')} of another voice",
         f"{thousands(counts['unclear_files'])} unclear",
         f"{thousands(counts['not_used'])} without embedding",
+        f"{thousands(counts['no_speech'])} without speech",
         method,
     ]
     figure.text(_LEFT, 1 - 0.6 / height, " · ".join(parts), fontsize=11)

@@ -225,8 +225,8 @@ def _given_speakers(truth: Truth, result: DetectionResult) -> list[str]:
     for segment, end in zip(segments, ends, strict=True):
         for i in range(_position(truth, segment.first), end):
             given[i] = segment.speaker
-    for failed in result.not_used:
-        given[_position(truth, failed.path)] = ""
+    for path in [*(file.path for file in result.not_used), *(file.path for file in result.no_speech)]:
+        given[_position(truth, path)] = ""
     return given
 
 

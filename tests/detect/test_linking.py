@@ -203,10 +203,11 @@ def test_people_are_found_again(session: float) -> None:
     assert found.name == found.speaker_id == [f"person_{i + 1:04d}" for i in range(len(found.name))]
     assert found.label[0] == 0
     assert np.diff(np.unique(found.label, return_index=True)[1]).min() > 0  # in order of appearance
-    cosines = np.einsum("ij,ij->i", archive.embedding, found.centroid[found.label])
-    np.testing.assert_allclose(found.similarity, cosines, atol=1e-5)
+    with_own = np.einsum("ij,ij->i", archive.embedding, found.centroid[found.label])
+    assert (found.similarity < with_own).all(), "to the other rows, so without its own"
+    assert (with_own - found.similarity).max() < 0.1
     np.testing.assert_allclose(np.linalg.norm(found.centroid, axis=1), 1, atol=1e-5)
-    assert np.median(found.probability) > 0.99
+    assert 0.97 < np.median(found.probability) < 1
 
 
 def test_a_person_in_hundreds_of_recordings_takes_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +315,7 @@ def test_no_rows_and_one_row() -> None:
     archive = people(1, 1, each=1)
     one = archive.link()
     assert (one.label.tolist(), one.name) == ([0], ["person_0001"])
-    assert one.similarity[0] == pytest.approx(1)
+    assert np.isnan(one.similarity[0])
     assert np.isnan(one.probability[0])
 
 

@@ -39,6 +39,11 @@ class ClusteringSettings:
     vbx_fb: float = 17.0
     vbx_loop_probability: float = 0.9
 
+    @property
+    def used(self) -> str:
+        """Name of the clusterer that tells the voices apart; `auto` is `iterative`."""
+        return "iterative" if self.method == "auto" else self.method
+
 
 def find_centroids(observations: Observations, settings: ClusteringSettings) -> np.ndarray:
     """Return the centroids (K, D) of a recording's speakers, L2-normalised; K is 0 where nobody speaks.

@@ -25,6 +25,9 @@ from diar.detect.linking.partners import EXACT, Partners, find_partners
 _MOST_SAMPLED = 20_000  # rows of which the session variance is learned
 _BLOCK = 65_536
 _LENGTH_TOLERANCE = 1e-2
+# From the model's log odds of a row to those observed: its cosine says half as much as it seems to. Of 1794
+# voices in simulated conversations, told 0.62, 0.82, 0.94, 0.98, 0.99, 69, 79, 94, 99, 100 % were right
+_TRUST, _BIAS = 0.5, -0.2
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class LinkedSpeakers:
     name: list[str]  # (s,) a known person's, else the id
     known: np.ndarray  # (s,) bool
     centroid: np.ndarray  # (s, D) float32, L2-normalised
-    similarity: np.ndarray  # (n,) float32, cosine to the person's centroid; NaN where nothing was linked
-    probability: np.ndarray  # (n,) float32, that the row belongs to the person's other rows; NaN without any
+    similarity: np.ndarray  # (n,) float32, cosine to the person's other rows; NaN without any
+    probability: np.ndarray  # (n,) float32, that the row is of the same person as those; NaN without any
     threshold: float  # cosine between vectors of unlimited speech above which two were one person, at the end
     evidence: Evidence  # as used, after adapting
 
@@ -176,7 +179,7 @@ def _result(
         known=np.array([i in name_of for i in range(count)], bool),
         centroid=total / np.linalg.norm(total, axis=1, keepdims=True),
         similarity=similarity,
-        probability=expit(others - np.log(max(count, 1))).astype(np.float32),
+        probability=expit(_TRUST * (others - np.log(max(count, 1))) + _BIAS).astype(np.float32),
         threshold=evidence.cosine_at(ratio),
         evidence=evidence,
     )
@@ -185,21 +188,20 @@ def _result(
 def _fit(
     embedding: np.ndarray, seconds: np.ndarray, person: np.ndarray, total: np.ndarray, evidence: Evidence
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's cosine to its person (n,), and the log ratio to the person's other rows (n,)."""
+    """Return each row's cosine (n,) and log ratio (n,) to its person's other rows; NaN without any."""
     weights = vector_weights(seconds, evidence).astype(np.float32)
     rows = np.bincount(person, minlength=len(total))
     speech = np.bincount(person, seconds, minlength=len(total))
-    similarity, ratio = np.empty(len(person), np.float32), np.full(len(person), np.nan, np.float32)
+    similarity, ratio = (np.full(len(person), np.nan, np.float32) for _ in range(2))
     for start in range(0, len(person), _BLOCK):
         part = slice(start, start + _BLOCK)
         vectors, who = embedding[part], person[part]
-        sums = total[who]
-        similarity[part] = _cosine(vectors, sums)
-        rest = sums - weights[part, None] * vectors
+        cosine = _cosine(vectors, total[who] - weights[part, None] * vectors)
         share = evidence.share(seconds[part], np.ones(len(who)))
         other = evidence.share(speech[who] - seconds[part], np.maximum(rows[who] - 1, 1))
-        found = evidence.log_ratio(_cosine(vectors, rest), share, other)
-        ratio[part] = np.where(rows[who] > 1, found, np.nan)
+        several = rows[who] > 1
+        similarity[part] = np.where(several, cosine, np.nan)
+        ratio[part] = np.where(several, evidence.log_ratio(cosine, share, other), np.nan)
     return similarity, ratio
 
 

@@ -13,6 +13,7 @@ from diar.formats.result_json import DetectionResult
 from diar.jobs.detect.boundaries_report import Report
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import boundary_settings
+from diar.jobs.detect.voices import warn_of_several_voices
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
 from diar.store.reader import load_index
@@ -31,26 +32,28 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
         DiarError: no embeddings, nothing to detect, or outputs that cannot be written.
     """
     index = load_index(config.embeddings_dir)
-    usable = np.isfinite(index.embedding).all(axis=1)
-    sequences = split_archive(index.recording_id, usable, config.sequence_by == "folder")
+    embedded = np.isfinite(index.embedding).all(axis=1)
+    spoken = embedded & (index.speech_seconds > 0)  # the vector of a file without speech is of nobody
+    sequences = split_archive(index.recording_id, spoken, config.sequence_by == "folder")
     check_sizes(config, sequences)
     placement = Placement(config.place, config.audio_dir)
-    check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)])
-    logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
+    check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(embedded)])
+    logger.info("%d recordings, %d with an embedding", len(index), int(embedded.sum()))
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
     found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
     logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
+    voices = [] if config.task == "all" else warn_of_several_voices(config.embeddings_dir, index)
     report = Report(index, sequences, found, config)
-    result = report.result()
+    result = report.result(voices)
     debug = report.debug() if config.debug else None
     write_results(config.output_dir, result, report.table(), placement, plot=config.plot, debug=debug)
     return result
 
 
 def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
-    """Refuse an archive without embeddings or shorter than a segment.
+    """Refuse an archive without speech or shorter than a segment.
 
     Raises:
         DetectError: with the numbers and what to do.
@@ -58,8 +61,8 @@ def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
     usable = len(sequences.used)
     if not usable:
         raise DetectError(
-            f"none of the {len(sequences.order)} recordings in {config.embeddings_dir} has an embedding; "
-            f"`diar status {config.embeddings_dir} --failures` says why"
+            f"none of the {len(sequences.order)} recordings in {config.embeddings_dir} has an embedding and "
+            f"speech; `diar status {config.embeddings_dir} --failures --warnings` says why"
         )
     longest = int(np.diff(np.append(sequences.starts, usable)).max())
     if config.segment_size != "auto" and config.segment_size > longest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,19 @@ from diar.detect.boundaries.scatter import cosine_across
 from diar.detect.boundaries.segments import Found
 from diar.detect.boundaries.sequences import Sequences
 from diar.formats.document import typed_metadata
-from diar.formats.files_table import NOT_USED, FileTable
-from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile, Segment, Speaker
+from diar.formats.files_table import NO_SPEECH, NOT_USED, FileTable
+from diar.formats.result_json import (
+    Boundary,
+    DetectionResult,
+    NoSpeech,
+    NotUsed,
+    OddFile,
+    Segment,
+    Speaker,
+)
 from diar.jobs.detect.config import DetectConfig
 from diar.store.reader import RecordingIndex
-from diar.store.remarks import count_remarks
+from diar.store.remarks import count_remarks, no_speech
 
 _BATCH = 1_024
 _FITTING_QUANTILE = 0.05
@@ -34,15 +43,18 @@ class Report:
         width = max(3, len(str(int(found.speakers.max()) + 1)))
         self.speaker_names = [f"speaker_{i + 1:0{width}d}" for i in range(int(found.speakers.max()) + 1)]
         self.speaker_of_segment = [self.speaker_names[i] for i in found.speakers]
+        unused = np.setdiff1d(np.arange(len(self.paths)), sequences.used)
+        embedded = np.isfinite(index.embedding[sequences.order[unused], 0])
+        self.silent: list[int] = unused[embedded].tolist()  # positions of files in which nobody speaks
         self.odd = found.fit.odd_probability > found.thresholds["odd_threshold"]
 
-    def result(self) -> DetectionResult:
+    def result(self, more_warnings: Sequence[str] = ()) -> DetectionResult:
         """Return the content of the result JSON."""
         index = self.index
         failed = [
             i for i in self.sequences.order if index.status[i] != "ok" or np.isnan(index.embedding[i, 0])
         ]
-        warnings = list(self.found.warnings)
+        warnings = [*self.found.warnings, *more_warnings]
         if index.unfinished:
             warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
         if remarks := count_remarks(index):
@@ -61,6 +73,7 @@ class Report:
             not_used=[NotUsed(index.recording_id[i], index.status[i], index.error[i]) for i in failed],
             thresholds={name: round(value, 4) for name, value in self.found.thresholds.items()},
             warnings=warnings,
+            no_speech=[NoSpeech(at, self.paths[at], self._no_speech(at)) for at in self.silent],
         )
 
     def table(self) -> FileTable:
@@ -74,6 +87,7 @@ class Report:
         cosines[self.sequences.starts] = np.nan
         across[used] = cosines
         kinds = np.full(count, "", dtype=object)
+        kinds[self.silent] = NO_SPEECH
         kinds[used[self.odd]] = [self._kind(i) for i in np.flatnonzero(self.odd)]
         return FileTable(
             path=self.paths,
@@ -194,6 +208,10 @@ class Report:
             best[start : start + _BATCH] = speakers[nearest]
             cosines[start : start + _BATCH] = similar[np.arange(len(batch)), nearest]
         return best, cosines
+
+    def _no_speech(self, position: int) -> str:
+        """Return the likely reason."""
+        return no_speech(self.index.row(int(self.sequences.order[position])))
 
     def _kind(self, position: int | np.integer[Any]) -> str:
         return "unclear" if self.found.fit.unclear[position] else "foreign"

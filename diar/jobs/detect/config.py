@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.options.base import CommandConfig, option
+from diar.options.base import CommandConfig, ConfigError, describe_option, option
+
+# Options that only one task reads: those of a group, and single ones
+_TASK_OF_GROUP = {"boundaries": "files", "turns": "turns"}
+_TASK_OF_OPTION = {
+    **dict.fromkeys(("sequence_by", "odd_threshold", "place", "debug"), "files"),
+    **dict.fromkeys(("link_probability", "known_speakers", "labels", "processes"), "turns"),
+}
 
 
 class DetectConfig(CommandConfig):
@@ -148,6 +156,28 @@ class DetectConfig(CommandConfig):
     )
     debug: bool = option(False, "output", "also write every candidate's score")
 
+    def check_sources(self, sources: Mapping[str, Collection[str]]) -> None:
+        """Refuse options that only the other task reads.
+
+        A YAML file may hold options of both tasks, because several runs share it, if anything names the task.
+
+        Raises:
+            ConfigError: an option of a task that is not run.
+        """
+        if self.task == "all":
+            return
+        named = any("task" in names for names in sources.values())
+        other = "turns" if self.task == "files" else "files"
+        void = options_of_task(other)
+        for source, names in sources.items():
+            found = [_spelled(name, source) for name in names if name in void]
+            if found and not (source == "YAML" and named):
+                raise ConfigError(
+                    f"{', '.join(found)} (from {source}): read by --task {other} and all only, and this "
+                    f"is --task {self.task}"
+                    + ("" if named else ", the default; say which of the two is meant")
+                )
+
     @field_validator("segment_size", mode="before")
     @classmethod
     def _check_segment_size(cls, value: Any) -> Any:
@@ -188,3 +218,18 @@ class DetectConfig(CommandConfig):
                 "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
             )
         return self
+
+
+def _spelled(name: str, source: str) -> str:
+    """Return an option as its source spells it: what is on by default has the flag `--no_…`."""
+    if source == "environment":
+        return f"{DetectConfig.environment_prefix}{name.upper()}"
+    negated = source == "flag" and DetectConfig.model_fields[name].default is True
+    return f"--no_{name}" if negated else f"--{name}"
+
+
+def options_of_task(task: str) -> frozenset[str]:
+    """Return the options that only `task`, `files` or `turns`, reads."""
+    groups = {name: describe_option(field)["group"] for name, field in DetectConfig.model_fields.items()}
+    single = {name: _TASK_OF_OPTION.get(name, _TASK_OF_GROUP.get(group)) for name, group in groups.items()}
+    return frozenset(name for name, only in single.items() if only == task)

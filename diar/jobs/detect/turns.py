@@ -61,7 +61,7 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
     with start_workers(processes, index.status.count(OK)) as workers:
         found = _diarize_all(workers, config, index, settings)
         linked = _link(found, index.embedding.shape[1], known, config)
-        report = TurnsReport(config, index, settings.clustering.method, thresholds(settings), linked)
+        report = TurnsReport(config, index, settings.clustering.used, thresholds(settings), linked)
         return TurnsWriter(config, index, report, reference).write(workers, found)
 
 

@@ -74,9 +74,16 @@ class TurnsSummary:
         """Return a few lines for the terminal."""
         share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
         lines = [
-            f"{self.diarized} recordings diarized, {self.silent.count} without speech, {self.failed} failed",
+            f"{self.diarized} recordings diarized, {self.silent.count + self.failed} without turns: "
+            f"{self.silent.count} without speech, {self.failed} failed",
             f"{self.turns} turns of {self.speakers} speakers in {self.speech_seconds / 3600:.2f} h of speech "
             f"({share:.1f} % of it overlapped)",
+        ]
+        return "\n".join([*lines, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Return lines on what failed, what holds no speech, and warnings."""
+        lines = [
             *self.failures.lines(f"status in {RECORDINGS_NAME}"),
             *self.silent.lines(f"status {NO_SPEECH} in {RECORDINGS_NAME}"),
             *(f"warning: {warning}" for warning in self.warnings),
@@ -91,4 +98,4 @@ class TurnsSummary:
                 f"{self.references} recordings have a reference: diar score der --reference "
                 f"{self.output_dir}/{REFERENCE_NAME} --hypothesis {self.output_dir}"
             )
-        return "\n".join(lines)
+        return lines

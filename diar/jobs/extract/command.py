@@ -48,6 +48,15 @@ def _extract(config: ExtractConfig) -> int:
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
+    return start_workers(config)
+
+
+def start_workers(config: ExtractConfig) -> int:
+    """Do the job by processes that this one starts; return the exit code.
+
+    Raises:
+        DiarError: what a user can mend, found before they start.
+    """
     worker_context()  # its server imports torch while this process does
     from diar.jobs.extract.networks import open_models
     from diar.jobs.extract.run import run_rank

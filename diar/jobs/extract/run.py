@@ -159,6 +159,7 @@ class Rank:
     make_embedder: MakeEmbedder
     local_rank: int  # on this machine
     local_world_size: int
+    tell: Callable[[Layout, dict[str, Any]], None] = print_summary  # the statistics, at the end
 
     def run(self) -> int:
         """Do all steps; return the exit code."""
@@ -281,7 +282,7 @@ class Rank:
     def _finish(self, job: Job, reports: list[dict[str, Any]]) -> int:
         """Write the statistics on rank 0 and print a summary; return the exit code."""
         statistics = write_statistics(self.layout, job.metadata, reports)
-        print_summary(self.layout, statistics)
+        self.tell(self.layout, statistics)
         recordings = statistics["recordings"]
         missing = recordings["planned"] - recordings["ok"] - recordings["failed"]
         if missing:

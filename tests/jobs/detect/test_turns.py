@@ -55,7 +55,7 @@ def result(root: Path) -> Path:
     options = ("--exclusive", "--reference", reference, "--processes", 2)
     done = detect(root / "E", root / "R", "--task", "turns", *options)
     assert done.returncode == 0, done.stderr
-    assert "3 recordings diarized, 1 without speech, 0 failed" in done.stdout
+    assert "3 recordings diarized, 1 without turns: 1 without speech, 0 failed" in done.stdout
     return root / "R"
 
 
@@ -96,6 +96,20 @@ def test_a_speaker_has_the_same_name_in_all_recordings(result: Path) -> None:
     assert max(abs(np.linalg.norm(person["centroid"]) - 1) for person in people) < 1e-5
 
 
+def test_how_sure_a_name_is_comes_from_other_recordings(result: Path) -> None:
+    told: dict[str, list[tuple[float | None, float | None]]] = {}
+    for name in talks():
+        for speaker in recording(result, name)["speakers"]:
+            told.setdefault(speaker["name"], []).append((speaker["similarity"], speaker["confidence"]))
+    shared = [figures for figures in told.values() if len(figures) > 1]
+    assert [len(figures) for figures in shared] == [2, 2]
+    for figures in shared:
+        (one, sure), (other, also) = figures
+        assert one == other, "two vectors have one cosine"
+        assert 0.7 < one < 0.999 and 0.9 < sure < 1 and 0.9 < also < 1, "not surer than the data allow"
+    assert all(figures == [(None, None)] for figures in told.values() if len(figures) == 1)
+
+
 def test_every_recording_has_its_files(result: Path) -> None:
     rows = list(csv.DictReader((result / "recordings.csv").open(newline="")))
     assert [row["recording_id"] for row in rows] == list(talks())
@@ -115,7 +129,7 @@ def test_every_recording_has_its_files(result: Path) -> None:
         document = recording(result, row["recording_id"])
         jsonschema.validate(document, SCHEMA)
         assert document["clustering"] == {
-            "method": "auto", "requested": "auto", "num_speakers": None, "fallback": None,
+            "method": "iterative", "requested": "auto", "num_speakers": None, "fallback": None,
             "num_speakers_from": None,
         }  # fmt: skip
         assert {"onset", "min_duration_on", "clustering_threshold", "link_threshold"} <= set(
@@ -174,7 +188,7 @@ def test_a_damaged_file_costs_that_recording_only(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:-100])
     missing.unlink()
     done = run(tmp_path, tmp_path / "R", status=3)
-    assert "1 recordings diarized, 1 without speech, 2 failed" in done.stdout
+    assert "1 recordings diarized, 3 without turns: 1 without speech, 2 failed" in done.stdout
     rows = {
         row["recording_id"]: row for row in csv.DictReader((tmp_path / "R/recordings.csv").open(newline=""))
     }

@@ -131,7 +131,7 @@ def test_no_speech_is_told_with_its_likely_reason(result: tuple[Path, str], name
 
 def test_the_closing_lines_count_and_name_a_few(result: tuple[Path, str]) -> None:
     lines = result[1].splitlines()
-    assert lines[0] == "3 recordings diarized, 4 without speech, 1 failed"
+    assert lines[0] == "3 recordings diarized, 5 without turns: 4 without speech, 1 failed"
     assert lines[2].startswith("  broken.wav: undecodable: ")
     assert lines[3].startswith("  inverted.wav: no speech found: ")
     assert lines[6] == "  … and 1 more: status no_speech in recordings.csv"
