@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from diar.errors import explain
 from diar.options.base import CommandConfig, ConfigError, describe_option, options_of
+from diar.options.unknown import explain_arguments, explain_key, misspelt_variable
+from diar.wording import did_you_mean
 
 ConfigT = TypeVar("ConfigT", bound=CommandConfig)
 
@@ -35,12 +38,16 @@ def parse_arguments(
     """Fill `config_class` from the command line, environment and YAML.
 
     Raises:
-        ConfigError: an unknown key, a bad value, an unreadable YAML file.
-        SystemExit: `--help` (0) or arguments that argparse refuses (2).
+        ConfigError: an unknown option or key, a bad value, an unreadable YAML file.
+        SystemExit: `--help` (0).
     """
     parser = _build_parser(config_class, prog, description, epilog)
+    given = [_underscored(argument) for argument in arguments]
     # intermixed: `diar status --failures OUT` as well as `diar status OUT --failures`
-    flags = vars(parser.parse_intermixed_args([_underscored(argument) for argument in arguments]))
+    known, left = parser.parse_known_intermixed_args(given)
+    if left:
+        raise ConfigError(explain_arguments(left, given, options_of(config_class), prog))
+    flags = vars(known)
     yaml_file = flags.pop("config", None)
     sources = {
         "YAML": _read_yaml(config_class, yaml_file) if yaml_file else {},
@@ -54,10 +61,17 @@ def parse_arguments(
         raise ConfigError(_explain(config_class, error, sources)) from None
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of the command, without a page of usage before them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ')}\n`{self.prog} --help` lists all options")
+
+
 def _build_parser(
     config_class: type[CommandConfig], prog: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,
@@ -142,35 +156,39 @@ def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
     except OSError as error:
-        raise ConfigError(f"--config {file}: {error.strerror}") from None
+        raise ConfigError(f"--config {explain(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {file} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"--config {file} must hold `option: value` lines, found {type(content).__name__}")
     values = {str(key).replace("-", "_"): value for key, value in content.items()}
-    for key in values:
-        _check_known(config_class, key, f"--config {file}")
+    _check_known(config_class, values, f"--config {file}")
     return values
 
 
 def _read_environment(config_class: type[CommandConfig], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read variables named prefix + OPTION, also those of a configuration that this one extends."""
-    values = {}
+    values: dict[str, Any] = {}
     for owner in reversed(config_class.__mro__):
         prefix = vars(owner).get("environment_prefix")
         if prefix is None:
             continue
+        if complaint := misspelt_variable(prefix, environment):
+            raise ConfigError(complaint)
         found = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k.startswith(prefix)}
-        for key in found:
-            _check_known(owner, key, f"environment variable {prefix}{key.upper()}")
+        _check_known(owner, found, "environment", prefix)
         values.update(found)
     return values
 
 
-def _check_known(config_class: type[CommandConfig], key: str, where: str) -> None:
+def _check_known(
+    config_class: type[CommandConfig], keys: Iterable[str], where: str, prefix: str = ""
+) -> None:
+    """Refuse a key that is no option; `prefix` is that of variables."""
     known = options_of(config_class)
-    if key not in known:
-        raise ConfigError(f"{where}: unknown option {key!r}; known: {', '.join(known) or 'none'}")
+    for key in keys:
+        if key not in known:
+            raise ConfigError(explain_key(key, known, where, prefix))
 
 
 def _explain(
@@ -188,7 +206,15 @@ def _explain(
         elif name:
             origin = next(label for label, values in reversed(list(sources.items())) if name in values)
             value = sources[origin][name]
-            lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}")
+            near = did_you_mean(str(value), _choices(options_of(config_class)[name].annotation))
+            lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}{near}")
         else:
             lines[message] = message
     return "\n".join(lines.values())
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the words that an option takes."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for part in get_args(annotation) for word in _choices(part)]

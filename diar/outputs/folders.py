@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from diar import storage
+from diar.errors import explain
 from diar.formats.files_table import FileTable
 from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
 
@@ -129,4 +130,4 @@ def _explain(kind: Kind, source: str, path: Path, error: OSError) -> str:
     if kind == "hardlink" and error.errno == errno.EXDEV:
         return f"{source} and {path.parent} lie on different file systems, so no hard link; use `place=copy`"
     remedies: Iterator[str] = (f"`place={how}`" for how in ("symlink", "copy", "none") if how != kind)
-    return f"{path}: {error.strerror} ({kind} of {source}); try {' or '.join(remedies)}"
+    return f"{explain(error)} ({kind} of {source} to {path}); try {' or '.join(remedies)}"

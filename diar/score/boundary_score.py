@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 from diar.formats.result_json import DetectionResult, read_result
 
 TOLERANCES = (0, 1, 5)
@@ -118,8 +118,10 @@ def read_truth(path: Path) -> Truth:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TruthError(f"{path}: {error}") from None
+    except OSError as error:
+        raise TruthError(explain(error)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TruthError(f"{path} is no CSV file ({error}); path,speaker[,block,odd] is needed") from None
     missing = {"path", "speaker"} - set(rows[0] if rows else ())
     if missing:
         names = " and ".join(sorted(missing))

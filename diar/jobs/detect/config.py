@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from diar.options.base import CommandConfig, option
+from diar.options.places import refuse_same_place
 
 
 class DetectConfig(CommandConfig):
@@ -161,6 +162,13 @@ class DetectConfig(CommandConfig):
         if count < 1 or str(count) != str(value):
             raise ValueError("is 'auto' or a number of speakers, at least 1")
         return count
+
+    @model_validator(mode="after")
+    def _check_places(self) -> DetectConfig:
+        embeddings = {"embeddings_dir": self.embeddings_dir, "known_speakers": self.known_speakers}
+        refuse_same_place(self.output_dir, embeddings, inside=True)
+        refuse_same_place(self.output_dir, {"audio_dir": self.audio_dir, "reference": self.reference})
+        return self
 
     @model_validator(mode="after")
     def _check_turns(self) -> DetectConfig:

@@ -21,7 +21,7 @@ from diar.embedding.chunks import ChunkSettings
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.networks import make_detector
 from diar.embedding.settings import SpeechSettings
-from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, explain, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
@@ -294,4 +294,4 @@ class Rank:
 
 def _with_flags(error: BaseException) -> str:
     """Return a message as the command line shows it."""
-    return with_flags(str(error), ExtractConfig.model_fields)
+    return with_flags(explain(error), ExtractConfig.model_fields)

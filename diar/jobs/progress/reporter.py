@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from diar import storage
+from diar.errors import explain
 from diar.jobs.progress.counters import Counters, Totals
 from diar.jobs.progress.display import Display
 from diar.store.layout import Layout
@@ -119,9 +120,8 @@ class ProgressReporter:
             if self._display:
                 ranks = read_ranks(self._layout)
                 self._display.show(Counters.total(rank.counters for rank in ranks))
-        except (
-            OSError
-        ) as error:  # a full disk, say; the work itself reports it, progress must not end the run
+        except OSError as error:  # the work itself reports a full disk, say; progress must not end the run
             if not self._warned:
-                print(f"warning: progress cannot be written: {error}", file=sys.stderr, flush=True)
+                told = f"warning: progress cannot be written: {explain(error)}"
+                print(told, file=sys.stderr, flush=True)
             self._warned = True

@@ -13,6 +13,7 @@ import platformdirs
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedModel
 from diar.models.weights.sources import HubError
+from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
 _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
@@ -42,7 +43,7 @@ def resolve(model: str, parameter: str = "model") -> Path:
         return _fetch_hugging_face(model, parameter)
     raise HubError(
         f"`{parameter}={model}`: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
-        "a Hugging Face id looks like org/name"
+        f"a Hugging Face id looks like org/name{did_you_mean(model, NAMED_MODELS)}"
     )
 
 
@@ -108,7 +109,8 @@ def format_description(name: str) -> str:
 
 def _named(name: str) -> NamedModel:
     if name not in NAMED_MODELS:
-        raise HubError(f"no weights are called {name!r}; names are {', '.join(NAMED_MODELS)}")
+        near = did_you_mean(name, NAMED_MODELS)
+        raise HubError(f"no weights are called {name!r}; names are {', '.join(NAMED_MODELS)}{near}")
     return NAMED_MODELS[name]
 
 
