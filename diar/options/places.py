@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from diar import storage
+from diar.errors import DiarError
 
 
 def refuse_same_place(output: str, inputs: Mapping[str, str | None], *, inside: bool = False) -> None:
@@ -34,6 +35,27 @@ def refuse_same_place(output: str, inputs: Mapping[str, str | None], *, inside: 
                 f"--output_dir {output} lies inside --{name} {value}: results would mix with what they are "
                 "made of; give an --output_dir outside of it"
             )
+
+
+def check_writable(name: str, place: str | None) -> None:
+    """Refuse an output that cannot be made, before the work; nothing is made here.
+
+    Args:
+        name: of the option.
+        place: its value, a path or URL; None or empty = none.
+
+    Raises:
+        DiarError: a part of the path is a file, or its folder may not be written to.
+    """
+    local = storage.local_path(place) if place else None
+    if local is None:
+        return
+    there = next(above for above in (local, *local.absolute().parents) if os.path.lexists(above))
+    if not there.is_dir():
+        kind = "leads nowhere" if not there.exists() else "is a file, not a folder"
+        raise DiarError(f"`{name}={place}`: {there} {kind}; give another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DiarError(f"`{name}={place}`: {there} may not be written to; give another place")
 
 
 def _real(place: str) -> str:

@@ -131,7 +131,10 @@ def test_positionals_and_flags_come_in_any_order(
         (["models", "show", "camplus"], "names are campplus-zh-en, segmentation-3.0, segmentation-2022.07; "),
         (["models", "fetch", "camplus"], "; did you mean campplus-zh-en?"),
         (["detect", "--preset", "generl"], "'auto', 'general' or 'telephone'; did you mean general?"),
-        (["extract", "--input_dir", "A", "--output_dir", "./A/"], "--output_dir and --input_dir are the same"),
+        (
+            ["extract", "--input_dir", "A", "--output_dir", "./A/"],
+            "--input_dir are the same place",
+        ),
         (["detect", "--embeddings_dir", "E", "--output_dir", "E"], "and --embeddings_dir are the same place"),
         (["detect", "--embeddings_dir", "E", "--output_dir", "E/R"], "lies inside --embeddings_dir E"),
     ],

@@ -35,7 +35,8 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     sequences = split_archive(index.recording_id, usable, config.sequence_by == "folder")
     check_sizes(config, sequences)
     placement = Placement(config.place, config.audio_dir)
-    check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)])
+    recordings = [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)]
+    check_audio(placement, recordings, config.output_dir)
     logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes

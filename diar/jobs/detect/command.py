@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from diar.errors import EXIT_FAILURES, EXIT_OK
+from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.options.command import run_command
+from diar.options.places import check_writable, refuse_same_place
 
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
@@ -43,6 +44,12 @@ def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
 def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     incomplete = False
+    check_writable("output_dir", config.output_dir)
+    _check_archive(config)
+    if config.task == "all":
+        from diar.jobs.detect.turns import check_options
+
+        check_options(config)  # before the first task writes
     if config.task in ("files", "all"):
         from diar.jobs.detect.boundaries import detect_boundaries
 
@@ -56,3 +63,17 @@ def _detect(config: DetectConfig) -> int:
         print(summary.summary())
         incomplete |= summary.failed > 0
     return EXIT_FAILURES if incomplete else EXIT_OK
+
+
+def _check_archive(config: DetectConfig) -> None:
+    """Refuse to write results into the folder whose audio stage 1 read."""
+    from diar.store.layout import Layout
+    from diar.store.reader import read_config
+
+    archive = read_config(Layout(config.embeddings_dir))["input_dir"]
+    try:
+        refuse_same_place(config.output_dir, {"input_dir": archive})
+    except ValueError:
+        raise DiarError(
+            f"`output_dir={config.output_dir}` is the archive itself, whose audio stage 1 read; give another"
+        ) from None

@@ -85,9 +85,20 @@ def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device
 
 
 def settle_plan(
-    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+    config: ExtractConfig,
+    layout: Layout,
+    identity: Identity,
+    metadata: dict[str, str],
+    listing: Listing | None = None,
 ) -> tuple[pa.Table, list[str]]:
-    """List the archive, check that the output belongs to it, publish the plan; return plan and warnings.
+    """Check that the output belongs to the archive, publish the plan; return plan and warnings.
+
+    Args:
+        config: the run's options.
+        layout: of the output.
+        identity: of the extraction.
+        metadata: of every Parquet file.
+        listing: the archive, None = list it, once the output is known to belong to it.
 
     Raises:
         ExtractError: the archive is empty, or the output belongs to another model, setting or archive.
@@ -95,7 +106,7 @@ def settle_plan(
     if config.overwrite and not _overwritten_by_this_job(layout):
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
-    listing = list_archive(config)
+    listing = listing or list_archive(config)
     previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)

@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -59,14 +61,31 @@ def fetch(name: str) -> Path:
     folder = _cached(model)
     if is_cached(model):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+    with (
+        _cache_folder(folder.parent),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary,
+    ):
         complete = Path(temporary) / "complete"
         complete.mkdir()
         _fetch_weights(model, complete / model.weights_file)
         (complete / CONFIG_FILE).write_text(model.config, encoding="utf-8")
         _publish(model, complete)
     return folder
+
+
+@contextmanager
+def _cache_folder(folder: Path) -> Iterator[None]:
+    """Make the cache; remove again what is new of its path if the block fails to fill it."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
+        raise
 
 
 def is_cached(model: NamedModel) -> bool:
