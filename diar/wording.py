@@ -31,6 +31,12 @@ def duration(seconds: float) -> str:
     return f"{hours:,.1f} h" if hours < 999.95 else f"{hours:,.0f} h"
 
 
+def times(speed: float) -> str:
+    """Return a multiple of real time as `0.35 ×`, `8.5 ×` or `1,234 ×`."""
+    digits = 2 if speed < 0.995 else 1 if speed < 9.95 else 0
+    return f"{speed:,.{digits}f} ×"
+
+
 def size(count: float) -> str:
     """Return bytes as `532 bytes`, `1.23 MB` or `45.6 GB`: units of 1000, three digits."""
     unit = 0

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from diar.errors import DiarError, explain
 from diar.formats.result_json import DetectionResult, read_result
+from diar.wording import counted
 
 TOLERANCES = (0, 1, 5)
 
@@ -86,7 +87,9 @@ class BoundaryScore:
             f"{name:{width}}  {d.true:4}  {d.found:5}  {d.precision:9.4f}  {d.recall:6.4f}  {d.f1:.4f}"
             for name, d in rows
         ]
-        lines.append(f"speaker purity {self.purity:.4f}, coverage {self.coverage:.4f} ({self.files} files)")
+        lines.append(
+            f"speaker purity {self.purity:.4f}, coverage {self.coverage:.4f} ({counted(self.files, 'file')})"
+        )
         return "\n".join(lines)
 
 

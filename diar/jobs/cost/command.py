@@ -19,6 +19,7 @@ from diar.jobs.cost.report import Archive, CostReport
 from diar.jobs.cost.speed import FinishedRun, Speed, read_finished_run
 from diar.options.command import run_command
 from diar.options.places import check_writable
+from diar.wording import counted
 
 DESCRIPTION = """\
 How long stage 1 will take on 1, 2, 4, 8 GPUs, how many a deadline needs, what it will cost, and
@@ -101,7 +102,9 @@ def _list(config: PlanConfig) -> tuple[Sequence[Recording], Durations]:
     recordings = list_archive(config).recordings
     durations = estimate_durations(recordings)
     if not durations.total:
-        raise CostError(f"--input_dir {config.input_dir}: no header of {len(recordings):,} files can be read")
+        raise CostError(
+            f"--input_dir {config.input_dir}: no header of {counted(len(recordings), 'file')} can be read"
+        )
     return recordings, durations
 
 

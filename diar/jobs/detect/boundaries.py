@@ -16,6 +16,7 @@ from diar.jobs.detect.settings import boundary_settings
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
 from diar.store.reader import load_index
+from diar.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     placement = Placement(config.place, config.audio_dir)
     recordings = [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(usable)]
     check_audio(placement, recordings, config.output_dir)
-    logger.info("%d recordings, %d with an embedding", len(index), len(sequences.used))
+    logger.info("%s, %s with an embedding", counted(len(index), "recording"), f"{len(sequences.used):,}")
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
     found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
-    logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
+    people = counted(int(found.speakers.max()) + 1, "speaker")
+    logger.info("%s, %s", counted(len(found.segmentation), "segment"), people)
     report = Report(index, sequences, found, config)
     result = report.result()
     debug = report.debug() if config.debug else None
@@ -59,13 +61,13 @@ def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
     usable = len(sequences.used)
     if not usable:
         raise DetectError(
-            f"none of the {len(sequences.order)} recordings in {config.embeddings_dir} has an embedding; "
-            f"`diar status {config.embeddings_dir} --failures` says why"
+            f"none of {counted(len(sequences.order), 'recording')} in {config.embeddings_dir} has an "
+            f"embedding; `diar status {config.embeddings_dir} --failures` says why"
         )
     longest = int(np.diff(np.append(sequences.starts, usable)).max())
     if config.segment_size != "auto" and config.segment_size > longest:
         where = "archive" if config.sequence_by == "archive" else "longest folder"
         raise DetectError(
-            f"--segment_size {config.segment_size} is larger than the {where} ({longest} usable recordings); "
-            "give the number of files of one speaker, or auto"
+            f"--segment_size {config.segment_size:,} is larger than the {where} "
+            f"({counted(longest, 'usable recording')}); give the number of files of one speaker, or auto"
         )

@@ -16,6 +16,7 @@ from diar.formats.result_json import Boundary, DetectionResult, NotUsed, OddFile
 from diar.jobs.detect.config import DetectConfig
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import count_remarks
+from diar.wording import counted
 
 _BATCH = 1_024
 _FITTING_QUANTILE = 0.05
@@ -43,7 +44,9 @@ class Report:
         ]
         warnings = list(self.found.warnings)
         if index.unfinished:
-            warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
+            warnings.insert(
+                0, f"stage 1 is not finished: {counted(index.unfinished, 'planned recording')} missing"
+            )
         if remarks := count_remarks(index):
             warnings.append(f"{remarks}: diar status {self.config.embeddings_dir} --warnings")
         return DetectionResult(

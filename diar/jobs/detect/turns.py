@@ -39,6 +39,7 @@ from diar.outputs.managed_directory import OutputDirectory
 from diar.records import OK, Turn
 from diar.store.layout import Layout
 from diar.store.reader import RecordingIndex, TracksReader, load_index, read_config
+from diar.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
     _check_segmentation(config, index.metadata)
     if OK not in index.status:
         raise DiarError(
-            f"none of the {len(index)} recordings in {config.embeddings_dir} has an embedding; "
+            f"none of {counted(len(index), 'recording')} in {config.embeddings_dir} has an embedding; "
             f"`diar status {config.embeddings_dir} --failures` says why"
         )
 
@@ -175,5 +176,6 @@ def _link(
         config.link_threshold,
     )
     people = len(linked.speaker_id)
-    logger.info("%d speakers of %d recordings belong to %d people", len(embedding), len(good), people)
+    voices, recordings = counted(len(embedding), "speaker"), counted(len(good), "recording")
+    logger.info("%s in %s: %s", voices, recordings, counted(people, "person"))
     return linked

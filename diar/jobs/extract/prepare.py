@@ -28,6 +28,7 @@ from diar.models.segmentation.pyannet import SegmentationModel
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
+from diar.wording import counted, plural
 
 
 class ExtractError(DiarError):
@@ -170,7 +171,8 @@ def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
     if previous is None:
         return []
     count = int((find_ids(previous["recording_id"], plan["recording_id"]) < 0).sum())
-    return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
+    gone = f"{counted(count, 'recording')} {plural(count, 'is')} no longer in the archive; the tracks stay"
+    return [gone] if count else []
 
 
 def _job() -> str:
@@ -209,7 +211,8 @@ def list_archive(config: ExtractConfig) -> Listing:
     """
     listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
     if not listing.recordings:
-        ignored = f" ({listing.ignored} files there have no audio suffix)" if listing.ignored else ""
+        count = listing.ignored
+        ignored = f" ({counted(count, 'file')} there {plural(count, 'has')} no audio suffix)" if count else ""
         raise ExtractError(f"--input_dir {config.input_dir}: no audio files found{ignored}")
     return listing
 

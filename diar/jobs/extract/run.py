@@ -44,6 +44,7 @@ from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
+from diar.wording import counted
 
 MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
 
@@ -290,7 +291,7 @@ class Rank:
         missing = recordings["planned"] - recordings["ok"] - recordings["failed"]
         if missing:
             raise prepare.ExtractError(
-                f"{missing} recordings have no result although all shards are done; remove "
+                f"{counted(missing, 'recording')} without result although all shards are done; remove "
                 f"{self.layout.shards} and run again (what is published stays)"
             )
         return EXIT_FAILURES if recordings["failed"] else EXIT_OK
