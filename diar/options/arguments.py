@@ -93,13 +93,12 @@ def _build_parser(
 
 def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     """Add `--name`, or `--no_name` for what is on by default."""
-    help_text = _escaped(field.description)
     group.add_argument(
         f"--no_{name}" if field.default else f"--{name}",
         dest=name,
         action="store_const",
         const=not field.default,
-        help=f"switch off: {help_text}" if field.default else help_text,
+        help=_escaped(describe_option(field)["off"] if field.default else field.description),
     )
 
 

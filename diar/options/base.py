@@ -22,6 +22,7 @@ def option(
     result: bool = False,
     positional: bool = False,
     metavar: str | None = None,
+    off: str = "",
     **constraints: Any,
 ) -> Any:
     """Declare one option.
@@ -33,9 +34,11 @@ def option(
         result: whether it changes the numbers written, and so belongs to the fingerprint.
         positional: whether its value may also be given without its flag.
         metavar: what `--help` calls its value; by default this follows from the type.
+        off: of a switch that is on: what `--no_NAME` does.
         constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
     notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
+    notes["off"] = off
     return Field(default, description=help, json_schema_extra=notes, **constraints)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from diar.detect.presets import preset_values
 from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.options.command import run_command
@@ -31,6 +32,8 @@ examples:
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
 
+{presets}
+
 exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing (the outputs list
 them); other: not finished. A recording without speech is a result, not a failure: it is counted and listed,
 with the likely reason, and the code stays 0."""
@@ -38,7 +41,18 @@ with the likely reason, and the code stays 0."""
 
 def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
     """Run stage 2 and return the exit code."""
-    return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    epilog = EPILOG.format(presets=_preset_table())
+    return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
+
+
+def _preset_table() -> str:
+    """Return the numbers of `--preset`, a line each."""
+    presets = preset_values()
+    lines = ["numbers of --preset:", f"  {'':18}" + "".join(f"{name:>11}" for name in presets)]
+    for name in next(iter(presets.values())):
+        numbers = "".join(f"{values[name]:>11g}" for values in presets.values())
+        lines.append(f"  --{name:16}{numbers}")
+    return "\n".join(lines)
 
 
 def _detect(config: DetectConfig) -> int:
