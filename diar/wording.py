@@ -24,7 +24,7 @@ def counted(count: int, words: str) -> str:
 def duration(seconds: float) -> str:
     """Return seconds as `4.2 s`, `36 s`, `12.5 min`, `5.6 h` or `12,346 h`."""
     if seconds < 59.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if 0 < seconds < 9.95 else f"{seconds:.0f} s"
     minutes, hours = seconds / 60, seconds / 3600
     if minutes < 59.95:
         return f"{minutes:.1f} min"

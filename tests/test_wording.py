@@ -17,7 +17,7 @@ def test_words_follow_their_count() -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
-        (0, "0.0 s"),
+        (0, "0 s"),
         (4.24, "4.2 s"),
         (9.96, "10 s"),
         (36.2, "36 s"),

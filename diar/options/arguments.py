@@ -197,7 +197,7 @@ def _explain(
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        message = detail["msg"].removeprefix("Value error, ")
+        message = _message(detail)
         if detail["type"] == "missing":
             field = options_of(config_class)[name]
             spelling = name.upper() if describe_option(field)["positional"] else f"--{name}"
@@ -210,6 +210,24 @@ def _explain(
         else:
             lines[message] = message
     return "\n".join(lines.values())
+
+
+def _message(detail: Mapping[str, Any]) -> str:
+    """Return what pydantic says of a value, in plain words where they are known."""
+    context = detail.get("ctx", {})
+    limit = next((f"{context[name]:g}" for name in ("ge", "gt", "le", "lt") if name in context), "")
+    plain = {
+        "int_parsing": "a whole number is needed",
+        "int_from_float": "a whole number is needed",
+        "float_parsing": "a number is needed",
+        "bool_parsing": "true or false is needed",
+        "literal_error": f"{context.get('expected')} is needed",
+        "greater_than_equal": f"at least {limit} is needed",
+        "greater_than": f"more than {limit} is needed",
+        "less_than_equal": f"at most {limit} is needed",
+        "less_than": f"less than {limit} is needed",
+    }
+    return plain.get(detail["type"]) or str(detail["msg"]).removeprefix("Value error, ")
 
 
 def _choices(annotation: Any) -> list[str]:

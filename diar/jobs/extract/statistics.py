@@ -137,12 +137,13 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
     print(
         f"{counted(recordings['ok'], 'recording')} embedded, {recordings['failed']:,} failed; "
         f"{duration(statistics['audio_hours'] * 3600)} of audio, {counted(statistics['tracks'], 'track')} "
-        f"-> {layout.root}\n"
-        f"this run: {counted(run['recordings'], 'recording')} in {duration(run['seconds'])} "
-        f"({times(run['times_real_time'])} real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        f"-> {layout.root}",
         file=sys.stderr,
     )
-    print(f"time: {_describe_time(run)}", file=sys.stderr)
+    if run["recordings"]:
+        _print_run(run)
+    else:
+        print("this run: all was done already, nothing was left to do", file=sys.stderr)
     failed = failures(layout)
     for row in failed[:_LISTED_FAILURES]:
         print(f"  {row['status']}: {row['recording_id']}: {row['error']}", file=sys.stderr)
@@ -152,6 +153,16 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
             file=sys.stderr,
         )
     _print_remarks(layout, read_remarks(layout))
+
+
+def _print_run(run: dict[str, Any]) -> None:
+    """Print how fast this run was, and what took the time."""
+    print(
+        f"this run: {counted(run['recordings'], 'recording')} in {duration(run['seconds'])} "
+        f"({times(run['times_real_time'])} real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        file=sys.stderr,
+    )
+    print(f"time: {_describe_time(run)}", file=sys.stderr)
 
 
 def _print_remarks(layout: Layout, remarks: Remarks) -> None:

@@ -18,6 +18,7 @@ from diar.jobs.progress.display import count_finished, describe
 from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.jobs.ranks.lock import is_locked
 from diar.store.layout import MIRROR, Layout
+from diar.store.parquet import parsing
 from diar.store.reader import arrangement, count_planned, failures, finished_rows, read_config
 from diar.store.remarks import read_remarks
 from diar.wording import counted, duration, plural, times
@@ -120,12 +121,14 @@ def _print_running(ranks: Sequence[RankProgress]) -> None:
 def _print_speed(layout: Layout) -> None:
     if not storage.exists(layout.statistics):
         return
-    statistics = json.loads(storage.read_bytes(layout.statistics))
-    run = statistics["this_run"]
-    print(
-        f"{duration(statistics['audio_hours'] * 3600)} of audio; the last run ended "
-        f"{statistics['finished']}, at {times(run['times_real_time'])} real time on "
-        f"{len(run['ranks'])} × {run['ranks'][0]['device']}"
-    )
+    with parsing(layout.statistics, "extract again: it computes only what is missing"):
+        statistics = json.loads(storage.read_bytes(layout.statistics))
+        run = statistics["this_run"]
+        told = (
+            f"{duration(statistics['audio_hours'] * 3600)} of audio; the last run ended "
+            f"{statistics['finished']}, at {times(run['times_real_time'])} real time on "
+            f"{len(run['ranks'])} × {run['ranks'][0]['device']}"
+        )
+    print(told)
     if "loop" in run:  # diar 0.1.0 did not write it
         print(f"{describe_loop(run['loop'])}; bound by {run['bound_by']}")

@@ -40,6 +40,7 @@ def resolve(model: str, parameter: str = "model") -> Path:
     if path.is_dir():
         return path
     if model in NAMED_MODELS:
+        _check_kind(NAMED_MODELS[model], parameter)
         return fetch(model)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return _fetch_hugging_face(model, parameter)
@@ -47,6 +48,15 @@ def resolve(model: str, parameter: str = "model") -> Path:
         f"`{parameter}={model}`: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
         f"a Hugging Face id looks like org/name{did_you_mean(model, NAMED_MODELS)}"
     )
+
+
+def _check_kind(model: NamedModel, parameter: str) -> None:
+    """Refuse a segmentation network as speaker encoder, and an encoder in place of one."""
+    segments, asked = model.weights_file != WEIGHTS_FILE, parameter != "model"
+    if segments != asked:
+        kind = "segmentation model" if segments else "speaker encoder"
+        option = "segmentation" if segments else "model"
+        raise HubError(f"`{parameter}={model.name}`: that is a {kind}, which `{option}` takes")
 
 
 def fetch(name: str) -> Path:
