@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import diar
 from diar.errors import EXIT_CODES, EXIT_ERROR, EXIT_OK
+from diar.wording import nearest
 
 # name → module:function, and what it does
 COMMANDS = {
@@ -73,8 +74,16 @@ def _explain(arguments: list[str]) -> int:
         print(f"usage: diar {word} {{{','.join(name.split()[1] for name in group)}}} …\n\n{_table(group)}")
         return EXIT_OK
     asked = " ".join(arguments[:2] if group else arguments[:1])
-    print(f"error: there is no command `diar {asked}`; there are\n{_table(group)}", file=sys.stderr)
+    told = f"error: there is no command `diar {asked}`{_meant(asked) or ';'} there are"
+    print(f"{told}\n{_table(group)}", file=sys.stderr)
     return EXIT_ERROR
+
+
+def _meant(asked: str) -> str:
+    """Return `, did you mean …?` where a command, or its second word, is like what was asked for."""
+    short = {name.split()[-1]: name for name in COMMANDS}
+    found = nearest(asked, COMMANDS) or short.get(nearest(asked, short) or "")
+    return f"; did you mean `diar {found}`? Otherwise" if found else ""
 
 
 def _help() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Container
 
@@ -14,6 +15,27 @@ EXIT_CODES = {
 }
 
 _PARAMETER = re.compile(r"`(\w+)(?:=([^`\n]+))?`")  # `name` or `name=value`
+
+
+# What to do about errors of the operating system, by number
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space, or write to another disk, and run it again",
+    errno.EDQUOT: "your quota of disk space is used up; free some space or write to another disk",
+    errno.EFBIG: "the file is larger than the disk or `ulimit -f` allows; write to another disk",
+    errno.EACCES: "you may not read or write there; give another place, or change its permissions",
+    errno.EPERM: "you may not do that there; give another place, or change its owner or permissions",
+    errno.EROFS: "that disk can only be read; write to another place",
+    errno.ENOTDIR: "a part of that path is a file, not a folder; check the path",
+    errno.EISDIR: "that is a folder, a file is needed; check the path",
+    errno.ENOENT: "there is no such file or folder; check the path",
+    errno.EEXIST: "there is a file in the way; give another place",
+    errno.EMFILE: "too many files are open; raise the limit (`ulimit -n 4096`), or take fewer workers",
+    errno.ENFILE: "too many files are open on this machine; close other programs, or take fewer workers",
+    errno.ENAMETOOLONG: "that name is too long for the disk; give a shorter one",
+    errno.ENOMEM: "this machine's memory is used up; take fewer workers, or a machine with more",
+    errno.EIO: "the disk or the network drive fails; look at the system's log (`dmesg`), then run it again",
+    errno.ESTALE: "the network drive has lost the file; mount it again, then run the same command again",
+}
 
 
 class DiarError(Exception):
@@ -34,3 +56,17 @@ def with_flags(message: str, options: Container[str]) -> str:
         return f"--{name}" if value is None else f"--{name} {value}"
 
     return _PARAMETER.sub(flag, message)
+
+
+def explain(error: BaseException) -> str:
+    """Return an error's message; of the operating system's also what it means and what to do.
+
+    The operating system's own words follow in brackets, such as `[errno 28: No space left on device]`.
+    """
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
+        return str(error) or type(error).__name__
+    where = "" if error.filename is None else f"{error.filename}: "
+    remedy = _REMEDIES.get(error.errno)
+    if remedy is None:
+        return f"{where}{error.strerror} [errno {error.errno}]"
+    return f"{where}{remedy} [errno {error.errno}: {error.strerror}]"

@@ -21,6 +21,7 @@ from diar.records import OK, Tracks
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, TracksReader, finished_rows, read_config
 from diar.store.schema import matrix
+from diar.wording import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -55,7 +56,7 @@ class Archive:
         self._reading = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Archive({self.embeddings_dir!r}, {len(self)} recordings)"
+        return f"Archive({self.embeddings_dir!r}, {counted(len(self), 'recording')})"
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -28,6 +28,7 @@ from diar.formats.turns_json import Clustering, RecordingTurns, describe_speaker
 from diar.intervals import at_least
 from diar.records import MIXED, RecordingRow, Turn
 from diar.store.remarks import file_remarks, no_speech
+from diar.wording import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -70,7 +71,8 @@ class Diarization:
         self.speakers = {name: self._speaker(row, name) for row, name in enumerate(self._names)}
 
     def __repr__(self) -> str:
-        return f"Diarization({self.id!r}, {len(self.speakers)} speakers, {len(self.turns)} turns)"
+        speakers, turns = counted(len(self.speakers), "speaker"), counted(len(self.turns), "turn")
+        return f"Diarization({self.id!r}, {speakers}, {turns})"
 
     @property
     def id(self) -> str:
@@ -94,7 +96,7 @@ class Diarization:
         told = [*([] if found else [no_speech(row)]), *file_remarks(row)]
         wanted = self._asked.count.minimum
         if 0 < found < wanted:
-            told.append(f"{found} speakers found, at least {wanted} asked for")
+            told.append(f"{counted(found, 'speaker')} found, at least {wanted} asked for")
         return told
 
     def to_rttm(self) -> str:

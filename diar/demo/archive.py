@@ -25,6 +25,7 @@ from diar.demo.espeak import SAMPLE_RATE, speak_all
 from diar.demo.sentences import SENTENCES, endless
 from diar.demo.voices import VOICES, Voice
 from diar.errors import DiarError
+from diar.wording import counted, duration
 
 FILES_PER_FOLDER = 50
 BLOCK_JITTER = 3  # a block holds files_per_speaker ± this many files
@@ -80,8 +81,9 @@ class DemoSummary:
 
     def __str__(self) -> str:
         return (
-            f"{self.files} files ({self.seconds / 60:.1f} minutes) of {self.speakers} speakers "
-            f"in {self.blocks} blocks, {self.odd_files} odd files ({self.conversations} conversations)\n"
+            f"{counted(self.files, 'file')} ({duration(self.seconds)}) of "
+            f"{counted(self.speakers, 'speaker')} in {counted(self.blocks, 'block')}, "
+            f"{counted(self.odd_files, 'odd file')} ({counted(self.conversations, 'conversation')})\n"
             f"audio: {self.out / 'audio'}\n"
             f"truth: {self.out / 'truth.csv'}, truth.rttm"
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from diar.demo.config import DemoConfig
 from diar.errors import EXIT_OK
 from diar.options.command import run_command
+from diar.options.places import check_writable
 
 DESCRIPTION = """\
 Make a labelled archive by speech synthesis: speakers recorded one after the other, and conversations among
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str], prog: str = "diar demo") -> int:
 def _make_demo(config: DemoConfig) -> int:
     from diar.demo.archive import synthesise_archive
 
+    check_writable("out", str(config.out))
     summary = synthesise_archive(
         config.out,
         speakers=config.speakers,

@@ -25,3 +25,18 @@ PRESETS = {
         TurnSettings(min_duration_off=0.0, min_duration_on=0.1),
     ),
 }
+
+
+def preset_values() -> dict[str, dict[str, float]]:
+    """Return each preset's numbers by the name of the option that overrides them, in that option's unit."""
+    return {
+        name: {
+            "onset": preset.reconstruction.onset,
+            "offset": preset.reconstruction.offset,
+            "overlap": preset.reconstruction.overlap,
+            "min_duration_on": preset.turns.min_duration_on,
+            "min_duration_off": preset.turns.min_duration_off,
+            "smoothing": 1000 * preset.reconstruction.smoothing,
+        }
+        for name, preset in PRESETS.items()
+    }

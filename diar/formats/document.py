@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 
 DocumentT = TypeVar("DocumentT")
 
@@ -70,5 +70,7 @@ def read_document(path: Path, parse: Callable[[str, str], DocumentT]) -> Documen
     """
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ResultError(explain(error)) from None
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path} is not UTF-8 text (byte {error.start}), so no result of diar") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diar.formats.document import ResultError, parse_document, read_document, typed_metadata
+from diar.wording import counted
 
 RESULT_NAME = "speaker_boundary_detection_result.json"
 SCHEMA = "diar.speaker_boundaries"
@@ -125,15 +126,23 @@ class DetectionResult:
         counts = self.counts()
         sizes = sorted(segment.count for segment in self.segments)
         lines = [
-            f"{counts['recordings']} recordings, {counts['not_used']} without embedding, "
-            f"{counts['no_speech']} without speech",
-            f"{counts['segments']} segments of {sizes[0]} to {sizes[-1]} files "
-            f"(median {sizes[len(sizes) // 2]}), {counts['speakers']} speakers",
-            f"{counts['boundaries']} boundaries, {counts['low_confidence_boundaries']} of them "
+            f"{counted(counts['recordings'], 'recording')}, {counts['not_used']:,} without embedding, "
+            f"{counts['no_speech']:,} without speech",
+            f"{counted(counts['segments'], 'segment')} of {_range(sizes)}, "
+            f"{counted(counts['speakers'], 'speaker')}",
+            f"{counted(counts['boundaries'], 'boundary')}, {counts['low_confidence_boundaries']:,} of them "
             f"with confidence below {LOW_CONFIDENCE}",
-            f"{counts['odd_files']} files of another voice, {counts['unclear_files']} unclear files",
+            f"{counted(counts['odd_files'], 'file')} of another voice, "
+            f"{counted(counts['unclear_files'], 'unclear file')}",
         ]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+
+def _range(sizes: list[int]) -> str:
+    """Return ascending numbers of files in words."""
+    if sizes[0] == sizes[-1]:
+        return counted(sizes[0], "file")
+    return f"{sizes[0]:,} to {sizes[-1]:,} files (median {sizes[len(sizes) // 2]:,})"
 
 
 def to_json(result: DetectionResult) -> str:

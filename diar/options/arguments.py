@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from diar.errors import explain
 from diar.options.base import CommandConfig, ConfigError, describe_option, options_of
+from diar.options.unknown import explain_arguments, explain_key, misspelt_variable
+from diar.wording import did_you_mean
 
 ConfigT = TypeVar("ConfigT", bound=CommandConfig)
 
@@ -35,12 +38,16 @@ def parse_arguments(
     """Fill `config_class` from the command line, environment and YAML.
 
     Raises:
-        ConfigError: an unknown key, a bad value, an unreadable YAML file.
-        SystemExit: `--help` (0) or arguments that argparse refuses (2).
+        ConfigError: an unknown option or key, a bad value, an unreadable YAML file.
+        SystemExit: `--help` (0).
     """
     parser = _build_parser(config_class, prog, description, epilog)
+    given = [_underscored(argument) for argument in arguments]
     # intermixed: `diar status --failures OUT` as well as `diar status OUT --failures`
-    flags = vars(parser.parse_intermixed_args([_underscored(argument) for argument in arguments]))
+    known, left = parser.parse_known_intermixed_args(given)
+    if left:
+        raise ConfigError(explain_arguments(left, given, options_of(config_class), prog))
+    flags = vars(known)
     yaml_file = flags.pop("config", None)
     sources = {
         "YAML": _read_yaml(config_class, yaml_file) if yaml_file else {},
@@ -56,10 +63,17 @@ def parse_arguments(
     return config
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of the command, without a page of usage before them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ')}\n`{self.prog} --help` lists all options")
+
+
 def _build_parser(
     config_class: type[CommandConfig], prog: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,
@@ -82,15 +96,13 @@ def _build_parser(
 
 def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo, listed: bool) -> None:
     """Add `--name`, or `--no_name` for what is on by default."""
-    help_text = _escaped(field.description)
-    if field.default:
-        help_text = f"switch off: {help_text}"
+    text = _escaped(describe_option(field)["off"] if field.default else field.description)
     group.add_argument(
         f"--no_{name}" if field.default else f"--{name}",
         dest=name,
         action="store_const",
         const=not field.default,
-        help=help_text if listed else argparse.SUPPRESS,
+        help=text if listed else argparse.SUPPRESS,
     )
 
 
@@ -149,35 +161,40 @@ def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
     except OSError as error:
-        raise ConfigError(f"--config {file}: {error.strerror}") from None
+        raise ConfigError(f"--config {explain(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {file} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"--config {file} must hold `option: value` lines, found {type(content).__name__}")
     values = {str(key).replace("-", "_"): value for key, value in content.items()}
-    for key in values:
-        _check_known(config_class, key, f"--config {file}")
+    _check_known(config_class, values, f"--config {file}")
     return values
 
 
 def _read_environment(config_class: type[CommandConfig], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read variables named prefix + OPTION, also those of a configuration that this one extends."""
-    values, known = {}, options_of(config_class)
+    values: dict[str, Any] = {}
+    known = options_of(config_class)
     for owner in reversed(config_class.__mro__):
         prefix = vars(owner).get("environment_prefix")
         if prefix is None:
             continue
+        if complaint := misspelt_variable(prefix, environment):
+            raise ConfigError(complaint)
         found = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k.startswith(prefix)}
-        for key in found:
-            _check_known(owner, key, f"environment variable {prefix}{key.upper()}")
+        _check_known(owner, found, "environment", prefix)
         values.update({key: value for key, value in found.items() if key in known})
     return values
 
 
-def _check_known(config_class: type[CommandConfig], key: str, where: str) -> None:
+def _check_known(
+    config_class: type[CommandConfig], keys: Iterable[str], where: str, prefix: str = ""
+) -> None:
+    """Refuse a key that is no option; `prefix` is that of variables."""
     known = options_of(config_class)
-    if key not in known:
-        raise ConfigError(f"{where}: unknown option {key!r}; known: {', '.join(known) or 'none'}")
+    for key in keys:
+        if key not in known:
+            raise ConfigError(explain_key(key, known, where, prefix))
 
 
 def _explain(
@@ -187,7 +204,7 @@ def _explain(
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        message = detail["msg"].removeprefix("Value error, ")
+        message = _message(detail)
         if detail["type"] == "missing":
             field = options_of(config_class)[name]
             spelling = name.upper() if describe_option(field)["positional"] else f"--{name}"
@@ -195,7 +212,33 @@ def _explain(
         elif name:
             origin = next(label for label, values in reversed(list(sources.items())) if name in values)
             value = sources[origin][name]
-            lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}")
+            near = did_you_mean(str(value), _choices(options_of(config_class)[name].annotation))
+            lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}{near}")
         else:
             lines[message] = message
     return "\n".join(lines.values())
+
+
+def _message(detail: Mapping[str, Any]) -> str:
+    """Return what pydantic says of a value, in plain words where they are known."""
+    context = detail.get("ctx", {})
+    limit = next((f"{context[name]:g}" for name in ("ge", "gt", "le", "lt") if name in context), "")
+    plain = {
+        "int_parsing": "a whole number is needed",
+        "int_from_float": "a whole number is needed",
+        "float_parsing": "a number is needed",
+        "bool_parsing": "true or false is needed",
+        "literal_error": f"{context.get('expected')} is needed",
+        "greater_than_equal": f"at least {limit} is needed",
+        "greater_than": f"more than {limit} is needed",
+        "less_than_equal": f"at most {limit} is needed",
+        "less_than": f"less than {limit} is needed",
+    }
+    return plain.get(detail["type"]) or str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the words that an option takes."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for part in get_args(annotation) for word in _choices(part)]

@@ -24,6 +24,7 @@ def option(
     positional: bool = False,
     metavar: str | None = None,
     short: str | None = None,
+    off: str = "",
     **constraints: Any,
 ) -> Any:
     """Declare one option.
@@ -36,10 +37,11 @@ def option(
         positional: whether its value may also be given without its flag.
         metavar: what `--help` calls its value; by default this follows from the type.
         short: its flag of one letter, such as `-o`.
+        off: of a switch that is on: what `--no_NAME` does.
         constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
     notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
-    notes["short"] = short
+    notes["short"], notes["off"] = short, off
     return Field(default, description=help, json_schema_extra=notes, **constraints)
 
 

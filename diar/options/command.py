@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from diar.errors import EXIT_ERROR, DiarError, with_flags
+from diar.errors import EXIT_ERROR, DiarError, explain, with_flags
 from diar.options.arguments import ConfigT, parse_arguments
 from diar.options.base import options_of
 
@@ -40,8 +40,7 @@ def run_command(
     except BrokenPipeError:
         raise  # whoever read our output has gone; `diar.cli.main` ends quietly
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        _print_error(f"{error.strerror or error}{where}")
+        _print_error(explain(error))
     return EXIT_ERROR
 
 

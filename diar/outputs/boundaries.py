@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from diar.errors import DiarError
 from diar.formats import boundaries_table
 from diar.formats.boundaries_table import BOUNDARIES_NAME
 from diar.formats.files_table import FILES_NAME, FileTable, to_csv
@@ -39,7 +40,13 @@ def write_results(
         files[PLOT_NAME] = draw_boundaries(result, table)
     files[RESULT_NAME] = to_json(result).encode()
     planned = plan_folders(table, placement)
-    output.replace([*(entry for entry, _ in planned), *(Entry("file", name) for name in files)])
-    place_files(output, planned)
-    for name, data in files.items():
-        output.write(name, data)
+    is_new = not output.root.exists()
+    try:
+        output.replace([*(entry for entry, _ in planned), *(Entry("file", name) for name in files)])
+        place_files(output, planned)
+        for name, data in files.items():
+            output.write(name, data)
+    except (DiarError, OSError):
+        if is_new:
+            output.clear()  # nothing of a first run is left behind; what a later one finds stays
+        raise

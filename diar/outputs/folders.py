@@ -17,8 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from diar import storage
+from diar.errors import explain
 from diar.formats.files_table import NO_SPEECH, FileTable
 from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
+from diar.wording import counted
 
 ODD_FOLDER = "odd_files"
 NO_SPEECH_FOLDER = "no_speech"
@@ -36,8 +38,15 @@ class Placement:
         return url if self.audio_dir is None else storage.join(self.audio_dir, recording_id)
 
 
-def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> None:
+def check_audio(
+    placement: Placement, recordings: Iterable[tuple[str, str]], output_dir: str | None = None
+) -> None:
     """Check that every recording (id, url) can be placed; call it before the work.
+
+    Args:
+        placement: how, and from where.
+        recordings: id and url of each.
+        output_dir: where to; hard links are then checked as well.
 
     Raises:
         OutputError: how many are missing, the first one, and what to do.
@@ -51,12 +60,24 @@ def check_audio(placement: Placement, recordings: Iterable[tuple[str, str]]) -> 
         raise OutputError(
             f"{remote[0]} is not local and cannot get a {placement.how}; use `place=copy` or `place=none`"
         )
-    missing = [str(path) for path in local if path is not None and not path.is_file()]
+    paths = [path for path in local if path is not None]
+    missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise OutputError(
-            f"{len(missing)} of {len(sources)} audio files not found, the first is {missing[0]}; "
-            "say with `audio_dir` where the archive lies now, or use `place=none`"
+            f"{len(missing):,} of {counted(len(sources), 'audio file')} not found, the first is "
+            f"{missing[0]}; say with `audio_dir` where the archive lies now, or use `place=none`"
         )
+    if placement.how == "hardlink" and output_dir is not None:
+        _check_hard_links(paths, Path(output_dir))
+
+
+def _check_hard_links(paths: Iterable[Path], output: Path) -> None:
+    """Refuse audio on another file system than the output, which may not exist yet."""
+    there = next(above for above in (output, *output.absolute().parents) if above.exists())
+    device = there.stat().st_dev
+    for path in paths:
+        if path.stat().st_dev != device:
+            raise OutputError(_other_file_system(str(path), output))
 
 
 def plan_folders(table: FileTable, placement: Placement) -> list[tuple[Entry, str]]:
@@ -128,8 +149,12 @@ def _place(kind: Kind, source: str, path: Path) -> None:
             shutil.copyfileobj(stream, file)
 
 
+def _other_file_system(source: str, folder: Path) -> str:
+    return f"{source} and {folder} lie on different file systems, so no hard link; use `place=copy`"
+
+
 def _explain(kind: Kind, source: str, path: Path, error: OSError) -> str:
     if kind == "hardlink" and error.errno == errno.EXDEV:
-        return f"{source} and {path.parent} lie on different file systems, so no hard link; use `place=copy`"
+        return _other_file_system(source, path.parent)
     remedies: Iterator[str] = (f"`place={how}`" for how in ("symlink", "copy", "none") if how != kind)
-    return f"{path}: {error.strerror} ({kind} of {source}); try {' or '.join(remedies)}"
+    return f"{explain(error)} ({kind} of {source} to {path}); try {' or '.join(remedies)}"

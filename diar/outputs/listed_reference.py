@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from diar import storage
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 from diar.formats.matching import match_names
 from diar.formats.rttm import RttmError, parse_rttm
 from diar.records import Turn
@@ -63,7 +63,7 @@ def _read(url: str) -> dict[str, list[Turn]]:
     try:
         text = storage.read_bytes(url).decode("utf-8-sig")
     except OSError as error:
-        raise RttmError(f"{url}: {error.strerror or error}") from None
+        raise RttmError(explain(error)) from None
     except UnicodeDecodeError as error:
         raise RttmError(f"{url} is not UTF-8 (byte {error.start})") from None
     return parse_rttm(text, url)

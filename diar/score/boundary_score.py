@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 from diar.formats.result_json import DetectionResult, read_result
+from diar.wording import counted
 
 TOLERANCES = (0, 1, 5)
 
@@ -86,7 +87,9 @@ class BoundaryScore:
             f"{name:{width}}  {d.true:4}  {d.found:5}  {d.precision:9.4f}  {d.recall:6.4f}  {d.f1:.4f}"
             for name, d in rows
         ]
-        lines.append(f"speaker purity {self.purity:.4f}, coverage {self.coverage:.4f} ({self.files} files)")
+        lines.append(
+            f"speaker purity {self.purity:.4f}, coverage {self.coverage:.4f} ({counted(self.files, 'file')})"
+        )
         return "\n".join(lines)
 
 
@@ -118,8 +121,10 @@ def read_truth(path: Path) -> Truth:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TruthError(f"{path}: {error}") from None
+    except OSError as error:
+        raise TruthError(explain(error)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TruthError(f"{path} is no CSV file ({error}); path,speaker[,block,odd] is needed") from None
     missing = {"path", "speaker"} - set(rows[0] if rows else ())
     if missing:
         names = " and ".join(sorted(missing))

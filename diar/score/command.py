@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from diar.errors import EXIT_OK
 from diar.options.command import run_command
+from diar.options.places import check_writable
 from diar.score.config import ScoreBoundariesConfig, ScoreDerConfig
 
 BOUNDARIES_DESCRIPTION = """\
@@ -67,6 +68,7 @@ def _score_der(config: ScoreDerConfig) -> int:
     from diar.score.der import ScoreOptions, score_turns
     from diar.score.report import to_json, to_text, write_report
 
+    check_writable("report", str(config.report or ""))
     options = ScoreOptions(config.collar, config.skip_overlap, str(config.uem) if config.uem else None)
     uem = read_uem(config.uem) if config.uem else None
     score = score_turns(read_turns(config.reference), read_turns(config.hypothesis), options, uem)

@@ -10,6 +10,7 @@ from diar.formats.rttm import Region
 from diar.records import Turn
 from diar.score.amounts import Amounts
 from diar.score.recording import RecordingScore, ScoreError, score_recording
+from diar.wording import counted
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,7 @@ def _warnings(reference: Mapping[str, object], found: Mapping[str, object], scor
         (extra, "without reference: not scored"),
         (outside, "not in the UEM: not scored"),
     )
-    return [f"{len(names)} {_recordings(names)} {what} ({_some(names)})" for names, what in groups if names]
-
-
-def _recordings(names: Sequence[str]) -> str:
-    return "recording" if len(names) == 1 else "recordings"
+    return [f"{counted(len(names), 'recording')} {what} ({_some(names)})" for names, what in groups if names]
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

@@ -12,6 +12,7 @@ from diar import storage
 from diar.score.amounts import Amounts
 from diar.score.der import DiarizationScore
 from diar.score.recording import RecordingScore
+from diar.wording import counted
 
 REPORT_NAME, JSON_NAME, BREAKDOWN_NAME = "report.md", "der.json", "der_breakdown.png"
 _WORST = 5
@@ -167,7 +168,7 @@ def _cells(amounts: Amounts) -> tuple[str, ...]:
 
 def _counts(pooled: Amounts) -> str:
     return (
-        f"speaker count: right in {pooled.exact_counts} of {pooled.recordings} recordings "
+        f"speaker count: right in {pooled.exact_counts:,} of {counted(pooled.recordings, 'recording')} "
         f"({_percent(pooled.count_accuracy)} %), off by {pooled.mean_count_error or 0.0:.2f} on average"
     )
 

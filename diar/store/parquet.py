@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from diar import storage
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 from diar.store.schema import SCHEMA_VERSION, track_schema
 
 _PREFIX = "diar."  # of footer keys
@@ -98,8 +98,8 @@ def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
     try:
         with storage.open_binary(url) as file:
             yield pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:  # Arrow's decompression fails with OSError
-        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(url, remedy, error) from None
 
 
 @contextmanager
@@ -122,4 +122,11 @@ def read_table(url: str, remedy: str = "run stage 1 again to restore it", **opti
             # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
             return pq.read_table(file, use_threads=False, **options)
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}") from None
+        raise _unreadable(url, remedy, error) from None
+
+
+def _unreadable(url: str, remedy: str, error: Exception) -> StoreError:
+    """Return what to say of a file that cannot be read; only one that is damaged is to be deleted."""
+    if isinstance(error, OSError) and error.errno is not None:  # Arrow's decompression fails without a number
+        return StoreError(f"{url} cannot be read: {explain(error)}")
+    return StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}")

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from diar import storage
 from diar.records import OK, ActivityFrames, RecordingRow, RecordingTracks
+from diar.store.absent import no_extraction
 from diar.store.earlier_names import stored_at
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
-from diar.store.parquet import StoreError, open_parquet, read_table
+from diar.store.parquet import StoreError, open_parquet, parsing, read_table
 from diar.store.schema import SCHEMA_VERSION, matrix, row_from_columns
 
 __all__ = [
@@ -158,8 +159,9 @@ def read_config(layout: Layout) -> dict[str, Any]:
         StoreError: there is none, or it has another schema version.
     """
     if not storage.exists(layout.config):
-        raise StoreError(f"{layout.root} holds no embeddings of stage 1 ({layout.config} is missing)")
-    config: dict[str, Any] = json.loads(storage.read_bytes(layout.config))
+        raise StoreError(no_extraction(layout.root))
+    with parsing(layout.config, "extract again"):
+        config: dict[str, Any] = dict(json.loads(storage.read_bytes(layout.config)))
     if config.get("schema_version") != SCHEMA_VERSION:
         raise StoreError(
             f"{layout.root} has schema version {config.get('schema_version')}, not {SCHEMA_VERSION}; "

@@ -13,6 +13,7 @@ from diar.records import OK, RecordingRow
 from diar.store.layout import Layout
 from diar.store.reader import RecordingIndex, finished_rows
 from diar.store.schema import row_from_columns
+from diar.wording import counted
 
 _COLUMNS = [
     "recording_id", "path", "status", "duration", "speech_seconds", "channels", "gaps", "audio_track",
@@ -35,6 +36,12 @@ class Remarks:
     table: pa.Table
     with_warnings: int  # warnings or gaps
     without_speech: int
+
+    def counts(self, word: str) -> str:
+        """Return in words how many there are of each kind that is there; `word` follows the first."""
+        kinds = ((self.with_warnings, "with warnings"), (self.without_speech, "without any speech"))
+        (first, what), *rest = [(count, what) for count, what in kinds if count]
+        return ", ".join([f"{counted(first, word)} {what}", *(f"{count:,} {what}" for count, what in rest)])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield (recording id, remark)."""
@@ -67,9 +74,12 @@ def count_remarks(index: RecordingIndex) -> str:
     if not any(counts) and not silent:
         return ""
     warned, damaged = counts
-    return (
-        f"stage 1 warns of {warned:,} recordings, {damaged:,} are damaged, in {silent:,} it heard no speech"
-    )
+    parts = [
+        f"warns of {counted(warned, 'recording')}" if warned else "",
+        f"found {counted(damaged, 'damaged recording')}" if damaged else "",
+        f"heard no speech in {counted(silent, 'recording')}" if silent else "",
+    ]
+    return f"stage 1 {', '.join(filter(None, parts))}"
 
 
 def _is_silent(row: RecordingRow) -> bool:
@@ -82,7 +92,7 @@ def file_remarks(row: RecordingRow) -> list[str]:
         return list(row.warnings)
     seconds = sum(end - start for start, end in row.gaps)
     where = ", ".join(f"{start:.2f}\u2013{end:.2f} s" for start, end in row.gaps[:3])
-    more = f" and {len(row.gaps) - 3} more places" if len(row.gaps) > 3 else ""
+    more = f" and {counted(len(row.gaps) - 3, 'more place')}" if len(row.gaps) > 3 else ""
     return [f"damaged or missing: {seconds:.2f} s ({where}{more})"]
 
 

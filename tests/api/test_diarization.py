@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import diar
+from diar.wording import counted
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_the_number_of_speakers_is_obeyed(voice: diar.Voice) -> None:
     assert len(diar.diarize(voice, num_speakers=1).speakers) == 1
     assert len(diar.diarize(voice, min_speakers=2, max_speakers=2).speakers) == 2
     asked = diar.diarize(voice, num_speakers=9)
-    assert asked.warnings == [f"{len(asked.speakers)} speakers found, at least 9 asked for"]
+    assert asked.warnings == [f"{counted(len(asked.speakers), 'speaker')} found, at least 9 asked for"]
 
 
 def test_other_programs_read_the_texts(found: diar.Diarization, tmp_path: Path) -> None:

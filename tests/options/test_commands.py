@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,9 +78,14 @@ def test_a_group_lists_its_commands(
     assert "models list" not in told.out + told.err
 
 
-def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["extrakt"]) == EXIT_ERROR
-    assert "there is no command `diar extrakt`" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("extrakt", "extract"), ("score dr", "score der"), ("fetch", "models fetch"), ("Detect", "detect")],
+)
+def test_an_unknown_command_is_named(given: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(given.split()) == EXIT_ERROR
+    told = f"there is no command `diar {given}`; did you mean `diar {meant}`?"
+    assert told in capsys.readouterr().err
 
 
 def test_a_positional_may_be_given_by_place_flag_environment_and_yaml(
@@ -122,6 +128,15 @@ def test_positionals_and_flags_come_in_any_order(
         (["score", "der", "a.rttm"], "error: HYPOTHESIS is required"),
         (["demo", "OUT", "--speakers", "many"], "error: --speakers 'many' (from flag)"),
         (["demo", "OUT", "--speakers", "1"], "error: speakers is 1"),
+        (["models", "show", "camplus"], "names are campplus-zh-en, segmentation-3.0, segmentation-2022.07; "),
+        (["models", "fetch", "camplus"], "; did you mean campplus-zh-en?"),
+        (["detect", "--preset", "generl"], "'telephone' is needed; did you mean general?"),
+        (
+            ["extract", "--input_dir", "A", "--output_dir", "./A/"],
+            "--input_dir are the same place",
+        ),
+        (["detect", "--embeddings_dir", "E", "--output_dir", "E"], "and --embeddings_dir are the same place"),
+        (["detect", "--embeddings_dir", "E", "--output_dir", "E/R"], "lies inside --embeddings_dir E"),
     ],
 )
 def test_a_bad_request_is_named(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,11 +145,20 @@ def test_a_bad_request_is_named(arguments: list[str], named: str, capsys: pytest
 
 
 def test_what_no_option_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["status", "E", "F"], ["status", "E", "--failure"], ["models", "list", "E"]):
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        assert stopped.value.code == EXIT_ERROR
-        assert f"unrecognized arguments: {arguments[-1]}" in capsys.readouterr().err
+    for arguments, told in (
+        (["status", "E", "F"], "'F' belongs to no option"),
+        (["status", "E", "--failure"], "there is no option --failure; did you mean --failures?"),
+        (["status", "E", "-v"], "there is no option -v, options begin with two dashes"),
+        (["models", "list", "E"], "'E' belongs to no option"),
+        (["detect", "--plot"], "--plot: it is on already, --no_plot switches it off"),
+        (["detect", "--use_gmm", "true"], "--use_gmm takes no value, and 'true' follows it"),
+        (["detect", "--embeddings", "E"], "did you mean --embeddings_dir?"),
+        (["detect", "--output_dir"], "--output_dir: expected one argument"),
+    ):
+        assert main(arguments) == EXIT_ERROR
+        error = capsys.readouterr().err
+        assert told in error
+        assert re.search(r"\n`diar (status|detect|models list) --help` lists all options\n$", error)
 
 
 def test_small_commands_read_flag_over_environment_over_yaml(
@@ -162,10 +186,15 @@ def test_unknown_keys_of_small_commands_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["demo", "OUT", "--config", write_yaml(tmp_path, "speaker: 3\n")]) == EXIT_ERROR
-    assert "unknown option 'speaker'; known: out, speakers, files" in capsys.readouterr().err
+    assert "unknown option speaker; did you mean speakers?" in capsys.readouterr().err
+    assert main(["demo", "OUT", "--config", write_yaml(tmp_path, "xyz: 3\n")]) == EXIT_ERROR
+    assert "unknown option xyz; known: out, speakers, files" in capsys.readouterr().err
+    assert main(["detect", "--config", write_yaml(tmp_path, "no-plot: true\n")]) == EXIT_ERROR
+    assert "unknown option no_plot; set plot to false" in capsys.readouterr().err
     monkeypatch.setenv("DIAR_STATUS_FAILURE", "1")
     assert main(["status", "E"]) == EXIT_ERROR
-    assert "DIAR_STATUS_FAILURE: unknown option 'failure'" in capsys.readouterr().err
+    told = "environment: unknown option DIAR_STATUS_FAILURE; did you mean DIAR_STATUS_FAILURES?"
+    assert told in capsys.readouterr().err
 
 
 def test_a_plan_reads_the_run_it_is_for(
@@ -187,4 +216,15 @@ def test_a_plan_reads_the_run_it_is_for(
     assert from_environment < from_yaml
     monkeypatch.setenv("DIAR_EXTRACT_PRICE", "1")
     assert main(["plan", "--config", file]) == EXIT_ERROR
-    assert "DIAR_EXTRACT_PRICE: unknown option 'price'" in capsys.readouterr().err
+    assert "unknown option DIAR_EXTRACT_PRICE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["DIAR_DETCT_PRESET", "DIAR_DETECTION_PRESET", "DIAR_Detect_PRESET"])
+def test_a_variable_of_nearly_this_command_is_not_ignored(
+    variable: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIAR_EXTRACT_STEP", "4")  # of another command
+    monkeypatch.setenv(variable, "general")
+    assert main(["detect", "--embeddings_dir", "E", "--output_dir", "R"]) == EXIT_ERROR
+    told = f"environment variable {variable} belongs to no command; did you mean DIAR_DETECT_PRESET?"
+    assert told in capsys.readouterr().err

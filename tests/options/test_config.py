@@ -72,19 +72,15 @@ def test_segment_size_is_auto_or_a_positive_number(value: str) -> None:
         detect("--embeddings_dir", "E", "--output_dir", "R", "--segment_size", value)
 
 
-def test_unknown_keys_are_named_wherever_they_come_from(
-    tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_unknown_keys_are_named_wherever_they_come_from(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("widnow: 2\n")
     with pytest.raises(ConfigError, match="widnow"):
         extract(*NEEDED, "--config", str(file))
     with pytest.raises(ConfigError, match="DIAR_EXTRACT_WIDNOW"):
         extract(*NEEDED, environment={"DIAR_EXTRACT_WIDNOW": "2"})
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(ConfigError, match="there is no option --widnow; did you mean --window"):
         extract(*NEEDED, "--widnow", "2")
-    assert stopped.value.code == 2
-    assert "--widnow" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n", "\x80"])

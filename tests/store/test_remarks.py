@@ -55,5 +55,5 @@ def test_damage_is_told_once() -> None:
     told = ("1.00–1.50 s: filled with zeros", "…")
     assert file_remarks(replace(ROW, warnings=told, gaps=gaps)) == list(told)
     assert file_remarks(replace(ROW, gaps=gaps)) == [
-        "damaged or missing: 2.00 s (1.00–1.50 s, 3.00–4.00 s, 5.00–5.25 s and 1 more places)",
+        "damaged or missing: 2.00 s (1.00–1.50 s, 3.00–4.00 s, 5.00–5.25 s and 1 more place)",
     ]

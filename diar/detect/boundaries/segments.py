@@ -15,6 +15,7 @@ from diar.detect.boundaries.scatter import estimate_noise
 from diar.detect.boundaries.sequences import Segments, Sequences
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
+from diar.wording import counted
 
 _UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
 
@@ -157,7 +158,7 @@ def _warnings(settings: BoundarySettings, cuts: list[Cut | None], separated: np.
     unseparated = int((separated[inside] < 0.5).sum())
     if unseparated > _UNSEPARATED_WARNING * inside.sum():
         warnings.append(
-            f"{unseparated} of {inside.sum()} windows hold no change of speaker: blocks of "
+            f"{unseparated:,} of {counted(int(inside.sum()), 'window')} hold no change of speaker: blocks of "
             f"about {settings.segment_size} files do not fit this archive; "
             "try segment_size auto or a larger window"
         )

@@ -18,6 +18,8 @@ from diar.jobs.cost.prediction import CostError, Job
 from diar.jobs.cost.report import Archive, CostReport
 from diar.jobs.cost.speed import FinishedRun, Speed, read_finished_run
 from diar.options.command import run_command
+from diar.options.places import check_writable
+from diar.wording import counted
 
 DESCRIPTION = """\
 How long stage 1 will take on 1, 2, 4, 8 GPUs, how many a deadline needs, what it will cost, and
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str], prog: str = "diar plan") -> int:
 
 def _plan(config: PlanConfig) -> int:
     _check_figures(config)
+    check_writable("json", _folder_of(config.json_file))
     report = _make_report(config)
     print(report.as_text())
     if config.json_file is not None:
@@ -63,6 +66,12 @@ def _plan(config: PlanConfig) -> int:
     if config.deadline is not None and report.deadline_workers()[0] is None:
         return EXIT_ERROR
     return EXIT_OK
+
+
+def _folder_of(file: str | None) -> str:
+    """Return the folder of a local file, else nothing."""
+    local = None if file is None else storage.local_path(file)
+    return "" if local is None else str(local.absolute().parent)
 
 
 def _check_figures(config: PlanConfig) -> None:
@@ -93,7 +102,9 @@ def _list(config: PlanConfig) -> tuple[Sequence[Recording], Durations]:
     recordings = list_archive(config).recordings
     durations = estimate_durations(recordings)
     if not durations.total:
-        raise CostError(f"--input_dir {config.input_dir}: no header of {len(recordings):,} files can be read")
+        raise CostError(
+            f"--input_dir {config.input_dir}: no header of {counted(len(recordings), 'file')} can be read"
+        )
     return recordings, durations
 
 

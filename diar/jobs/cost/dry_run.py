@@ -6,6 +6,7 @@ from diar.jobs.cost.estimate import estimate_disk, estimate_durations
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import assign_shards
 from diar.jobs.extract.prepare import list_archive, shard_limits
+from diar.wording import counted, duration, size
 
 
 def print_dry_run(config: ExtractConfig) -> None:
@@ -18,12 +19,14 @@ def print_dry_run(config: ExtractConfig) -> None:
     disk = estimate_disk(config, len(recordings), durations.total)
     print(f"{config.input_dir} -> {config.output_dir} (nothing is written)")
     print(
-        f"recordings   {len(recordings):,} ({recordings.total_bytes / 1e9:.2f} GB); "
-        f"{listing.ignored:,} other files ignored"
+        f"recordings   {len(recordings):,} ({size(recordings.total_bytes)}); "
+        f"{counted(listing.ignored, 'other file')} ignored"
     )
-    print(f"audio        about {durations.total / 3600:.2f} h (headers of {durations.probed} recordings)")
-    print(f"shards       {shards:,} of at most {limits.files} recordings and {limits.bytes / 1e6:.0f} MB")
-    print(f"disk         about {disk / 1e9:.3f} GB with sliding windows every {config.hop} s")
+    probed = counted(durations.probed, "recording")
+    print(f"audio        about {duration(durations.total)} (read from the headers of {probed})")
+    most = counted(limits.files, "recording")
+    print(f"shards       {shards:,} of at most {most} and {size(limits.bytes)}")
+    print(f"disk         about {size(disk)} with sliding windows every {config.hop} s")
     print(f"first, last  {recordings[0].recording_id}, {recordings[-1].recording_id}")
     for warning in listing.warnings:
         print(f"warning: {warning}")

@@ -26,6 +26,7 @@ from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind
 from diar.store.layout import Layout
 from diar.store.reader import failures
+from diar.wording import counted
 
 # Seconds of audio a second, above what one worker can do, so that the sample outlasts the measurement
 _FASTEST = {"cuda": 20_000.0, "cpu": 500.0}
@@ -131,9 +132,9 @@ def _explain(folder: Path, sampled: int) -> str:
     if Path(layout.plan).exists():
         failed = failures(layout)
         if failed:
-            return f"none of {sampled} sampled recordings could be embedded; the first: {failed[0]['error']}"
+            return f"none of {counted(sampled, 'sampled recording')} could be embedded: {failed[0]['error']}"
     told = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip()
-    return f"stage 1 ended without a result on a sample of {sampled} recordings:\n{told}"
+    return f"stage 1 ended without a result on a sample of {counted(sampled, 'recording')}:\n{told}"
 
 
 def _device_name(kind: str, config: ExtractConfig) -> str:

@@ -67,7 +67,7 @@ class Job:
             )
         needed = self.rtf * self.audio_hours / (left * self.utilisation)
         if needed > _MOST_WORKERS:
-            raise CostError(f"{deadline}: it would take {needed:.3g} workers")
+            raise CostError(f"{deadline}: it would take {needed:,.0f} workers")
         workers = max(1, math.ceil(needed))
         return workers if self.hours(workers) <= left else workers + 1  # because of rounding
 

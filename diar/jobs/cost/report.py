@@ -9,6 +9,7 @@ import diar
 from diar.jobs.cost.prediction import CostError, Job
 from diar.jobs.cost.speed import Speed
 from diar.jobs.progress.bottleneck import describe_loop, remedy
+from diar.wording import counted, duration, size
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ class CostReport:
         done, workers, bound = self.speed.counters, self.speed.workers, self.speed.bound_by
         return [
             *lines,
-            f"measured   {_duration(done.audio_seconds / 3600)} of audio in "
-            f"{done.working_seconds / workers:.1f} s on {workers} × {self.speed.device}; "
-            f"start-up {self.speed.startup_seconds:.1f} s apart",
+            f"measured   {duration(done.audio_seconds)} of audio in "
+            f"{duration(done.working_seconds / workers)} on {workers} × {self.speed.device}; "
+            f"start-up {duration(self.speed.startup_seconds)} apart",
             f"time       {describe_loop(self.speed.loop)}",
             f"bound by   {bound}: {remedy(bound)}",
         ]
@@ -98,13 +99,13 @@ class CostReport:
 
     def _archive_lines(self) -> list[str]:
         archive = self.archive
-        count = f"{archive.recordings:,} recordings, " if archive.recordings else ""
-        disk = f"embeddings take about {archive.disk_bytes / 1e9:.3g} GB"
-        lines = [f"archive    {count}about {_duration(archive.hours)} of audio; {disk}"]
+        count = f"{counted(archive.recordings, 'recording')}, " if archive.recordings else ""
+        disk = f"embeddings take about {size(archive.disk_bytes)}"
+        lines = [f"archive    {count}about {_hours(archive.hours)} of audio; {disk}"]
         if archive.longest:
             lines.append(
-                f"longest    {archive.longest}: {_duration(archive.longest_hours)}, "
-                f"which take one {self.unit} {_duration(self.job.least_hours)}"
+                f"longest    {archive.longest}: {_hours(archive.longest_hours)}, "
+                f"which take one {self.unit} {_hours(self.job.least_hours)}"
             )
         return lines
 
@@ -112,7 +113,7 @@ class CostReport:
         units = f"{self.unit}s"
         lines = [f"{units:<10} {'wall clock':>10}"]
         for count in self.workers:
-            lines.append(f"{count:<10,} {_duration(self.job.hours(count)):>10}")
+            lines.append(f"{count:<10,} {_hours(self.job.hours(count)):>10}")
         if self.price is not None:
             costs = ["cost", *(_number(self.job.cost(count, self.price)) for count in self.workers)]
             lines = [f"{line} {cost:>12}" for line, cost in zip(lines, costs, strict=True)]
@@ -121,7 +122,7 @@ class CostReport:
         lines.append(f"at work    {100 * self.job.utilisation:.3g} % of the time (--utilisation)")
         if self.deadline is not None:
             workers, why = self.deadline_workers()
-            met = f"deadline   {_duration(self.deadline)} need {workers} {units}"
+            met = f"deadline   for {_hours(self.deadline)} it takes {counted(workers or 0, self.unit)}"
             lines.append(why if workers is None else met)
         return lines
 
@@ -177,11 +178,8 @@ class CostReport:
         }
 
 
-def _duration(hours: float) -> str:
-    """Format hours as `42.0 s`, `12.3 min`, `5.6 h` or `12,345.6 h`."""
-    if hours < 1 / 60:
-        return f"{hours * 3600:.1f} s"
-    return f"{hours * 60:.1f} min" if hours < 1 else f"{hours:,.1f} h"
+def _hours(hours: float) -> str:
+    return duration(hours * 3600)
 
 
 def _number(value: float) -> str:

@@ -17,6 +17,7 @@ from diar.jobs.detect.voices import warn_of_several_voices
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
 from diar.store.reader import load_index
+from diar.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,15 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     sequences = split_archive(index.recording_id, spoken, config.sequence_by == "folder")
     check_sizes(config, sequences)
     placement = Placement(config.place, config.audio_dir)
-    check_audio(placement, [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(embedded)])
-    logger.info("%d recordings, %d with an embedding", len(index), int(embedded.sum()))
+    recordings = [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(embedded)]
+    check_audio(placement, recordings, config.output_dir)
+    logger.info("%s, %s with an embedding", counted(len(index), "recording"), f"{int(embedded.sum()):,}")
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
     found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
-    logger.info("%d segments, %d speakers", len(found.segmentation), int(found.speakers.max()) + 1)
+    people = counted(int(found.speakers.max()) + 1, "speaker")
+    logger.info("%s, %s", counted(len(found.segmentation), "segment"), people)
     voices = [] if config.task == "all" else warn_of_several_voices(config.embeddings_dir, index)
     report = Report(index, sequences, found, config)
     result = report.result(voices)
@@ -61,13 +64,13 @@ def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
     usable = len(sequences.used)
     if not usable:
         raise DetectError(
-            f"none of the {len(sequences.order)} recordings in {config.embeddings_dir} has an embedding and "
-            f"speech; `diar status {config.embeddings_dir} --failures --warnings` says why"
+            f"none of {counted(len(sequences.order), 'recording')} in {config.embeddings_dir} has an "
+            f"embedding and speech; `diar status {config.embeddings_dir} --failures --warnings` says why"
         )
     longest = int(np.diff(np.append(sequences.starts, usable)).max())
     if config.segment_size != "auto" and config.segment_size > longest:
         where = "archive" if config.sequence_by == "archive" else "longest folder"
         raise DetectError(
-            f"--segment_size {config.segment_size} is larger than the {where} ({longest} usable recordings); "
-            "give the number of files of one speaker, or auto"
+            f"--segment_size {config.segment_size:,} is larger than the {where} "
+            f"({counted(longest, 'usable recording')}); give the number of files of one speaker, or auto"
         )

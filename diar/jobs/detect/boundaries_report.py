@@ -26,6 +26,7 @@ from diar.formats.result_json import (
 from diar.jobs.detect.config import DetectConfig
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import count_remarks, no_speech
+from diar.wording import counted
 
 _BATCH = 1_024
 _FITTING_QUANTILE = 0.05
@@ -56,7 +57,9 @@ class Report:
         ]
         warnings = [*self.found.warnings, *more_warnings]
         if index.unfinished:
-            warnings.insert(0, f"stage 1 is not finished: {index.unfinished} planned recordings are missing")
+            warnings.insert(
+                0, f"stage 1 is not finished: {counted(index.unfinished, 'planned recording')} missing"
+            )
         if remarks := count_remarks(index):
             warnings.append(f"{remarks}: diar status {self.config.embeddings_dir} --warnings")
         return DetectionResult(

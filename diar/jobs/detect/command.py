@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from diar.errors import EXIT_FAILURES, EXIT_OK
+from diar.detect.presets import preset_values
+from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.options.command import run_command
+from diar.options.places import check_writable, refuse_same_place
 
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
@@ -30,6 +32,8 @@ examples:
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
 
+{presets}
+
 exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing (the outputs list
 them); other: not finished. A recording without speech is a result, not a failure: it is counted and listed,
 with the likely reason, and the code stays 0."""
@@ -37,12 +41,29 @@ with the likely reason, and the code stays 0."""
 
 def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
     """Run stage 2 and return the exit code."""
-    return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    epilog = EPILOG.format(presets=_preset_table())
+    return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
+
+
+def _preset_table() -> str:
+    """Return the numbers of `--preset`, a line each."""
+    presets = preset_values()
+    lines = ["numbers of --preset:", f"  {'':18}" + "".join(f"{name:>11}" for name in presets)]
+    for name in next(iter(presets.values())):
+        numbers = "".join(f"{values[name]:>11g}" for values in presets.values())
+        lines.append(f"  --{name:16}{numbers}")
+    return "\n".join(lines)
 
 
 def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     incomplete = False
+    check_writable("output_dir", config.output_dir)
+    _check_archive(config)
+    if config.task == "all":
+        from diar.jobs.detect.turns import check_options
+
+        check_options(config)  # before the first task writes
     if config.task in ("files", "all"):
         from diar.jobs.detect.boundaries import detect_boundaries
 
@@ -56,3 +77,17 @@ def _detect(config: DetectConfig) -> int:
         print(summary.summary())
         incomplete |= summary.failed > 0
     return EXIT_FAILURES if incomplete else EXIT_OK
+
+
+def _check_archive(config: DetectConfig) -> None:
+    """Refuse to write results into the folder whose audio stage 1 read."""
+    from diar.store.layout import Layout
+    from diar.store.reader import read_config
+
+    archive = read_config(Layout(config.embeddings_dir))["input_dir"]
+    try:
+        refuse_same_place(config.output_dir, {"input_dir": archive})
+    except ValueError:
+        raise DiarError(
+            f"`output_dir={config.output_dir}` is the archive itself, whose audio stage 1 read; give another"
+        ) from None

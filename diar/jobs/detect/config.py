@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from diar.detect.presets import preset_values
 from diar.options.base import CommandConfig, ConfigError, describe_option, option
+from diar.options.places import refuse_same_place
 
 # Options that only one task reads: those of a group, and single ones
 _TASK_OF_GROUP = {"boundaries": "files", "turns": "turns"}
@@ -15,6 +17,14 @@ _TASK_OF_OPTION = {
     **dict.fromkeys(("sequence_by", "odd_threshold", "place", "debug"), "files"),
     **dict.fromkeys(("link_probability", "known_speakers", "labels", "processes"), "turns"),
 }
+
+
+def _by_preset(help: str, name: str) -> str:
+    """Return an option's help with its number in each preset, or one number where all have the same."""
+    numbers = {preset: values[name] for preset, values in preset_values().items()}
+    if len({*numbers.values()}) == 1:
+        return f"{help} [{next(iter(numbers.values())):g}]"
+    return f"{help} [{', '.join(f'{preset} {number:g}' for preset, number in numbers.items())}]"
 
 
 class DetectConfig(CommandConfig):
@@ -72,23 +82,38 @@ class DetectConfig(CommandConfig):
     preset: Literal["auto", "general", "telephone"] = option(
         "auto",
         "turns",
-        "thresholds of speech and durations of turns; how voices are told apart follows the recording; "
-        "auto: telephone where the spectrum says so, "
-        "else general; the next six override it",
+        "thresholds of speech and durations of turns, as the table below says; auto: telephone where the "
+        "spectrum says so, else general; the next six override its numbers",
     )
     onset: float | None = option(
-        None, "turns", "expected number of voices at which speech begins", gt=0, lt=1
+        None, "turns", _by_preset("expected number of voices at which speech begins", "onset"), gt=0, lt=1
     )
-    offset: float | None = option(None, "turns", "… and below which it ends", gt=0, lt=1)
+    offset: float | None = option(
+        None, "turns", _by_preset("… and below which it ends", "offset"), gt=0, lt=1
+    )
     overlap: float | None = option(
-        None, "turns", "expected number of voices from which a second one speaks; 3 = never", gt=1, le=3
+        None,
+        "turns",
+        _by_preset("expected number of voices from which a second one speaks, 3 = never", "overlap"),
+        gt=1,
+        le=3,
     )
-    min_duration_on: float | None = option(None, "turns", "seconds; shorter turns are dropped", ge=0, le=10)
+    min_duration_on: float | None = option(
+        None, "turns", _by_preset("seconds; shorter turns are dropped", "min_duration_on"), ge=0, le=10
+    )
     min_duration_off: float | None = option(
-        None, "turns", "seconds; shorter pauses within a turn are closed", ge=0, le=10
+        None,
+        "turns",
+        _by_preset("seconds; shorter pauses within a turn are closed", "min_duration_off"),
+        ge=0,
+        le=10,
     )
     smoothing: float | None = option(
-        None, "turns", "milliseconds over which speech activity is averaged", ge=0, le=10_000
+        None,
+        "turns",
+        _by_preset("milliseconds over which speech activity is averaged", "smoothing"),
+        ge=0,
+        le=10_000,
     )
     resegmentation: Literal["none", "viterbi"] = option(
         "none", "turns", "viterbi = a change of speaker needs evidence beyond one window"
@@ -117,11 +142,16 @@ class DetectConfig(CommandConfig):
         "what RTTM files call a recording: its path in the archive, or stem = the file's name without suffix",
     )
 
-    link: bool = option(True, "speakers", "one speaker, one name: across segments, and across recordings")
+    link: bool = option(
+        True,
+        "speakers",
+        "one speaker, one name: across segments, and across recordings",
+        off="do not look for the same speaker in several segments or recordings: each gets a name of its own",
+    )
     link_threshold: float | None = option(
         None,
         "speakers",
-        "cosine above which two segments or two recordings' speakers are one person",
+        "cosine above which two segments or two recordings' speakers are one person; default from the data",
         gt=-1,
         lt=1,
     )
@@ -140,14 +170,24 @@ class DetectConfig(CommandConfig):
     place: Literal["symlink", "hardlink", "copy", "none"] = option(
         "symlink", "output", "how audio files get into the speaker folders"
     )
-    plot: bool = option(True, "output", "draw boundary_detection_visualization.png, timeline.png")
+    plot: bool = option(
+        True,
+        "output",
+        "draw boundary_detection_visualization.png, timeline.png",
+        off="draw no pictures: neither boundary_detection_visualization.png nor timeline.png",
+    )
     timelines: Literal["auto", "all", "none"] = option(
         "auto",
         "turns",
         "which recordings get a timeline.png; auto = those of 30 s and more with several voices, or with a "
         "reference; the others stand together on sheets, timelines_001.png, …",
     )
-    labels: bool = option(True, "output", "turns: also as Audacity labels and Praat TextGrid")
+    labels: bool = option(
+        True,
+        "output",
+        "turns: also as Audacity labels and Praat TextGrid",
+        off="turns: write no Audacity labels and no Praat TextGrid",
+    )
     processes: int | None = option(
         None,
         "output",
@@ -203,6 +243,13 @@ class DetectConfig(CommandConfig):
         if count < 1 or str(count) != str(value):
             raise ValueError("is 'auto' or a number of speakers, at least 1")
         return count
+
+    @model_validator(mode="after")
+    def _check_places(self) -> DetectConfig:
+        embeddings = {"embeddings_dir": self.embeddings_dir, "known_speakers": self.known_speakers}
+        refuse_same_place(self.output_dir, embeddings, inside=True)
+        refuse_same_place(self.output_dir, {"audio_dir": self.audio_dir, "reference": self.reference})
+        return self
 
     @model_validator(mode="after")
     def _check_turns(self) -> DetectConfig:

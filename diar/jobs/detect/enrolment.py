@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.observations import is_narrow
 from diar.errors import DiarError
 from diar.records import OK
-from diar.store.reader import RecordingIndex, StoreError, load_index
+from diar.store.reader import StoreError, load_index
 
 
-def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSpeakers:
+def read_known_speakers(embeddings_dir: str, archive: Mapping[str, str]) -> KnownSpeakers:
     """Read the usable recordings of `embeddings_dir`, each with its manifest's label or first folder's name.
+
+    Args:
+        embeddings_dir: stage 1's output for the enrolment audio.
+        archive: metadata of stage 1's output for the archive.
 
     Raises:
         DiarError: not stage 1's output, of another encoder than the archive, audio outside of a folder.
@@ -21,13 +27,13 @@ def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSp
         enrolled = load_index(embeddings_dir)
     except StoreError as error:
         raise DiarError(
-            f"--known_speakers: {error}. Enrol people like this: put their audio into FOLDER/NAME/, then "
-            "extract_embeddings_multigpu.py --input_dir FOLDER --output_dir KNOWN, and give KNOWN here"
+            f"--known_speakers: {error}\nTo enrol people, put the audio of each into FOLDER/NAME/, run "
+            "`diar extract --input_dir FOLDER --output_dir KNOWN`, and give --known_speakers KNOWN"
         ) from None
-    if enrolled.metadata["model_sha256"] != archive.metadata["model_sha256"]:
+    if enrolled.metadata["model_sha256"] != archive["model_sha256"]:
         raise DiarError(
             f"--known_speakers {embeddings_dir} was made with {enrolled.metadata['model']}, the archive with "
-            f"{archive.metadata['model']}; run stage 1 on the enrolment audio with the same --model"
+            f"{archive['model']}; run stage 1 on the enrolment audio with the same --model"
         )
     rows = [i for i in range(len(enrolled)) if enrolled.status[i] == OK]
     if not rows:

@@ -16,6 +16,7 @@ from diar.detect.presets import PRESETS, Preset
 from diar.detect.reconstruction import ReconstructionSettings
 from diar.errors import DiarError
 from diar.jobs.detect.config import DetectConfig
+from diar.wording import counted
 
 SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 
@@ -66,9 +67,10 @@ class AskedSpeakers:
         """Return a warning where fewer speakers were found than asked for, else an empty text."""
         if found >= self.bounds.minimum:
             return ""
+        there = f"{counted(found, 'speaker')} found"
         if self.exactly is None:
-            return f"{found} speakers found, at least {self.bounds.minimum} asked for (--min_speakers)"
-        return f"{found} speakers found, {self.exactly} asked for ({self.source})"
+            return f"{there}, at least {self.bounds.minimum} asked for (--min_speakers)"
+        return f"{there}, {self.exactly} asked for ({self.source})"
 
 
 def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,9 @@ from diar.jobs.detect.workers import Workers, start_workers, worth_starting
 from diar.outputs.managed_directory import OutputDirectory
 from diar.outputs.rttm_names import rttm_names
 from diar.records import OK, Turn
-from diar.store.reader import RecordingIndex, TracksReader, load_index
+from diar.store.layout import Layout
+from diar.store.reader import RecordingIndex, TracksReader, load_index, read_config
+from diar.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,9 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
     index = load_index(config.embeddings_dir)
     _check(config, index)
     settings = diarize_settings(config)
-    known = None if config.known_speakers is None else read_known_speakers(config.known_speakers, index)
+    known = (
+        None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
+    )
     reference = {} if config.reference is None else _read_reference(config.reference, index)
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
@@ -68,17 +72,36 @@ def diarize_archive(config: DetectConfig) -> TurnsSummary:
 def _check(config: DetectConfig, index: RecordingIndex) -> None:
     """Refuse what cannot succeed, before the work."""
     OutputDirectory(config.output_dir)
-    if "activity_step" not in index.metadata:
+    _check_segmentation(config, index.metadata)
+    rttm_names(config.rttm_id, zip(index.recording_id, index.path, strict=True))
+    if OK not in index.status:
+        raise DiarError(
+            f"none of {counted(len(index), 'recording')} in {config.embeddings_dir} has an embedding; "
+            f"`diar status {config.embeddings_dir} --failures` says why"
+        )
+
+
+def _check_segmentation(config: DetectConfig, metadata: Mapping[str, str]) -> None:
+    if "activity_step" not in metadata:
         raise DiarError(
             f"--task {config.task} needs local speakers, but {config.embeddings_dir} was made with "
             "--segmentation none; run stage 1 into another folder with a segmentation model"
         )
-    rttm_names(config.rttm_id, zip(index.recording_id, index.path, strict=True))
-    if OK not in index.status:
-        raise DiarError(
-            f"none of the {len(index)} recordings in {config.embeddings_dir} has an embedding; "
-            f"`diar status {config.embeddings_dir} --failures` says why"
-        )
+
+
+def check_options(config: DetectConfig) -> None:
+    """Refuse options that cannot succeed, without reading the archive: another task may be run before this.
+
+    Raises:
+        DiarError: stage 1 without segmentation, a PLDA, enrolment or reference that cannot be used.
+    """
+    metadata = read_config(Layout(config.embeddings_dir))["metadata"]
+    _check_segmentation(config, metadata)
+    diarize_settings(config)
+    if config.known_speakers is not None:
+        read_known_speakers(config.known_speakers, metadata)
+    if config.reference is not None:
+        read_turns(Path(config.reference))
 
 
 def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
@@ -155,5 +178,6 @@ def _link(
         config.link_threshold,
     )
     people = len(linked.speaker_id)
-    logger.info("%d speakers of %d recordings belong to %d people", len(embedding), len(good), people)
+    voices, recordings = counted(len(embedding), "speaker"), counted(len(good), "recording")
+    logger.info("%s in %s: %s", voices, recordings, counted(people, "person"))
     return linked

@@ -18,6 +18,7 @@ from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
 from diar.records import RecordingRow
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import file_remarks, no_speech
+from diar.wording import counted
 
 
 class TurnsReport:
@@ -51,7 +52,7 @@ class TurnsReport:
         """Warnings about the archive."""
         if not self._index.unfinished:
             return []
-        return [f"stage 1 is not finished: {self._index.unfinished} planned recordings are missing"]
+        return [f"stage 1 is not finished: {counted(self._index.unfinished, 'planned recording')} missing"]
 
     def metadata(self) -> dict[str, str]:
         """Return versions and thresholds, for the footer of `speakers.parquet`."""

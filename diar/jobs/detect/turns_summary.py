@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from diar.formats.turns_json import RecordingTurns
 from diar.outputs.turns import NO_SPEECH, RECORDINGS_NAME, REFERENCE_NAME
+from diar.wording import counted, duration
 
 _NAMED = 3  # recordings of a kind
 
@@ -74,9 +75,11 @@ class TurnsSummary:
         """Return a few lines for the terminal."""
         share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0
         lines = [
-            f"{self.diarized} recordings diarized, {self.silent.count + self.failed} without turns: "
-            f"{self.silent.count} without speech, {self.failed} failed",
-            f"{self.turns} turns of {self.speakers} speakers in {self.speech_seconds / 3600:.2f} h of speech "
+            f"{counted(self.diarized, 'recording')} diarized, "
+            f"{self.silent.count + self.failed:,} without turns: "
+            f"{self.silent.count:,} without speech, {self.failed:,} failed",
+            f"{counted(self.turns, 'turn')} of {counted(self.speakers, 'speaker')} in "
+            f"{duration(self.speech_seconds)} of speech "
             f"({share:.1f} % of it overlapped)",
         ]
         return "\n".join([*lines, *self.remarks()])
@@ -90,12 +93,13 @@ class TurnsSummary:
         ]
         if self.warned:
             lines.append(
-                f"warning: {self.warned} recordings have warnings of their own, see {RECORDINGS_NAME}"
+                f"warning: {counted(self.warned, 'recording')} with warnings of "
+                f"{'its' if self.warned == 1 else 'their'} own, see {RECORDINGS_NAME}"
             )
             lines.extend(self.other_warned.lines(RECORDINGS_NAME))
         if self.references:
             lines.append(
-                f"{self.references} recordings have a reference: diar score der --reference "
+                f"{counted(self.references, 'recording')} with a reference: diar score der --reference "
                 f"{self.output_dir}/{REFERENCE_NAME} --hypothesis {self.output_dir}"
             )
         return lines

@@ -8,6 +8,7 @@ from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import started_by_torchrun, worker_context
 from diar.options.command import run_command
+from diar.options.places import check_writable
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -42,6 +43,7 @@ def _extract(config: ExtractConfig) -> int:
 
         print_dry_run(config)
         return EXIT_OK
+    check_writable("output_dir", config.output_dir)
     # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
         from diar.jobs.extract.run import run_rank

@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 from diar.embedding.settings import MIN_DURATION, EmbedSettings, SpeechSettings
 from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.options.base import CommandConfig, option
+from diar.options.places import refuse_same_place
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
@@ -167,6 +168,7 @@ class ExtractConfig(CommandConfig):
 
     @model_validator(mode="after")
     def _check_together(self) -> ExtractConfig:
+        refuse_same_place(self.output_dir, {"input_dir": self.input_dir})
         if self.model is not None and self.model_dir is not None:
             raise ValueError("give --model or --model_dir, not both")
         if self.gpus is not None and self.device == "cpu":

@@ -29,6 +29,7 @@ from diar.store.earlier_names import rename_earlier
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
+from diar.wording import counted, plural
 
 
 class ExtractError(DiarError):
@@ -86,9 +87,20 @@ def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device
 
 
 def settle_plan(
-    config: ExtractConfig, layout: Layout, identity: Identity, metadata: dict[str, str]
+    config: ExtractConfig,
+    layout: Layout,
+    identity: Identity,
+    metadata: dict[str, str],
+    listing: Listing | None = None,
 ) -> tuple[pa.Table, list[str]]:
-    """List the archive, check that the output belongs to it, publish the plan; return plan and warnings.
+    """Check that the output belongs to the archive, publish the plan; return plan and warnings.
+
+    Args:
+        config: the run's options.
+        layout: of the output.
+        identity: of the extraction.
+        metadata: of every Parquet file.
+        listing: the archive, None = list it, once the output is known to belong to it.
 
     Raises:
         ExtractError: the archive is empty, or the output belongs to another model, setting or archive.
@@ -97,7 +109,7 @@ def settle_plan(
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
     rename_earlier(layout)
-    listing = list_archive(config)
+    listing = listing or list_archive(config)
     previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)
@@ -161,7 +173,8 @@ def _gone(previous: pa.Table | None, plan: pa.Table) -> list[str]:
     if previous is None:
         return []
     count = int((find_ids(previous["recording_id"], plan["recording_id"]) < 0).sum())
-    return [f"{count:,} recordings are no longer in the archive; their tracks stay"] if count else []
+    gone = f"{counted(count, 'recording')} {plural(count, 'is')} no longer in the archive; the tracks stay"
+    return [gone] if count else []
 
 
 def _job() -> str:
@@ -200,7 +213,8 @@ def list_archive(config: ExtractConfig) -> Listing:
     """
     listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
     if not listing.recordings:
-        ignored = f" ({listing.ignored} files there have no audio suffix)" if listing.ignored else ""
+        count = listing.ignored
+        ignored = f" ({counted(count, 'file')} there {plural(count, 'has')} no audio suffix)" if count else ""
         raise ExtractError(f"--input_dir {config.input_dir}: no audio files found{ignored}")
     return listing
 

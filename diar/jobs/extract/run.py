@@ -21,12 +21,12 @@ from diar.embedding.chunks import ChunkSettings
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.networks import make_detector
 from diar.embedding.settings import SpeechSettings
-from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, with_flags
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, explain, with_flags
+from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.memory import keep_freed_memory
 from diar.jobs.extract.networks import Models, open_models
 from diar.jobs.extract.plan import claim_order, shard_recordings
-from diar.jobs.extract.prepare import ExtractError, Identity, job_totals, settle_plan, settle_precision
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
 from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
@@ -44,6 +44,7 @@ from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
+from diar.wording import counted
 
 MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
 
@@ -61,7 +62,7 @@ def build_embedder(
         DiarError: the device cannot compute with `--precision`.
     """
     precision = cast(Precision, config.precision)
-    check_precision(precision, device)
+    check_precision(precision, device)  # that of an extraction begun on another device
     detector = None
     if models.segmentation is not None:
         found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
@@ -102,7 +103,7 @@ def run_rank(
         code = Rank(config, agreement, make_embedder, *local).run()
     except AgreedError as error:
         if rank == 0:
-            print(f"error: {_with_flags(error)}", file=sys.stderr)
+            print(f"error: {with_flags(str(error), ExtractConfig.model_fields)}", file=sys.stderr)
         agreement.leave(str(error))
         return EXIT_ERROR
     agreement.leave()
@@ -185,6 +186,8 @@ class Rank:
     def _open_networks(self) -> Networks:
         kind = devices.device_kind(self.config.device, self.config.gpus)
         device = devices.rank_device(kind, self.config.gpus, self.local_rank)
+        if self.config.precision != "auto":
+            check_precision(self.config.precision, device)
         keep_freed_memory()
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -196,28 +199,30 @@ class Rank:
         """Let rank 0 settle the precision, then the plan."""
         models = networks.models
         precision = self.agreement.broadcast(
-            "precision", lambda: settle_precision(self.config, self.layout, networks.device)
+            "precision", lambda: prepare.settle_precision(self.config, self.layout, networks.device)
         )
         config = self.config.model_copy(update={"precision": precision})
-        identity = Identity.of(config, models.encoder, models.segmentation, models.second)
+        identity = prepare.Identity.of(config, models.encoder, models.segmentation, models.second)
         metadata = identity.metadata(models.encoder, models.segmentation)
         pa.scalar(0)  # Arrow's first conversion imports pandas if installed; do it while rank 0 plans
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
         return Job(config, metadata, plan["run_id"], plan["order"], Totals(**plan["totals"]))
 
     def _plan(
-        self, config: ExtractConfig, identity: Identity, metadata: dict[str, str], locks: ExitStack
+        self, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str], locks: ExitStack
     ) -> dict[str, Any]:
         """Settle the plan on rank 0; return what the ranks need of it, for JSON."""
+        # A new output is listed before the lock makes its folder: a refused run leaves nothing behind
+        listing = None if storage.exists(self.layout.config) else prepare.list_archive(config)
         locks.enter_context(run_lock(self.layout.lock, first=True))
-        plan, warnings = settle_plan(config, self.layout, identity, metadata)
+        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata, listing)
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         done = set(done_shards(self.layout))
         return {
             "run_id": uuid.uuid4().hex,
             "order": [(shard, size) for shard, size in claim_order(plan) if shard not in done],
-            "totals": asdict(job_totals(self.layout, plan)),
+            "totals": asdict(prepare.job_totals(self.layout, plan)),
         }
 
     def _take_share(self, job: Job, locks: ExitStack) -> Share:
@@ -268,8 +273,8 @@ class Rank:
             with share.counters.timing("working_seconds"):
                 worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._shards(share))
         except MENDABLE as error:
-            rank = self.agreement.rank
-            message = f"error: rank {rank}: {_with_flags(error)}; the others stop soon"
+            told = with_flags(explain(error), ExtractConfig.model_fields)
+            message = f"error: rank {self.agreement.rank}: {told}; the others stop soon"
             print(message, file=sys.stderr, flush=True)
             raise
 
@@ -286,13 +291,8 @@ class Rank:
         recordings = statistics["recordings"]
         missing = recordings["planned"] - recordings["ok"] - recordings["failed"]
         if missing:
-            raise ExtractError(
-                f"{missing} recordings have no result although all shards are done; remove "
+            raise prepare.ExtractError(
+                f"{counted(missing, 'recording')} without result although all shards are done; remove "
                 f"{self.layout.shards} and run again (what is published stays)"
             )
         return EXIT_FAILURES if recordings["failed"] else EXIT_OK
-
-
-def _with_flags(error: BaseException) -> str:
-    """Return a message as the command line shows it."""
-    return with_flags(str(error), ExtractConfig.model_fields)

@@ -23,6 +23,7 @@ from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures, finished_rows
 from diar.store.remarks import Remarks, read_remarks
+from diar.wording import counted, duration, times
 
 _LISTED_FAILURES = 10
 _LISTED_REMARKS = 5
@@ -134,39 +135,48 @@ def print_summary(layout: Layout, statistics: dict[str, Any]) -> None:
     """Print what was done, the first failures and the first remarks."""
     recordings, run = statistics["recordings"], statistics["this_run"]
     print(
-        f"{recordings['ok']:,} recordings embedded, {recordings['failed']:,} failed; "
-        f"{statistics['audio_hours']:.2f} h of audio, {statistics['tracks']:,} tracks -> {layout.root}\n"
-        f"this run: {run['recordings']:,} recordings in {run['seconds']:.1f} s "
-        f"({run['times_real_time']:.0f} × real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        f"{counted(recordings['ok'], 'recording')} embedded, {recordings['failed']:,} failed; "
+        f"{duration(statistics['audio_hours'] * 3600)} of audio, {counted(statistics['tracks'], 'track')} "
+        f"-> {layout.root}",
         file=sys.stderr,
     )
-    print(f"time: {_describe_time(run)}", file=sys.stderr)
+    if run["recordings"]:
+        _print_run(run)
+    else:
+        print("this run: all was done already, nothing was left to do", file=sys.stderr)
     failed = failures(layout)
     for row in failed[:_LISTED_FAILURES]:
         print(f"  {row['status']}: {row['recording_id']}: {row['error']}", file=sys.stderr)
     if len(failed) > _LISTED_FAILURES:
         print(
-            f"  … and {len(failed) - _LISTED_FAILURES} more: diar status {layout.root} --failures",
+            f"  … and {len(failed) - _LISTED_FAILURES:,} more: diar status {layout.root} --failures",
             file=sys.stderr,
         )
     _print_remarks(layout, read_remarks(layout))
+
+
+def _print_run(run: dict[str, Any]) -> None:
+    """Print how fast this run was, and what took the time."""
+    print(
+        f"this run: {counted(run['recordings'], 'recording')} in {duration(run['seconds'])} "
+        f"({times(run['times_real_time'])} real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        file=sys.stderr,
+    )
+    print(f"time: {_describe_time(run)}", file=sys.stderr)
 
 
 def _print_remarks(layout: Layout, remarks: Remarks) -> None:
     """Print the number of recordings with remarks, and the first of them."""
     if not len(remarks.table):
         return
-    counted = (
-        f"{remarks.with_warnings:,} recordings with warnings, {remarks.without_speech:,} without any speech"
-    )
-    print(f"{counted}: diar status {layout.root} --warnings", file=sys.stderr)
+    print(f"{remarks.counts('recording')}: diar status {layout.root} --warnings", file=sys.stderr)
     for recording_id, remark in islice(remarks, _LISTED_REMARKS):
         print(f"  {recording_id}: {remark}", file=sys.stderr)
 
 
 def _describe_time(run: dict[str, Any]) -> str:
     """Return what took the time, and what to do about it."""
-    text = f"start-up {run['startup_seconds']:.1f} s; then {describe_loop(run['loop'])}"
+    text = f"start-up {duration(run['startup_seconds'])}; then {describe_loop(run['loop'])}"
     if run["idle_share"] >= _NOTED_IDLE:
         text += f"; workers that were done early waited {run['idle_share']:.0%} of it".replace("%", " %")
     return f"{text}; bound by {run['bound_by']}: {remedy(run['bound_by'])}"

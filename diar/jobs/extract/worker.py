@@ -62,7 +62,7 @@ class ShardWorker:
         self._batches = Batches[Key](embedder.count_frames, full, sizes.passes_waiting)
         self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
         self._shards = OpenShards(writer, counters)
-        self._recordings = OpenRecordings()
+        self._recordings = OpenRecordings(counters)
         self._trimmed = time.monotonic()  # when free memory was given back
 
     def run(self, shards: Iterable[tuple[int, list[Recording]]]) -> None:
@@ -95,10 +95,10 @@ class ShardWorker:
             if isinstance(item, RecordingRow):
                 yield from self._recordings.add_row(key, item)
                 continue
-            self._recordings.add_decoded(key)
+            read = int(item.share * self._shards.recording(key).size)
+            self._recordings.add_decoded(key, item.chunk.index, read)
             for batch in self._batches.add(key, item.chunk):
                 yield from self._collect(self._push(batch))
-            self._count_bytes(key, item.share)
         for batch in self._batches.rest():
             yield from self._collect(self._push(batch))
         yield from self._collect(self._flush())
@@ -127,11 +127,6 @@ class ShardWorker:
             return_free_memory()
             self._trimmed = time.monotonic()
 
-    def _count_bytes(self, key: Key, share: float) -> None:
-        """Count a recording's bytes as it is read; the publisher counts those that are then missing."""
-        counted = int(share * self._shards.recording(key).size)
-        self._counters.add("bytes", self._recordings.count_bytes(key, counted))
-
     def _use_smaller_batches(self, chunks: int) -> None:
         self._batches.full = min(self._batches.full, chunks * self._reading.chunks.length)
 
@@ -142,26 +137,38 @@ class _OpenRecording:
 
     chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)  # by index
     row: RecordingRow | None = None  # there once everything is decoded
-    num_decoded: int = 0  # chunks
-    counted: int = 0  # of its bytes
+    read_with: dict[int, int] = field(default_factory=dict)  # bytes read up to each decoded chunk, by index
+    read: int = 0  # of its bytes
+    counted: int = 0  # of its bytes, as they are embedded
 
     def complete(self, key: Key) -> EmbeddedRecording | None:
         """Return the recording for publishing; None while chunks or the row are missing."""
-        if self.row is None or (self.row.status == OK and len(self.chunks) < self.num_decoded):
+        if self.row is None or (self.row.status == OK and len(self.chunks) < len(self.read_with)):
             return None
         ordered = [self.chunks[index] for index in sorted(self.chunks)]
         return EmbeddedRecording(key, self.row, ordered, self.counted)
 
 
 class OpenRecordings:
-    """Collects the embedded chunks and the row of each recording until it is complete."""
+    """Collects the embedded chunks and the row of each recording until it is complete.
 
-    def __init__(self) -> None:
+    Its bytes are counted as they are read, then as they are embedded; the publisher counts those that are
+    then missing.
+
+    Args:
+        counters: of this rank.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._open: dict[Key, _OpenRecording] = {}
 
-    def add_decoded(self, key: Key) -> None:
-        """Expect one more chunk of a recording."""
-        self._open.setdefault(key, _OpenRecording()).num_decoded += 1
+    def add_decoded(self, key: Key, index: int, read: int) -> None:
+        """Expect one more chunk of a recording, whose first `read` bytes are read with it."""
+        recording = self._open.setdefault(key, _OpenRecording())
+        recording.read_with[index] = read
+        self._counters.add("bytes_ahead", max(0, read - recording.read))
+        recording.read = max(recording.read, read)
 
     def add_row(self, key: Key, row: RecordingRow) -> Iterator[EmbeddedRecording]:
         """Take the row, after the last decoded chunk; yield the recording if it is complete."""
@@ -173,18 +180,19 @@ class OpenRecordings:
         for key, chunk, made in embedded:
             if key in self._open:  # else its decoding failed further on
                 self._open[key].chunks[chunk.index] = made
+                self._count_embedded(self._open[key], chunk.index)
         yield from self._completed(dict.fromkeys(key for key, _, _ in embedded))
 
-    def count_bytes(self, key: Key, counted: int) -> int:
-        """Note that `counted` bytes of a recording are read; return how many of them are new."""
-        recording = self._open[key]
-        more = max(0, counted - recording.counted)
+    def _count_embedded(self, recording: _OpenRecording, index: int) -> None:
+        more = max(0, recording.read_with[index] - recording.counted)
         recording.counted += more
-        return more
+        self._counters.add("bytes", more)
+        self._counters.add("bytes_ahead", -more)
 
     def _completed(self, keys: Iterable[Key]) -> Iterator[EmbeddedRecording]:
         for key in keys:
             complete = self._open[key].complete(key) if key in self._open else None
             if complete is not None:
-                del self._open[key]
+                recording = self._open.pop(key)
+                self._counters.add("bytes_ahead", recording.counted - recording.read)  # of one that failed
                 yield complete

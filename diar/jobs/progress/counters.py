@@ -28,6 +28,7 @@ class Counters:
 
     Attributes:
         annotate: makes a context in which each timed step runs; a profiler names the steps by it.
+        bytes_ahead: that this rank has read and not embedded yet; no figure, so sums and snapshots have none.
     """
 
     files: int = 0
@@ -64,6 +65,7 @@ class Counters:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()  # steps run in several threads
         self._running: dict[object, tuple[str, float]] = {}  # what is being timed: counter, start
+        self.bytes_ahead = 0
         self.annotate: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     @contextmanager
@@ -118,6 +120,10 @@ class Counters:
         return self.fbank_step + self.segment_step + self.embed_step
 
     def read_bytes(self) -> int:
+        """Return the bytes that are read: embedded, on the way, or published by an interrupted run."""
+        return self.bytes + self.skipped_bytes + self.bytes_ahead
+
+    def done_bytes(self) -> int:
         """Return the bytes that are embedded, or were published by an interrupted run."""
         return self.bytes + self.skipped_bytes
 

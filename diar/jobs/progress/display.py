@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from diar.jobs.progress.bottleneck import describe_loop, loop_shares
 from diar.jobs.progress.counters import Counters, Totals
+from diar.wording import counted, duration, times
 
 _PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
 
@@ -36,7 +38,7 @@ class Display:
         elapsed = time.monotonic() - self._start
         if self._lines is not None:
             bar, below = self._lines
-            bar.n = min(self._totals.bytes_before + done.read_bytes(), self._totals.bytes)
+            bar.n = min(self._totals.bytes_before + done.done_bytes(), self._totals.bytes)
             bar.set_description_str(_describe_amounts(self._totals, done, elapsed))
             below.set_description_str(f"     {_describe_time(done)}")
         elif time.monotonic() - self._last_line >= _PLAIN_INTERVAL:
@@ -52,8 +54,8 @@ class Display:
 def describe(totals: Totals, done: Counters, elapsed: float) -> str:
     """Describe a running job in one line.
 
-    `1,234/20,000 files · 12.30 h audio · 85 × real time · ETA 0:03:12 · 2 failed · computing 93 %, waiting
-    for decode 5 %, for writes 2 %`.
+    `1,234 of 20,000 files · 12.3 h of audio · 85 × real time · ETA 0:03:12 · 2 failed · computing 93 %,
+    waiting for decode 5 %, for writes 2 %`.
 
     Args:
         totals: of the job.
@@ -64,12 +66,17 @@ def describe(totals: Totals, done: Counters, elapsed: float) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def count_finished(totals: Totals, done: Counters) -> int:
+    """Count the files that are done, in this run or before it."""
+    return totals.files_before + done.skipped_files + done.files
+
+
 def _describe_amounts(totals: Totals, done: Counters, elapsed: float) -> str:
     parts = [
-        f"{totals.files_before + done.skipped_files + done.files:,}/{totals.files:,} files",
-        f"{done.audio_seconds / 3600:.2f} h audio",
-        f"{done.audio_seconds / max(elapsed, 1e-9):.0f} × real time",
-        f"ETA {_describe_remaining(totals, done, elapsed)}",
+        f"{count_finished(totals, done):,} of {counted(totals.files, 'file')}",
+        f"{duration(done.audio_seconds)} of audio",
+        f"{times(done.audio_seconds / max(elapsed, 1e-9))} real time",
+        _describe_remaining(totals, done, elapsed),
         f"{done.failed} failed",
     ]
     return " · ".join(parts)
@@ -80,9 +87,11 @@ def _describe_time(done: Counters) -> str:
 
 
 def _describe_remaining(totals: Totals, done: Counters, elapsed: float) -> str:
-    """Return `h:mm:ss` at the speed so far; `?` before any byte is done."""
+    """Return `ETA h:mm:ss` at the speed so far, `ETA ?` before any byte is done, else `finishing`."""
+    remaining = totals.bytes - totals.bytes_before - done.done_bytes()
+    if remaining <= 0:
+        return "finishing"  # the last are written
     if not done.bytes:
-        return "?"
-    remaining = max(0, totals.bytes - totals.bytes_before - done.read_bytes())
-    seconds = round(remaining * elapsed / done.bytes)
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return "ETA ?"
+    seconds = math.ceil(remaining * elapsed / done.bytes)
+    return f"ETA {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from diar import storage
+from diar.errors import explain
 from diar.jobs.progress.counters import Counters, Totals
 from diar.jobs.progress.display import Display
 from diar.store.layout import Layout
+from diar.store.parquet import StoreError, parsing
 
 _LOCAL_INTERVAL, _REMOTE_INTERVAL = 1.0, 15.0  # seconds between writes; a remote store bills each
 
@@ -49,14 +51,21 @@ class RankProgress:
 
 
 def read_ranks(layout: Layout) -> list[RankProgress]:
-    """Return the progress of the newest run's ranks, by rank; empty before the first run."""
+    """Return the progress of the newest run's ranks, by rank; empty before the first run.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
     folder = storage.join(layout.private, "progress")
     names = sorted(name for name in storage.list_names(folder) if name.endswith(".json"))
-    records = [json.loads(storage.read_bytes(storage.join(folder, name))) for name in names]
-    if not records:
-        return []
-    newest = max(records, key=lambda record: record["started"])
-    return [RankProgress.of(record) for record in records if record["run_id"] == newest["run_id"]]
+    with parsing(folder, "ask again"):
+        records = [json.loads(storage.read_bytes(storage.join(folder, name))) for name in names]
+        newest = max((record["started"], record["run_id"]) for record in records) if records else None
+        return [
+            RankProgress.of(record)
+            for record in records
+            if newest is not None and record["run_id"] == newest[1]
+        ]
 
 
 class ProgressReporter:
@@ -120,8 +129,10 @@ class ProgressReporter:
                 ranks = read_ranks(self._layout)
                 self._display.show(Counters.total(rank.counters for rank in ranks))
         except (
-            OSError
-        ) as error:  # a full disk, say; the work itself reports it, progress must not end the run
+            OSError,
+            StoreError,
+        ) as error:  # a full disk, say; the work reports it
             if not self._warned:
-                print(f"warning: progress cannot be written: {error}", file=sys.stderr, flush=True)
+                told = f"warning: progress cannot be written: {explain(error)}"
+                print(told, file=sys.stderr, flush=True)
             self._warned = True

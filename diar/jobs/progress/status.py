@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from diar import storage
 from diar.errors import EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.progress.bottleneck import describe_loop, loop_shares
 from diar.jobs.progress.counters import Counters
-from diar.jobs.progress.display import describe
+from diar.jobs.progress.display import count_finished, describe
 from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.jobs.ranks.lock import is_locked
-from diar.store.layout import Layout
-from diar.store.reader import count_planned, failures, finished_rows, read_config
+from diar.store.layout import MIRROR, Layout
+from diar.store.parquet import parsing
+from diar.store.reader import arrangement, count_planned, failures, finished_rows, read_config
 from diar.store.remarks import read_remarks
+from diar.wording import counted, duration, plural, times
 
 _ALIVE_SECONDS = 60.0  # a rank that has not reported for longer is taken for dead
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the output tells of its recordings, and of the newest run."""
+
+    layout: Layout
+    config: dict[str, Any]
+    planned: int
+    done: int  # those that the next run will not do again
+    in_shards: int  # of them, those whose status is known: their shard is finished
+    failed: list[dict[str, str]]
+    ranks: Sequence[RankProgress]
+
+    @classmethod
+    def of(cls, layout: Layout) -> Found:
+        """Read all that is known.
+
+        Raises:
+            StoreError: there is no extraction.
+        """
+        config = read_config(layout)
+        planned, in_shards = count_planned(layout), len(finished_rows(layout, ["recording_id"]))
+        ranks = read_ranks(layout)
+        done = in_shards
+        # A packed shard that is interrupted starts again; else what is published stays
+        if ranks and in_shards < planned and (arrangement(layout) == MIRROR or _running(layout, ranks)):
+            told = count_finished(ranks[0].totals, Counters.total(rank.counters for rank in ranks))
+            done = max(in_shards, min(told, planned))
+        return cls(layout, config, planned, done, in_shards, failures(layout), ranks)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every recording has a result."""
+        return self.in_shards == self.planned
 
 
 def print_status(output_dir: str, *, list_failures: bool = False, list_warnings: bool = False) -> int:
@@ -27,32 +67,38 @@ def print_status(output_dir: str, *, list_failures: bool = False, list_warnings:
     Raises:
         StoreError: `output_dir` holds no extraction.
     """
-    layout = Layout(output_dir)
-    config = read_config(layout)
-    planned, done = count_planned(layout), len(finished_rows(layout, ["recording_id"]))
-    failed = failures(layout)
-    print(f"{config['input_dir']} -> {output_dir}  model {config['metadata']['model']}")
-    print(f"{done:,} of {planned:,} recordings in finished shards, {len(failed):,} failed")
-    remarks = read_remarks(layout)
+    found = Found.of(Layout(output_dir))
+    print(f"{found.config['input_dir']} -> {output_dir}  model {found.config['metadata']['model']}")
+    _print_state(found)
+    remarks = read_remarks(found.layout)
     if len(remarks.table):
-        counted = f"{remarks.with_warnings:,} with warnings, {remarks.without_speech:,} without any speech"
-        print(counted + ("" if list_warnings else " (--warnings lists them)"))
-    ranks = read_ranks(layout)
-    if done == planned:
-        _print_speed(layout)
-    elif ranks and _running(layout, ranks):
-        _print_running(ranks)
-    else:
-        print("stopped before the end: the same extract command goes on from here")
+        print(remarks.counts("recording") + ("" if list_warnings else " (--warnings lists them)"))
     if list_failures:
-        for row in failed:
+        for row in found.failed:
             print(f"{row['status']}\t{row['recording_id']}\t{row['error']}")
     if list_warnings:
         for recording_id, remark in remarks:
             print(f"{recording_id}\t{remark}")
-    if done < planned:
+    if not found.finished:
         return EXIT_UNFINISHED
-    return EXIT_FAILURES if failed else EXIT_OK
+    return EXIT_FAILURES if found.failed else EXIT_OK
+
+
+def _print_state(found: Found) -> None:
+    """Say whether the extraction is finished, running or stopped, and how many recordings are done."""
+    failed = f", {len(found.failed):,} failed (--failures lists them)" if found.failed else ", none failed"
+    of_all = f"{found.done:,} of {counted(found.planned, 'recording')} {plural(found.planned, 'is')} done"
+    if found.finished:
+        print(f"finished: {of_all}{failed}")
+        _print_speed(found.layout)
+    elif found.ranks and _running(found.layout, found.ranks):
+        print(f"running: {of_all}")
+        _print_running(found.ranks)
+    else:
+        archive, output = map(shlex.quote, (found.config["input_dir"], found.layout.root))
+        print(f"stopped before the end: {of_all}{failed if found.failed else ''}")
+        print("the command that began it goes on from here, with the same options:")
+        print(f"  diar extract --input_dir {archive} --output_dir {output} …")
 
 
 def _running(layout: Layout, ranks: Sequence[RankProgress]) -> bool:
@@ -64,22 +110,25 @@ def _running(layout: Layout, ranks: Sequence[RankProgress]) -> bool:
 
 def _print_running(ranks: Sequence[RankProgress]) -> None:
     done = Counters.total(rank.counters for rank in ranks)
-    print("running: " + describe(ranks[0].totals, done, time.time() - ranks[0].started))
+    print(describe(ranks[0].totals, done, time.time() - ranks[0].started))
     for rank in ranks:
         age = time.time() - rank.updated
-        told = f"{rank.counters.files:,} files, {describe_loop(loop_shares(rank.counters))}"
-        state = "" if age < _ALIVE_SECONDS else f", silent for {age:.0f} s"
+        told = f"{counted(rank.counters.files, 'file')}, {describe_loop(loop_shares(rank.counters))}"
+        state = "" if age < _ALIVE_SECONDS else f", silent for {duration(age)}"
         print(f"  rank {rank.rank} on {rank.host} (pid {rank.pid}): {told}{state}")
 
 
 def _print_speed(layout: Layout) -> None:
     if not storage.exists(layout.statistics):
         return
-    statistics = json.loads(storage.read_bytes(layout.statistics))
-    run = statistics["this_run"]
-    print(
-        f"finished {statistics['finished']}: {statistics['audio_hours']:.2f} h of audio; last run "
-        f"{run['times_real_time']:.0f} × real time on {len(run['ranks'])} × {run['ranks'][0]['device']}"
-    )
+    with parsing(layout.statistics, "extract again: it computes only what is missing"):
+        statistics = json.loads(storage.read_bytes(layout.statistics))
+        run = statistics["this_run"]
+        told = (
+            f"{duration(statistics['audio_hours'] * 3600)} of audio; the last run ended "
+            f"{statistics['finished']}, at {times(run['times_real_time'])} real time on "
+            f"{len(run['ranks'])} × {run['ranks'][0]['device']}"
+        )
+    print(told)
     if "loop" in run:  # diar 0.1.0 did not write it
         print(f"{describe_loop(run['loop'])}; bound by {run['bound_by']}")

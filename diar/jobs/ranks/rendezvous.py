@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import torch.distributed as dist
 
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 
 T = TypeVar("T")
 MENDABLE = (DiarError, OSError, pa.ArrowException)  # errors that a user can mend
@@ -92,7 +92,7 @@ class Agreement:
             return action(), None
         except MENDABLE as error:
             self.store.set("failed", str(self.rank))
-            return None, str(error)
+            return None, explain(error)
 
     def _say(self, step: str, value: Any, error: str | None = None) -> None:
         self.store.set(f"{step}/{self.rank}", json.dumps([value, error]))

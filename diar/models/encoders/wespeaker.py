@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from diar.errors import explain
 from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
 from diar.models.encoders.foreign import build_foreign
@@ -106,7 +107,9 @@ def read_config(file: Path) -> dict[str, Any]:
     """Read `config.yaml`: `model`, and `model_args` and `dataset_args`, which are empty where missing."""
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ModelError(explain(error)) from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), str):
         raise ModelError(f"{file} names no architecture; it needs a line like 'model: ResNet34'")

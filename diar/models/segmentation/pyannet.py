@@ -20,6 +20,7 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
+from diar.errors import explain
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation.multilabel import MultiLabel
 from diar.models.segmentation.powerset import Powerset
@@ -231,7 +232,9 @@ def read_settings(file: Path) -> PyanNetSettings:
             "lstm.bidirectional": (lstm.get("bidirectional", True), True),
             "lstm.monolithic": (lstm.get("monolithic", True), True),
         }
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ModelError(explain(error)) from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{file} describes no PyanNet segmentation model: {error!r}") from error

@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -13,6 +15,7 @@ import platformdirs
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedModel
 from diar.models.weights.sources import HubError
+from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
 _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
@@ -37,13 +40,23 @@ def resolve(model: str, parameter: str = "model") -> Path:
     if path.is_dir():
         return path
     if model in NAMED_MODELS:
+        _check_kind(NAMED_MODELS[model], parameter)
         return fetch(model)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return _fetch_hugging_face(model, parameter)
     raise HubError(
         f"`{parameter}={model}`: no such directory, and no such name; names are {', '.join(NAMED_MODELS)}, "
-        "a Hugging Face id looks like org/name"
+        f"a Hugging Face id looks like org/name{did_you_mean(model, NAMED_MODELS)}"
     )
+
+
+def _check_kind(model: NamedModel, parameter: str) -> None:
+    """Refuse a segmentation network as speaker encoder, and an encoder in place of one."""
+    segments, asked = model.weights_file != WEIGHTS_FILE, parameter != "model"
+    if segments != asked:
+        kind = "segmentation model" if segments else "speaker encoder"
+        option = "segmentation" if segments else "model"
+        raise HubError(f"`{parameter}={model.name}`: that is a {kind}, which `{option}` takes")
 
 
 def fetch(name: str) -> Path:
@@ -58,14 +71,31 @@ def fetch(name: str) -> Path:
     folder = _cached(model)
     if is_cached(model):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+    with (
+        _cache_folder(folder.parent),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary,
+    ):
         complete = Path(temporary) / "complete"
         complete.mkdir()
         _fetch_weights(model, complete / model.weights_file)
         (complete / CONFIG_FILE).write_text(model.config, encoding="utf-8")
         _publish(model, complete)
     return folder
+
+
+@contextmanager
+def _cache_folder(folder: Path) -> Iterator[None]:
+    """Make the cache; remove again what is new of its path if the block fails to fill it."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
+        raise
 
 
 def is_cached(model: NamedModel) -> bool:
@@ -108,7 +138,8 @@ def format_description(name: str) -> str:
 
 def _named(name: str) -> NamedModel:
     if name not in NAMED_MODELS:
-        raise HubError(f"no weights are called {name!r}; names are {', '.join(NAMED_MODELS)}")
+        near = did_you_mean(name, NAMED_MODELS)
+        raise HubError(f"no weights are called {name!r}; names are {', '.join(NAMED_MODELS)}{near}")
     return NAMED_MODELS[name]
 
 

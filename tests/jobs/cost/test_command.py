@@ -84,7 +84,13 @@ def test_an_earlier_run_tells_its_speed(
     assert plan["cost_per_minute"] == pytest.approx(5e-5)
     assert plan["deadline"]["workers"] == 5
     told = capsys.readouterr().out
-    for part in ("1,000 × real time", "segment", "10,000 recordings", "5e-05 a minute", "need 5 GPUs"):
+    for part in (
+        "1,000 × real time",
+        "segment",
+        "10,000 recordings",
+        "5e-05 a minute",
+        "for 5.0 h it takes 5 GPUs",
+    ):
         assert part in told
 
 
@@ -139,4 +145,4 @@ def test_an_archive_without_audio_is_named(tmp_path: Path, capsys: pytest.Captur
     assert "no audio files found" in capsys.readouterr().err
     (tmp_path / "a.wav").write_text("no audio")
     assert main(["--input_dir", str(tmp_path), "--rtf", "1"]) == 2
-    assert "no header of 1 files can be read" in capsys.readouterr().err
+    assert "no header of 1 file can be read" in capsys.readouterr().err

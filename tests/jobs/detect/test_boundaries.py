@@ -147,7 +147,7 @@ def test_bad_requests(options: dict, message: str, root: Path) -> None:
 
 def test_an_archive_without_any_embedding(tmp_path: Path) -> None:
     write_index(tmp_path, make_archive([3]), failed=(0, 1, 2))
-    with pytest.raises(DetectError, match="none of the 3 recordings"):
+    with pytest.raises(DetectError, match="none of 3 recordings"):
         detect(tmp_path)
 
 

@@ -91,8 +91,8 @@ def test_who_says_how_many_speakers(options: dict, exactly: int | None, source: 
     [
         ({"num_speakers": 3}, None, 2, "2 speakers found, 3 asked for (--num_speakers)"),
         ({"num_speakers": 3}, None, 3, ""),
-        ({}, 3, 1, "1 speakers found, 3 asked for (manifest)"),
-        ({"min_speakers": 2}, None, 1, "1 speakers found, at least 2 asked for (--min_speakers)"),
+        ({}, 3, 1, "1 speaker found, 3 asked for (manifest)"),
+        ({"min_speakers": 2}, None, 1, "1 speaker found, at least 2 asked for (--min_speakers)"),
         ({}, None, 1, ""),
     ],
 )

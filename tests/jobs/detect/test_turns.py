@@ -188,7 +188,7 @@ def test_a_damaged_file_costs_that_recording_only(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:-100])
     missing.unlink()
     done = run(tmp_path, tmp_path / "R", status=3)
-    assert "1 recordings diarized, 3 without turns: 1 without speech, 2 failed" in done.stdout
+    assert "1 recording diarized, 3 without turns: 1 without speech, 2 failed" in done.stdout
     rows = {
         row["recording_id"]: row for row in csv.DictReader((tmp_path / "R/recordings.csv").open(newline=""))
     }
@@ -240,7 +240,7 @@ def test_audio_of_each_speaker(tmp_path: Path) -> None:
     found = {path.stem: sf.info(path).duration for path in (tmp_path / "R").rglob("a.wav/speakers/*.wav")}
     spoken = {s["name"]: s["speech_seconds"] for s in recording(tmp_path / "R", "a.wav")["speakers"]}
     assert found == pytest.approx(spoken, abs=0.5)
-    assert "1 recordings have warnings of their own, see recordings.csv" in done.stdout
+    assert "1 recording with warnings of its own, see recordings.csv" in done.stdout
     assert "gone.wav" in recording(tmp_path / "R", "gone.wav")["warnings"][0]
 
 
@@ -256,7 +256,7 @@ def without_segmentation() -> dict[str, str]:
         (("--clustering", "vbx"), "--clustering vbx needs --plda"),
         (("--known_speakers", "other"), "was made with other-model, the archive with campplus-zh-en"),
         (("--known_speakers", "flat"), "x.wav lies in no folder with the person's name: NAME/x.wav"),
-        (("--known_speakers", "nothing"), "Enrol people like this"),
+        (("--known_speakers", "nothing"), "To enrol people, put the audio"),
         (("--reference", "foreign.rttm"), "is about other recordings (elsewhere, …)"),
         (("--output_dir", "memory://R"), "is not local"),
         (

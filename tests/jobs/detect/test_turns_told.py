@@ -32,7 +32,7 @@ def test_what_stage_1_knows_of_failed_recordings_is_in_the_table(tmp_path: Path)
     done = run(tmp_path, tmp_path / "R", status=3)
     with (tmp_path / "R/recordings.csv").open(newline="") as rows:
         assert [row["warnings"] for row in csv.DictReader(rows)] == ["", "odd | strange"]
-    assert "1 recordings diarized, 1 without turns: 0 without speech, 1 failed" in done.stdout
+    assert "1 recording diarized, 1 without turns: 0 without speech, 1 failed" in done.stdout
     assert "  b.wav: silent: all samples are zero" in done.stdout
 
 
@@ -49,7 +49,7 @@ def test_boundaries_tell_of_files_that_stage_1_warns_of(tmp_path: Path) -> None:
     }
     write_store(tmp_path, archive, known=known)
     done = run(tmp_path, tmp_path / "R", "--task", "files", "--place", "none", quiet=("--no_plot",))
-    told = "stage 1 warns of 1 recordings, 1 are damaged, in 1 it heard no speech"
+    told = "stage 1 warns of 1 recording, found 1 damaged recording, heard no speech in 1 recording"
     assert f"warning: {told}: diar status {tmp_path / 'E'} --warnings" in done.stdout
 
 
@@ -57,7 +57,7 @@ def test_only_the_first_few_recordings_are_named(tmp_path: Path) -> None:
     talks = {f"{i}.wav": Conversation(20.0, VOICES[:1], []) for i in range(40)}
     write_store(tmp_path, {**talks, "z.wav": converse(VOICES[:1], 12.0)})
     done = run(tmp_path, tmp_path / "R")
-    assert "1 recordings diarized, 40 without turns: 40 without speech, 0 failed" in done.stdout
+    assert "1 recording diarized, 40 without turns: 40 without speech, 0 failed" in done.stdout
     assert "  … and 37 more: status no_speech in recordings.csv" in done.stdout
     assert len(done.stdout.splitlines()) < 10
 

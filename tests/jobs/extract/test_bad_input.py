@@ -112,7 +112,7 @@ def test_an_archive_without_a_readable_file_ends_with_failures(tiny_model_dir: P
         (lambda folder: folder.mkdir(), "no audio files found"),
         (
             lambda folder: (folder.mkdir(), (folder / "a.txt").write_text("x")),
-            "1 files there have no audio suffix",
+            "1 file there has no audio suffix",
         ),
         (lambda folder: None, "does not exist"),
     ],
@@ -126,6 +126,7 @@ def test_an_archive_with_nothing_in_it_is_an_error(
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,7 @@ def test_an_archive_with_nothing_in_it_is_an_error(
         (("--model", "no-such-model"), "no-such-model"),
         (("--device", "cuda"), "a GPU was asked for"),
         (("--port", "99999"), "--port"),
+        (("--model", "segmentation-3.0"), "that is a segmentation model, which --segmentation takes"),
     ],
 )
 def test_what_cannot_work_is_said_before_workers_start(tmp_path: Path, arguments, message: str) -> None:
@@ -147,3 +149,15 @@ def test_what_cannot_work_is_said_before_workers_start(tmp_path: Path, arguments
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_precision_that_the_device_lacks_is_refused_before_the_plan(
+    tmp_path: Path, tiny_model_dir: Path
+) -> None:
+    write_noise(tmp_path / "archive" / "a.wav", 1.0, 0)
+    options = ("--model_dir", tiny_model_dir, "--workers", 1, "--precision", "fp16")
+    done = extract(tmp_path / "archive", tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert "error: --precision fp16 needs a GPU" in done.stderr
+    assert not (tmp_path / "out").exists()

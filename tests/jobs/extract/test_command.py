@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_statistics_and_status_tell_what_happened(archive: Path, output: Path) -
     assert sum(run["loop"].values()) == pytest.approx(1)
     told = run_diar("status", output)
     assert told.returncode == 0
-    assert f"{len(DURATIONS)} of {len(DURATIONS)} recordings" in told.stdout
+    assert f"finished: {len(DURATIONS)} of {len(DURATIONS)} recordings are done, none failed" in told.stdout
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -199,7 +200,10 @@ def test_status_tells_a_stopped_run_from_a_running_one(
     assert running.returncode == 1
     time.sleep(1)  # the workers notice that their launcher is gone
     stopped = run_diar("status", out)
-    assert (stopped.returncode, "stopped before the end" in stopped.stdout) in [(1, True), (0, False)]
+    assert (stopped.returncode, "stopped before the end: " in stopped.stdout) in [(1, True), (0, False)]
+    assert re.search(rf"running: \d+ of {len(DURATIONS)} recordings are done\n", running.stdout)
+    if stopped.returncode:
+        assert f"\n  diar extract --input_dir {archive} --output_dir {out} …" in stopped.stdout
 
 
 def test_dry_run_tells_and_writes_nothing(archive: Path, tmp_path: Path) -> None:

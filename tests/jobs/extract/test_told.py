@@ -101,11 +101,11 @@ def test_stage_1_counts_and_names_what_is_unusual(root: tuple[Path, CompletedPro
     assert done.stderr.count("fields that diar does not use: mood, id\n") == 1
     recordings = json.loads((folder / "E/extraction_stats.json").read_text())["recordings"]
     assert (recordings["with_warnings"], recordings["without_speech"]) == (1, 4)
-    counted = "1 recordings with warnings, 4 without any speech"
+    counted = "1 recording with warnings, 4 without any speech"
     assert f"{counted}: diar status {folder / 'E'} --warnings" in done.stderr
     assert re.search(r"  cut\.wav: .*20\.00–70\.00 s", done.stderr)
     plain, listed = run_diar("status", folder / "E"), run_diar("status", folder / "E", "--warnings")
-    assert "1 with warnings, 4 without any speech (--warnings lists them)" in plain.stdout
+    assert f"{counted} (--warnings lists them)" in plain.stdout
     told = dict(line.split("\t") for line in listed.stdout.splitlines() if "\t" in line)
     assert told.keys() == {"cut.wav", "inverted.wav", "tone.wav", "noise.wav", "music.wav"}
     assert "\t" not in plain.stdout
@@ -135,7 +135,7 @@ def test_the_closing_lines_count_and_name_a_few(result: tuple[Path, str]) -> Non
     assert lines[2].startswith("  broken.wav: undecodable: ")
     assert lines[3].startswith("  inverted.wav: no speech found: ")
     assert lines[6] == "  … and 1 more: status no_speech in recordings.csv"
-    assert "warning: 6 recordings have warnings of their own, see recordings.csv" in lines
+    assert "warning: 6 recordings with warnings of their own, see recordings.csv" in lines
     assert len(lines) < 15
 
 
@@ -171,7 +171,7 @@ def test_a_speaker_count_that_is_not_met_is_told(root: tuple[Path, CompletedProc
     done = turns(root[0], tmp_path / "R", "--num_speakers", 40)
     (warning,) = document(tmp_path / "R", PART)["warnings"]
     found = len(document(tmp_path / "R", PART)["speakers"])
-    assert warning == f"{found} speakers found, 40 asked for (--num_speakers)"
+    assert warning == f"{found} speaker{'s' * (found != 1)} found, 40 asked for (--num_speakers)"
     assert rows_of(tmp_path / "R")[PART]["warnings"] == warning
     assert warning in done.stdout
     bounded = turns(root[0], tmp_path / "S", "--min_speakers", 2, "--max_speakers", 2)
@@ -211,7 +211,7 @@ def test_a_manifests_reference_is_drawn_and_scored(
     detect_here(root[0] / "E", tmp_path / "S", "--task", "turns", "--processes", 1, "--reference", given)
     assert (tmp_path / "R" / picture).read_bytes() == (tmp_path / "S" / picture).read_bytes()
     (call,) = [line for line in done.stdout.splitlines() if "diar score der" in line]
-    assert call.startswith("1 recordings have a reference: ")
+    assert call.startswith("1 recording with a reference: ")
     scored = run_diar(*shlex.split(call.partition(": diar ")[2]))
     assert scored.returncode == 0, scored.stderr
     assert PART in scored.stdout

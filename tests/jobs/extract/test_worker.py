@@ -10,6 +10,7 @@ from diar.embedding.chunks import Chunk
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.publishing import EmbeddedRecording
 from diar.jobs.extract.worker import OpenRecordings
+from diar.jobs.progress.counters import Counters
 from diar.records import RecordingRow
 
 ROW = RecordingRow("a.wav", "/a.wav")
@@ -24,11 +25,11 @@ def embedded(key: Key, index: int) -> tuple[Key, Chunk, Any]:
 def test_each_recording_comes_out_once_with_its_chunks_in_order(
     counts: list[int], data: st.DataObject
 ) -> None:
-    recordings, out = OpenRecordings(), list[EmbeddedRecording]()
+    recordings, out = OpenRecordings(Counters()), list[EmbeddedRecording]()
     keys = [Key(0, position) for position in range(len(counts))]
     events = [(key, index) for key, count in zip(keys, counts, strict=True) for index in range(count)]
-    for key, _ in events:
-        recordings.add_decoded(key)
+    for key, index in events:
+        recordings.add_decoded(key, index, 0)
     events += [(key, None) for key in keys]
     for key, index in data.draw(st.permutations(events)):
         if index is None:
@@ -41,18 +42,32 @@ def test_each_recording_comes_out_once_with_its_chunks_in_order(
 
 
 def test_a_recording_that_fails_further_on_does_not_wait_for_its_chunks() -> None:
-    recordings, key = OpenRecordings(), Key(3, 1)
-    recordings.add_decoded(key)
+    counters = Counters()
+    recordings, key = OpenRecordings(counters), Key(3, 1)
+    recordings.add_decoded(key, 0, 10)
+    assert (counters.read_bytes(), counters.done_bytes()) == (10, 0)
     failed = RecordingRow("a.wav", "/a.wav", status="undecodable")
     (done,) = recordings.add_row(key, failed)
     assert (done.key, done.row) == (key, failed)
     assert list(recordings.add_embedded([embedded(key, 0)])) == []
+    assert (counters.read_bytes(), counters.done_bytes(), done.counted) == (0, 0, 0)
 
 
-def test_bytes_are_counted_as_they_are_read_and_never_twice() -> None:
-    recordings, key = OpenRecordings(), Key(0, 0)
-    recordings.add_decoded(key)
-    assert [recordings.count_bytes(key, read) for read in (10, 25, 20, 25)] == [10, 15, 0, 0]
-    assert list(recordings.add_embedded([embedded(key, 0)])) == []
+def test_bytes_are_counted_as_they_are_read_then_as_they_are_embedded_and_never_twice() -> None:
+    """A rank claims by what it has read; the remaining time goes by what is embedded."""
+    counters = Counters()
+    recordings, key, seen = OpenRecordings(counters), Key(0, 0), []
+
+    def note() -> None:
+        seen.append((counters.read_bytes(), counters.done_bytes(), counters.snapshot().read_bytes()))
+
+    for index, read in enumerate((10, 25, 20)):
+        recordings.add_decoded(key, index, read)
+        note()
+    for index in (2, 0, 1):
+        assert list(recordings.add_embedded([embedded(key, index)])) == []
+        note()
+    assert seen == [(10, 0, 0), (25, 0, 0), (25, 0, 0), (25, 20, 20), (25, 20, 20), (25, 25, 25)]
     (done,) = recordings.add_row(key, ROW)
     assert done.counted == 25
+    assert (counters.bytes, counters.bytes_ahead) == (25, 0)
