@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ import soxr
 
 from diar.demo.voices import Voice
 from diar.errors import DiarError
+from diar.spawning import SPAWN
 
 SAMPLE_RATE = 16_000
 
@@ -53,8 +53,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
     """Read texts aloud, in a process of their own.
 
     The library keeps state from one text to the next, which espeak_Terminate does not reset. The same lines
-    give the same samples only in a new process. A script that calls this needs the usual
-    `if __name__ == "__main__":` of multiprocessing.
+    give the same samples only in a new process.
 
     Args:
         lines: voice and text of each utterance.
@@ -66,8 +65,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
         DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
     """
     library, data = _installed()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+    with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN) as process:
         try:
             yield from process.map(functools.partial(_speak_here, library, data), *zip(*lines, strict=True))
         except BrokenProcessPool as error:
