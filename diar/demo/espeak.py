@@ -20,6 +20,7 @@ import soxr
 
 from diar.demo.voices import Voice
 from diar.errors import DiarError
+from diar.extras import install_line
 from diar.spawning import SPAWN
 
 SAMPLE_RATE = 16_000
@@ -71,7 +72,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
         except BrokenProcessPool as error:
             raise DiarError(
                 f"the process that runs espeak-ng ({library}) died; "
-                'reinstall it with pip install --force-reinstall "diar[demo]"'
+                f"reinstall it with {install_line('demo', '--force-reinstall')}"
             ) from error
 
 
@@ -87,7 +88,7 @@ class Espeak:
         if self._rate <= 0:
             raise DiarError(
                 f"espeak-ng cannot read its data in {data} (code {self._rate}); a path above 160 characters "
-                'is too long for it, else reinstall it with pip install --force-reinstall "diar[demo]"'
+                f"is too long for it, else reinstall it with {install_line('demo', '--force-reinstall')}"
             )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise it takes the clock
         self._chunks: list[bytes] = []
@@ -132,7 +133,7 @@ def _installed() -> tuple[str, str]:
         loader = importlib.import_module("espeakng_loader")
     except ImportError as error:
         raise DiarError(
-            'the demo speaks through espeak-ng, which is not installed; run pip install "diar[demo]"'
+            f"the demo speaks through espeak-ng, which is not installed; run {install_line('demo')}"
         ) from error
     return str(loader.get_library_path()), str(loader.get_data_path())
 

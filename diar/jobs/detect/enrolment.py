@@ -22,7 +22,7 @@ def read_known_speakers(embeddings_dir: str, archive: RecordingIndex) -> KnownSp
     except StoreError as error:
         raise DiarError(
             f"--known_speakers: {error}. Enrol people like this: put their audio into FOLDER/NAME/, then "
-            "extract_embeddings_multigpu.py --input_dir FOLDER --output_dir KNOWN, and give KNOWN here"
+            "run stage 1 on it (--input_dir FOLDER --output_dir KNOWN), and give KNOWN here"
         ) from None
     if enrolled.metadata["model_sha256"] != archive.metadata["model_sha256"]:
         raise DiarError(
