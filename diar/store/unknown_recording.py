@@ -26,10 +26,20 @@ class UnknownRecordingError(StoreError, KeyError):
 def near_ids(recording_id: str, ids: Sequence[str]) -> list[str]:
     """Return the ids that are most like `recording_id`, the nearest first.
 
-    Ids that hold the name of its file come before all others, such as `part_1/a.wav` for `/archive/a.flac`.
+    Ids that hold the name of its file come before all others, such as `part_1/a.wav` for `/archive/a.flac`, and
+    ids like the whole before those of which only the file's name is alike.
     """
-    name = PurePosixPath(recording_id).stem.casefold()
+    name = _name(recording_id)
     same_name = [other for other in ids if name and name in other.casefold()][:_COMPARED]
     if same_name:
         return difflib.get_close_matches(recording_id, same_name, _NEAR, cutoff=0.0)
-    return difflib.get_close_matches(recording_id, ids[:_COMPARED], _NEAR)
+    ids = ids[:_COMPARED]
+    by_name = {_name(other): other for other in reversed(ids)}
+    return difflib.get_close_matches(recording_id, ids, _NEAR) or [
+        by_name[other] for other in difflib.get_close_matches(name, by_name, _NEAR)
+    ]
+
+
+def _name(recording_id: str) -> str:
+    """Return the name of its file, without the suffix, in lower case."""
+    return PurePosixPath(recording_id).stem.casefold()

@@ -161,8 +161,7 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f"`{parameter}={model}`: no such directory; "
-            f"as a Hugging Face id it needs `{install_line('hub')}`"
+            f"`{parameter}={model}`: no such directory; as a Hugging Face id it needs `{install_line('hub')}`"
         ) from None
     repository, _, revision = model.partition("@")
     try:
