@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import spawn
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from diar.spawning import caller_not_imported
 from tests.commands import clean_environment, write_archive
 
 STAGE_1 = """
@@ -62,6 +65,17 @@ def run_notebook(text: str) -> str:
     with mock.patch.dict("os.environ", clean_environment(), clear=True):
         nbclient.NotebookClient(notebook, timeout=300).execute()
     return "".join(out.get("text", "") for out in notebook.cells[0].outputs)
+
+
+def test_only_processes_of_this_thread_leave_the_caller_alone() -> None:
+    def prepared() -> set[str]:
+        return {key for key in spawn.get_preparation_data("a name") if key.startswith("init_main_from_")}
+
+    before = spawn.get_preparation_data
+    with ThreadPoolExecutor(1) as other_thread, caller_not_imported():
+        assert not prepared()
+        assert other_thread.submit(prepared).result(), "pytest is a script, too"
+    assert spawn.get_preparation_data is before
 
 
 def test_both_stages_in_a_script_without_a_guard_and_in_a_notebook(folder: Path) -> None:

@@ -26,8 +26,8 @@ class UnknownRecordingError(StoreError, KeyError):
 def near_ids(recording_id: str, ids: Sequence[str]) -> list[str]:
     """Return the ids that are most like `recording_id`, the nearest first.
 
-    Ids that hold the name of its file come before all others, such as `part_1/a.wav` for `/archive/a.flac`, and
-    ids like the whole before those of which only the file's name is alike.
+    Ids that hold the name of its file come before all others, such as `part_1/a.wav` for `/archive/a.flac`.
+    Then come ids like the whole, then those of which only the file's name is alike.
     """
     name = _name(recording_id)
     same_name = [other for other in ids if name and name in other.casefold()][:_COMPARED]
