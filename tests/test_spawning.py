@@ -1,5 +1,6 @@
 """A script without `if __name__ == "__main__":`, and a notebook, call what starts processes."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from unittest import mock
 import pytest
 
 from diar.spawning import caller_not_imported
-from tests.commands import clean_environment, write_archive
+from tests.commands import ROOT, clean_environment, write_archive
 
 STAGE_1 = """
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,12 @@ def test_only_processes_of_this_thread_leave_the_caller_alone() -> None:
         assert not prepared()
         assert other_thread.submit(prepared).result(), "pytest is a script, too"
     assert spawn.get_preparation_data is before
+
+
+def test_no_process_is_started_in_another_way() -> None:
+    plain = r"get_context\(|multiprocessing\.(Pool|Process)\(|ProcessPoolExecutor\((?!.*mp_context=SPAWN)"
+    sources = (ROOT / "diar").rglob("*.py")
+    assert not [path for path in sources if re.search(plain, path.read_text(encoding="utf-8"))]
 
 
 def test_both_stages_in_a_script_without_a_guard_and_in_a_notebook(folder: Path) -> None:
