@@ -16,11 +16,11 @@ COMMANDS = {
     "diarize": ("diar.jobs.diarize.command:main", "who speaks when, in a file or a folder: both stages"),
     "extract": (
         "diar.jobs.extract.command:main",
-        "stage 1: audio archive to embeddings (extract_embeddings_multigpu.py)",
+        "stage 1: audio archive to embeddings",
     ),
     "detect": (
         "diar.jobs.detect.command:main",
-        "stage 2: embeddings to speakers and turns (detect_boundaries.py)",
+        "stage 2: embeddings to speakers and turns",
     ),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),

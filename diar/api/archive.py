@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from diar.api.asked import PresetName, checked
 from diar.api.diarization import Diarization, of_voice
-from diar.api.errors import ArgumentError, AudioError, MissingPackageError, UnknownRecordingError
+from diar.api.errors import ArgumentError, AudioError, MissingPackageError
 from diar.api.voice import Voice
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.records import OK, Tracks
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, TracksReader, finished_rows, read_config
 from diar.store.schema import matrix
+from diar.store.unknown_recording import UnknownRecordingError
 from diar.wording import counted
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Archive:
         """Return one recording's tracks and vector.
 
         Raises:
-            UnknownRecordingError: there is no such id.
+            KeyError: there is no such id; the message names those that are most like it.
             AudioError: it failed in stage 1; `kind` is its status.
             DiarError: its file is missing or damaged.
         """
@@ -169,5 +170,5 @@ class Archive:
         if not isinstance(recording_id, str):
             raise ArgumentError(f"`recording_id={recording_id}`; ids are texts, see `archive.ids`")
         if recording_id not in self._row:
-            raise UnknownRecordingError(f"{self.embeddings_dir} has no recording {recording_id!r}")
+            raise UnknownRecordingError(self.embeddings_dir, recording_id, self.ids)
         return self._row[recording_id]

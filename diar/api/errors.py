@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diar.errors import DiarError
+from diar.extras import pip_install
 
 
 class ArgumentError(DiarError, ValueError):
@@ -21,14 +22,8 @@ class AudioError(DiarError):
         self.kind = kind
 
 
-class UnknownRecordingError(DiarError, KeyError):
-    """An id that an archive does not have."""
-
-    __str__ = Exception.__str__  # a KeyError would show the message in quotes
-
-
 class MissingPackageError(DiarError, ImportError):
     """A package that is needed on request only, and is not installed."""
 
     def __init__(self, method: str, package: str) -> None:
-        super().__init__(f"{method} needs the package {package}: pip install {package}")
+        super().__init__(f"{method} needs the package {package}: {pip_install(package)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,8 @@ import soxr
 
 from diar.demo.voices import Voice
 from diar.errors import DiarError
+from diar.extras import install_line
+from diar.spawning import SPAWN
 
 SAMPLE_RATE = 16_000
 
@@ -53,8 +54,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
     """Read texts aloud, in a process of their own.
 
     The library keeps state from one text to the next, which espeak_Terminate does not reset. The same lines
-    give the same samples only in a new process. A script that calls this needs the usual
-    `if __name__ == "__main__":` of multiprocessing.
+    give the same samples only in a new process.
 
     Args:
         lines: voice and text of each utterance.
@@ -66,14 +66,13 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
         DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
     """
     library, data = _installed()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+    with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN) as process:
         try:
             yield from process.map(functools.partial(_speak_here, library, data), *zip(*lines, strict=True))
         except BrokenProcessPool as error:
             raise DiarError(
                 f"the process that runs espeak-ng ({library}) died; "
-                'reinstall it with pip install --force-reinstall "diar[demo]"'
+                f"reinstall it with {install_line('demo', '--force-reinstall')}"
             ) from error
 
 
@@ -89,7 +88,7 @@ class Espeak:
         if self._rate <= 0:
             raise DiarError(
                 f"espeak-ng cannot read its data in {data} (code {self._rate}); a path above 160 characters "
-                'is too long for it, else reinstall it with pip install --force-reinstall "diar[demo]"'
+                f"is too long for it, else reinstall it with {install_line('demo', '--force-reinstall')}"
             )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise it takes the clock
         self._chunks: list[bytes] = []
@@ -134,7 +133,7 @@ def _installed() -> tuple[str, str]:
         loader = importlib.import_module("espeakng_loader")
     except ImportError as error:
         raise DiarError(
-            'the demo speaks through espeak-ng, which is not installed; run pip install "diar[demo]"'
+            f"the demo speaks through espeak-ng, which is not installed; run {install_line('demo')}"
         ) from error
     return str(loader.get_library_path()), str(loader.get_data_path())
 

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
+from diar.extras import install_line
 from diar.formats.rttm import Region
 from diar.records import Turn
 from diar.score.amounts import Amounts
@@ -215,5 +216,5 @@ def _pyannote() -> tuple[Any, Any]:
         import pyannote.core
         import pyannote.metrics.diarization
     except ImportError as error:
-        raise ScoreError(f"scoring needs pyannote.metrics ({error}): pip install 'diar[score]'") from None
+        raise ScoreError(f"scoring needs pyannote.metrics ({error}): {install_line('score')}") from None
     return pyannote.metrics.diarization, pyannote.core

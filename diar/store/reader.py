@@ -21,6 +21,7 @@ from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
 from diar.store.parquet import StoreError, open_parquet, parsing, read_table
 from diar.store.schema import SCHEMA_VERSION, matrix, row_from_columns
+from diar.store.unknown_recording import UnknownRecordingError
 
 __all__ = [
     "ActivityFrames",
@@ -124,9 +125,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
     config = read_config(layout)
     table = finished_rows(layout, planned=_LISTED)
     if not len(table):
-        raise StoreError(
-            f"{embeddings_dir}: no shard is finished; run extract_embeddings_multigpu.py (again)"
-        )
+        raise StoreError(f"{embeddings_dir}: no shard is finished; run stage 1 (again)")
     return RecordingIndex(
         recording_id=table["recording_id"].to_pylist(),
         path=table["path"].to_pylist(),
@@ -271,8 +270,11 @@ class TracksReader:
 
         Raises:
             StoreError: they are missing, damaged, of another schema or of another recording.
+            KeyError: there is no such id.
         """
         if self._packed is None:
+            if shard is None and not storage.exists(self._layout.tracks(recording_id)):
+                self._shard(recording_id)  # is it in the plan at all?
             return read_mirrored(self._layout, recording_id)
         return self._packed.read(recording_id, self._shard(recording_id) if shard is None else shard)
 
@@ -280,7 +282,8 @@ class TracksReader:
         where = stored_at(self._layout.plan)
         plan = read_table(where, columns=["shard"], filters=[("recording_id", "=", recording_id)])
         if not len(plan):
-            raise StoreError(f"{self._layout.root} knows no recording {recording_id!r}")
+            ids = read_plan(self._layout, columns=["recording_id"])["recording_id"].to_pylist()
+            raise UnknownRecordingError(self._layout.root, recording_id, ids)
         return int(plan["shard"][0].as_py())
 
 

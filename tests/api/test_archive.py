@@ -1,11 +1,13 @@
 """An extraction through the face."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import diar
+from diar.store.reader import read_tracks
 from tests.api.conftest import SECONDS
 
 ORDER = ["broken.wav", "call.wav", "empty.wav", "meeting.wav"]
@@ -68,7 +70,12 @@ def test_what_is_not_there_is_told(archive: diar.Archive, tmp_path: Path) -> Non
     with pytest.raises(KeyError) as caught:
         archive["other.wav"]
     assert isinstance(caught.value, diar.DiarError)
-    assert str(caught.value) == f"{archive.embeddings_dir} has no recording 'other.wav'"
+    none = f"{archive.embeddings_dir} has no recording"
+    assert str(caught.value) == f"{none} 'other.wav' among its 4; the first is 'broken.wav'"
+    for ask in (archive.tracks, archive.diarize, partial(read_tracks, archive.embeddings_dir)):
+        with pytest.raises(KeyError) as caught:
+            ask("/archive/meting.mp3")
+        assert str(caught.value) == f"{none} '/archive/meting.mp3' among its 4; did you mean 'meeting.wav'?"
     with pytest.raises(diar.AudioError, match=r"broken\.wav: ") as failed:
         archive["broken.wav"]
     assert failed.value.kind == "undecodable"

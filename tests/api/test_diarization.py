@@ -85,7 +85,7 @@ def test_a_missing_package_is_named(
     method: str, package: str, found: diar.Diarization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(diar.DiarError, match=f"{method} needs the package {package}: pip install {package}"):
+    with pytest.raises(diar.DiarError, match=f"{method} needs the package {package}: .*pip install"):
         getattr(found, method)()
 
 

@@ -20,7 +20,7 @@ FRAME = 160
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> tuple[Path, DemoSummary]:
-    pytest.importorskip("espeakng_loader", reason='speech synthesis needs pip install "diar[demo]"')
+    pytest.importorskip("espeakng_loader", reason="speech synthesis needs espeakng-loader")
     out = tmp_path_factory.mktemp("demo")
     return out, synthesise_archive(out, speakers=4, files_per_speaker=8)
 

@@ -11,9 +11,9 @@ import pytest
 
 from diar.cli import COMMANDS, main
 from diar.errors import EXIT_CODES, EXIT_ERROR, EXIT_OK
-from tests.commands import OPTION_PREFIXES, ROOT
+from tests.commands import OPTION_PREFIXES, ROOT, run
 
-SCRIPTS = {"extract": "extract_embeddings_multigpu.py", "detect": "detect_boundaries.py"}  # in the examples
+SCRIPTS = {"extract_embeddings_multigpu.py": "diar extract", "detect_boundaries.py": "diar detect"}
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,21 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     told = capsys.readouterr().out
     assert told.startswith(f"usage: diar {name} [-h] [--config FILE]")
     if name != "models list":  # it has nothing to choose
-        script = SCRIPTS.get(name, f"diar {name}")
-        assert "example" in told and f"\n  {script} " in told
+        assert "example" in told and f"\n  diar {name} " in told
+    assert not any(script in told for script in SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_explains_itself_under_its_own_name(script: str) -> None:
+    told = run(script, "--help").stdout
+    assert told.startswith(f"usage: {script} [-h]") and f"\n  {script} --" in told
+    assert SCRIPTS[script] not in told and "{" not in told.partition("examples:")[2]
+
+
+def test_no_module_names_a_script() -> None:
+    """Messages are for those, too, who installed a wheel and have no scripts."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "diar").rglob("*.py")]
+    assert not [script for script in SCRIPTS for text in texts if script in text]
 
 
 def test_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +136,7 @@ def test_positionals_and_flags_come_in_any_order(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["models", "fetch"], "error: NAME is required: a name of `diar models list`"),
+        (["models", "show"], "error: NAME is required: a name of `diar models list`"),
         (["demo"], "error: OUT is required: folder to write to"),
         (["score", "der", "a.rttm"], "error: HYPOTHESIS is required"),
         (["demo", "OUT", "--speakers", "many"], "error: --speakers 'many' (from flag)"),

@@ -206,7 +206,7 @@ def test_a_damaged_file_is_refused_with_a_remedy(extraction, damage: str, messag
 
 
 def test_an_unknown_recording_is_said_to_be_unknown(extraction) -> None:
-    with pytest.raises(StoreError, match=r"knows no recording 'c\.wav'"):
+    with pytest.raises(StoreError, match=r"has no recording 'c\.wav' among its "):
         read_tracks(str(extraction[0]), "c.wav")
 
 

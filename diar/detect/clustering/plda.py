@@ -27,6 +27,7 @@ import numpy as np
 
 from diar.detect.clustering.kaldi import KaldiError, read_kaldi_plda
 from diar.errors import DiarError
+from diar.extras import install_line
 
 LengthNorm = Literal["unit", "sqrt"]
 _PLDA_KEYS = ("mu", "tr", "psi")
@@ -178,7 +179,8 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
         h5py = importlib.import_module("h5py")
     except ImportError:
         raise PldaError(
-            f"{path} is HDF5 and h5py is not installed: pip install h5py (needed only once, see write_npz)"
+            f"{path} is HDF5 and h5py is not installed: {install_line('vbx')} "
+            "(needed only once, see write_npz)"
         ) from None
     try:
         with h5py.File(path, "r") as file:

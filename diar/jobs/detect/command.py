@@ -21,13 +21,13 @@ Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run aga
 
 EPILOG = """\
 examples:
-  detect_boundaries.py --embeddings_dir embeddings --output_dir result
-  detect_boundaries.py --embeddings_dir E --output_dir R --segment_size 1000 --boundary_window 10
-  detect_boundaries.py --embeddings_dir E --output_dir R --segment_size 1000 --use_gmm --place copy
-  detect_boundaries.py --embeddings_dir E --output_dir R --task turns
-  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --num_speakers 2 --preset telephone
-  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --exclusive --speaker_audio clips
-  detect_boundaries.py --embeddings_dir E --output_dir R --task turns --known_speakers ENROLLED
+  {prog} --embeddings_dir embeddings --output_dir result
+  {prog} --embeddings_dir E --output_dir R --segment_size 1000 --boundary_window 10
+  {prog} --embeddings_dir E --output_dir R --segment_size 1000 --use_gmm --place copy
+  {prog} --embeddings_dir E --output_dir R --task turns
+  {prog} --embeddings_dir E --output_dir R --task turns --num_speakers 2 --preset telephone
+  {prog} --embeddings_dir E --output_dir R --task turns --exclusive --speaker_audio clips
+  {prog} --embeddings_dir E --output_dir R --task turns --known_speakers ENROLLED
 
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
@@ -41,7 +41,7 @@ with the likely reason, and the code stays 0."""
 
 def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
     """Run stage 2 and return the exit code."""
-    epilog = EPILOG.format(presets=_preset_table())
+    epilog = EPILOG.format(prog=prog, presets=_preset_table())
     return run_command(_detect, DetectConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +13,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 from diar.errors import DiarError
+from diar.spawning import SPAWN
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -79,7 +79,7 @@ def start_workers(wanted: int, items: int) -> Iterator[Workers]:
         with threadpool_limits(1):
             yield Workers(None, 1, items)
         return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=SPAWN) as pool:
         try:
             yield Workers(pool, processes, items)
         except BaseException:

@@ -19,10 +19,10 @@ Interrupted in any way, the same command goes on where it was."""
 
 EPILOG = """\
 examples:
-  extract_embeddings_multigpu.py --input_dir /archive --output_dir E
-  extract_embeddings_multigpu.py --input_dir /archive --output_dir E --gpus 0,1,2,3 --model_dir my_model
-  extract_embeddings_multigpu.py --input_dir wav.scp --output_dir E --dry_run
-  torchrun --nproc-per-node 4 extract_embeddings_multigpu.py --input_dir /archive --output_dir E
+  {prog} --input_dir /archive --output_dir E
+  {prog} --input_dir /archive --output_dir E --gpus 0,1,2,3 --model_dir my_model
+  {prog} --input_dir wav.scp --output_dir E --dry_run
+  torchrun --nproc-per-node 4 {script} --input_dir /archive --output_dir E
 
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_EXTRACT_CHANNEL=0; a flag wins over the environment, the environment over the file.
@@ -34,7 +34,9 @@ Ranks of torchrun end with 0 in place of 3, or it would stop the others; `diar s
 
 def main(arguments: Sequence[str], prog: str = "diar extract") -> int:
     """Run stage 1 and return the exit code."""
-    return run_command(_extract, ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+    script = prog if prog.endswith(".py") else f"-m {prog}"
+    epilog = EPILOG.format(prog=prog, script=script)
+    return run_command(_extract, ExtractConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
 
 
 def _extract(config: ExtractConfig) -> int:

@@ -6,7 +6,6 @@ decode MP3 more slowly than one (docs/decisions/043-pipeline.md).
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from diar.archive.recording import Recording
 from diar.errors import DiarError
 from diar.reading import ReadChunk, ReadSettings, failed_row, read_recording
 from diar.records import RecordingRow
+from diar.spawning import SPAWN
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class DecodeProcess:
 
     def __init__(self, settings: ReadSettings) -> None:
         self._settings = settings
-        self._spawn = multiprocessing.get_context("spawn")
         self._process: SpawnProcess | None = None
 
     def __enter__(self) -> DecodeProcess:
@@ -100,9 +99,9 @@ class DecodeProcess:
 
     def _start(self) -> SpawnProcess:
         # Segments of multiprocessing.shared_memory would outlive a process that is killed
-        self._slot = self._spawn.RawArray("f", self._settings.chunks.length)
-        self._connection, theirs = self._spawn.Pipe()
-        process = self._spawn.Process(
+        self._slot = SPAWN.RawArray("f", self._settings.chunks.length)
+        self._connection, theirs = SPAWN.Pipe()
+        process = SPAWN.Process(
             target=_serve, args=(theirs, self._slot, self._settings), name="decode", daemon=True
         )
         process.start()

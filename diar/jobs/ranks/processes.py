@@ -6,7 +6,6 @@ share the import. Forking the server is safe, because it uses no GPU and starts 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,10 +13,30 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext
+
+from diar.spawning import SPAWN, caller_not_imported
 
 _SHARED = ["torch"]  # nothing of diar, which the server may not find: it may lie beside the command's script
 _LONGEST_FOLDER = 70  # bytes of the temporary folder's path; that of the server's socket in it may have 108
+
+
+class _ForkedProcess(ForkServerProcess):
+    """A fork of the server that does not import the caller's script."""
+
+    def start(self) -> None:
+        """Start it."""
+        with caller_not_imported():
+            super().start()
+
+
+class _ForkServer(ForkServerContext):
+    """The `forkserver` context of multiprocessing with such processes."""
+
+    Process = _ForkedProcess
+
+
+_FORK_SERVER = _ForkServer()
 
 
 def started_by_torchrun() -> bool:
@@ -32,8 +51,8 @@ def worker_context() -> SpawnContext | ForkServerContext:
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it at import; each rank sets its own
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
-        return multiprocessing.get_context("spawn")  # does the same, but starts more slowly
-    context = multiprocessing.get_context("forkserver")
+        return SPAWN  # does the same, but starts more slowly
+    context = _FORK_SERVER
     context.set_forkserver_preload(_SHARED)
     with sigint_blocked():
         forkserver.ensure_running()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +94,9 @@ class Supervisor:
         def note(number: int, frame: FrameType | None) -> None:
             self._signal = number
 
-        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        # Python lets only the main thread handle signals; started in another, this process ends by them
+        ours = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        handlers = {number: signal.getsignal(number) for number in ours}
         # Signals that the parent ignores stay ignored: SIGHUP by nohup, SIGINT by `command &` in a script
         before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
         for number in before:

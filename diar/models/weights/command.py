@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from diar.errors import EXIT_OK
@@ -12,12 +13,14 @@ from diar.options.command import run_command
 LIST_DESCRIPTION = "Names of weights, their licences, and whether each is in the cache."
 
 FETCH_DESCRIPTION = """\
-Bring named weights into the cache, check them, and print their model directory. The cache is $DIAR_CACHE,
-else the user's cache folder."""
+Bring named weights into the cache, check them, and print their model directories, one a line. Without a name:
+all that the defaults need; after that nothing needs a network. What is in the cache already is only checked.
+The cache is $DIAR_CACHE, else the user's cache folder."""
 
 FETCH_EPILOG = """\
 examples:
-  diar models fetch campplus-zh-en
+  diar models fetch
+  diar models fetch campplus-zh-en,segmentation-3.0
   diar extract --input_dir /archive --output_dir E --model_dir "$(diar models fetch campplus-zh-en)" """
 
 SHOW_DESCRIPTION = "Everything known about named weights: sources, checksum, place in the cache, config.yaml."
@@ -52,7 +55,11 @@ def _list(config: ListModelsConfig) -> int:
 
 
 def _fetch(config: FetchModelConfig) -> int:
-    print(hub.fetch(config.name))
+    for name in config.names:
+        there = name in hub.NAMED_MODELS and hub.is_cached(hub.NAMED_MODELS[name])
+        folder = hub.fetch(name)
+        print(f"{name}: {'was in the cache already' if there else 'fetched'}", file=sys.stderr)
+        print(folder, flush=True)
     return EXIT_OK
 
 

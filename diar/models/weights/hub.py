@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from diar.extras import install_line
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedModel
 from diar.models.weights.sources import HubError
@@ -191,8 +192,7 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise HubError(
-            f"`{parameter}={model}`: no such directory; "
-            'as a Hugging Face id it needs `pip install "diar[hub]"`'
+            f"`{parameter}={model}`: no such directory; as a Hugging Face id it needs `{install_line('hub')}`"
         ) from None
     repository, _, revision = model.partition("@")
     try:

@@ -20,24 +20,24 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers ar
 
 
 @LINUX
-def test_a_worker_has_torch_from_its_start_and_ctrl_c_does_not_reach_it() -> None:
-    code = (
+def test_a_worker_has_torch_from_its_start_and_ctrl_c_does_not_reach_it(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
         "import signal, sys\n"
         "def work():\n"
         "    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
         "    sys.exit(10 * ('torch' in sys.modules) + (signal.SIGINT in blocked))\n"
-        "if __name__ == '__main__':\n"
-        "    from diar.jobs.ranks.processes import worker_context\n"
-        "    process = worker_context().Process(target=work)\n"
-        "    process.start()\n"
-        "    process.join()\n"
-        "    print(process.exitcode, 'torch' in sys.modules, signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
     )
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
-        script.write(code)
-        script.flush()
-        call = [sys.executable, script.name]
-        done = subprocess.run(call, env=clean_environment(), capture_output=True, text=True)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import signal, sys\n"
+        "from work import work\n"
+        "from diar.jobs.ranks.processes import worker_context\n"
+        "process = worker_context().Process(target=work)\n"
+        "process.start()\n"
+        "process.join()\n"
+        "print(process.exitcode, 'torch' in sys.modules, signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+    )
+    done = subprocess.run([sys.executable, script], env=clean_environment(), capture_output=True, text=True)
     assert done.stdout.split(maxsplit=2) == ["11", "False", "set()\n"], done.stderr
 
 

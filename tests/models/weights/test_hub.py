@@ -226,7 +226,7 @@ def test_an_unknown_model_is_told_what_there_is(model: str) -> None:
 
 def test_a_hugging_face_id_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(HubError, match=r"pip install \"diar\[hub\]\""):
+    with pytest.raises(HubError, match=r"pip install 'huggingface_hub>="):
         hub.resolve("org/name")
 
 

@@ -1,0 +1,38 @@
+"""Packages that only some functions need, and lines that install them.
+
+The lines name these packages, which are on the index, and no extra of diar itself: `diar[score]` would need
+the clone or the wheel that diar was installed from.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+# As in pyproject.toml, which a wheel's user does not have
+EXTRAS = {
+    "hub": "huggingface_hub>=0.25",
+    "score": "pyannote.metrics>=3.2",
+    "vbx": "h5py>=3.10",
+    "demo": "espeakng-loader>=0.2.4",
+}
+
+
+def install_line(extra: str, *options: str) -> str:
+    """Return the line that installs what an extra of diar consists of; `options` are pip's."""
+    return pip_install(EXTRAS[extra], *options)
+
+
+def pip_install(package: str, *options: str) -> str:
+    """Return the line that installs a package into the environment that this process runs in."""
+    return shlex.join([*_pip(), "install", *options, package])
+
+
+def _pip() -> list[str]:
+    """Return the words that run this environment's pip: `pip` alone may be that of another one."""
+    found = shutil.which("pip")
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return ["pip"]
+    return [sys.executable, "-m", "pip"]
