@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.result_page import page_line
 from diar.options.command import run_command
 
 DESCRIPTION = """\
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
 
 def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    incomplete = False
+    incomplete, warnings = False, []
     if config.task in ("files", "all"):
         from diar.jobs.detect.boundaries import detect_boundaries
 
@@ -55,4 +56,6 @@ def _detect(config: DetectConfig) -> int:
         summary = diarize_archive(config)
         print(summary.summary())
         incomplete |= summary.failed > 0
+        warnings += summary.warnings
+    print(page_line(config.output_dir, warnings))
     return EXIT_FAILURES if incomplete else EXIT_OK
