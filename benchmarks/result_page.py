@@ -2,8 +2,8 @@
 
     python benchmarks/result_page.py [--recordings 10000] [--turns 50] [--browser /usr/bin/chromium]
 
-The result is made up: conversations of two to five of a thousand people. The browser's part needs `playwright`
-and a Chromium; without them it is left out and the table says so. Medians of five tries.
+The result is made up: conversations of two to five of a thousand people. The browser's part needs
+`playwright` and a Chromium; without them it is left out and the table says so. Medians of five tries.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def conversation(number: int, turns: int, people: int) -> RecordingTurns:
 
 
 def make_result(folder: Path, recordings: int, turns: int, people: int = 1_000, *, folders: bool) -> None:
-    """Write what `task=turns` writes; with `folders`, also a folder for each recording, not only the first."""
+    """Write what `task=turns` writes; with `folders`, a folder for each recording, not only the first."""
     results = (conversation(number, turns, people) for number in range(recordings))
     totals, first = SpeakerTotals(), conversation(0, turns, people)
     with ArchiveTurns(str(folder), [first.recording_id], exclusive=False) as archive:
@@ -123,7 +123,9 @@ ACTIONS = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--turns", type=int, default=50, help="of a recording")
     parser.add_argument("--browser", default=shutil.which("chromium") or shutil.which("google-chrome"))

@@ -44,7 +44,7 @@ function fixed(value, decimals) {
 }
 
 const NUMERIC = new Set(["number", "share", "seconds"]);
-const SEARCHED = new Set(["text", "choice", "path", "person", "people"]);
+const SEARCHED = new Set(["text", "choice", "path", "entry", "person", "people"]);
 
 /** Return each row's place in ascending order, equal for equal values; NaN where there is no value. */
 function ranks(column, rows) {
@@ -71,16 +71,39 @@ function sortKey(column, row) {
   return textOf(column, row) || null;
 }
 
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+/** A person's colour, as the pictures have it; lighter on a dark page. */
+function onScreen(person) {
+  const color = DATA.colors[person];
+  if (!DARK.matches) return color;
+  const parts = [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
+  return `rgb(${parts.map(part => Math.round(part + 0.35 * (255 - part))).join(",")})`;
+}
+
 /** A name with its colour; a click shows where the person is. */
 function personButton(person, table) {
   const dot = make("span", {class: "dot"});
-  dot.style.background = DATA.colors[person];
+  dot.style.background = onScreen(person);
   const name = DATA.names[person], shown = make("bdi", null, name);
-  const target = table.target && tables.get(table.target);
+  const target = tables.get(table.target);
   if (!target) return make("span", {class: "who", title: name}, dot, shown);
   const show = () => target.showPerson(person);
   return make("button", {type: "button", class: "who", title: `show the ${target.spec.things} of ${name}`,
     onclick: show}, dot, shown);
+}
+
+/** A long name that may break after its separators; at most three lines, more when the row is opened. */
+function longName(text) {
+  const parts = text.split(/(?<=[/\\_.-])/).flatMap(part => [part, make("wbr")]);
+  return make("span", {class: "clamp", title: text.length > 60 ? text : null}, ...parts);
+}
+
+/** A name that shows its row in the table's target. */
+function entryButton(text, table) {
+  const target = tables.get(table.target);
+  if (!target || !target.rowOf(text)) return longName(text);
+  return make("button", {type: "button", class: "entry", onclick: () => target.showEntry(text)}, longName(text));
 }
 
 const FEW = 3; // people that a cell names
@@ -95,10 +118,9 @@ function fillCell(cell, column, row, table) {
   } else if (column.kind === "turns") {
     if (value) cell.append(make("canvas", {class: "strip", height: 26, role: "img", "aria-label": described(table, row)}));
     else cell.append(make("span", {class: "quiet"}, "–"));
-  } else if (column.kind === "path") {
-    const text = textOf(column, row);
-    cell.append(make("span", {class: "clamp", title: text.length > 60 ? text : null}, text));
-  } else cell.append(textOf(column, row));
+  } else if (column.kind === "path") cell.append(longName(value));
+  else if (column.kind === "entry") cell.append(entryButton(value, table));
+  else cell.append(textOf(column, row));
 }
 
 /** Who speaks how long, in words. */

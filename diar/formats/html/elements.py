@@ -38,14 +38,13 @@ def link(path: str, text: str | None = None) -> str:
 def picture(path: str, description: str) -> str:
     """Return a picture that opens on its own when it is clicked."""
     place = address(path)
-    return f'<a class="picture" href="{place}"><img src="{place}" alt="{escape(description)}" loading="lazy"></a>'
+    image = f'<img src="{place}" alt="{escape(description)}" loading="lazy">'
+    return f'<a class="picture" href="{place}">{image}</a>'
 
 
 def facts(values: Iterable[tuple[str, str]]) -> str:
     """Return names and values, the values large."""
-    items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values
-    )
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values)
     return f'<dl class="facts">{items}</dl>'
 
 
@@ -69,7 +68,9 @@ def pairs_table(caption: str, values: Iterable[tuple[str, str]]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in values
     )
-    return f'<div class="scroll"><table class="pairs"><caption>{escape(caption)}</caption>{rows}</table></div>'
+    return (
+        f'<div class="scroll"><table class="pairs"><caption>{escape(caption)}</caption>{rows}</table></div>'
+    )
 
 
 def plain_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

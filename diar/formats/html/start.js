@@ -43,7 +43,10 @@ function fileLinks(files, row) {
   return make("ul", {class: "files"}, ...links);
 }
 
+DARK.addEventListener("change", () => tables.forEach(table => table.fill()));
+
 for (const root of document.querySelectorAll("[data-table]")) {
   const name = root.dataset.table;
   tables.set(name, new DataTable(root, DATA.tables[name]));
 }
+tables.forEach(table => table.arrange()); // when each can lead to any other

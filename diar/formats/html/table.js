@@ -14,14 +14,14 @@ class DataTable {
     this.size = SIZES[spec.files ? 1 : 0];
     this.page = 0;
     this.words = [];
-    this.person = null;
+    this.only = null; // a test that rows must pass
     this.sorted = spec.order ? {column: spec.columns[spec.order[0]], down: spec.order[1]} : null;
     this.open = new Set();
     this.opens = spec.columns.some(column => column.more || column.kind === "turns");
     this.ranks = new Map();
     this.haystack = null;
+    this.order = []; // rows that pass the search, sorted
     this.build();
-    this.arrange();
   }
 
   build() {
@@ -78,9 +78,28 @@ class DataTable {
   }
 
   showPerson(person) {
-    this.person = person;
-    const end = () => { this.person = null; this.chip.replaceChildren(); this.page = 0; this.arrange(); };
-    this.chip.replaceChildren(`only ${DATA.names[person]} `,
+    this.showOnly(DATA.names[person], row => this.hasPerson(row, person));
+  }
+
+  showEntry(name) {
+    const wanted = this.rowOf(name);
+    if (this.opens) this.open.add(wanted.row);
+    this.showOnly(name, row => row === wanted.row);
+  }
+
+  /** The row whose first column has this name; undefined without one. */
+  rowOf(name) {
+    this.entries ??= new Map(this.columns[0].values.map((value, row) => [value, {row}]));
+    return this.entries.get(name);
+  }
+
+  /** Show the rows that pass a test, until all are asked for. */
+  showOnly(name, test) {
+    this.only = test;
+    this.search.value = "";
+    this.words = [];
+    const end = () => { this.only = null; this.chip.replaceChildren(); this.page = 0; this.arrange(); };
+    this.chip.replaceChildren(make("span", null, `only ${name} `),
       make("button", {type: "button", onclick: end}, "show all"));
     this.page = 0;
     this.arrange();
@@ -98,7 +117,7 @@ class DataTable {
   /** Decide which rows there are, and their order. */
   arrange() {
     let rows = [...Array(this.spec.rows).keys()];
-    if (this.person !== null) rows = rows.filter(row => this.hasPerson(row));
+    if (this.only) rows = rows.filter(this.only);
     if (this.words.length) {
       this.haystack ??= rows.length ? this.texts() : [];
       rows = rows.filter(row => this.words.every(word => this.haystack[row].includes(word)));
@@ -119,9 +138,9 @@ class DataTable {
     this.fill();
   }
 
-  hasPerson(row) {
+  hasPerson(row, person) {
     return this.columns.some(({kind, values}) =>
-      kind === "people" ? values[row].includes(this.person) : kind === "person" && values[row] === this.person);
+      kind === "people" ? values[row].includes(person) : kind === "person" && values[row] === person);
   }
 
   /** What a search looks through, a text for each row. */
@@ -140,7 +159,8 @@ class DataTable {
     this.rows.replaceChildren(...part.flatMap(row => this.rowElements(row)));
     const range = count > this.size ? `${NUMBER.format(first + 1)}–${NUMBER.format(last)} of ` : "";
     const found = count < this.spec.rows ? ` found among ${NUMBER.format(this.spec.rows)}` : "";
-    this.status.textContent = `${range}${NUMBER.format(count)} ${this.spec.things}${found}`;
+    const things = count === 1 ? this.spec.thing : this.spec.things;
+    this.status.textContent = `${range}${NUMBER.format(count)} ${things}${found}`;
     this.back.disabled = this.page === 0;
     this.next.disabled = this.page === pages - 1;
     this.root.classList.toggle("one-page", this.spec.rows <= SIZES[0]);
@@ -179,7 +199,7 @@ class DataTable {
   }
 
   details(row) {
-    const cell = make("td", {colspan: this.shown.length + 1}, ...rowDetails(this, row));
+    const cell = make("td", {colspan: this.shown.length + 1}, make("div", null, ...rowDetails(this, row)));
     const line = make("tr", {class: "details"}, cell);
     line.dataset.row = row;
     return line;
@@ -195,7 +215,7 @@ class DataTable {
   draw() {
     for (const canvas of this.rows.querySelectorAll("canvas")) {
       const row = Number(canvas.closest("tr").dataset.row), {turns, people} = this.spoken(row);
-      const colors = people.map(person => DATA.colors[person]);
+      const colors = people.map(onScreen);
       const duration = this.value("Length", row) || 1, origin = this.value("Starts at", row) || 0;
       if (canvas.classList.contains("strip")) drawStrip(canvas, turns, duration, colors);
       else drawLanes(canvas, turns, duration, colors, origin);

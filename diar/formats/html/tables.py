@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# How the script shows a value (a missing one is None): a text; one of few texts; a name that may be long, such
-# as a path; a number; a share; seconds; a number of `Names`; numbers of `Names`; turns (`turns_text`)
-Kind = Literal["text", "choice", "path", "number", "share", "seconds", "person", "people", "turns"]
+# How the script shows a value (a missing one is None): a text; one of few texts; a name that may be long,
+# such as a path; such a name that leads to its row in the table's target; a number; a share; seconds;
+# a number of `Names`; numbers of `Names`; turns (`turns_text`)
+Kind = Literal["text", "choice", "path", "entry", "number", "share", "seconds", "person", "people", "turns"]
+
+
+_DECIMALS = 6  # of any number
 
 
 class Names:
@@ -48,7 +52,7 @@ class Column:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that the script reads; texts of a choice are stored once."""
-        values: Any = list(self.values)
+        values: Any = [round(v, _DECIMALS) if isinstance(v, float) else v for v in self.values]
         if self.kind == "choice":
             numbers = {text: number for number, text in enumerate(dict.fromkeys(values))}
             values = {"of": list(numbers), "is": [numbers[text] for text in values]}
@@ -63,14 +67,16 @@ class DataTable:
 
     Attributes:
         name: of its place in the page (`table_place`).
-        things: what a row is, in the plural, for the search field and the count.
+        thing: what a row is.
+        things: the same in the plural, for the search field and the count.
         columns: all of the same length.
         order: column by which the rows are sorted at first, and whether downwards; None = as given.
-        target: table whose rows of a person are shown when the person's name is clicked.
+        target: table whose rows are shown when a person's or an entry's name is clicked.
         files: names of files by row that an opened row links to, see `RowFiles`.
     """
 
     name: str
+    thing: str
     things: str
     columns: Sequence[Column]
     order: tuple[int, bool] | None = None
@@ -85,6 +91,7 @@ class DataTable:
     def as_json(self) -> dict[str, Any]:
         """Return the fields that the script reads."""
         return {
+            "thing": self.thing,
             "things": self.things,
             "rows": self.rows,
             "order": self.order,
@@ -109,4 +116,8 @@ class RowFiles:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that the script reads."""
-        return {"folders": self.folders, "sets": [list(names) for names in self._sets], "is": self._set_of_row}
+        return {
+            "folders": self.folders,
+            "sets": [list(names) for names in self._sets],
+            "is": self._set_of_row,
+        }

@@ -16,7 +16,7 @@ _BITS = 5
 
 def turns_text(turns: Iterable[tuple[float, float, int]]) -> str:
     """Return turns (start, end in seconds from 0 on, number of the speaker) as a text, by start."""
-    parts = []
+    parts: list[str] = []
     before = 0
     for start, end, speaker in sorted(turns):
         first = max(0, round(STEPS * start))

@@ -130,11 +130,11 @@ class BoundariesPart:
             Column("Segment", "number", [segment.id for segment in segments]),
             Column("Speaker", "person", [self.names.number(segment.speaker) for segment in segments]),
             Column("Files", "number", [segment.count for segment in segments]),
-            Column("First file", "path", [segment.first for segment in segments]),
-            Column("Last file", "path", [segment.last for segment in segments], minor=True),
+            Column("First file", "entry", [segment.first for segment in segments]),
+            Column("Last file", "entry", [segment.last for segment in segments], minor=True),
             Column("Cohesion", "number", [s.cohesion for s in segments], minor=True, decimals=2),
         ]
-        return DataTable("segments", "segments", columns, target="files")
+        return DataTable("segments", "segment", "segments", columns, target="files")
 
     def _speakers_table(self) -> DataTable:
         speakers = sorted(self.result.speakers, key=lambda speaker: -speaker.count)[:MOST_ROWS]
@@ -145,7 +145,7 @@ class BoundariesPart:
             Column("Share", "share", [speaker.count / files for speaker in speakers], decimals=1),
             Column("Segments", "number", [len(speaker.segments) for speaker in speakers]),
         ]
-        return DataTable("speakers", "speakers", columns, order=(1, True), target="files")
+        return DataTable("speakers", "speaker", "speakers", columns, order=(1, True), target="files")
 
     def _files_table(self) -> DataTable:
         rows = self.kept.rows
@@ -158,7 +158,7 @@ class BoundariesPart:
             Column("Odd", "choice", [row.odd for row in rows]),
             Column("Similarity", "number", [row.similarity for row in rows], minor=True, decimals=2),
         ]
-        return DataTable("files", "files", columns, target="files")
+        return DataTable("files", "file", "files", columns, target="files")
 
 
 def boundaries_table(name: str, boundaries: Sequence[Boundary]) -> DataTable:
@@ -166,13 +166,13 @@ def boundaries_table(name: str, boundaries: Sequence[Boundary]) -> DataTable:
     methods = [", ".join(filter(None, (one.method, one.fallback))) for one in boundaries]
     columns = [
         Column("Confidence", "number", [one.confidence for one in boundaries], decimals=2),
-        Column("Last file before", "path", [one.before for one in boundaries]),
-        Column("First file after", "path", [one.after for one in boundaries]),
+        Column("Last file before", "entry", [one.before for one in boundaries]),
+        Column("First file after", "entry", [one.after for one in boundaries]),
         Column("Position", "number", [one.index for one in boundaries], minor=True),
         Column("Expected at", "number", [one.expected for one in boundaries], minor=True),
         Column("Placed by", "choice", methods, minor=True),
     ]
-    return DataTable(name, "boundaries", columns)
+    return DataTable(name, "boundary", "boundaries", columns, target="files")
 
 
 def read_boundaries(root: Path, names: Names) -> BoundariesPart | None:

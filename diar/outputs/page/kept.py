@@ -42,6 +42,6 @@ class KeptRows(Generic[RowT]):
         if self.total <= self.most:
             return []
         return [
-            f"This page shows {self.most:,} of {self.total:,} {things}: those that need a look, then the first "
-            f"ones. All of them are in {source}."
+            f"This page shows {self.most:,} of {self.total:,} {things}: those that need a look, then the "
+            f"first ones. All of them are in {source}."
         ]

@@ -38,7 +38,7 @@ def look_section(
     remarks = _sorted_remarks(turns, boundaries)
     if remarks:
         content += [subheading("Recordings with a remark"), table_place("remarks")]
-        tables.append(_remarks_table(remarks))
+        tables.append(_remarks_table(remarks, "files" if turns is None else "recordings"))
     if not any(content):
         content = [paragraph("Nothing: no failure, no warning, no doubtful boundary, no odd file.")]
     return Section("look", "Look here first", "".join(content)), tables
@@ -76,10 +76,10 @@ def _of_recordings(part: TurnsPart | None) -> Iterator[Remark]:
             yield Remark(entry.recording_id, "warning", entry.remarks)
 
 
-def _remarks_table(remarks: Sequence[Remark]) -> DataTable:
+def _remarks_table(remarks: Sequence[Remark], target: str) -> DataTable:
     columns = [
-        Column("Recording", "path", [remark.recording_id for remark in remarks]),
+        Column("Recording", "entry", [remark.recording_id for remark in remarks]),
         Column("What", "choice", [remark.kind for remark in remarks]),
         Column("Why", "text", [remark.text for remark in remarks]),
     ]
-    return DataTable("remarks", "remarks", columns)
+    return DataTable("remarks", "remark", "remarks", columns, target=target)

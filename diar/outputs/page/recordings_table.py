@@ -66,7 +66,7 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], names: Names
     offsets = [entry.offset if entry.offset and not entry.origin else None for entry in entries]
     columns = [
         Column("Recording", "path", [entry.recording_id for entry in entries]),
-        Column("People", "people", [list(entry.people) for entry in entries]),
+        Column("People", "people", [list(entry.people) for entry in entries], minor=True),
         Column("Who spoke when", "turns", [entry.text for entry in entries]),
         Column("Length", "seconds", [entry.duration for entry in entries]),
         Column("Speech", "seconds", [entry.speech for entry in entries], minor=True),
@@ -78,7 +78,7 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], names: Names
         Column("Remarks", "text", [entry.remarks for entry in entries], more=True),
         Column("Audio", "path", [entry.path for entry in entries], more=True),
     ]
-    return DataTable("recordings", "recordings", columns, target="recordings", files=files)
+    return DataTable("recordings", "recording", "recordings", columns, target="recordings", files=files)
 
 
 def _files(folder: Path) -> list[str]:

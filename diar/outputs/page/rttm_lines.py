@@ -31,7 +31,7 @@ class RttmLines:
     def take(self, rttm_id: str, most: int) -> list[str]:
         """Return the next recording's lines, at most `most`; none where the next ones are of another."""
         start = f"SPEAKER {rttm_id} "
-        taken = []
+        taken: list[str] = []
         while len(taken) < most and self._next.startswith(start):
             taken.append(self._next)
             self._next = next(self._lines, "")

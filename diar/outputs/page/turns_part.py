@@ -96,7 +96,7 @@ class TurnsPart:
             Column("Turns", "number", [int(person["turns"]) for person in shown], minor=True),
             Column("Enrolled", "choice", [person["known"] for person in shown], minor=True),
         ]
-        return DataTable("people", "people", columns, order=(2, True), target="recordings")
+        return DataTable("people", "person", "people", columns, order=(2, True), target="recordings")
 
 
 def read_turns(root: Path, names: Names) -> TurnsPart | None:
