@@ -95,7 +95,7 @@ function personButton(person, table) {
 
 /** A long name that may break after its separators; at most three lines, more when the row is opened. */
 function longName(text) {
-  const parts = text.split(/(?<=[/\\_.-])/).flatMap(part => [part, make("wbr")]);
+  const parts = (text.match(/[^/\\_.-]*[/\\_.-]+|[^/\\_.-]+/g) || []).flatMap(part => [part, make("wbr")]);
   return make("span", {class: "clamp", title: text.length > 60 ? text : null}, ...parts);
 }
 
@@ -103,7 +103,7 @@ function longName(text) {
 function entryButton(text, table) {
   const target = tables.get(table.target);
   if (!target || !target.rowOf(text)) return longName(text);
-  return make("button", {type: "button", class: "entry", onclick: () => target.showEntry(text)}, longName(text));
+  return make("button", {type: "button", class: "leads", onclick: () => target.showEntry(text)}, longName(text));
 }
 
 const FEW = 3; // people that a cell names

@@ -13,6 +13,7 @@ from diar.formats.files_table import FILES_NAME
 from diar.formats.html.elements import Section, facts, notes, paragraph, picture, subheading, table_place
 from diar.formats.html.tables import Column, DataTable, Names
 from diar.formats.result_json import LOW_CONFIDENCE, RESULT_NAME, Boundary, DetectionResult, read_result
+from diar.outputs.page.colors import name_colors
 from diar.outputs.page.kept import KeptRows
 from diar.outputs.page.settings import clock_time, settings
 from diar.plots.boundaries import PLOT_NAME
@@ -113,6 +114,10 @@ class BoundariesPart:
             Section("speakers", "Speakers of the files", table_place("speakers")),
             Section("files", "Files", notes(missing) + table_place("files")),
         ]
+
+    def colors(self) -> dict[str, str]:
+        """Return the colour of each speaker of the files."""
+        return name_colors({speaker.id for speaker in self.result.speakers})
 
     def settings_html(self) -> str:
         """Return the settings of the run."""

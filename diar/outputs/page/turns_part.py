@@ -12,6 +12,7 @@ from diar.formats.html.elements import Section, facts, notes, table_place
 from diar.formats.html.tables import Column, DataTable, Names
 from diar.formats.rttm import ALL_NAME
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, read_recording_turns
+from diar.outputs.page.colors import name_colors
 from diar.outputs.page.kept import KeptRows
 from diar.outputs.page.recordings_table import RecordingEntry, recordings_table
 from diar.outputs.page.rttm_lines import RttmLines, spoken_turns
@@ -50,6 +51,9 @@ class TurnsPart:
     silent: int = 0
     warned: int = 0
     undrawn: int = 0  # recordings with turns for which no timeline was kept
+    everybody: set[str] = field(
+        default_factory=set
+    )  # names of all people, enrolled ones who were not found, too
     people: list[dict[str, str]] = field(default_factory=list)  # who were found, those who talk most first
     warnings: list[str] = field(default_factory=list)  # about the whole archive: no file holds them
 
@@ -76,6 +80,10 @@ class TurnsPart:
             Section("people", "People", table_place("people")),
             Section("recordings", "Recordings", notes(missing) + table_place("recordings")),
         ]
+
+    def colors(self) -> dict[str, str]:
+        """Return the colour of each person of the archive."""
+        return name_colors(self.everybody)
 
     def settings_html(self) -> str:
         """Return the settings of the run."""
@@ -121,7 +129,9 @@ def read_turns(root: Path, names: Names) -> TurnsPart | None:
 def _read(part: TurnsPart) -> None:
     """Read recordings and people; ValueError and the like where a file is damaged."""
     root, names, drawn = part.root, part.names, 0
-    part.people = [row for row in _rows(root / SPEAKERS_CSV) if int(row["num_recordings"])]
+    listed = list(_rows(root / SPEAKERS_CSV))
+    part.everybody = {row["name"] for row in listed}
+    part.people = [row for row in listed if int(row["num_recordings"])]
     with RttmLines.open(root / ALL_NAME) as lines:
         for row in _rows(root / RECORDINGS_NAME):
             if row["status"] == OK and isinstance(part.settings, str):
@@ -137,6 +147,7 @@ def _read(part: TurnsPart) -> None:
             drawn += len(taken)
             entry = RecordingEntry.of(row, spoken_turns(taken, _origin(part, row)), names, _origin(part, row))
             part.kept.add(entry, needy)
+    part.everybody.update(names.all)  # where the tables do not agree
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

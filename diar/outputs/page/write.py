@@ -17,7 +17,6 @@ from diar.formats.html.elements import Section
 from diar.formats.html.tables import Names
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.page.boundaries_part import BoundariesPart, read_boundaries
-from diar.outputs.page.colors import person_color
 from diar.outputs.page.look import look_section
 from diar.outputs.page.other_files import files_section
 from diar.outputs.page.turns_part import TurnsPart, read_turns
@@ -55,6 +54,7 @@ def result_page(root: Path, warnings: Iterable[str] = ()) -> Page:
     told = dict.fromkeys([*warnings, *(text for part in parts for text in part.warnings)])
     look, look_tables = look_section(turns, boundaries, list(told))
     settings = Section("settings", "Settings", "".join(part.settings_html() for part in parts))
+    colors = {name: color for part in parts for name, color in part.colors().items()}
     middle = [section for part in parts for section in part.sections()]
     return Page(
         title=f"Who spoke: {root.resolve().name}",
@@ -63,7 +63,7 @@ def result_page(root: Path, warnings: Iterable[str] = ()) -> Page:
         sections=[look, *middle, settings, files_section(root)],
         tables=[*look_tables, *(table for part in parts for table in part.tables())],
         names=names.all,
-        colors=[person_color(name) for name in names.all],
+        colors=[colors[name] for name in names.all],
     )
 
 
