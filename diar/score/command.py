@@ -77,5 +77,5 @@ def _score_der(config: ScoreDerConfig) -> int:
     print(to_json(score) if config.as_json else to_text(score))
     if config.report:
         page = write_report(score, config.report, str(config.reference), str(config.hypothesis))
-        print(f"report: {page}", file=sys.stderr)
+        print(f"report, to be opened in a browser: {page}", file=sys.stderr)
     return EXIT_OK

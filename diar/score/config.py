@@ -45,5 +45,8 @@ class ScoreDerConfig(CommandConfig):
     skip_overlap: bool = option(False, "scoring", "leave out where reference speakers overlap")
     as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
     report: Path | None = option(
-        None, "output", "write a page with pictures of the worst recordings there", metavar="DIR"
+        None,
+        "output",
+        "write index.html there: a page for a browser, with pictures of the worst recordings",
+        metavar="DIR",
     )

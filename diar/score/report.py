@@ -1,4 +1,4 @@
-"""A diarization score as a table, as JSON, and as a Markdown page with pictures."""
+"""A diarization score as a table, as JSON, and as a page with pictures (report_page.py)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from diar.score.der import DiarizationScore
 from diar.score.recording import RecordingScore
 from diar.wording import counted
 
-REPORT_NAME, JSON_NAME, BREAKDOWN_NAME = "report.md", "der.json", "der_breakdown.png"
 _WORST = 5
-_MOST_ROWS = 200  # of recordings in report.md; all of them are in der.json
-_HEADS = (
+HEADS = (
     "DER %", "miss %", "FA %", "conf %", "speech s", "miss s", "FA s", "conf s",
     "JER %", "speakers", "ovl prec %", "ovl rec %",
 )  # fmt: skip
@@ -25,9 +23,9 @@ _HEADS = (
 
 def to_text(score: DiarizationScore) -> str:
     """Return what was scored, a line for each recording and one for all of them."""
-    rows = [(s.recording, _cells(s.amounts)) for s in score.recordings]
-    rows.append((_pooled_name(score), _cells(score.pooled)))
-    widths = [max(len(head), *(len(cells[i]) for _, cells in rows)) for i, head in enumerate(_HEADS)]
+    rows = [(s.recording, cells(s.amounts)) for s in score.recordings]
+    rows.append((_pooled_name(score), cells(score.pooled)))
+    widths = [max(len(head), *(len(cells[i]) for _, cells in rows)) for i, head in enumerate(HEADS)]
     name_width = max(len("recording"), *(len(name) for name, _ in rows))
 
     def line(name: str, cells: Sequence[str]) -> str:
@@ -35,8 +33,8 @@ def to_text(score: DiarizationScore) -> str:
 
     lines = [line(name, cells) for name, cells in rows]
     rule = "-" * len(lines[-1])
-    heading = [score.options.describe(), line("recording", _HEADS)]
-    return "\n".join([*heading, *lines[:-1], rule, lines[-1], _counts(score.pooled)])
+    heading = [score.options.describe(), line("recording", HEADS)]
+    return "\n".join([*heading, *lines[:-1], rule, lines[-1], counts(score.pooled)])
 
 
 def to_json(score: DiarizationScore) -> str:
@@ -61,13 +59,14 @@ def to_json(score: DiarizationScore) -> str:
 
 
 def write_report(score: DiarizationScore, folder: Path, reference: str, hypothesis: str) -> Path:
-    """Write report.md, its pictures and der.json to `folder`; return the page's path.
+    """Write index.html, its pictures and der.json to `folder`; return the page's path.
 
     Raises:
         OSError: the folder cannot be made or written to.
     """
     from diar.plots.style import number_names
     from diar.score.breakdown_plot import draw_breakdown
+    from diar.score.report_page import BREAKDOWN_NAME, JSON_NAME, PAGE_NAME, report_page, timeline_name
     from diar.score.timeline_plot import draw_timeline
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,15 +75,14 @@ def write_report(score: DiarizationScore, folder: Path, reference: str, hypothes
     files = {BREAKDOWN_NAME: draw_breakdown(score.recordings, score.pooled, options)}
     numbers = number_names(turn.speaker for one in score.recordings for turn in one.hypothesis)
     for rank, recording in enumerate(worst, start=1):
-        files[_timeline_name(rank)] = draw_timeline(recording, options, numbers)
+        files[timeline_name(rank)] = draw_timeline(recording, options, numbers)
     files[JSON_NAME] = (to_json(score) + "\n").encode("utf-8", "surrogateescape")
-    page = _page(score, worst, reference, hypothesis)
-    files[REPORT_NAME] = page.encode("utf-8", "surrogateescape")
+    files[PAGE_NAME] = report_page(score, worst, reference, hypothesis).render()
     for rank in range(len(worst) + 1, _WORST + 1):  # left by an earlier report with more recordings
-        (folder / _timeline_name(rank)).unlink(missing_ok=True)
+        (folder / timeline_name(rank)).unlink(missing_ok=True)
     for name, data in files.items():
         storage.write_bytes_atomic(storage.local_url(str(folder / name)), data)
-    return folder / REPORT_NAME
+    return folder / PAGE_NAME
 
 
 def worst_first(scores: Sequence[RecordingScore]) -> list[RecordingScore]:
@@ -98,62 +96,8 @@ def worst_first(scores: Sequence[RecordingScore]) -> list[RecordingScore]:
     return sorted(wrong, key=rank)
 
 
-def _page(score: DiarizationScore, worst: Sequence[RecordingScore], reference: str, hypothesis: str) -> str:
-    pooled = score.pooled
-    lines = [
-        "# Diarization against the reference",
-        "",
-        *_table(
-            ("", ""),
-            [
-                ("reference", f"`{reference}`"),
-                ("hypothesis", f"`{hypothesis}`"),
-                ("scored", score.options.describe()),
-                ("recordings", f"{pooled.recordings}, {pooled.scored:.1f} s scored"),
-                ("program", f"diar {diar.__version__}, arithmetic by pyannote.metrics"),
-            ],
-        ),
-        "",
-        *(f"> **Note:** {_escape(warning)}\n" for warning in score.warnings),
-        "## All recordings together",
-        "",
-        *_table(_HEADS, [_cells(pooled)]),
-        "",
-        f"{_counts(pooled)}.",
-        "",
-        f"![DER of every recording]({BREAKDOWN_NAME})",
-        "",
-        f"## The worst {len(worst)} recordings" if len(worst) > 1 else "## The worst recording",
-        "",
-    ]
-    if not worst:
-        lines += ["None has an error.", ""]
-    for rank, recording in enumerate(worst, start=1):
-        picture = f"![reference above hypothesis]({_timeline_name(rank)})"
-        lines += [f"### {rank}. {_escape(recording.recording)}", "", picture, ""]
-    shown = sorted(score.recordings, key=lambda s: s.recording)
-    title = "## Every recording"
-    if len(shown) > _MOST_ROWS:
-        shown = worst_first(score.recordings)[:_MOST_ROWS]
-        title = f"## The worst {len(shown)} of {pooled.recordings} recordings (all: `{JSON_NAME}`)"
-    rows = [(_escape(s.recording), *_cells(s.amounts)) for s in shown]
-    lines += [title, "", *_table(("recording", *_HEADS), rows), ""]
-    lines += [
-        "DER = (miss + FA + conf) / reference speech; FA: false alarm; conf: the wrong speaker; JER: Jaccard "
-        "error rate, a mean over reference speakers; speakers: found/there; ovl: precision and recall of "
-        f"overlapped speech; –: nothing to divide by. All figures: `{JSON_NAME}`.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    bar = ["---", *["---:" if len(heads) > 2 else "---"] * (len(heads) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)]
-
-
-def _cells(amounts: Amounts) -> tuple[str, ...]:
-    """Return the columns of `_HEADS`."""
+def cells(amounts: Amounts) -> tuple[str, ...]:
+    """Return the columns of `HEADS`."""
     parts = (amounts.miss, amounts.false_alarm, amounts.confusion)
     shares = [part / amounts.speech if amounts.speech > 0 else None for part in parts]
     return (
@@ -166,7 +110,8 @@ def _cells(amounts: Amounts) -> tuple[str, ...]:
     )
 
 
-def _counts(pooled: Amounts) -> str:
+def counts(pooled: Amounts) -> str:
+    """Return in words how well speakers were counted."""
     return (
         f"speaker count: right in {pooled.exact_counts:,} of {counted(pooled.recordings, 'recording')} "
         f"({_percent(pooled.count_accuracy)} %), off by {pooled.mean_count_error or 0.0:.2f} on average"
@@ -190,14 +135,5 @@ def _pooled_name(score: DiarizationScore) -> str:
     return f"pooled ({len(score.recordings)})"
 
 
-def _timeline_name(rank: int) -> str:
-    return f"timeline_{rank}.png"
-
-
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}"
-
-
-def _escape(text: str) -> str:
-    """Escape text so that Markdown shows it as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)

@@ -19,6 +19,7 @@ from diar.score.der import ScoreOptions, score_turns
 from diar.score.error_intervals import error_intervals
 from diar.score.recording import RecordingScore, ScoreError, join_own, score_recording
 from tests.commands import run_diar
+from tests.pages import read_page
 
 pytest.importorskip("pyannote.metrics")
 
@@ -281,14 +282,17 @@ def test_command_and_report(tmp_path: Path, recordings: int) -> None:
     assert pooled["der"] == pytest.approx(parts / pooled["speech"], abs=1e-6)
     assert f"pooled ({recordings})" in run.stdout
     assert f" {100 * pooled['der']:.2f} " in run.stdout.splitlines()[-2]
-    page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    page = read_page(tmp_path / "report" / "index.html")
+    assert f"report, to be opened in a browser: {tmp_path / 'report' / 'index.html'}" in run.stderr
+    assert page.rows("recordings") == recordings
+    by_name = dict(zip(page.column("recordings", "Recording"), page.column("recordings", "DER"), strict=True))
+    assert by_name == {entry["recording"]: entry["der"] for entry in document["recordings"]}
+    page.check_alone()
     ranked = sorted(document["recordings"], key=lambda entry: -entry["der"])
     for rank, entry in enumerate(ranked[:5], start=1):
         if entry["der"]:
-            assert (
-                f"### {rank}. {entry['recording']}\n\n![reference above hypothesis](timeline_{rank}.png)"
-                in page
-            )
+            assert f"{rank}. {entry['recording']}" in page.headings
+            assert f"timeline_{rank}.png" in page.links
             with Image.open(tmp_path / "report" / f"timeline_{rank}.png") as image:
                 assert image.width == 1700
     with Image.open(tmp_path / "report" / "der_breakdown.png") as image:

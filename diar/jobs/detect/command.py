@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from diar.detect.presets import preset_values
 from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.result_page import page_line
 from diar.options.command import run_command
 from diar.options.places import check_writable, refuse_same_place
 
@@ -57,7 +58,7 @@ def _preset_table() -> str:
 
 def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    incomplete = False
+    incomplete, warnings = False, []
     check_writable("output_dir", config.output_dir)
     _check_archive(config)
     if config.task == "all":
@@ -76,6 +77,8 @@ def _detect(config: DetectConfig) -> int:
         summary = diarize_archive(config)
         print(summary.summary())
         incomplete |= summary.failed > 0
+        warnings += summary.warnings
+    print(page_line(config.output_dir, warnings))
     return EXIT_FAILURES if incomplete else EXIT_OK
 
 
