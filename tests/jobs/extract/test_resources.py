@@ -11,7 +11,9 @@ from diar.jobs.extract.resources import seconds_in
     chunk_bytes=st.integers(10**6, 10**10),
     ranks=st.integers(1, 8),
 )
-def test_a_pass_stays_within_six_gigabytes_and_its_share_of_what_is_free(free: int, chunk_bytes: int, ranks: int) -> None:
+def test_a_pass_stays_within_six_gigabytes_and_its_share_of_what_is_free(
+    free: int, chunk_bytes: int, ranks: int
+) -> None:
     seconds = seconds_in(free, chunk_bytes, 32.0, ranks)
     chunks = seconds / 32.0
     assert chunks == int(chunks) >= 1
