@@ -6,6 +6,7 @@ A test compares the page with what this makes.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,8 +173,9 @@ def default(field: FieldInfo) -> str:
 
 
 def cell(text: str) -> str:
-    """Escape what would end a cell of a table or begin markup."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    """Escape what would end a cell of a table or begin markup; flags become code."""
+    escaped = text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    return re.sub(r"(?<![`\w-])--[a-z_]+", lambda flag: f"`{flag[0]}`", escaped)
 
 
 def sentence(text: str) -> str:
