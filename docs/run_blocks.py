@@ -25,6 +25,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -58,6 +59,7 @@ class Block:
     """A Python block, or one command of a bash block."""
 
     page: str
+    fence: int  # number of the fenced block on the page
     line: int
     language: str
     text: str
@@ -91,10 +93,10 @@ def pages() -> list[Path]:
 def blocks_of(page: Path) -> list[Block]:
     """Return the blocks of a page in order, those of bash command by command."""
     text, found = page.read_text(encoding="utf-8"), []
-    for fence in FENCE.finditer(text):
+    for number, fence in enumerate(FENCE.finditer(text)):
         line = text.count("\n", 0, fence.start()) + 2
         for offset, command in _commands(fence[2]) if fence[1] == "bash" else [(0, fence[2])]:
-            found.append(Block(page.name, line + offset, fence[1], command))
+            found.append(Block(page.name, number, line + offset, fence[1], command))
     return found
 
 
@@ -172,10 +174,15 @@ def run_page(page: Path, prepared: Path, folder: Path) -> Iterator[Outcome]:
     shutil.copytree(prepared, folder, symlinks=True, ignore=shutil.ignore_patterns("archive", "demo"))
     (folder / "archive").symlink_to(prepared / "archive")  # where E was read
     names: dict[str, object] = {}
-    for block in blocks_of(page):
-        start = time.perf_counter()
-        result, told = _run(block, folder, names)
-        yield Outcome(block, result, told, time.perf_counter() - start)
+    for _, blocks in groupby(blocks_of(page), key=lambda block: block.fence):
+        for name in ("E", "R"):  # as they were: what an earlier block did with them is not expected
+            if (prepared / name).is_dir():
+                shutil.rmtree(folder / name)
+                shutil.copytree(prepared / name, folder / name, symlinks=True)
+        for block in blocks:
+            start = time.perf_counter()
+            result, told = _run(block, folder, names)
+            yield Outcome(block, result, told, time.perf_counter() - start)
 
 
 def _run(block: Block, folder: Path, names: dict[str, object]) -> tuple[str, str]:
