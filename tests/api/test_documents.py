@@ -1,10 +1,9 @@
-"""The examples in docs/python.md, the notebook and the docstrings run as they stand."""
+"""The examples in README and docs, the notebook and the docstrings run as they stand; of commands, some."""
 
 import doctest
 import importlib
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -12,6 +11,10 @@ import pytest
 
 import diar
 from tests.commands import ROOT
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+import run_blocks
 
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOK = ROOT / "docs" / "notebooks" / "who_speaks_when.ipynb"
@@ -35,15 +38,36 @@ def folder(
 
 
 def test_the_page_runs_from_top_to_bottom(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = [block for block in run_blocks.blocks_of(PAGE) if block.language == "python"]
     assert len(blocks) >= 9
     names: dict[str, object] = {}
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"{PAGE.name}, block {number + 1}", "exec"), names)
+    for block in blocks:
+        exec(compile(block.text, f"{PAGE.name}:{block.line}", "exec"), names)
     assert "missing nothing.wav: does not exist" in capsys.readouterr().out
     assert (folder / "turns.png").is_file()
     assert [speaker.channel for speaker in names["call"].speakers.values()] == [0, 1]  # type: ignore[attr-defined]
+
+
+def test_the_lines_of_the_readme_run(folder: Path) -> None:
+    blocks = [block for block in run_blocks.blocks_of(ROOT / "README.md") if block.language == "python"]
+    assert len(blocks) == 1
+    assert not run_blocks.run_python(blocks[0], folder, {})
+
+
+def test_commands_of_the_pages_run(folder: Path, commands: tuple[Path, Path]) -> None:
+    """A few that take no network: docs/run_blocks.py runs all."""
+    for name in ("R", "REF"):
+        (folder / name).symlink_to(commands[1])
+    blocks = [block.text for page in run_blocks.pages() for block in run_blocks.blocks_of(page)]
+    for start in (
+        "diar plan --stats E",
+        "diar plan --rtf",
+        "diar score der --reference REF --hypothesis R --report",
+        "diar models list",
+    ):
+        command = next(text for text in blocks if text.startswith(start))
+        assert not run_blocks.run_bash(command, folder), command
+    assert (folder / "plan.json").is_file() and (folder / "PAGE").exists()
 
 
 def test_the_page_names_everything_that_is_offered() -> None:
