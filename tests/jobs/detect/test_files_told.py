@@ -64,7 +64,7 @@ def test_a_file_without_speech_is_in_nobodys_folder(tmp_path: Path) -> None:
 
 def test_nothing_but_silence_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path, {"a.wav": Conversation(20.0, VOICES[:1], [])})
-    assert "none of the 1 recordings" in files(tmp_path, status=2).stderr
+    assert "none of 1 recording" in files(tmp_path, status=2).stderr
     assert not (tmp_path / "R").exists()
 
 
