@@ -62,8 +62,10 @@ run() { # exit code 3: done, but some recordings failed, which is reported at th
 echo "stage 1: embeddings of $audio" >&2
 run "$repository/extract_embeddings_multigpu.py" --input_dir "$audio" --output_dir "$result/embeddings"
 echo "stage 2: speakers" >&2
+true_turns=${truth:+$truth.rttm}
+if [[ $task == files ]]; then true_turns=; fi # only turns have a reference
 run "$repository/detect_boundaries.py" --embeddings_dir "$result/embeddings" --output_dir "$result/result" \
-    --task "$task" ${truth:+--reference "$truth.rttm"}
+    --task "$task" ${true_turns:+--reference "$true_turns"}
 
 if [[ -n $truth && $task != turns ]]; then
     echo

@@ -210,7 +210,14 @@ def test_library_messages_name_parameters_not_flags(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["diar.cli", "diar.jobs.detect.boundaries", "diar.store.reader", "diar.jobs.progress.status"]
+    "module",
+    [
+        "diar.cli",
+        "diar.jobs.detect.boundaries",
+        "diar.jobs.diarize.command",
+        "diar.store.reader",
+        "diar.jobs.progress.status",
+    ],
 )
 def test_stage_2_and_help_do_not_load_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

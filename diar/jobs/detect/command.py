@@ -15,7 +15,7 @@ from diar.options.places import check_writable, refuse_same_place
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
   --task files   an archive recorded in speaker blocks: where one speaker ends and the next begins, and one
-                 folder per speaker
+                 folder per speaker; files without speech come into no_speech/
   --task turns   conversations: who speaks when inside every recording, with overlap, and the same name for
                  the same person in all of them
   --task all     both"""
@@ -31,7 +31,9 @@ examples:
   {prog} --embeddings_dir E --output_dir R --task turns --known_speakers ENROLLED
 
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
-DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file.
+DIAR_DETECT_PLACE=none; a flag wins over the environment, the environment over the file. Options that only the
+task that is not run reads are refused; a YAML file may hold those of both tasks if --task, or the file, names
+the task.
 
 {presets}
 

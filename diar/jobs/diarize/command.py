@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from diar import storage
 from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.diarize.answer import describe_result
-from diar.jobs.diarize.audio import find_audio
+from diar.jobs.diarize.audio import NamedAudio, find_audio
 from diar.jobs.diarize.config import DiarizeConfig
 from diar.jobs.extract.command import start_workers
 from diar.jobs.ranks.processes import started_by_torchrun
@@ -69,13 +69,14 @@ def _diarize(config: DiarizeConfig) -> int:
 
 
 def _both_stages(config: DiarizeConfig) -> int:
-    code = _embed(config, config.audio, config.embeddings)
-    if code not in (EXIT_OK, EXIT_FAILURES):
-        return code
-    known = config.known_speakers
+    known, people = config.known_speakers, None
     if known is not None and not storage.exists(Layout(known).config):
-        known = storage.join(config.output_dir, KNOWN_NAME)
-        if (code := _embed(config, (str(config.known_speakers),), known)) not in (EXIT_OK, EXIT_FAILURES):
+        people = _find(config, (known,), known := storage.join(config.output_dir, KNOWN_NAME))
+    audio = _find(config, config.audio, config.embeddings)
+    for found, output_dir in ((audio, config.embeddings), (people, known)):
+        if found is None or output_dir is None:
+            continue
+        if (code := _embed(config, found, output_dir)) not in (EXIT_OK, EXIT_FAILURES):
             return code
     _check_any_embedded(config.embeddings)
     from diar.jobs.detect.turns import diarize_archive
@@ -85,9 +86,13 @@ def _both_stages(config: DiarizeConfig) -> int:
     return EXIT_FAILURES if summary.failed else EXIT_OK
 
 
-def _embed(config: DiarizeConfig, sources: Sequence[str], output_dir: str) -> int:
+def _find(config: DiarizeConfig, sources: Sequence[str], output_dir: str) -> NamedAudio:
+    """Find the audio of an extraction to `output_dir`."""
+    return find_audio(sources, storage.join(Layout(output_dir).private, MANIFEST_NAME), config.output_dir)
+
+
+def _embed(config: DiarizeConfig, audio: NamedAudio, output_dir: str) -> int:
     """Run stage 1: in this process where there is little audio, unless `--workers` asks for workers."""
-    audio = find_audio(sources, storage.join(Layout(output_dir).private, MANIFEST_NAME), config.output_dir)
     for warning in audio.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     extraction = config.stage_1(audio.source, output_dir)

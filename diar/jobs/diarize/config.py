@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from diar import storage
 from diar.jobs.detect.config import DetectConfig, options_of_task
@@ -55,6 +55,12 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_segmentation(self) -> DiarizeConfig:
+        if self.segmentation == "none":
+            raise ValueError("--segmentation none finds no turns; leave it out")
+        return self
 
     def stage_1(self, input_dir: str, output_dir: str) -> ExtractConfig:
         """Return the options of stage 1 for that archive."""

@@ -104,6 +104,8 @@ def test_several_files_are_one_archive_with_people_known_by_their_audio(
         (("gone.wav", "-o", "out"), "gone.wav does not exist"),
         (("empty", "-o", "out"), "empty: no audio files found (1 files there have no audio suffix)"),
         (("broken.wav", "-o", "memory://out"), "--output_dir memory://out is not local"),
+        (("broken.wav", "-o", "out", "--known_speakers", "nobody"), "nobody does not exist"),
+        (("broken.wav", "-o", "out", "--segmentation", "none"), "--segmentation none finds no turns"),
         (("broken.wav",), "--output_dir is required"),
         (("-o", "out"), "AUDIO is required"),
         (("broken.wav", "-o", "out", "--clustering", "vbx"), "--clustering vbx needs --plda"),
