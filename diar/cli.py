@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import diar
 from diar.errors import EXIT_CODES, EXIT_ERROR, EXIT_OK
+from diar.options.terminal import print_all_characters
 from diar.wording import nearest
 
 # name → module:function, and what it does
@@ -37,6 +38,7 @@ _HELP = ("-h", "--help")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    print_all_characters(sys.stdout)
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -74,7 +76,10 @@ def _explain(arguments: list[str]) -> int:
         print(f"usage: diar {word} {{{','.join(name.split()[1] for name in group)}}} …\n\n{_table(group)}")
         return EXIT_OK
     asked = " ".join(arguments[:2] if group else arguments[:1])
-    told = f"error: there is no command `diar {asked}`{_meant(asked) or ';'} there are"
+    if group and not rest:
+        told = f"error: `diar {word}` stands for several commands; say which:"
+    else:
+        told = f"error: there is no command `diar {asked}`{_meant(asked) or ';'} there are"
     print(f"{told}\n{_table(group)}", file=sys.stderr)
     return EXIT_ERROR
 

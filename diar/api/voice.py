@@ -23,6 +23,7 @@ from diar.reading import ReadSettings, embedded_row, read_recording
 from diar.records import OK, RecordingRow, RecordingTracks, Tracks
 from diar.store.remarks import file_remarks, no_speech
 from diar.store.schema import tracks_of, tracks_table, windows_from_lists, windows_to_lists
+from diar.wording import counted
 
 
 class Voice:
@@ -36,7 +37,7 @@ class Voice:
         self.stored = stored
 
     def __repr__(self) -> str:
-        return f"Voice({self.id!r}, {self.duration:.1f} s, {len(self.tracks)} tracks)"
+        return f"Voice({self.id!r}, {self.duration:.1f} s, {counted(len(self.tracks), 'track')})"
 
     @property
     def id(self) -> str:

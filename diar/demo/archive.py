@@ -219,11 +219,11 @@ def _speak(
 
 def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
     if not 2 <= speakers <= len(VOICES):
-        raise DiarError(f"speakers is {speakers}; the demo has voices for 2 to {len(VOICES)}")
+        raise DiarError(f"`speakers={speakers}`: the demo has voices for 2 to {len(VOICES)}")
     if files_per_speaker < MIN_FILES_PER_SPEAKER:
-        raise DiarError(f"files per speaker is {files_per_speaker}; give at least {MIN_FILES_PER_SPEAKER}")
+        raise DiarError(f"`files={files_per_speaker}`: a block needs at least {MIN_FILES_PER_SPEAKER}")
     if seed < 0:
-        raise DiarError(f"seed is {seed}; give 0 or more")
+        raise DiarError(f"`seed={seed}`: 0 or more is needed")
     if (out / "audio").exists():
         raise DiarError(
             f"{out / 'audio'} exists, and its files would mix with the new ones; name a new folder"
@@ -235,7 +235,7 @@ def _number_of_conversations(wanted: int | None, speakers: int) -> int:
     if wanted is None:
         return most
     if not 0 <= wanted <= most:
-        raise DiarError(f"conversations is {wanted}; with {speakers} speakers give 0 to {most}")
+        raise DiarError(f"`conversations={wanted}`: with {speakers} speakers, 0 to {most} are possible")
     return wanted
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from diar.errors import DiarError
+from diar.wording import counted
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 _CPU_WORKER_BYTES = 2**31  # of memory for each worker on the CPU: it takes about 1 GB, and files are cached
@@ -108,4 +109,4 @@ def describe(device: torch.device) -> str:
     """Return a device in words, such as `cuda:0 NVIDIA H200` or `cpu x86_64 (2 threads)`."""
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
-    return f"cpu {os.uname().machine} ({torch.get_num_threads()} threads)"
+    return f"cpu {os.uname().machine} ({counted(torch.get_num_threads(), 'thread')})"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from diar.errors import EXIT_ERROR, DiarError, explain, with_flags
 from diar.options.arguments import ConfigT, parse_arguments
 from diar.options.base import options_of
+from diar.options.terminal import print_all_characters
 
 
 def run_command(
@@ -31,6 +32,7 @@ def run_command(
         description: what `--help` says above the options.
         epilog: what `--help` says below them.
     """
+    print_all_characters(sys.stdout)
     try:
         return run(
             parse_arguments(config_class, arguments, prog=prog, description=description, epilog=epilog)

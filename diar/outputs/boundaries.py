@@ -38,7 +38,7 @@ def write_results(
         files[DEBUG_NAME] = json.dumps(debug, ensure_ascii=False, indent=1).encode()
     if plot:
         files[PLOT_NAME] = draw_boundaries(result, table)
-    files[RESULT_NAME] = to_json(result).encode()
+    files[RESULT_NAME] = to_json(result).encode(errors="backslashreplace")  # a path need not be UTF-8
     planned = plan_folders(table, placement)
     is_new = not output.root.exists()
     try:

@@ -10,6 +10,7 @@ from diar.errors import DiarError, explain
 from diar.formats.matching import match_names
 from diar.formats.rttm import RttmError, parse_rttm
 from diar.records import Turn
+from diar.wording import counted
 
 _REMEMBERED = 4  # files; every recording of a corpus may name the same one
 
@@ -41,7 +42,7 @@ class ListedReference:
             meant = match_names([self.name], found)
             given = [name for name, wanted in meant.items() if wanted == self.name]
             if not given:
-                raise DiarError(f"{self.url} holds {len(found)} recordings, but not {self.name}")
+                raise DiarError(f"{self.url} holds {counted(len(found), 'recording')}, but not {self.name}")
             whole = found[given[0]]
         else:
             whole = next(iter(found.values()), [])

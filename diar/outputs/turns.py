@@ -104,7 +104,7 @@ def write_recording(
         folder.write(name, text.encode())
     for name in pictures:
         folder.write(name, draw_timeline(result, reference, origin, files.colors))
-    folder.write(TURNS_NAME, to_json(told).encode())
+    folder.write(TURNS_NAME, to_json(told).encode(errors="backslashreplace"))  # a path need not be UTF-8
     return told
 
 

@@ -174,10 +174,10 @@ def test_without_the_library_the_remedy_is_told_and_nothing_written(monkeypatch,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"speakers": len(VOICES) + 1}, f"speakers is {len(VOICES) + 1}; .* 2 to {len(VOICES)}"),
-        ({"speakers": 1}, "speakers is 1"),
-        ({"files_per_speaker": 7}, "files per speaker is 7; give at least 8"),
-        ({"seed": -1}, "seed is -1"),
+        ({"speakers": len(VOICES) + 1}, f"`speakers={len(VOICES) + 1}`: .* 2 to {len(VOICES)}"),
+        ({"speakers": 1}, "`speakers=1`"),
+        ({"files_per_speaker": 7}, "`files=7`: a block needs at least 8"),
+        ({"seed": -1}, "`seed=-1`"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message, tmp_path):

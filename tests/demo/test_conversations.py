@@ -166,6 +166,6 @@ def test_conversations_lie_in_the_midst_of_blocks_of_somebody_silent_in_them(spe
 @pytest.mark.parametrize(("speakers", "wanted", "most"), [(6, 4, 3), (2, 2, 1), (6, -1, 3)])
 def test_more_than_there_is_room_for_are_refused(speakers, wanted, most, tmp_path):
     with pytest.raises(
-        DiarError, match=f"conversations is {wanted}; with {speakers} speakers give 0 to {most}"
+        DiarError, match=f"`conversations={wanted}`: with {speakers} speakers, 0 to {most} are"
     ):
         synthesise_archive(tmp_path, speakers=speakers, conversations=wanted)

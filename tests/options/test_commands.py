@@ -140,7 +140,7 @@ def test_positionals_and_flags_come_in_any_order(
         (["demo"], "error: OUT is required: folder to write to"),
         (["score", "der", "a.rttm"], "error: HYPOTHESIS is required"),
         (["demo", "OUT", "--speakers", "many"], "error: --speakers 'many' (from flag)"),
-        (["demo", "OUT", "--speakers", "1"], "error: speakers is 1"),
+        (["demo", "OUT", "--speakers", "1"], "error: --speakers 1: the demo has voices for 2 to"),
         (["models", "show", "camplus"], "names are campplus-zh-en, segmentation-3.0, segmentation-2022.07; "),
         (["models", "fetch", "camplus"], "; did you mean campplus-zh-en?"),
         (["detect", "--preset", "generl"], "'telephone' is needed; did you mean general?"),

@@ -56,7 +56,7 @@ REFUSED = [
     ),
     (["status", "audio"], "audio holds no embeddings of stage 1, it holds a.wav"),
     (["score", "der", "file", "file", "--report", "new"], "file, line 1 starts with 'x'"),
-    (["demo", "new", "--speakers", "99"], "speakers is 99"),
+    (["demo", "new", "--speakers", "99"], "--speakers 99: the demo has voices"),
     (["demo", "file/new"], "file is a file, not a folder; give another place"),
     (["plan", "--rtf", "1", "--hours", "1", "--json", "file/p.json"], "file is a file, not a folder"),
     (["plan", "--stats", "E", "--json", "new/plan.json"], "does not exist"),

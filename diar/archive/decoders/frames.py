@@ -14,6 +14,7 @@ from av.audio.frame import AudioFrame
 from diar.archive.audio_file import BLOCK_SAMPLES, RATES, AudioFile, Channels, Note, pick_channel
 from diar.archive.audio_tracks import TrackChoice
 from diar.archive.decoders.frame_samples import frame_samples
+from diar.wording import counted
 
 
 class Timed(NamedTuple):
@@ -163,8 +164,8 @@ class FrameReader:
             yield rest
 
     def _note_change(self, form: tuple[int, int], frame: AudioFrame) -> None:
-        old = f"{form[0]} Hz, {form[1]} channels"
-        new = f"{frame.sample_rate} Hz, {frame.layout.nb_channels} channels"
+        old = f"{form[0]} Hz, {counted(form[1], 'channel')}"
+        new = f"{frame.sample_rate} Hz, {counted(frame.layout.nb_channels, 'channel')}"
         self.notes.append(Note("change", self._position, f"the audio changes from {old} to {new}"))
 
     def _samples(self, frame: AudioFrame, channel: Channels) -> np.ndarray:
@@ -172,6 +173,8 @@ class FrameReader:
         channels = frame.layout.nb_channels
         if channel is not None and int(np.max(channel)) >= channels:
             if not self.replaces:
-                raise self._file.error("bad_channel", f"only {channels} channels in a later part of it")
+                raise self._file.error(
+                    "bad_channel", f"only {counted(channels, 'channel')} in a later part of it"
+                )
             channel = None
         return pick_channel(frame_samples(frame), channel)

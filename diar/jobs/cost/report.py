@@ -9,7 +9,7 @@ import diar
 from diar.jobs.cost.prediction import CostError, Job
 from diar.jobs.cost.speed import Speed
 from diar.jobs.progress.bottleneck import describe_loop, remedy
-from diar.wording import counted, duration, size
+from diar.wording import counted, duration, size, times
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class CostReport:
 
     def _speed_lines(self) -> list[str]:
         rtf = self.job.rtf
-        found = f"RTF {rtf:.3g}: one {self.unit} works at {_number(1 / rtf)} × real time"
+        found = f"RTF {rtf:.3g}: one {self.unit} works at {times(1 / rtf)} real time"
         lines = [f"speed      {found} ({self.source})"]
         if self.speed is None:
             return lines

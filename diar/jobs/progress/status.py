@@ -126,9 +126,14 @@ def _print_speed(layout: Layout) -> None:
         run = statistics["this_run"]
         told = (
             f"{duration(statistics['audio_hours'] * 3600)} of audio; the last run ended "
-            f"{statistics['finished']}, at {times(run['times_real_time'])} real time on "
-            f"{len(run['ranks'])} × {run['ranks'][0]['device']}"
+            f"{statistics['finished']}"
         )
-    print(told)
+        if not run["recordings"]:
+            print(f"{told}: all was done already")
+            return
+        speed = (
+            f"{times(run['times_real_time'])} real time on {len(run['ranks'])} × {run['ranks'][0]['device']}"
+        )
+    print(f"{told}, at {speed}")
     if "loop" in run:  # diar 0.1.0 did not write it
         print(f"{describe_loop(run['loop'])}; bound by {run['bound_by']}")

@@ -187,5 +187,5 @@ def test_a_later_part_without_the_chosen_channel_is_mixed(tmp_path: Path) -> Non
     clean = parts["mono"][: later.shape[1]]
     assert all(likeness(signal[: len(clean)], clean) > 0.95 for signal in later)
     assert any("changes" in warning for warning in streams.warnings)
-    with pytest.raises(DecodeError, match="only 1 channels"):
+    with pytest.raises(DecodeError, match="only 1 channel in"):
         read(recording_of(joined), "1")

@@ -185,7 +185,7 @@ def test_two_rates_lose_nothing_and_miss_nothing(tmp_path: Path) -> None:
         assert stream.gaps == []
         assert len(samples) / RATE == pytest.approx(len(order) * SECONDS, abs=0.005)
         assert abs(place_of(1, samples)) < 0.003
-        assert any("from 16000 Hz, 1 channels to 44100 Hz, 2 channels" in line for line in stream.warnings)
+        assert any("from 16000 Hz, 1 channel to 44100 Hz, 2 channels" in line for line in stream.warnings)
 
 
 def test_the_missing_end_of_the_last_part_is_named_and_that_of_an_earlier_one_told(tmp_path: Path) -> None:
