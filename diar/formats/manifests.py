@@ -86,7 +86,7 @@ def nemo_recording(one: ListedRecording) -> dict[str, Any]:
         "duration": round(one.duration, _DECIMALS),
         "label": "infer",
         "text": "-",
-        "num_speakers": len({turn.speaker for turn in one.turns}),
+        "num_speakers": len({turn.speaker for turn in one.turns}) or None,
         "rttm_filepath": one.rttm,
         "uem_filepath": None,
     }
