@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from diar.errors import DiarError
 from diar.formats import boundaries_table
 from diar.formats.boundaries_table import BOUNDARIES_NAME
 from diar.formats.files_table import FILES_NAME, FileTable, to_csv
+from diar.formats.manifests import ListedRecording
 from diar.formats.result_json import RESULT_NAME, DetectionResult, to_json
 from diar.outputs.folders import Placement, place_files, plan_folders
 from diar.outputs.managed_directory import Entry, OutputDirectory
+from diar.outputs.manifests import ManifestKind, Manifests
 from diar.plots.boundaries import PLOT_NAME, draw_boundaries
 
 DEBUG_NAME = "_detection/debug.json"
@@ -25,8 +28,10 @@ def write_results(
     *,
     plot: bool,
     debug: list[dict[str, Any]] | None,
+    manifests: Sequence[ManifestKind] = (),
+    listed: Iterable[ListedRecording] = (),
 ) -> None:
-    """Write speaker folders, tables, plot and, last, the JSON.
+    """Write speaker folders, tables, plot, manifests of `listed` and, last, the JSON.
 
     Raises:
         OutputError: something is in the way or cannot be placed.
@@ -40,10 +45,14 @@ def write_results(
         files[PLOT_NAME] = draw_boundaries(result, table)
     files[RESULT_NAME] = to_json(result).encode(errors="backslashreplace")  # a path need not be UTF-8
     planned = plan_folders(table, placement)
+    entries = [*(entry for entry, _ in planned), *(Entry("file", name) for name in files)]
     is_new = not output.root.exists()
     try:
-        output.replace([*(entry for entry, _ in planned), *(Entry("file", name) for name in files)])
+        output.replace([*entries, *Manifests.entries("files", manifests)])
         place_files(output, planned)
+        with Manifests(output, "files", manifests) as written:
+            for one in listed:
+                written.add(one)
         for name, data in files.items():
             output.write(name, data)
     except (DiarError, OSError):

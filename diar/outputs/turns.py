@@ -17,10 +17,12 @@ from typing import BinaryIO
 from diar import storage
 from diar.archive.audio_file import DecodeError
 from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
+from diar.formats.manifests import ListedRecording
 from diar.formats.rttm import ALL_NAME, format_rttm, rttm_id
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
 from diar.outputs.contact_sheets import ContactSheets
 from diar.outputs.managed_directory import Entry, OutputDirectory
+from diar.outputs.manifests import ManifestKind, Manifests
 from diar.outputs.speaker_audio import AudioSource, Piece, SpeakerAudio, cut_pieces, plan_pieces
 from diar.outputs.speakers_table import (
     SPEAKERS_CSV,
@@ -146,6 +148,7 @@ class ArchiveTurns:
         reference: bool = False,
         rttm_names: Mapping[str, str] | None = None,
         sheets: ContactSheets | None = None,
+        manifests: Sequence[ManifestKind] = (),
     ) -> None:
         """Remove what an earlier run wrote about recordings that are no longer there.
 
@@ -156,6 +159,7 @@ class ArchiveTurns:
             reference: whether true turns are, in `reference.rttm`.
             rttm_names: what RTTM files call recordings, by id, where it is not the id.
             sheets: for recordings that get no picture of their own.
+            manifests: for which toolkits `list_recording` lists recordings.
 
         Raises:
             OutputError: `output_dir` is not local, or a file that this program did not write is in the way.
@@ -167,6 +171,8 @@ class ArchiveTurns:
         tables = (RECORDINGS_NAME, SPEAKERS_NAME, SPEAKERS_CSV)
         entries = [Entry("file", name) for name in (*self._names, *self._reference_names, *tables)]
         entries += [] if sheets is None else sheets.entries
+        entries += Manifests.entries("turns", manifests)
+        self._manifests = Manifests(self._output, "turns", manifests)
         entries += [Entry("folder", recording_folder(recording_id)) for recording_id in recording_ids]
         storage.remove_temporaries(output_dir)
         self._output.replace(entries)
@@ -177,6 +183,7 @@ class ArchiveTurns:
         self._reference = [self._open(name) for name in self._reference_names]
         self._table = self._open(RECORDINGS_NAME)
         self._table.write(_csv_line(_COLUMNS))
+        self._stack.enter_context(self._manifests)
         return self
 
     def __exit__(
@@ -210,6 +217,10 @@ class ArchiveTurns:
             offset=f"{result.offset:g}" if result.offset else "",
             label=result.label or "",
         )
+
+    def list_recording(self, listed: ListedRecording) -> None:
+        """List a recording in the manifests."""
+        self._manifests.add(listed)
 
     def add_failed(
         self, recording_id: str, path: str, status: str, error: str, warnings: Sequence[str] = ()

@@ -152,7 +152,9 @@ def _label(draw: ImageDraw.ImageDraw, strip: _Strip) -> None:
         draw.text((strip.left - 5, y), lane.label, "black", font(8), anchor="rm")
         if not len(lane.own):
             middle = strip.column((strip.edges[0] + min(strip.edges[-1], strip.end)) / 2)
-            draw.text((strip.left + middle, y), lane.label, GREY, font(11), anchor="mm")
+            place = strip.left + middle, y
+            draw.rectangle(draw.textbbox(place, lane.label, font(11), anchor="mm"), "white")  # over the lines
+            draw.text(place, lane.label, GREY, font(11), anchor="mm")
     for seconds in strip.clock_times:
         place = strip.left + strip.column(seconds), strip.top + strip.height + 6
         draw.text(place, clock(seconds + strip.origin), "black", font(9), anchor="mt")

@@ -86,14 +86,16 @@ def _draw_curve(axes: Axes, ranked: Sequence[RecordingScore], pooled: Amounts) -
         axes.text(
             0.006, 0.985, text, transform=axes.transAxes, va="top", fontsize=10, color="white", weight="bold"
         )
-    for rate, name, style in (
+    lines = (
         (pooled.der or 0.0, "pooled", "-"),
         (float(np.median([score.amounts.der or 0.0 for score in ranked])), "median", "--"),
-    ):
+    )
+    for rate, name, style in lines:
+        upper = (rate, name) == max(lines)[:2]  # its label is above both lines, the other one's below
         axes.axhline(rate, color="black", linewidth=1.1, linestyle=style)
         axes.text(
             len(ranked) * 0.998, rate, f"{name} {100 * rate:.1f} %", ha="right",
-            va="bottom" if style == "-" else "top", fontsize=10,
+            va="bottom" if upper else "top", fontsize=10,
         )  # fmt: skip
     axes.set_xlim(0, len(ranked))
     axes.set_ylim(0, limit)

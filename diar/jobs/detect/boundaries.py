@@ -12,6 +12,7 @@ from diar.errors import DiarError
 from diar.formats.result_json import DetectionResult
 from diar.jobs.detect.boundaries_report import Report
 from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.listed import listed_files
 from diar.jobs.detect.settings import boundary_settings
 from diar.jobs.detect.voices import warn_of_several_voices
 from diar.outputs.boundaries import write_results
@@ -51,7 +52,17 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     report = Report(index, sequences, found, config)
     result = report.result(voices)
     debug = report.debug() if config.debug else None
-    write_results(config.output_dir, result, report.table(), placement, plot=config.plot, debug=debug)
+    table = report.table()
+    write_results(
+        config.output_dir,
+        result,
+        table,
+        placement,
+        plot=config.plot,
+        debug=debug,
+        manifests=config.manifests,
+        listed=listed_files(config, index, table) if config.manifests else (),
+    )
     return result
 
 

@@ -194,6 +194,12 @@ class DetectConfig(CommandConfig):
         "turns: processes at work; default all cores, fewer for less than an hour of audio",
         ge=1,
     )
+    manifests: tuple[Literal["lhotse", "nemo", "kaldi"], ...] = option(
+        (),
+        "output",
+        "also write manifests for other toolkits: lhotse, nemo, kaldi, or several (lhotse,kaldi)",
+        metavar="KIND,KIND",
+    )
     debug: bool = option(False, "output", "also write every candidate's score")
 
     def check_sources(self, sources: Mapping[str, Collection[str]]) -> None:
@@ -217,6 +223,13 @@ class DetectConfig(CommandConfig):
                     f"is --task {self.task}"
                     + ("" if named else ", the default; say which of the two is meant")
                 )
+
+    @field_validator("manifests", mode="before")
+    @classmethod
+    def _split_manifests(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("segment_size", mode="before")
     @classmethod

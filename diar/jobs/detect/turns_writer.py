@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from tqdm import tqdm
 
-from diar import storage
 from diar.detect.diarize import DiarizedRecording
 from diar.errors import DiarError
+from diar.formats.manifests import ListedRecording
 from diar.formats.turns_json import RecordingTurns
 from diar.jobs.detect.config import DetectConfig
+from diar.jobs.detect.listed import file_of, listed_turns, url_of
 from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.workers import Workers
@@ -22,12 +23,10 @@ from diar.outputs.listed_reference import ListedReference
 from diar.outputs.rttm_names import rttm_names
 from diar.outputs.speaker_audio import AudioSource, SpeakerAudio
 from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
-from diar.outputs.turns import ArchiveTurns, RecordingFiles, write_recording
+from diar.outputs.turns import RTTM_NAME, ArchiveTurns, RecordingFiles, recording_folder, write_recording
 from diar.plots.style import number_names
-from diar.records import RecordingRow, Turn
+from diar.records import Turn
 from diar.store.reader import RecordingIndex
-
-_PART = re.compile(r"@\d+\.\d+-(\d+\.\d+)?$")  # what a manifest appends to a file's id for a part of it
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ class TurnsWriter:
             reference=index.has_references,
             rttm_names=names,
             sheets=self._sheets(found, own),
+            manifests=config.manifests,
         ) as archive:
             for row, one in enumerate(tqdm(found, "write", unit="recording", disable=None)):
                 if isinstance(one, NoTurns):
@@ -90,6 +90,8 @@ class TurnsWriter:
                     continue
                 result, reference = next(written)
                 archive.add(result, reference, on_sheet=not own[row])
+                if config.manifests:
+                    archive.list_recording(self._listed(row, result))
                 totals.add(result)
                 summary.add(result)
                 summary.references += index.has_references and bool(reference)
@@ -98,6 +100,13 @@ class TurnsWriter:
             )
             archive.write_speakers(speakers, self._report.metadata())
         return summary
+
+    def _listed(self, row: int, result: RecordingTurns) -> ListedRecording:
+        """Return what manifests say of a recording that was written."""
+        folder = Path(self._config.output_dir, recording_folder(result.recording_id)).absolute()
+        on_clock = result.times == "file" or not result.offset
+        rttm = str(folder / RTTM_NAME) if on_clock else None
+        return listed_turns(self._config, self._index.row(row), result, rttm)
 
     def _files(self) -> RecordingFiles:
         config = self._config
@@ -143,10 +152,8 @@ class TurnsWriter:
             if isinstance(one, NoTurns):
                 continue
             result = self._report.recording(row, one, first)
-            file = _file_of(self._index.row(row))
-            url = result.path
-            if self._config.audio_dir is not None:
-                url = storage.join(self._config.audio_dir, file)
+            stored = self._index.row(row)
+            file, url = file_of(stored), url_of(self._config, stored)
             listed = self._index.listed(row).reference
             reference = (
                 None if listed is None else ListedReference(listed, file, result.offset, result.duration)
@@ -174,12 +181,6 @@ def _source(url: str, result: RecordingTurns) -> AudioSource:
     """Return which part of the file at `url` stage 1 read."""
     channel = int(result.channel) if result.channel.isdecimal() else None
     return AudioSource(url, result.offset, result.audio_track, channel)
-
-
-def _file_of(row: RecordingRow) -> str:
-    """Return the id of the file that a recording is, or is a part of."""
-    is_part = row.offset > 0 or row.part_seconds is not None
-    return _PART.sub("", row.recording_id) if is_part else row.recording_id
 
 
 def _write_one(output_dir: str, files: RecordingFiles, job: _Job) -> tuple[RecordingTurns, Sequence[Turn]]:
