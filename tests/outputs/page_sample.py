@@ -8,6 +8,11 @@ COLUMNS = (
 )
 
 
+def person(number: int) -> str:
+    """Return a name; the second one would load a picture if it were HTML."""
+    return "</script><img/src=x>" if number == 1 else f"person_{number:04d}"
+
+
 def write_turns(folder: Path, *, recordings: int, turns: int, people: int = 50) -> None:
     """Every hundredth recording has failed; turns of 1.5 s every 2 s go around three people."""
     rows, lines = [COLUMNS], []
@@ -20,14 +25,12 @@ def write_turns(folder: Path, *, recordings: int, turns: int, people: int = 50) 
         rows.append(
             f"{name},{name},/audio/{name},recordings/{name},ok,,{seconds},3,{turns},{1.5 * turns},0.0,,,\n"
         )
-        who = [f"person_{(number + one) % people:04d}" for one in range(3)]
+        who = [person((number + one) % people) for one in range(3)]
         lines += [
             f"SPEAKER {name} 1 {2 * turn}.0 1.5 <NA> <NA> {who[turn % 3]} <NA> <NA>\n"
             for turn in range(turns)
         ]
-    found = [
-        f"person_{number:04d},person_{number:04d},no,3,{people - number}.0,5\n" for number in range(people)
-    ]
+    found = [f"{person(number)},{person(number)},no,3,{people - number}.0,5\n" for number in range(people)]
     head = "speaker_id,name,known,num_recordings,speech_seconds,turns\n"
     for name, text in {"recordings.csv": rows, "all.rttm": lines, "speakers.csv": [head, *found]}.items():
         (folder / name).write_text("".join(text), encoding="utf-8")

@@ -1,0 +1,18 @@
+"""benchmarks/result_page.py: what it makes is a result with a page that holds all of it."""
+
+from pathlib import Path
+
+import result_page
+
+from tests.pages import read_page
+
+
+def test_the_made_up_result_has_a_whole_page(tmp_path: Path) -> None:
+    result_page.make_result(tmp_path, 100, 4, folders=False)
+    path, seconds, peak = result_page.written(str(tmp_path))
+    page = read_page(path)
+    page.check_alone()
+    assert page.column("recordings", "Turns") == [4] * 99 + [0]
+    assert page.column("remarks", "What") == ["no speech", "warning"]
+    assert seconds > 0
+    assert peak > path.stat().st_size / 2**20
