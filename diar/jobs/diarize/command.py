@@ -79,10 +79,12 @@ def _both_stages(config: DiarizeConfig) -> int:
         if (code := _embed(config, found, output_dir)) not in (EXIT_OK, EXIT_FAILURES):
             return code
     _check_any_embedded(config.embeddings)
+    from diar.jobs.detect.result_page import page_line
     from diar.jobs.detect.turns import diarize_archive
 
     summary = diarize_archive(config.stage_2(known))
     print(describe_result(config.output_dir, summary))
+    print(page_line(config.output_dir, summary.warnings))
     return EXIT_FAILURES if summary.failed else EXIT_OK
 
 

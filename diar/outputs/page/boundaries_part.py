@@ -84,6 +84,7 @@ class BoundariesPart:
             ("of them doubtful", f"{counts['low_confidence_boundaries']:,}"),
             ("of another voice", f"{counts['odd_files']:,}"),
             ("unclear", f"{counts['unclear_files']:,}"),
+            ("without speech", f"{counts['no_speech']:,}"),
             ("failed", f"{counts['not_used']:,}"),
         ]
         made = clock_time(self.root / RESULT_NAME)

@@ -55,6 +55,7 @@ def _of_files(part: BoundariesPart | None) -> Iterator[Remark]:
     if part is None:
         return
     yield from (Remark(one.path, "failed", f"{one.status}: {one.error}") for one in part.result.not_used)
+    yield from (Remark(one.path, "no speech", one.reason) for one in part.result.no_speech)
     for odd in part.result.odd_files:
         yield Remark(odd.path, "another voice" if odd.kind == "foreign" else "unclear", _odd_text(odd))
 

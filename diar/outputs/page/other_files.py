@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from diar.formats.boundaries_table import BOUNDARIES_NAME
 from diar.formats.files_table import FILES_NAME
 from diar.formats.html.elements import Section, link
 from diar.formats.result_json import RESULT_NAME
@@ -20,6 +21,7 @@ _FILES = {
     SPEAKERS_CSV: "the people, for readers",
     SPEAKERS_NAME: "the people, with an embedding each, for programs",
     FILES_NAME: "every file, its segment and its speaker",
+    BOUNDARIES_NAME: "the boundaries, with the files on both sides",
     RESULT_NAME: "segments, boundaries and speakers of the files, for programs",
 }
 
@@ -27,5 +29,7 @@ _FILES = {
 def files_section(root: Path) -> Section:
     """Return links to those files that are there."""
     there = [(name, what) for name, what in _FILES.items() if (root / name).exists()]
+    sheets = sorted(path.name for path in root.glob("timelines_*.png"))
+    there += [(name, "timelines of short recordings") for name in sheets]
     items = "".join(f"<li>{link(name)}: {escape(what)}</li>" for name, what in there)
     return Section("files-of-the-result", "Files of this result", f"<ul>{items}</ul>")

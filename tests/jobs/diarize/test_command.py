@@ -52,6 +52,7 @@ def test_one_file_gives_what_the_two_commands_give(archive: Path, tmp_path: Path
         assert {document["parameters"].pop(name) for name in ("embeddings_dir", "output_dir")}
     assert ours == theirs
 
+    assert (out / "index.html").exists()
     told = done.stdout.splitlines()
     assert told[0].startswith("my meeting.wav: 2 speakers in 14.0 s, ")
     shares = [int(line.split(" %")[0].split()[-1]) for line in told[1:3]]
