@@ -103,7 +103,7 @@ def test_all_reasons_are_told_and_the_file_can_be_put_there_by_hand(
 
     (place,) = (Path(line.split(" put it here as ")[1].removesuffix(", and run again"))
                 for line in message.splitlines() if " put it here as " in line)  # fmt: skip
-    place.parent.mkdir()
+    place.parent.mkdir(parents=True)
     place.write_bytes(CONTENT)
     assert_complete(hub.fetch("test"), cache)
 
