@@ -80,7 +80,7 @@ def _describe_amounts(totals: Totals, done: Counters, elapsed: float) -> str:
         f"{count_finished(totals, done):,} of {counted(totals.files, 'file')}",
         *(amounts if done.audio_seconds else []),  # none before the end of the first forward pass
         _describe_remaining(totals, done, elapsed),
-        f"{done.failed} failed",
+        f"{done.failed:,} failed",
     ]
     return " · ".join(parts)
 
