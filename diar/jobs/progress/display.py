@@ -72,12 +72,15 @@ def count_finished(totals: Totals, done: Counters) -> int:
 
 
 def _describe_amounts(totals: Totals, done: Counters, elapsed: float) -> str:
-    parts = [
-        f"{count_finished(totals, done):,} of {counted(totals.files, 'file')}",
+    amounts = [
         f"{duration(done.audio_seconds)} of audio",
         f"{times(done.audio_seconds / max(elapsed, 1e-9))} real time",
+    ]
+    parts = [
+        f"{count_finished(totals, done):,} of {counted(totals.files, 'file')}",
+        *(amounts if done.audio_seconds else []),  # none before the end of the first forward pass
         _describe_remaining(totals, done, elapsed),
-        f"{done.failed} failed",
+        f"{done.failed:,} failed",
     ]
     return " · ".join(parts)
 

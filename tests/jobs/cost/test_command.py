@@ -89,7 +89,7 @@ def test_an_earlier_run_tells_its_speed(
         "segment",
         "10,000 recordings",
         "5e-05 a minute",
-        "for 5.0 h it takes 5 GPUs",
+        "for 2.6 h it takes 5 GPUs",
     ):
         assert part in told
 
