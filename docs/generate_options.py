@@ -85,7 +85,7 @@ def section(name: str, classes: Classes) -> str:
         "\n".join([f"| {group} | default | |", "|---|---|---|", *rows]) for group, rows in groups.items()
     ]
     if len(shown) < len(options_of(config_class)):
-        parts.append(f"It takes the options of {inherited(config_class, classes)}, too.")
+        parts.append(inherited(config_class, classes))
     if not shown:
         parts.append("It has no options.")
     return "\n\n".join(parts)
@@ -109,9 +109,13 @@ def shown_options(config_class: type[CommandConfig]) -> dict[str, FieldInfo]:
 
 
 def inherited(config_class: type[CommandConfig], classes: Classes) -> str:
-    """Name the commands whose options a command takes as well."""
-    bases = [name for name, other in classes.items() if other in config_class.__mro__[1:]]
-    return " and ".join(f"[diar {name}](#diar-{name.replace(' ', '-')})" for name in bases)
+    """Name the commands whose options a command takes as well, and those that it does not take."""
+    bases = {name: other for name, other in classes.items() if other in config_class.__mro__[1:]}
+    names = " and ".join(f"[diar {name}](#diar-{name.replace(' ', '-')})" for name in bases)
+    known = options_of(config_class)
+    missing = [f"`--{name}`" for other in bases.values() for name in options_of(other) if name not in known]
+    but = f", but for {', '.join(dict.fromkeys(missing))}" if missing else ""
+    return f"It takes the options of {names}, too{but}."
 
 
 def row(name: str, field: FieldInfo) -> str:
