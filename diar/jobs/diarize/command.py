@@ -14,6 +14,7 @@ from diar.jobs.diarize.config import DiarizeConfig
 from diar.jobs.extract.command import start_workers
 from diar.jobs.ranks.processes import started_by_torchrun
 from diar.options.command import run_command
+from diar.options.places import check_writable
 from diar.outputs.managed_directory import OutputDirectory
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures
@@ -61,6 +62,7 @@ def _diarize(config: DiarizeConfig) -> int:
             "diar diarize starts its own workers; with torchrun run `diar extract`, then `diar detect`"
         )
     OutputDirectory(config.output_dir)  # refused before any work if it is not local
+    check_writable("output_dir", config.output_dir)
     try:
         return _both_stages(config)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from diar import storage
 from diar.jobs.detect.config import DetectConfig, options_of_task
 from diar.jobs.extract.config import ExtractConfig
 from diar.options.base import CommandConfig, option
+from diar.options.places import refuse_same_place
 
 StageT = TypeVar("StageT", bound=CommandConfig)
 
@@ -60,6 +61,12 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
     def _check_segmentation(self) -> DiarizeConfig:
         if self.segmentation == "none":
             raise ValueError("--segmentation none finds no turns; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _check_output(self) -> DiarizeConfig:
+        for one in self.audio:
+            refuse_same_place(self.output_dir, {"audio": one})
         return self
 
     def stage_1(self, input_dir: str, output_dir: str) -> ExtractConfig:
