@@ -35,8 +35,6 @@ from diar.demo.archive import synthesise_archive
 ROOT = Path(__file__).resolve().parent.parent
 # How a command begins, and why it is not run
 NOT_RUN = {
-    "diar diarize": "FOUNDER: remove this line, and the next, when the command is merged",
-    "diar detect --embeddings_dir out/embeddings": "needs what diar diarize made",
     "bash launch/": "installs into .venv, or is the suite",
     "source .venv/bin/activate": "the Python that runs this stands for it",
     "pip install": "changes the environment",
