@@ -81,6 +81,7 @@ if [[ -n $truth && $task != files ]]; then
 fi
 
 echo
+echo "one look at it    $result/result/index.html"
 if [[ $task != turns ]]; then
     cat <<END
 speaker folders   $result/result/speaker_*/
