@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import spawn
 from pathlib import Path
@@ -68,14 +69,18 @@ def run_notebook(text: str) -> str:
     return "".join(out.get("text", "") for out in notebook.cells[0].outputs)
 
 
-def test_only_processes_of_this_thread_leave_the_caller_alone() -> None:
+def test_only_processes_of_this_thread_leave_the_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def prepared() -> set[str]:
         return {key for key in spawn.get_preparation_data("a name") if key.startswith("init_main_from_")}
 
+    script = types.ModuleType("__main__")
+    script.__file__ = "/somewhere/script.py"
+    script.__spec__ = None
+    monkeypatch.setitem(sys.modules, "__main__", script)
     before = spawn.get_preparation_data
     with ThreadPoolExecutor(1) as other_thread, caller_not_imported():
         assert not prepared()
-        assert other_thread.submit(prepared).result(), "pytest is a script, too"
+        assert other_thread.submit(prepared).result() == {"init_main_from_path"}
     assert spawn.get_preparation_data is before
 
 

@@ -12,11 +12,12 @@ from diar.plots.contact_sheet import MOST_ON_SHEET, SHEET_NAME, draw_contact_she
 Timelines = Literal["auto", "all", "none"]
 
 _SHORT = 30.0  # seconds of a recording that is seen well enough on a line of a sheet
+_FEW = 3  # recordings that need no sheet
 
 
-def is_worth_a_timeline(speakers: int, duration: float, has_reference: bool) -> bool:
-    """Return whether a recording gets a picture of its own with `timelines=auto`."""
-    return has_reference or (speakers > 1 and duration >= _SHORT)
+def is_worth_a_timeline(recordings: int, speakers: int, duration: float, has_reference: bool) -> bool:
+    """Return whether one of so many recordings gets a picture of its own with `timelines=auto`."""
+    return recordings <= _FEW or has_reference or (speakers > 1 and duration >= _SHORT)
 
 
 class ContactSheets:

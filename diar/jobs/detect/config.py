@@ -179,8 +179,8 @@ class DetectConfig(CommandConfig):
     timelines: Literal["auto", "all", "none"] = option(
         "auto",
         "turns",
-        "which recordings get a timeline.png; auto = those of 30 s and more with several voices, or with a "
-        "reference; the others stand together on sheets, timelines_001.png, …",
+        "which recordings get a timeline.png; auto = all of up to 3, else those of 30 s and more with "
+        "several voices, or with a reference; the others stand together on sheets, timelines_001.png, …",
     )
     labels: bool = option(
         True,

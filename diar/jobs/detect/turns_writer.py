@@ -120,7 +120,9 @@ class TurnsWriter:
             return [config.plot and config.timelines == "all"] * len(found)
         return [
             isinstance(one, DiarizedRecording)
-            and is_worth_a_timeline(len(one.turns), float(index.duration[row]), self._has_reference(row))
+            and is_worth_a_timeline(
+                len(found), len(one.turns), float(index.duration[row]), self._has_reference(row)
+            )
             for row, one in enumerate(found)
         ]
 
