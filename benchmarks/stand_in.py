@@ -16,7 +16,7 @@ import torch
 from diar.embedding.chunks import Chunk, ChunkSettings
 from diar.embedding.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
 from diar.embedding.speech.detector import ChunkSpeech
-from diar.jobs.extract.run import build_embedder
+from diar.jobs.extract.networks import build_embedder
 from diar.models.features import num_frames
 
 DIMENSION = 16  # of the embeddings

@@ -6,6 +6,7 @@ A URL is a local path, a `file://` URL, or any other URL that fsspec opens (`s3:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -224,6 +225,15 @@ def remove_temporaries(folder: str) -> None:
     if path is not None and path.is_dir():
         for left in path.glob(f"{_TEMPORARY}*.tmp"):
             left.unlink(missing_ok=True)
+
+
+def remove_empty_folders(folder: str) -> None:
+    """Remove a local folder, and those in it, if there is no file in them; object stores have no folders."""
+    path = local_path(folder)
+    if path is not None and path.is_dir():
+        for inner in [*path.iterdir(), path]:
+            with contextlib.suppress(OSError):  # not empty, or no folder
+                inner.rmdir()
 
 
 def _upload(url: str, data: bytes) -> None:

@@ -40,6 +40,11 @@ class Layout:
         """Return the file of the trace of one rank's forward passes."""
         return storage.join(self.private, "profile", f"rank_{rank:03d}.json.gz")
 
+    def sections(self, shard: int, position: int | None = None) -> str:
+        """Return the folder of the sections of a shard's long recordings, or of one of them."""
+        folder = storage.join(self.private, "sections", f"{shard:05d}")
+        return folder if position is None else storage.join(folder, f"{position:05d}")
+
     @property
     def private(self) -> str:
         """Folder of everything but the tracks."""

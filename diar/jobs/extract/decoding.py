@@ -12,11 +12,20 @@ from diar.archive.decoders.decode import decoded_in_blocks
 from diar.archive.recording import Recording
 from diar.jobs.extract.decode_process import DecodeProcess
 from diar.jobs.extract.plan import Key
+from diar.jobs.extract.sections import RecordingSections, Sections
 from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import RecordingRow
 
-Item = ReadChunk | RecordingRow
+
+@dataclass(frozen=True)
+class Decoded:
+    """A chunk to embed, or after the last one the recording's row."""
+
+    key: Key
+    item: ReadChunk | RecordingRow
+    sections: RecordingSections | None  # of a long recording
+    share: float = 0.0  # of the recording that is this rank's to count, up to and with the chunk
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class _Failure:
     error: Exception
 
 
-_Waiting = tuple[Key, Item] | _Failure | None
+_Waiting = Decoded | _Failure | None
 
 
 class _SampleQueue(queue.Queue[_Waiting]):
@@ -51,15 +60,18 @@ class _SampleQueue(queue.Queue[_Waiting]):
 
 def _samples(item: _Waiting) -> int:
     """Return the samples of a chunk; 1 for other items, since a queue of size 0 counts as empty."""
-    return len(item[1].chunk.samples) if isinstance(item, tuple) and isinstance(item[1], ReadChunk) else 1
+    return (
+        len(item.item.chunk.samples) if isinstance(item, Decoded) and isinstance(item.item, ReadChunk) else 1
+    )
 
 
 class ChunkReader:
-    """Iterates over several recordings: (key, decoded chunk) for each chunk in order, then (key, row).
+    """Iterates over several recordings: the chunks of each that are to be embedded, in order, then its row.
 
     Args:
         recordings: to decode; each decoding thread takes the next one as it gets free.
         settings: how to read them.
+        sections: of long recordings; they say which chunks this rank embeds.
         threads: number of recordings decoded at the same time.
         processes: whether each thread has a process for files that are not decoded in large blocks.
         ahead: samples decoded and not yet taken, from which on decoding waits.
@@ -72,6 +84,7 @@ class ChunkReader:
         self,
         recordings: Iterable[tuple[Key, Recording]],
         settings: ReadSettings,
+        sections: Sections,
         *,
         threads: int,
         processes: bool,
@@ -81,6 +94,7 @@ class ChunkReader:
         self._recordings = iter(recordings)
         self._taking = threading.Lock()
         self._settings = settings
+        self._sections = sections
         self._processes = processes
         self._counters = counters
         self._queue = _SampleQueue(ahead)
@@ -102,7 +116,7 @@ class ChunkReader:
         for thread in self._threads:
             thread.join()
 
-    def __iter__(self) -> Iterator[tuple[Key, Item]]:
+    def __iter__(self) -> Iterator[Decoded]:
         working = len(self._threads)
         while working:
             item = self._queue.get()
@@ -130,8 +144,16 @@ class ChunkReader:
     def _read(self, process: DecodeProcess, key: Key, recording: Recording) -> None:
         apart = self._processes and not decoded_in_blocks(recording.url)
         items = process.read(recording) if apart else read_recording(recording, self._settings)
+        sections, opened = None, False
         for item in self._counters.timed("decode_step", items):
-            self._put((key, item))
+            chunk = item if isinstance(item, ReadChunk) else None
+            if not opened:
+                sections, opened = self._sections.open(key, chunk), True
+            if chunk is None:
+                self._put(Decoded(key, item, sections))
+            elif sections is None or sections.wants(chunk):
+                share = chunk.share if sections is None else sections.counted
+                self._put(Decoded(key, chunk, sections, share))
             if self._stopped.is_set():
                 return
 

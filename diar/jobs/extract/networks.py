@@ -1,15 +1,27 @@
-"""The networks of a run: what the options name, opened and fitting each other."""
+"""The networks of a run: what the options name, opened, fitting each other, and on a rank's device."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
+import torch
+
 from diar import storage
-from diar.embedding.networks import Models
+from diar.embedding.chunks import ChunkSettings
+from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.networks import Models, make_detector
+from diar.embedding.settings import SpeechSettings
 from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.progress.counters import Counters
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
+from diar.models.inference import Precision, check_precision
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
 from diar.models.segmentation.pyannet import SegmentationModel
 
-__all__ = ["Models", "open_models"]
+__all__ = ["MakeEmbedder", "Models", "build_embedder", "open_models"]
+
+MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
 
 
 def open_models(config: ExtractConfig) -> Models:
@@ -38,3 +50,31 @@ def _open_second(config: ExtractConfig, first: SegmentationModel) -> Segmentatio
     second = open_segmentation(config.second_segmentation)
     check_frames(first, second)
     return second
+
+
+def build_embedder(
+    config: ExtractConfig,
+    models: Models,
+    settings: ChunkSettings,
+    device: torch.device,
+    counters: Counters,
+) -> TrackEmbedder:
+    """Put the run's networks on this rank's device.
+
+    Raises:
+        DiarError: the device cannot compute with `--precision`.
+    """
+    precision = cast(Precision, config.precision)
+    check_precision(precision, device)
+    detector = None
+    if models.segmentation is not None:
+        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
+        detector = make_detector(models.segmentation, models.second, found_by, device, precision)
+    return TrackEmbedder(
+        models.encoder,
+        detector,
+        settings,
+        device,
+        precision=precision,
+        meter=counters,
+    )

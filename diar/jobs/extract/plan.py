@@ -145,6 +145,12 @@ def failed_ids(layout: Layout) -> frozenset[str]:
     return frozenset(rows.filter(pc.not_equal(rows["status"], OK))["recording_id"].to_pylist())
 
 
+def shards_of_one(plan: pa.Table) -> set[int]:
+    """Return the shards of a single recording."""
+    counts = plan.group_by("shard", use_threads=False).aggregate([("shard", "count")])
+    return set(counts.filter(pc.equal(counts["shard_count"], 1))["shard"].to_pylist())
+
+
 def claim_order(plan: pa.Table) -> list[tuple[int, int]]:
     """Return (shard, bytes), the largest first, so that no rank is left with a large one at the end."""
     sizes = plan.group_by("shard", use_threads=False).aggregate([("size", "sum")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from diar.archive.recording import Recording
 from diar.embedding.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.plan import Key
+from diar.jobs.extract.sections import RecordingSections, Sections
 from diar.jobs.progress.counters import Counters
 from diar.reading import embedded_row
 from diar.records import OK, RecordingRow
@@ -27,8 +28,19 @@ class EmbeddedRecording:
 
     key: Key
     row: RecordingRow
-    chunks: Sequence[ChunkEmbeddings]  # in order; complete if the status is ok
+    chunks: Sequence[ChunkEmbeddings]  # in order; complete if the status is ok and it has no sections
     counted: int  # bytes of it that the counters have already
+    sections: RecordingSections | None = None  # which hold its chunks
+
+
+@dataclass(frozen=True)
+class EmbeddedSection:
+    """A section of a long recording, to be stored."""
+
+    key: Key
+    sections: RecordingSections
+    number: int
+    chunks: dict[int, ChunkEmbeddings]  # by index
 
 
 @dataclass
@@ -46,11 +58,13 @@ class OpenShards:
 
     Args:
         writer: of this extraction.
+        sections: of long recordings, deleted when their shard is done.
         counters: of this rank.
     """
 
-    def __init__(self, writer: Writer, counters: Counters) -> None:
+    def __init__(self, writer: Writer, sections: Sections, counters: Counters) -> None:
         self._writer = writer
+        self._sections = sections
         self._counters = counters
         self._open: dict[int, _OpenShard] = {}
 
@@ -95,6 +109,11 @@ class OpenShards:
         with self._counters.timing("write_step"):
             rows = [shard.rows[position] for position in range(len(shard.recordings))]
             self._writer.write_shard(number, rows)
+            self._sections.remove(number)
+
+    def leave(self, key: Key) -> None:
+        """Forget a shard of one recording, which another rank finishes."""
+        del self._open[key.shard]
 
 
 class Publisher:
@@ -116,11 +135,17 @@ class Publisher:
         self._shards = shards
         self._rate = rate
         self._counters = counters
-        self._waiting: deque[tuple[EmbeddedRecording, Future[RecordingRow]]] = deque()
+        self._waiting: deque[tuple[EmbeddedRecording, Future[RecordingRow | None]]] = deque()
+        self._stored: dict[Key, list[Future[None]]] = defaultdict(list)
+
+    def store(self, section: EmbeddedSection) -> None:
+        """Store a section of a long recording in another thread."""
+        self._stored[section.key].append(self._threads.submit(self._store, section))
 
     def submit(self, recording: EmbeddedRecording) -> None:
         """Publish a recording in another thread; enter those that are written by now."""
-        self._waiting.append((recording, self._threads.submit(self._publish, recording)))
+        stored = self._stored.pop(recording.key, [])
+        self._waiting.append((recording, self._threads.submit(self._publish, recording, stored)))
         while len(self._waiting) > _MOST_WAITING or (self._waiting and self._waiting[0][1].done()):
             self._enter(*self._waiting.popleft())
 
@@ -129,12 +154,26 @@ class Publisher:
         while self._waiting:
             self._enter(*self._waiting.popleft())
 
-    def _publish(self, recording: EmbeddedRecording) -> RecordingRow:
-        """Assemble and write one recording; return its row, which says what went wrong if something did."""
-        if recording.row.status != OK:
-            return recording.row
+    def _store(self, section: EmbeddedSection) -> None:
+        with self._counters.timing("write_step"):
+            section.sections.write(section.number, section.chunks)
+
+    def _publish(self, recording: EmbeddedRecording, stored: list[Future[None]]) -> RecordingRow | None:
+        """Assemble and write one recording; return its row, which says what went wrong if something did.
+
+        None if another rank has to, because it is at a section or was faster.
+        """
+        sections, row = recording.sections, recording.row
+        for section in stored:  # handed to the threads earlier, so they are done or being done
+            section.result()
+        if sections is not None and not (
+            sections.to_assemble() if row.status == OK else sections.to_publish()
+        ):
+            return None
+        if row.status != OK:
+            return row
         with self._counters.timing("rows_step"):
-            made = assemble(recording.chunks, self._rate)
+            made = assemble(recording.chunks if sections is None else sections.load(), self._rate)
         row = embedded_row(recording.row, made)
         if row.status != OK:
             return row
@@ -142,12 +181,18 @@ class Publisher:
             self._writer.write_tracks(recording.key.shard, row, made.tracks)
         return row
 
-    def _enter(self, recording: EmbeddedRecording, published: Future[RecordingRow]) -> None:
+    def _enter(self, recording: EmbeddedRecording, published: Future[RecordingRow | None]) -> None:
         """Wait until a recording is published, count it, and add its row to the shard."""
         with self._counters.timing("write_wait_seconds"):
             row = published.result()
-        size = self._shards.recording(recording.key).size
-        self._counters.add("bytes", size - recording.counted)
+        if row is None:
+            self._shards.leave(recording.key)
+            return
+        size, sections = self._shards.recording(recording.key).size, recording.sections
+        if sections is not None and sections.shared:  # each rank has counted its part
+            self._counters.add("bytes", sections.uncounted(size))
+        else:
+            self._counters.add("bytes", size - recording.counted)
         self._counters.add("files", 1)
         if row.status != OK:
             self._writer.remove_tracks(row.recording_id)  # of an earlier, better version

@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -18,17 +19,14 @@ import torch.distributed as dist
 
 from diar import storage
 from diar.embedding.chunks import ChunkSettings
-from diar.embedding.embedder import TrackEmbedder
-from diar.embedding.networks import make_detector
-from diar.embedding.settings import SpeechSettings
 from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, explain, with_flags
 from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.extract.memory import keep_freed_memory
-from diar.jobs.extract.networks import Models, open_models
-from diar.jobs.extract.plan import claim_order, shard_recordings
+from diar.jobs.extract.networks import MakeEmbedder, Models, build_embedder, open_models
+from diar.jobs.extract.plan import claim_order, shard_recordings, shards_of_one
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
+from diar.jobs.extract.sections import Sections, shared_shards
 from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
 from diar.jobs.extract.worker import ShardWorker
 from diar.jobs.progress.carried_over import earlier_counters
@@ -39,42 +37,13 @@ from diar.jobs.ranks.launcher import check_restarts, end_with_parent
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
 from diar.models import device as devices
-from diar.models.inference import Precision, check_precision
+from diar.models.inference import check_precision
+from diar.models.memory import keep_freed_memory
 from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
 from diar.store.writer import make_writer
 from diar.wording import counted
-
-MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Counters], TrackEmbedder]
-
-
-def build_embedder(
-    config: ExtractConfig,
-    models: Models,
-    settings: ChunkSettings,
-    device: torch.device,
-    counters: Counters,
-) -> TrackEmbedder:
-    """Put the run's networks on this rank's device.
-
-    Raises:
-        DiarError: the device cannot compute with `--precision`.
-    """
-    precision = cast(Precision, config.precision)
-    check_precision(precision, device)  # that of an extraction begun on another device
-    detector = None
-    if models.segmentation is not None:
-        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
-        detector = make_detector(models.segmentation, models.second, found_by, device, precision)
-    return TrackEmbedder(
-        models.encoder,
-        detector,
-        settings,
-        device,
-        precision=precision,
-        meter=counters,
-    )
 
 
 def run_rank(
@@ -126,6 +95,7 @@ class Job:
     metadata: dict[str, str]  # of every Parquet file
     run_id: str
     order: list[tuple[int, int]]  # (shard, bytes) of unfinished shards, in the order of claiming
+    shared: list[int]  # shards that all ranks do together, before the others
     totals: Totals
 
 
@@ -172,7 +142,7 @@ class Rank:
             share = agreement.agree("claims", lambda: self._take_share(job, locks))
             work = self._prepare_work(networks, job, share)
             with work.reporter, work.profiler:
-                agreement.agree("work", lambda: self._do_shards(work.worker, share))
+                agreement.agree("work", lambda: self._do_shards(work.worker, job, share))
                 report = report_rank(agreement.rank, networks.device, time.time() - started, share.counters)
                 reports = agreement.gather("report", report)
             code: int = agreement.broadcast("finish", lambda: self._finish(job, reports))
@@ -206,7 +176,9 @@ class Rank:
         metadata = identity.metadata(models.encoder, models.segmentation)
         pa.scalar(0)  # Arrow's first conversion imports pandas if installed; do it while rank 0 plans
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
-        return Job(config, metadata, plan["run_id"], plan["order"], Totals(**plan["totals"]))
+        shared = plan["shared"]
+        order = [(shard, size) for shard, size in plan["order"] if shard not in set(shared)]
+        return Job(config, metadata, plan["run_id"], order, shared, Totals(**plan["totals"]))
 
     def _plan(
         self, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str], locks: ExitStack
@@ -219,9 +191,11 @@ class Rank:
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         done = set(done_shards(self.layout))
+        order = [(shard, size) for shard, size in claim_order(plan) if shard not in done]
         return {
             "run_id": uuid.uuid4().hex,
-            "order": [(shard, size) for shard, size in claim_order(plan) if shard not in done],
+            "order": order,
+            "shared": shared_shards(order, shards_of_one(plan), self.agreement.world_size),
             "totals": asdict(prepare.job_totals(self.layout, plan)),
         }
 
@@ -262,24 +236,35 @@ class Rank:
             ReadSettings(chunks, config.channel, config.min_duration, config.track),
             embedder,
             writer,
+            Sections(
+                self.layout, self.agreement.store, self.agreement.rank, frozenset(job.shared), chunks.rate
+            ),
             counters,
             profiler,
             Sizes.of(config, embedder, self.local_world_size, sharing),
         )
 
-    def _do_shards(self, worker: ShardWorker, share: Share) -> None:
+    def _make_sections(self, job: Job, rate: int) -> Sections:
+        shared = frozenset(job.shared)
+        return Sections(self.layout, self.agreement.store, self.agreement.rank, shared, rate)
+
+    def _do_shards(self, worker: ShardWorker, job: Job, share: Share) -> None:
         """Do claimed shards; after an error here the other ranks finish the shard that they are at."""
         try:
             with share.counters.timing("working_seconds"):
-                worker.run((shard, shard_recordings(self.layout, shard)) for shard in self._shards(share))
+                shards = self._shards(job, share)
+                worker.run((shard, shard_recordings(self.layout, shard)) for shard in shards)
         except MENDABLE as error:
             told = with_flags(explain(error), ExtractConfig.model_fields)
             message = f"error: rank {self.agreement.rank}: {told}; the others stop soon"
             print(message, file=sys.stderr, flush=True)
             raise
 
-    def _shards(self, share: Share) -> Iterator[int]:
-        for shard in share.claims.shards(share.unfinished, share.counters.read_bytes):
+    def _shards(self, job: Job, share: Share) -> Iterator[int]:
+        """Yield the shards that all do together, unless the others have finished one, then claimed ones."""
+        together = (shard for shard in job.shared if not storage.exists(self.layout.shard(shard)))
+        claimed = share.claims.shards(share.unfinished, share.counters.read_bytes)
+        for shard in chain(together, claimed):
             if self.agreement.any_failed():
                 return
             yield shard

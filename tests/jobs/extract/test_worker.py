@@ -7,13 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.embedding.chunks import Chunk
+from diar.jobs.extract.open_recordings import OpenRecordings
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.publishing import EmbeddedRecording
-from diar.jobs.extract.worker import OpenRecordings
 from diar.jobs.progress.counters import Counters
+from diar.reading import ReadChunk
 from diar.records import RecordingRow
 
 ROW = RecordingRow("a.wav", "/a.wav")
+
+
+def read(index: int) -> ReadChunk:
+    return ReadChunk(Chunk(index, 0, np.zeros(1, np.float32), (0, 1), last=False), 0.0, index)
 
 
 def embedded(key: Key, index: int) -> tuple[Key, Chunk, Any]:
@@ -29,7 +34,7 @@ def test_each_recording_comes_out_once_with_its_chunks_in_order(
     keys = [Key(0, position) for position in range(len(counts))]
     events = [(key, index) for key, count in zip(keys, counts, strict=True) for index in range(count)]
     for key, index in events:
-        recordings.add_decoded(key, index, 0)
+        recordings.add_decoded(key, read(index), 0)
     events += [(key, None) for key in keys]
     for key, index in data.draw(st.permutations(events)):
         if index is None:
@@ -44,7 +49,7 @@ def test_each_recording_comes_out_once_with_its_chunks_in_order(
 def test_a_recording_that_fails_further_on_does_not_wait_for_its_chunks() -> None:
     counters = Counters()
     recordings, key = OpenRecordings(counters), Key(3, 1)
-    recordings.add_decoded(key, 0, 10)
+    recordings.add_decoded(key, read(0), 10)
     assert (counters.read_bytes(), counters.done_bytes()) == (10, 0)
     failed = RecordingRow("a.wav", "/a.wav", status="undecodable")
     (done,) = recordings.add_row(key, failed)
@@ -61,8 +66,8 @@ def test_bytes_are_counted_as_they_are_read_then_as_they_are_embedded_and_never_
     def note() -> None:
         seen.append((counters.read_bytes(), counters.done_bytes(), counters.snapshot().read_bytes()))
 
-    for index, read in enumerate((10, 25, 20)):
-        recordings.add_decoded(key, index, read)
+    for index, size in enumerate((10, 25, 20)):
+        recordings.add_decoded(key, read(index), size)
         note()
     for index in (2, 0, 1):
         assert list(recordings.add_embedded([embedded(key, index)])) == []

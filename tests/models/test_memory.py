@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import numpy as np
 from pathlib import Path
-from diar.jobs.extract.memory import return_free_memory
+from diar.models.memory import return_free_memory
 
 def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
@@ -38,7 +38,7 @@ def test_holes_between_what_is_kept_are_given_back() -> None:
 FAULTS = """
 import resource
 import numpy as np
-from diar.jobs.extract.memory import keep_freed_memory
+from diar.models.memory import keep_freed_memory
 
 def faults() -> int:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
