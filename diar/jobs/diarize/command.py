@@ -101,7 +101,7 @@ def _embed(config: DiarizeConfig, audio: NamedAudio, output_dir: str) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     extraction = config.stage_1(audio.source, output_dir)
     if audio.little and config.workers is None:
-        from diar.jobs.extract.alone import run_alone
+        from diar.jobs.extract.run import run_alone
 
         return run_alone(extraction)
     return start_workers(extraction)

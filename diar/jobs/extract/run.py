@@ -79,6 +79,16 @@ def run_rank(
     return code
 
 
+def run_alone(config: ExtractConfig) -> int:
+    """Do the whole job in this process, as its only rank; return the exit code. Nothing is printed at the end.
+
+    Raises:
+        DiarError: what a user can mend.
+    """
+    agreement = Agreement(dist.HashStore(), 0, 1)
+    return Rank(config, agreement, build_embedder, 0, 1, lambda layout, statistics: None).run()
+
+
 @dataclass(frozen=True)
 class Networks:
     """What this rank computes with."""

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch.distributed as dist
 
 from diar.archive.recording import Recording
 from diar.embedding.chunks import ChunkSettings
 from diar.errors import DiarError
 from diar.jobs.extract.decoding import ChunkReader
 from diar.jobs.extract.plan import Key
+from diar.jobs.extract.sections import Sections
 from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk, ReadSettings
+from diar.store.layout import Layout
 from tests.commands import RATE, write_noise
 
 SETTINGS = ReadSettings(ChunkSettings.from_seconds(RATE, chunk=2.0, window=1.0, hop=0.5), "mix", 0.1)
@@ -33,7 +36,11 @@ class Source:
 
 
 def reader(source: Source, ahead: int, threads: int) -> ChunkReader:
-    return ChunkReader(source, SETTINGS, threads=threads, processes=False, ahead=ahead, counters=Counters())
+    sections = Sections(Layout("none"), dist.HashStore(), 0, frozenset(), RATE)
+    counters = Counters()
+    return ChunkReader(
+        source, SETTINGS, sections, threads=threads, processes=False, ahead=ahead, counters=counters
+    )
 
 
 @pytest.mark.parametrize(("seconds", "threads"), [(0.5, 1), (3.0, 1), (3.0, 2)])
@@ -45,7 +52,7 @@ def test_so_much_is_decoded_ahead_and_no_more(tmp_path: Path, seconds: float, th
         time.sleep(0.5)
         # one is taken, the queue is full, each thread holds one that does not fit
         assert max(1, seconds) <= source.taken <= 1 + max(1, seconds) + threads
-        kinds = [isinstance(item, ReadChunk) for _, item in items]
+        kinds = [isinstance(item, ReadChunk) for item in (decoded.item for decoded in items)]
     assert source.taken == 40
     assert (kinds.count(True), kinds.count(False)) == (39, 40)
 

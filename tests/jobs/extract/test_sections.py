@@ -1,0 +1,94 @@
+"""Long recordings: shared by ranks, and resumed within, with the same output."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from diar.jobs.extract.sections import shared_shards
+from diar.store.layout import Layout
+from diar.store.reader import load_index
+from tests.commands import extract, start_extract, write_noise
+
+MINUTES = 30
+
+
+def model_options(model_dir: Path) -> tuple[object, ...]:
+    """One thread a worker: then it does not matter to the last bit how many workers there are."""
+    return "--model_dir", model_dir, "--threads", 1
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("long")
+    write_noise(folder / "archive" / "long.wav", MINUTES * 60 + 7.3, 1)
+    write_noise(folder / "archive" / "short.wav", 5.0, 2)
+    return folder / "archive"
+
+
+@pytest.fixture(scope="module")
+def alone(archive: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one worker makes of the archive."""
+    out = tmp_path_factory.mktemp("alone") / "out"
+    done = extract(archive, out, *model_options(tiny_model_dir), "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def assert_same_output(out: Path, alone: Path) -> None:
+    for name in ("long.wav", "short.wav"):
+        assert (out / f"{name}.parquet").read_bytes() == (alone / f"{name}.parquet").read_bytes()
+    found, expected = load_index(str(out)), load_index(str(alone))
+    assert found.recording_id == expected.recording_id
+    assert (found.embedding == expected.embedding).all()
+    assert not list((out / "_extraction" / "sections").rglob("*.npz")), "they are deleted in the end"
+
+
+def test_several_workers_share_a_recording(
+    archive: Path, alone: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    done = extract(archive, tmp_path / "out", *model_options(tiny_model_dir), "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert_same_output(tmp_path / "out", alone)
+    run = json.loads((tmp_path / "out" / "extraction_stats.json").read_text())["this_run"]
+    audio = [rank["audio_seconds"] for rank in run["ranks"]]
+    assert sum(audio) == pytest.approx(MINUTES * 60 + 12.3, abs=0.1)
+    assert min(audio) > 120, "both were at the long one"
+    assert sum(rank["files"] for rank in run["ranks"]) == 2
+    size = sum(file.stat().st_size for file in archive.iterdir())
+    assert sum(rank["bytes"] for rank in run["ranks"]) == pytest.approx(size, rel=1e-3)
+
+
+def test_a_killed_run_goes_on_within_the_recording(
+    archive: Path, alone: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    one = (*model_options(tiny_model_dir), "--workers", 1)
+    process = start_extract(archive, out, *one, start_new_session=True)
+    folder = Path(Layout(str(out)).private) / "sections"
+    deadline = time.monotonic() + 240
+    while len(list(folder.rglob("*.npz"))) < 4 and time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1)  # the worker notices that its launcher is gone
+    stored = 120 * len(list(folder.rglob("*.npz")))
+    assert stored >= 480
+    done = extract(archive, out, *model_options(tiny_model_dir), "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert_same_output(out, alone)
+    again = json.loads((out / "extraction_stats.json").read_text())["this_run"]["audio_seconds"]
+    assert again <= MINUTES * 60 + 12.4 - stored
+
+
+def test_only_what_would_keep_a_rank_long_is_shared() -> None:
+    order = [(3, 500), (1, 300), (2, 200), (0, 10)]
+    assert shared_shards(order, {0, 1, 3}, 1) == []
+    assert shared_shards(order, {0, 1, 3}, 2) == [3, 1]
+    assert shared_shards(order, {0, 1, 2, 3}, 8) == [3, 1, 2]
+    assert shared_shards(order, set(), 2) == []
+    assert shared_shards([], set(), 2) == []
