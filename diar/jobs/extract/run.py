@@ -80,7 +80,7 @@ def run_rank(
 
 
 def run_alone(config: ExtractConfig) -> int:
-    """Do the whole job in this process, as its only rank; return the exit code. Nothing is printed at the end.
+    """Do the whole job in this process, as its only rank, and print no summary; return the exit code.
 
     Raises:
         DiarError: what a user can mend.
