@@ -31,11 +31,11 @@ from diar.embedding.chunks import ChunkSettings, cut_chunks
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.rows import assemble
 from diar.embedding.speech.detector import SpeechDetector
-from diar.jobs.extract.memory import keep_freed_memory
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import PRECISIONS, Trunk
+from diar.models.memory import keep_freed_memory
 from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 from diar.records import RecordingRow
