@@ -40,10 +40,14 @@ class Layout:
         """Return the file of the trace of one rank's forward passes."""
         return storage.join(self.private, "profile", f"rank_{rank:03d}.json.gz")
 
-    def sections(self, shard: int, position: int | None = None) -> str:
-        """Return the folder of the sections of a shard's long recordings, or of one of them."""
-        folder = storage.join(self.private, "sections", f"{shard:05d}")
-        return folder if position is None else storage.join(folder, f"{position:05d}")
+    def sections(self, shard: int) -> str:
+        """Return the folder of the sections of a shard's long recordings."""
+        return storage.join(self.all_sections, f"{shard:05d}")
+
+    @property
+    def all_sections(self) -> str:
+        """Folder of the sections of all shards."""
+        return storage.join(self.private, "sections")
 
     @property
     def private(self) -> str:

@@ -148,7 +148,7 @@ class ChunkReader:
         for item in self._counters.timed("decode_step", items):
             chunk = item if isinstance(item, ReadChunk) else None
             if not opened:
-                sections, opened = self._sections.open(key, chunk), True
+                sections, opened = self._sections.open(key, recording, chunk), True
             if chunk is None:
                 self._put(Decoded(key, item, sections))
             elif sections is None or sections.wants(chunk):

@@ -21,6 +21,7 @@ from diar.embedding.networks import describe_encoder, describe_segmentation
 from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
+from diar.jobs.extract.sections import remove_sections
 from diar.jobs.progress.counters import Totals
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
@@ -254,6 +255,7 @@ def remove_extraction(layout: Layout) -> None:
     rename_earlier(layout)
     if storage.exists(layout.plan) and storage.exists(layout.config):
         _remove_tracks(layout)
+    remove_sections(layout)
     for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))

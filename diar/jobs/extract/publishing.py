@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from diar.archive.recording import Recording
 from diar.embedding.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.plan import Key
-from diar.jobs.extract.sections import RecordingSections, Sections
+from diar.jobs.extract.sections import RecordingSections, Sections, remove_sections
 from diar.jobs.progress.counters import Counters
 from diar.reading import embedded_row
 from diar.records import OK, RecordingRow
@@ -109,7 +109,7 @@ class OpenShards:
         with self._counters.timing("write_step"):
             rows = [shard.rows[position] for position in range(len(shard.recordings))]
             self._writer.write_shard(number, rows)
-            self._sections.remove(number)
+            remove_sections(self._sections.layout, number)
 
     def leave(self, key: Key) -> None:
         """Forget a shard of one recording, which another rank finishes."""

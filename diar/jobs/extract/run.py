@@ -246,17 +246,15 @@ class Rank:
             ReadSettings(chunks, config.channel, config.min_duration, config.track),
             embedder,
             writer,
-            Sections(
-                self.layout, self.agreement.store, self.agreement.rank, frozenset(job.shared), chunks.rate
-            ),
+            self._make_sections(job, chunks.rate),
             counters,
             profiler,
             Sizes.of(config, embedder, self.local_world_size, sharing),
         )
 
     def _make_sections(self, job: Job, rate: int) -> Sections:
-        shared = frozenset(job.shared)
-        return Sections(self.layout, self.agreement.store, self.agreement.rank, shared, rate)
+        store, rank, shared = self.agreement.store, self.agreement.rank, frozenset(job.shared)
+        return Sections(self.layout, store, rank, shared, rate, job.metadata["fingerprint"])
 
     def _do_shards(self, worker: ShardWorker, job: Job, share: Share) -> None:
         """Do claimed shards; after an error here the other ranks finish the shard that they are at."""

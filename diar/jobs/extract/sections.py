@@ -7,12 +7,14 @@ the sections that it claims. The rank that stores the last one assembles the rec
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 
 import torch.distributed as dist
 
 from diar import storage
+from diar.archive.recording import Recording
 from diar.embedding.rows import ChunkEmbeddings
 from diar.embedding.stored import from_bytes, to_bytes
 from diar.jobs.extract.plan import Key
@@ -36,6 +38,17 @@ def shared_shards(order: list[tuple[int, int]], alone: set[int], world_size: int
     return [shard for shard, size in order if shard in alone and size > most and world_size > 1]
 
 
+def remove_sections(layout: Layout, shard: int | None = None) -> None:
+    """Delete the sections of a shard that is done, or of all shards."""
+    shards = [shard] if shard is not None else map(int, storage.list_names(layout.all_sections))
+    for number in shards:
+        folder = layout.sections(number)
+        for recording in storage.list_names(folder):
+            for name in storage.list_names(storage.join(folder, recording)):
+                storage.remove(storage.join(folder, recording, name))
+        storage.remove_empty_folders(folder)
+
+
 @dataclass(frozen=True)
 class Sections:
     """Opens the sections of recordings.
@@ -46,6 +59,7 @@ class Sections:
         rank: of this process.
         shared: shards that all ranks do together.
         rate: Hz of the chunks.
+        fingerprint: of the extraction, so that none uses the sections of another.
     """
 
     layout: Layout
@@ -53,24 +67,22 @@ class Sections:
     rank: int
     shared: frozenset[int]
     rate: int
+    fingerprint: str
 
-    def open(self, key: Key, first: ReadChunk | None) -> RecordingSections | None:
+    def open(self, key: Key, recording: Recording, first: ReadChunk | None) -> RecordingSections | None:
         """Return the sections of a recording, given its first chunk if it has one; None for a short one."""
         shared = key.shard in self.shared
         if not shared and (first is None or self._seconds(first) < _LONG):
             return None
-        folder = self.layout.sections(key.shard, key.position)
+        folder = storage.join(self.layout.sections(key.shard), self._name(key, recording))
         done = frozenset(int(name.partition(".")[0]) for name in storage.list_names(folder))
         store = dist.PrefixStore(f"section/{key.shard}/{key.position}", self.store)
         return RecordingSections(folder, store, str(self.rank), shared, done)
 
-    def remove(self, shard: int) -> None:
-        """Delete the sections of a shard, once it is done."""
-        folder = self.layout.sections(shard)
-        for position in storage.list_names(folder):
-            for name in storage.list_names(storage.join(folder, position)):
-                storage.remove(storage.join(folder, position, name))
-        storage.remove_empty_folders(folder)
+    def _name(self, key: Key, recording: Recording) -> str:
+        """Name a recording's folder by its content, too: after a lost plan, numbers may mean others."""
+        content = repr((self.fingerprint, recording.url, recording.size, recording.mtime, recording.offset))
+        return f"{key.position:05d}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
     def _seconds(self, first: ReadChunk) -> float:
         """Return how long a recording is, by its first chunk; infinite where that is unknown."""

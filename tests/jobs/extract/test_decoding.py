@@ -36,7 +36,7 @@ class Source:
 
 
 def reader(source: Source, ahead: int, threads: int) -> ChunkReader:
-    sections = Sections(Layout("none"), dist.HashStore(), 0, frozenset(), RATE)
+    sections = Sections(Layout("none"), dist.HashStore(), 0, frozenset(), RATE, "a fingerprint")
     counters = Counters()
     return ChunkReader(
         source, SETTINGS, sections, threads=threads, processes=False, ahead=ahead, counters=counters

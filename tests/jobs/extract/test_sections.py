@@ -4,11 +4,19 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch.distributed as dist
 
-from diar.jobs.extract.sections import shared_shards
+from diar.archive.recording import Recording
+from diar.embedding.chunks import Chunk
+from diar.jobs.extract.plan import Key
+from diar.jobs.extract.prepare import remove_extraction
+from diar.jobs.extract.sections import RecordingSections, Sections, shared_shards
+from diar.reading import ReadChunk
 from diar.store.layout import Layout
 from diar.store.reader import load_index
 from tests.commands import extract, start_extract, write_noise
@@ -92,3 +100,24 @@ def test_only_what_would_keep_a_rank_long_is_shared() -> None:
     assert shared_shards(order, {0, 1, 2, 3}, 8) == [3, 1, 2]
     assert shared_shards(order, set(), 2) == []
     assert shared_shards([], set(), 2) == []
+
+
+def test_no_recording_takes_the_sections_of_another(tmp_path: Path) -> None:
+    """An extraction with another model, or a changed file that a lost plan gives the same number."""
+    layout, key = Layout(str(tmp_path)), Key(0, 3)
+    recording = Recording("a.wav", "/a.wav", 1000, 5.0)
+    first = ReadChunk(Chunk(0, 0, np.zeros(32, np.float32), (0, 31), last=False), 0.001)
+
+    def opened(fingerprint: str, of: Recording) -> RecordingSections:
+        found = Sections(layout, dist.HashStore(), 0, frozenset(), 1, fingerprint).open(key, of, first)
+        assert found is not None
+        return found
+
+    opened("one", recording).write(7, {})
+    assert opened("one", recording).done == {7}
+    assert opened("two", recording).done == set()
+    assert opened("one", replace(recording, mtime=6.0)).done == set()
+    assert opened("one", replace(recording, size=999)).done == set()
+    remove_extraction(layout)
+    assert opened("one", recording).done == set()
+    assert not (tmp_path / "_extraction" / "sections" / "00000").exists()
