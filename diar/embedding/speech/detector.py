@@ -146,11 +146,10 @@ class SpeechDetector:
 
     def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
         """Return probability and decision (batch, windows, frames, speakers), and that of speech."""
-        windows = torch.stack([samples[:, start : start + size] for start in starts.tolist()], dim=1)
         powerset = self.network.powerset
         probability, active, speech = [], [], []
-        for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
-            log_probs = self.network.aligned(self.network(part))
+        for part in samples.split(max(1, self._at_once // (size * len(starts)))):
+            log_probs = self.network.aligned(self.network.of_windows(part, starts.tolist(), size))
             probability.append(powerset.soft(log_probs).clamp(0, 1))
             active.append(powerset.hard(log_probs))
             speech.append(powerset.speech(log_probs))

@@ -10,6 +10,7 @@ H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -134,7 +135,21 @@ class PyanNet(nn.Module):
             raise ValueError(
                 f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
             )
-        features = self.sincnet(waveform.unsqueeze(1)).transpose(1, 2)  # (batch, frames, features)
+        return self._classify(self.sincnet(waveform.unsqueeze(1)))
+
+    def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
+        """Compute `forward` of overlapping seg_windows of chunks, (batch · windows, frames, classes), faster.
+
+        Args:
+            chunks: (batch, samples).
+            starts: of the seg_windows, in samples; multiples of the frame step.
+            size: samples of a seg_window.
+        """
+        return self._classify(self.sincnet.of_windows(chunks, starts, size))
+
+    def _classify(self, features: Tensor) -> Tensor:
+        """(batch, features, frames) → log-probabilities (batch, frames, classes)."""
+        features = features.transpose(1, 2)
         features, _ = self.lstm(features.to(next(self.lstm.parameters()).dtype))
         features = features.to(self.classifier.weight.dtype)
         for linear in self.linear:

@@ -7,6 +7,8 @@ odd filters are from M. Pariente et al., "Filterbank design for end-to-end speec
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -70,9 +72,13 @@ class SincConvolution(nn.Module):
         self.filterbank = SincFilters(num_filters)
         self.stride = stride
 
+    def filtered(self, waveform: Tensor) -> Tensor:
+        """Return what the filters let through."""
+        return F.conv1d(waveform, self.filterbank.kernels, stride=self.stride)
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Return the filters' magnitudes: the sign of a wave carries no information."""
-        return F.conv1d(waveform, self.filterbank.kernels, stride=self.stride).abs()
+        return self.filtered(waveform).abs()
 
 
 class SincNet(nn.Module):
@@ -101,9 +107,40 @@ class SincNet(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Three times: convolve, take the largest of three neighbours, normalise each channel."""
-        features = self.wav_norm1d(waveform)
-        for convolution, norm in zip(self.conv1d, self.norm1d, strict=True):
-            features = F.leaky_relu(norm(F.max_pool1d(convolution(features), _POOL)))
+        return self._from_magnitudes(self.conv1d[0](self.wav_norm1d(waveform)))
+
+    def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
+        """Return the features of windows that overlap, (batch · windows, 60, frames), filtered only once.
+
+        A window's waveform is normalised, which is a factor and a summand. So its filtered waveform is that
+        of the chunk with the same factor, and a summand a filter. Results are those of `forward` but for
+        rounding.
+
+        Args:
+            chunks: (batch, samples).
+            starts: of the windows, in samples; multiples of the first convolution's stride.
+            size: samples of a window.
+        """
+        sinc = cast(SincConvolution, self.conv1d[0])
+        chunks = chunks - chunks.mean(dim=1, keepdim=True)  # else an offset would swallow a quiet voice
+        windows = torch.stack([chunks[:, start : start + size] for start in starts], dim=1)
+        variance, mean = torch.var_mean(windows, dim=2, correction=0)  # (batch, windows)
+        factor = self.wav_norm1d.weight / (variance + self.wav_norm1d.eps).sqrt()
+        summand = self.wav_norm1d.bias - factor * mean
+        gain = sinc.filterbank.kernels.sum(dim=(1, 2))  # (filters,) of a constant
+        filtered = sinc.filtered(chunks.unsqueeze(1))  # (batch, filters, frames)
+        frames = (size - _SINC_TAPS) // sinc.stride + 1
+        begins = [start // sinc.stride for start in starts]
+        parts = torch.stack([filtered[..., begin : begin + frames] for begin in begins], dim=1)
+        parts = parts.mul_(factor[..., None, None]).add_((summand[..., None] * gain)[..., None])
+        return self._from_magnitudes(parts.abs_().flatten(0, 1))
+
+    def _from_magnitudes(self, features: Tensor) -> Tensor:
+        """Compute all that follows the filters' magnitudes (batch, filters, frames)."""
+        for number, norm in enumerate(self.norm1d):
+            if number:
+                features = self.conv1d[number](features)
+            features = F.leaky_relu(norm(F.max_pool1d(features, _POOL)))
         return features
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 import yaml
 from hypothesis import given, settings
@@ -49,6 +50,22 @@ def test_equals_pyannote_on_real_audio(shared_dir: Path, tmp_path: Path, weights
     assert torch.equal(powerset.hard(found), powerset.hard(expected))
     assert powerset.hard(found).any(dim=1).any(), "real speech"
     torch.testing.assert_close(model.network(waveform[1:]), found[1:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (1.0, 0.3), (1e-3, 0.0), (1e-3, 0.3), (0.0, 0.0)])
+def test_overlapping_windows_are_what_each_is_by_itself(
+    segmentation_dir: Path, shared_dir: Path, gain: float, offset: float
+) -> None:
+    network = open_segmentation_dir(segmentation_dir).network
+    samples, _ = sf.read(shared_dir / "data/ami/trn03.wav", dtype="float32", frames=14 * 16_000)
+    chunks = torch.from_numpy(np.stack([samples, samples[::-1]]) * np.float32(gain) + np.float32(offset))
+    starts = [0, 270 * 100, 270 * 237]
+    apart = torch.stack([chunks[:, start : start + 160_000] for start in starts], dim=1).flatten(0, 1)
+    expected = network(apart).exp()
+    found = network.of_windows(chunks, starts, 160_000).exp()
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-3
+    assert (found - expected).abs().mean() < 1e-5
 
 
 def test_named_weights_open(segmentation_dir: Path) -> None:
