@@ -11,10 +11,14 @@ from diar.intervals import IntervalLists
 
 def frame_runs(masks: np.ndarray) -> IntervalLists:
     """Return the runs of true frames [first, last + 1) in each row of `masks` (n, frames)."""
-    steps = np.diff(np.pad(masks.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    row, first = np.nonzero(steps == 1)
-    last = np.nonzero(steps == -1)[1]
-    return IntervalLists(np.stack([first, last], axis=1), np.bincount(row, minlength=len(masks)))
+    count, frames = masks.shape
+    if not frames:
+        return IntervalLists(np.empty((0, 2), np.int64), np.zeros(count, np.int64))
+    changes = np.empty((count, frames + 1), bool)
+    changes[:, 0], changes[:, -1] = masks[:, 0], masks[:, -1]
+    np.not_equal(masks[:, 1:], masks[:, :-1], out=changes[:, 1:-1])
+    row, frame = np.nonzero(changes)  # of each row, a first and a last frame in turn
+    return IntervalLists(frame.reshape(-1, 2), np.bincount(row[::2], minlength=count))
 
 
 def runs(mask: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -12,7 +12,11 @@ from diar.errors import DiarError
 from diar.wording import counted
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
-_CPU_WORKER_BYTES = 2**31  # of memory for each worker on the CPU: it takes about 1 GB, and files are cached
+_WORKER_BYTES = 2**31  # of memory for each worker: it takes about 1 GB, and files are cached
+# Making rows keeps a worker from feeding a fast GPU, so several share it (decision 067)
+_MOST_ON_A_GPU = 6
+_CORES_A_WORKER = 2  # beside a GPU: one makes rows, others decode
+_GPU_WORKER_BYTES = 6e9  # of a GPU: a pass, and what CUDA itself takes
 
 
 class DeviceError(DiarError):
@@ -46,12 +50,26 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
 
 
 def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
-    """Return how many processes to start here: `workers`, else one a GPU, or one a core that has memory."""
+    """Return how many processes to start here: `workers`, or as many as are worth it.
+
+    On the CPU that is one a core that has memory; on each GPU up to six, where there are cores and memory.
+    """
     if workers is not None:
         return workers
+    with_memory = physical_memory() // _WORKER_BYTES
     if kind == "cpu":
-        return max(1, min(cpu_cores(), physical_memory() // _CPU_WORKER_BYTES))
-    return len(gpus) if gpus is not None else torch.cuda.device_count()
+        return max(1, min(cpu_cores(), with_memory))
+    used = list(gpus) if gpus is not None else list(range(torch.cuda.device_count()))
+    room = int(min(gpu_memory(gpu) for gpu in used) // _GPU_WORKER_BYTES)
+    for_each = min(
+        _MOST_ON_A_GPU, cpu_cores() // _CORES_A_WORKER // len(used), with_memory // len(used), room
+    )
+    return max(1, for_each) * len(used)
+
+
+def gpu_memory(gpu: int) -> int:
+    """Return the memory of a GPU in bytes."""
+    return int(torch.cuda.get_device_properties(gpu).total_memory)
 
 
 def usable_cores() -> frozenset[int]:

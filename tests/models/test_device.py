@@ -11,11 +11,25 @@ from diar.models.device import DeviceError, count_workers, device_kind, rank_dev
 def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "gpu_memory", lambda gpu: 80 * 10**9)
+    monkeypatch.setattr(devices, "physical_memory", lambda: 256 * 2**30)
 
 
-def test_one_worker_a_gpu_unless_told_otherwise() -> None:
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "expected"), [(64, 80, 6), (16, 80, 2), (4, 80, 1), (64, 24, 4), (64, 8, 1)]
+)
+def test_as_many_workers_on_a_gpu_as_cores_and_memory_allow(
+    cores: int, gigabytes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cpu_cores", lambda: cores)
+    monkeypatch.setattr(devices, "gpu_memory", lambda gpu: gigabytes * 10**9)
+    assert count_workers("cuda", None, None) == 4 * expected
+    assert count_workers("cuda", (1,), None) == min(6, cores // 2, max(1, gigabytes // 6))
+    monkeypatch.setattr(devices, "physical_memory", lambda: 2**30)
     assert count_workers("cuda", None, None) == 4
-    assert count_workers("cuda", (0, 2), None) == 2
+
+
+def test_as_many_workers_as_are_told() -> None:
     assert count_workers("cuda", None, 3) == 3
     assert count_workers("cuda", None, 8) == 8
     assert count_workers("cpu", None, 5) == 5

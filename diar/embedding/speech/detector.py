@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -148,13 +149,26 @@ class SpeechDetector:
         """Return probability and decision (batch, windows, frames, speakers), and that of speech."""
         powerset = self.network.powerset
         probability, active, speech = [], [], []
-        for part in samples.split(max(1, self._at_once // (size * len(starts)))):
-            log_probs = self.network.aligned(self.network.of_windows(part, starts.tolist(), size))
+        for output in self._log_probs(samples, starts.tolist(), size):
+            log_probs = self.network.aligned(output)
             probability.append(powerset.soft(log_probs).clamp(0, 1))
             active.append(powerset.hard(log_probs))
             speech.append(powerset.speech(log_probs))
         shape = (len(samples), len(starts))
         return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
+
+    def _log_probs(self, samples: torch.Tensor, starts: list[int], size: int) -> Iterator[torch.Tensor]:
+        """Yield the network's outputs for the seg_windows of each chunk, some at a time.
+
+        On a GPU, filtering once a chunk would cost more memory traffic than it saves.
+        """
+        if samples.device.type == "cpu":
+            for part in samples.split(max(1, self._at_once // (size * len(starts)))):
+                yield self.network.of_windows(part, starts, size)
+            return
+        windows = torch.stack([samples[:, start : start + size] for start in starts], dim=1)
+        for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
+            yield self.network(part)
 
     def edges(self, frames: int, length: int) -> np.ndarray:
         """Return (frames + 1,) samples: borders half-way between frames, the outer ones 0 and `length`."""

@@ -67,7 +67,9 @@ def calibrate(
             counters, ranks = _watch(Layout(str(Path(folder, "out"))), process, seconds)
         if not counters.audio_seconds:
             raise CostError(_explain(Path(folder), len(sample)))
-    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0].started - launched)
+    used = torch.cuda.device_count() if config.gpus is None else len(config.gpus)
+    sharing = max(1, len(ranks) // used) if kind == "cuda" else 1
+    return Speed(counters, len(ranks), _device_name(kind, config), ranks[0].started - launched, sharing)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class CostReport:
         return [
             *lines,
             f"measured   {duration(done.audio_seconds)} of audio in "
-            f"{duration(done.working_seconds / workers)} on {workers} × {self.speed.device}; "
+            f"{duration(done.working_seconds / workers)} on {self.speed.where}; "
             f"start-up {duration(self.speed.startup_seconds)} apart",
             f"time       {describe_loop(self.speed.loop)}",
             f"bound by   {bound}: {remedy(bound)}",

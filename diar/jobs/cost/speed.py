@@ -15,12 +15,13 @@ from diar.store.layout import Layout
 
 @dataclass(frozen=True)
 class Speed:
-    """The speed of one worker, measured on several.
+    """The speed of one GPU, on the CPU of one worker, measured on several.
 
     Attributes:
         counters: of all workers together.
         workers: how many there were.
         device: of one of them.
+        sharing: workers on each GPU; 1 on the CPU.
         startup_seconds: until work began.
     """
 
@@ -28,11 +29,18 @@ class Speed:
     workers: int
     device: str
     startup_seconds: float
+    sharing: int = 1
 
     @property
     def rtf(self) -> float:
-        """Return the seconds that one worker needs for a second of audio, start-up excluded."""
-        return self.counters.working_seconds / self.counters.audio_seconds
+        """Return the seconds that a GPU, or a worker, needs for a second of audio, start-up excluded."""
+        return self.counters.working_seconds / self.sharing / self.counters.audio_seconds
+
+    @property
+    def where(self) -> str:
+        """Return the devices in words."""
+        shared = f", {self.sharing} workers on each" if self.sharing > 1 else ""
+        return f"{self.workers // self.sharing} × {self.device}{shared}"
 
     @property
     def steps(self) -> dict[str, float]:
@@ -74,7 +82,9 @@ def read_finished_run(path: str) -> FinishedRun:
         statistics = json.loads(storage.read_bytes(file))
         run: dict[str, Any] = statistics["this_run"]
         counters = Counters.total(Counters.of(rank) for rank in run["ranks"])
-        speed = Speed(counters, len(run["ranks"]), run["ranks"][0]["device"], run["startup_seconds"])
+        first = run["ranks"][0]
+        sharing = first.get("ranks_on_device", 1)
+        speed = Speed(counters, len(run["ranks"]), first["device"], run["startup_seconds"], sharing)
         found = FinishedRun(speed, statistics["recordings"]["planned"], statistics["audio_hours"])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CostError(

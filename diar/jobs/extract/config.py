@@ -117,7 +117,7 @@ class ExtractConfig(CommandConfig):
     workers: int | None = option(
         None,
         "machine",
-        "processes; default one a GPU (more share the GPUs in turn), on the CPU one a core",
+        "processes; default up to 6 a GPU, by cores and memory; on the CPU one a core",
         ge=1,
         le=1024,
     )

@@ -153,7 +153,9 @@ class Rank:
             work = self._prepare_work(networks, job, share)
             with work.reporter, work.profiler:
                 agreement.agree("work", lambda: self._do_shards(work.worker, job, share))
-                report = report_rank(agreement.rank, networks.device, time.time() - started, share.counters)
+                sharing = self._ranks_on(networks.device, job.config)
+                seconds = time.time() - started
+                report = report_rank(agreement.rank, networks.device, sharing, seconds, share.counters)
                 reports = agreement.gather("report", report)
             code: int = agreement.broadcast("finish", lambda: self._finish(job, reports))
             return code
@@ -241,7 +243,7 @@ class Rank:
         )
         embedder = self.make_embedder(config, networks.models, chunks, device, counters)
         writer = make_writer(config.layout, self.layout, encoder.encoder.embedding_dim, job.metadata)
-        sharing = devices.ranks_on_device(device, config.gpus, self.local_rank, self.local_world_size)
+        sharing = self._ranks_on(device, config)
         return ShardWorker(
             ReadSettings(chunks, config.channel, config.min_duration, config.track),
             embedder,
@@ -255,6 +257,10 @@ class Rank:
     def _make_sections(self, job: Job, rate: int) -> Sections:
         store, rank, shared = self.agreement.store, self.agreement.rank, frozenset(job.shared)
         return Sections(self.layout, store, rank, shared, rate, job.metadata["fingerprint"])
+
+    def _ranks_on(self, device: torch.device, config: ExtractConfig) -> int:
+        """Count the ranks that share a device of this machine."""
+        return devices.ranks_on_device(device, config.gpus, self.local_rank, self.local_world_size)
 
     def _do_shards(self, worker: ShardWorker, job: Job, share: Share) -> None:
         """Do claimed shards; after an error here the other ranks finish the shard that they are at."""

@@ -30,18 +30,22 @@ _LISTED_REMARKS = 5
 _NOTED_IDLE = 0.1  # share of the working time; less is usual at the end of a run
 
 
-def report_rank(rank: int, device: torch.device, seconds: float, counters: Counters) -> dict[str, Any]:
+def report_rank(
+    rank: int, device: torch.device, ranks_on_device: int, seconds: float, counters: Counters
+) -> dict[str, Any]:
     """Return what a rank reports of itself at its end, for JSON.
 
     Args:
         rank: its number.
         device: it computed on.
+        ranks_on_device: that shared it.
         seconds: since it was started.
         counters: of its work.
     """
     report = {
         "rank": rank,
         "device": describe(device),
+        "ranks_on_device": ranks_on_device,
         "seconds": seconds,
         "busy_share": counters.device_seconds() / max(counters.working_seconds, 1e-9),
         **counters.figures(),
@@ -159,10 +163,17 @@ def _print_run(run: dict[str, Any]) -> None:
     """Print how fast this run was, and what took the time."""
     print(
         f"this run: {counted(run['recordings'], 'recording')} in {duration(run['seconds'])} "
-        f"({times(run['times_real_time'])} real time) on {len(run['ranks'])} × {run['ranks'][0]['device']}",
+        f"({times(run['times_real_time'])} real time) on {_describe_ranks(run['ranks'])}",
         file=sys.stderr,
     )
     print(f"time: {_describe_time(run)}", file=sys.stderr)
+
+
+def _describe_ranks(ranks: list[dict[str, Any]]) -> str:
+    """Return the workers' devices in words; they are named as that of the first."""
+    device, sharing = ranks[0]["device"], ranks[0]["ranks_on_device"]
+    shared = f", {sharing} workers on each" if sharing > 1 else ""
+    return f"{len(ranks) // sharing} × {device}{shared}"
 
 
 def _print_remarks(layout: Layout, remarks: Remarks) -> None:

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.planes import convolve_relu
 from diar.models.encoders.pooling import build_pooling
 from diar.models.encoders.resnet import BasicBlock, make_layer
-from diar.models.encoders.time_major import TimeMajorBatchNorm, TimeMajorConv
+from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm, TimeMajorConv
+from diar.models.kernels import available
 
 SEGMENT_FRAMES = 100  # trunk frames that share one local context
 
@@ -44,9 +46,9 @@ class FrontEnd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, mels, frames) → (batch, out_channels, frames)."""
-        out = F.relu(self.bn1(self.conv1(x.unsqueeze(1))), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, x.unsqueeze(1))
         out = self.layer2(self.layer1(out))
-        return F.relu(self.bn2(self.conv2(out)), inplace=True).flatten(1, 2)
+        return convolve_relu(self.conv2, self.bn2, out).flatten(1, 2)
 
 
 class TDNN(nn.Module):
@@ -76,11 +78,13 @@ class ContextMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels) → (batch, T', out_channels)."""
-        frames = x.shape[1]
-        context = x.mean(dim=1, keepdim=True) + segment_means(x)  # (batch, segments, in_channels)
-        mask = torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
         out: Tensor = self.linear_local(x)
-        return out.mul_(mask.repeat_interleave(SEGMENT_FRAMES, dim=1)[:, :frames])
+        return out.mul_(self.mask(x).repeat_interleave(SEGMENT_FRAMES, dim=1)[:, : x.shape[1]])
+
+    def mask(self, x: Tensor) -> Tensor:
+        """(batch, T', in_channels) → (batch, segments, out_channels) in 0…1."""
+        context = x.mean(dim=1, keepdim=True) + segment_means(x)  # (batch, segments, in_channels)
+        return torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
 
 
 def segment_means(x: Tensor) -> Tensor:
@@ -108,6 +112,21 @@ class DenseTDNNLayer(nn.Module):
         out: Tensor = self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
         return out
 
+    def write(self, x: Tensor, out: Tensor) -> None:
+        """Compute `forward` of `x` into `out`: by kernels of our own, where they can be used."""
+        norm, cam = self.nonlinear1[0], self.cam_layer
+        if not (available.usable(x) and isinstance(norm, ScaleAndShift) and self.linear1.bias is not None):
+            out.copy_(self(x))
+            return
+        from diar.models.kernels.dense import masked_convolution, normalised_product
+
+        narrow = normalised_product(
+            x, norm.scale, norm.shift, self.linear1.weight.squeeze(-1), self.linear1.bias, relu=True
+        )
+        taps = cam.linear_local.weight.permute(2, 1, 0).contiguous()
+        dilation = cam.linear_local.dilation[0]
+        masked_convolution(narrow, taps, cam.mask(narrow), dilation, SEGMENT_FRAMES, out)
+
 
 class DenseBlock(nn.Sequential):
     """Layers that each see the block's input and the output of all layers before."""
@@ -130,9 +149,11 @@ class DenseBlock(nn.Sequential):
         # One array from the start: concatenating after each layer would copy all of it every time
         joined = x.new_empty(*x.shape[:2], self.out_channels)
         joined[..., :channels] = x
-        for layer in self:
-            joined[..., channels : channels + self.growth_rate] = layer(joined[..., :channels])
-            channels += self.growth_rate
+        for layer in self.children():
+            assert isinstance(layer, DenseTDNNLayer)
+            end = channels + self.growth_rate
+            layer.write(joined[..., :channels], joined[..., channels:end])
+            channels = end
         return joined
 
 
@@ -146,6 +167,12 @@ class Transit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels) → (batch, T', in_channels / 2)."""
+        norm = self.nonlinear[0]
+        if available.usable(x) and isinstance(norm, ScaleAndShift):
+            from diar.models.kernels.dense import normalised_product
+
+            weight, bias = self.linear.weight.squeeze(-1), self.linear.bias
+            return normalised_product(x, norm.scale, norm.shift, weight, bias, relu=False)
         out: Tensor = self.linear(self.nonlinear(x))
         return out
 

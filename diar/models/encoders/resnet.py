@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.planes import convolve_relu
 from diar.models.encoders.pooling import build_pooling
 
 Stride = int | tuple[int, int]
@@ -29,8 +30,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(out)).add_(self.shortcut(x)), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, x)
+        return convolve_relu(self.conv2, self.bn2, out, self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
@@ -50,9 +51,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, 4 · planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
-        return F.relu(self.bn3(self.conv3(out)).add_(self.shortcut(x)), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, x)
+        out = convolve_relu(self.conv2, self.bn2, out)
+        return convolve_relu(self.conv3, self.bn3, out, self.shortcut(x))
 
 
 def make_shortcut(in_planes: int, out_planes: int, stride: Stride) -> nn.Sequential:
@@ -131,7 +132,7 @@ class ResNet(SegmentHeadEncoder):
     def frames(self, fbank: Tensor) -> Tensor:
         """(batch, frames, mels) → (batch, channels, ⌈frames / 8⌉)."""
         out = fbank.transpose(1, 2).unsqueeze(1)
-        out = F.relu(self.bn1(self.conv1(out)), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, out)
         out = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         return out.flatten(1, 2)
 

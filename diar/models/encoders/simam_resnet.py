@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.planes import convolve_relu
 from diar.models.encoders.pooling import ASP
 from diar.models.encoders.resnet import Stride, make_layer, make_shortcut
 
@@ -30,7 +31,7 @@ class SimAMBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, planes, mels / stride, frames / stride)."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, x)
         out = simam(self.bn2(self.conv2(out)))
         return F.relu(out.add_(self.downsample(x)), inplace=True)
 
@@ -57,7 +58,7 @@ class SimAMTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 1, mels, frames) → (batch, 8 · in_planes, mels / 8, frames / 8)."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = convolve_relu(self.conv1, self.bn1, x)
         trunk: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         return trunk
 

@@ -31,6 +31,7 @@ from diar.models.weights.checksum import file_sha256
 
 CONFIG_FILE = "config.yaml"
 _LARGEST_LEAD = 0.2  # seconds
+_LSTM_BATCH = 8  # in fp16 on a GPU, LSTMs are slow on an odd number of seg_windows
 WEIGHTS_FILES = ("segmentation.pt", "pytorch_model.bin")  # the first that a model directory has
 
 
@@ -149,9 +150,12 @@ class PyanNet(nn.Module):
 
     def _classify(self, features: Tensor) -> Tensor:
         """(batch, features, frames) → log-probabilities (batch, frames, classes)."""
-        features = features.transpose(1, 2)
-        features, _ = self.lstm(features.to(next(self.lstm.parameters()).dtype))
-        features = features.to(self.classifier.weight.dtype)
+        features = features.transpose(1, 2).to(next(self.lstm.parameters()).dtype)
+        batch = len(features)
+        if features.is_cuda and features.dtype == torch.float16:
+            features = F.pad(features, (0, 0, 0, 0, 0, -batch % _LSTM_BATCH))
+        features, _ = self.lstm(features)
+        features = features[:batch].to(self.classifier.weight.dtype)
         for linear in self.linear:
             features = F.leaky_relu(linear(features))
         return self.powerset.log_probs(self.classifier(features))

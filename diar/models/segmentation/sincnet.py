@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diar.models.kernels import available
+
 SAMPLE_RATE = 16000  # Hz; the filters' lengths are for this rate
 _MIN_LOW_HZ, _MIN_BAND_HZ = 50.0, 50.0
 _SINC_TAPS, _CONV_TAPS, _POOL = 251, 5, 3
@@ -107,7 +109,14 @@ class SincNet(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Three times: convolve, take the largest of three neighbours, normalise each channel."""
-        return self._from_magnitudes(self.conv1d[0](self.wav_norm1d(waveform)))
+        sinc = cast(SincConvolution, self.conv1d[0])
+        waveform = self.wav_norm1d(waveform)
+        if available.run_on(waveform.device):
+            from diar.models.kernels.sinc import largest_magnitudes
+
+            filters = sinc.filterbank.kernels.squeeze(1)
+            return self._from_largest(largest_magnitudes(waveform.squeeze(1), filters, sinc.stride, _POOL))
+        return self._from_largest(F.max_pool1d(sinc(waveform), _POOL))
 
     def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
         """Return the features of windows that overlap, (batch · windows, 60, frames), filtered only once.
@@ -133,14 +142,14 @@ class SincNet(nn.Module):
         begins = [start // sinc.stride for start in starts]
         parts = torch.stack([filtered[..., begin : begin + frames] for begin in begins], dim=1)
         parts = parts.mul_(factor[..., None, None]).add_((summand[..., None] * gain)[..., None])
-        return self._from_magnitudes(parts.abs_().flatten(0, 1))
+        return self._from_largest(F.max_pool1d(parts.abs_().flatten(0, 1), _POOL))
 
-    def _from_magnitudes(self, features: Tensor) -> Tensor:
-        """Compute all that follows the filters' magnitudes (batch, filters, frames)."""
+    def _from_largest(self, features: Tensor) -> Tensor:
+        """Compute all that follows the largest magnitudes of three neighbours, (batch, filters, frames)."""
         for number, norm in enumerate(self.norm1d):
             if number:
-                features = self.conv1d[number](features)
-            features = F.leaky_relu(norm(F.max_pool1d(features, _POOL)))
+                features = F.max_pool1d(self.conv1d[number](features), _POOL)
+            features = F.leaky_relu(norm(features))
         return features
 
 
