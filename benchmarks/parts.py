@@ -2,6 +2,7 @@
 
     python benchmarks/parts.py
     python benchmarks/parts.py --threads 2 --model_dir MODEL --json parts.json
+    python benchmarks/parts.py --isa avx2          # as on a processor without AVX-512
 
 The limit of a network is its arithmetic: floating-point operations for a second of audio, divided by the rate
 that a matrix product of the same precision reaches on this machine. Decoding has no such limit; it is
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,15 +36,24 @@ from diar.embedding.speech.detector import SpeechDetector
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
-from diar.models.inference import PRECISIONS, Trunk
+from diar.models.inference import PRECISIONS, Trunk, best_precision
 from diar.models.memory import keep_freed_memory
-from diar.models.segmentation.pyannet import open_segmentation_dir
+from diar.models.open import open_segmentation
+from diar.models.segmentation.pyannet import PyanNet
 from diar.models.weights import hub
 from diar.records import RecordingRow
 from diar.store.layout import Layout
 from diar.store.writer import make_writer
 
 CHUNK = 32.0  # seconds, with context
+# What torch, oneDNN and MKL read when they are imported
+ISAS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    }
+}
 Row = dict[str, object]
 
 
@@ -53,11 +64,13 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--isa", choices=sorted(ISAS), help="instructions to keep to; default: all there are")
     parser.add_argument("--decode_seconds", type=float, default=600.0, help="length of a decoded file")
     parser.add_argument("--model_dir", type=Path, help="default: the default encoder")
     parser.add_argument("--segmentation_dir", type=Path, help="default: the default segmentation model")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
+    keep_to(options.isa)
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
@@ -70,6 +83,13 @@ def main() -> None:
     )
     if options.json:
         options.json.write_text(json.dumps({"decode": rows, "steps": networks}, indent=2))
+
+
+def keep_to(isa: str | None) -> None:
+    """Start this program again with the variables of `isa`, unless they are set."""
+    variables = ISAS.get(isa or "", {})
+    if not variables.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **variables})
 
 
 def decode_rows(seconds: float, repeats: int) -> list[Row]:
@@ -108,7 +128,7 @@ def decode_file(path: str) -> int:
 def network_rows(options: argparse.Namespace) -> list[Row]:
     """Each step on one chunk."""
     model = open_model_dir(options.model_dir or hub.resolve(DEFAULT_ENCODER))
-    segmentation = open_segmentation_dir(options.segmentation_dir or hub.resolve("segmentation-3.0"))
+    segmentation = open_segmentation(options.segmentation_dir or "segmentation-3.0")
     cpu = torch.device("cpu")
     detector = SpeechDetector(segmentation, cpu, step=5.0, silence_margin=2.0)
     settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)
@@ -125,9 +145,11 @@ def network_rows(options: argparse.Namespace) -> list[Row]:
             lambda: segmentation_flops(detector, samples),
         ),
     ]
+    rows += segmentation_rows(detector, samples, options.repeats)
     halved = Trunk(model.encoder, model.fbank.num_mel_bins, "bf16").eval()
     flops = count_flops(lambda: halved(features))  # torch does not count oneDNN's fp32 products
-    for precision in ("fp32", "mixed", "bf16"):
+    native = options.isa is None and best_precision(cpu) == "mixed"
+    for precision in ("fp32", "mixed", "bf16") if native else ("fp32",):
         trunk = Trunk(model.encoder, model.fbank.num_mel_bins, precision).eval()
         rows.append(
             measure(f"trunk, {precision}", lambda t=trunk: t(features), options.repeats,
@@ -202,18 +224,41 @@ def count_flops(action: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def segmentation_flops(detector: SpeechDetector, samples: torch.Tensor) -> float:
-    """Count the operations of all seg_windows of a chunk; torch leaves out those of LSTMs."""
-    window = samples[:, : detector.window]
-    lstm = detector.network.lstm
-    inputs = [lstm.input_size, *[2 * lstm.hidden_size] * (lstm.num_layers - 1)]
-    frames = detector.network.num_frames(window.shape[1])
-    recurrent = sum(2 * 2 * 4 * lstm.hidden_size * (size + lstm.hidden_size) for size in inputs) * frames
+def segmentation_rows(detector: SpeechDetector, samples: torch.Tensor, repeats: int) -> list[Row]:
+    """Measure SincNet and the LSTM of a chunk's seg_windows each by itself."""
+    network, size = detector.network, detector.window
+    starts = seg_window_starts(detector, samples)
+    features = network.sincnet.of_windows(samples, starts, size).transpose(1, 2).contiguous()
+    return [
+        measure(
+            "· SincNet", lambda: network.sincnet.of_windows(samples, starts, size), repeats,
+            lambda: count_flops(lambda: network.sincnet.of_windows(samples, starts, size)),
+        ),
+        measure("· LSTM", lambda: network.lstm(features), repeats, lambda: lstm_flops(network, features)),
+    ]  # fmt: skip
+
+
+def seg_window_starts(detector: SpeechDetector, samples: torch.Tensor) -> list[int]:
+    """Return where the seg_windows of a chunk begin, in samples."""
     found = detector.detect(samples).local
     assert found is not None
-    return len(found.starts) * (
-        count_flops(lambda: detector.network.sincnet(window.unsqueeze(1))) + recurrent
-    )
+    return [int(start) for start in found.starts]
+
+
+def lstm_flops(network: PyanNet, features: torch.Tensor) -> float:
+    """Count the operations of the LSTM, which torch leaves out, on (batch, frames, features)."""
+    lstm = network.lstm
+    inputs = [lstm.input_size, *[2 * lstm.hidden_size] * (lstm.num_layers - 1)]
+    of_a_frame = sum(2 * 2 * 4 * lstm.hidden_size * (size + lstm.hidden_size) for size in inputs)
+    return float(of_a_frame * features.shape[0] * features.shape[1])
+
+
+def segmentation_flops(detector: SpeechDetector, samples: torch.Tensor) -> float:
+    """Count the operations of all seg_windows of a chunk."""
+    network, starts = detector.network, seg_window_starts(detector, samples)
+    frames = torch.empty(len(starts), network.num_frames(detector.window), 0)
+    sincnet = count_flops(lambda: network.sincnet.of_windows(samples, starts, detector.window))
+    return sincnet + lstm_flops(network, frames)
 
 
 def print_table(rows: list[Row], columns: list[str]) -> None:
