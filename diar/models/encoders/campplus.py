@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.base import StatisticsEncoder, WholeChunkLayer
 from diar.models.encoders.pooling import build_pooling
 from diar.models.encoders.resnet import BasicBlock, make_layer
 from diar.models.encoders.time_major import TimeMajorBatchNorm, TimeMajorConv
+from diar.models.packing import spread
 
 SEGMENT_FRAMES = 100  # trunk frames that share one local context
 
@@ -63,7 +64,7 @@ class TDNN(nn.Module):
         return out
 
 
-class ContextMask(nn.Module):
+class ContextMask(WholeChunkLayer):
     """A convolution whose output is masked by the mean of the chunk and that of the frame's own segment."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
@@ -77,10 +78,17 @@ class ContextMask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels) → (batch, T', out_channels)."""
         frames = x.shape[1]
-        context = x.mean(dim=1, keepdim=True) + segment_means(x)  # (batch, segments, in_channels)
-        mask = torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
+        if self.packing is not None:
+            weights, segment = self.packing.means(frames, x, SEGMENT_FRAMES)
+            mask = spread(self._mask(weights @ x), segment)
+            packed: Tensor = self.linear_local(x)
+            return packed.mul_(mask)
+        mask = self._mask(x.mean(dim=1, keepdim=True) + segment_means(x))  # (batch, segments, out_channels)
         out: Tensor = self.linear_local(x)
         return out.mul_(mask.repeat_interleave(SEGMENT_FRAMES, dim=1)[:, :frames])
+
+    def _mask(self, context: Tensor) -> Tensor:
+        return torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
 
 
 def segment_means(x: Tensor) -> Tensor:
@@ -171,7 +179,7 @@ class CAMPPlus(StatisticsEncoder):
     For inference only: normalisation is always by the running statistics.
     """
 
-    frame_stride = 2
+    frame_stride, reach = 2, 4
 
     def __init__(
         self,
