@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -23,41 +22,39 @@ class MemoryShortageError(DiarError):
 
 
 class Batches(Generic[KeyT]):
-    """Collects chunks of several recordings into forward passes of one length each.
+    """Collects chunks of several recordings into forward passes: of whole chunks, or of shorter ones.
 
     Args:
-        count_frames: fbank frames of so many samples; chunks with the same number share a pass.
+        longest: samples of a whole chunk, as long recordings have them.
         full: most samples of a forward pass of more than one chunk; may be lowered at any time.
-        waiting: how many passes of samples may wait for chunks of equal length; more fills passes better.
     """
 
-    def __init__(self, count_frames: Callable[[int], int], full: int, waiting: float) -> None:
-        self._count_frames = count_frames
+    def __init__(self, longest: int, full: int) -> None:
+        self._longest = longest
         self.full = full
-        self._most_waiting = waiting
-        self._waiting: dict[int, Batch[KeyT]] = defaultdict(list)  # number of frames → chunks
-        self._samples = 0
+        self._whole: Batch[KeyT] = []
+        self._shorter: Batch[KeyT] = []
 
     def add(self, key: KeyT, chunk: Chunk) -> Iterator[Batch[KeyT]]:
         """Add one chunk; yield the batches that are now due."""
-        frames = self._count_frames(len(chunk.samples))
-        group = self._waiting[frames]
-        group.append((key, chunk))
-        self._samples += len(chunk.samples)
-        if (len(group) + 1) * len(chunk.samples) > self.full:
-            yield self._take(frames)
-        while self._samples > self._most_waiting * self.full:
-            yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
+        size = len(chunk.samples)
+        waiting = self._whole if size == self._longest else self._shorter
+        if waiting and _samples(waiting) + size > self.full:
+            yield self._take(waiting)
+        waiting.append((key, chunk))
+        if _samples(waiting) + size > self.full and len({len(chunk.samples) for _, chunk in waiting}) == 1:
+            yield self._take(waiting)  # another of its length would be too much
 
     def rest(self) -> Iterator[Batch[KeyT]]:
         """Yield all that still waits."""
-        while self._waiting:
-            yield self._take(next(iter(self._waiting)))
+        for waiting in (self._whole, self._shorter):
+            if waiting:
+                yield self._take(waiting)
 
-    def _take(self, frames: int) -> Batch[KeyT]:
-        group = self._waiting.pop(frames)
-        self._samples -= sum(len(chunk.samples) for _, chunk in group)
-        return group
+    def _take(self, waiting: Batch[KeyT]) -> Batch[KeyT]:
+        batch = list(waiting)
+        waiting.clear()
+        return batch
 
 
 class PassPipeline(Generic[KeyT]):
@@ -138,6 +135,10 @@ class PassPipeline(Generic[KeyT]):
         half = len(batch) // 2
         self._on_shortage(half)
         return self._in_parts(batch[:half]) + self._in_parts(batch[half:])
+
+
+def _samples(batch: Batch[KeyT]) -> int:
+    return sum(len(chunk.samples) for _, chunk in batch)
 
 
 def _chunks(batch: Batch[KeyT]) -> list[Chunk]:
