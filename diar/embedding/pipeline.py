@@ -21,6 +21,29 @@ class MemoryShortageError(DiarError):
     """A single chunk is more than the device has memory for."""
 
 
+class _Waiting(Generic[KeyT]):
+    """Chunks that wait for others.
+
+    Attributes:
+        batch: the chunks.
+        samples: of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.batch: Batch[KeyT] = []
+        self.samples = 0
+
+    def add(self, key: KeyT, chunk: Chunk) -> None:
+        """Add one chunk."""
+        self.batch.append((key, chunk))
+        self.samples += len(chunk.samples)
+
+    def take(self) -> Batch[KeyT]:
+        """Return the chunks; none waits any longer."""
+        batch, self.batch, self.samples = self.batch, [], 0
+        return batch
+
+
 class Batches(Generic[KeyT]):
     """Collects chunks of several recordings into forward passes: of whole chunks, or of shorter ones.
 
@@ -32,29 +55,24 @@ class Batches(Generic[KeyT]):
     def __init__(self, longest: int, full: int) -> None:
         self._longest = longest
         self.full = full
-        self._whole: Batch[KeyT] = []
-        self._shorter: Batch[KeyT] = []
+        self._whole = _Waiting[KeyT]()
+        self._shorter = _Waiting[KeyT]()
 
     def add(self, key: KeyT, chunk: Chunk) -> Iterator[Batch[KeyT]]:
         """Add one chunk; yield the batches that are now due."""
         size = len(chunk.samples)
         waiting = self._whole if size == self._longest else self._shorter
-        if waiting and _samples(waiting) + size > self.full:
-            yield self._take(waiting)
-        waiting.append((key, chunk))
-        if _samples(waiting) + size > self.full and len({len(chunk.samples) for _, chunk in waiting}) == 1:
-            yield self._take(waiting)  # another of its length would be too much
+        if waiting.batch and waiting.samples + size > self.full:
+            yield waiting.take()
+        waiting.add(key, chunk)
+        if waiting.samples + size > self.full:  # another of its length would not fit
+            yield waiting.take()
 
     def rest(self) -> Iterator[Batch[KeyT]]:
         """Yield all that still waits."""
         for waiting in (self._whole, self._shorter):
-            if waiting:
-                yield self._take(waiting)
-
-    def _take(self, waiting: Batch[KeyT]) -> Batch[KeyT]:
-        batch = list(waiting)
-        waiting.clear()
-        return batch
+            if waiting.batch:
+                yield waiting.take()
 
 
 class PassPipeline(Generic[KeyT]):
@@ -135,10 +153,6 @@ class PassPipeline(Generic[KeyT]):
         half = len(batch) // 2
         self._on_shortage(half)
         return self._in_parts(batch[:half]) + self._in_parts(batch[half:])
-
-
-def _samples(batch: Batch[KeyT]) -> int:
-    return sum(len(chunk.samples) for _, chunk in batch)
 
 
 def _chunks(batch: Batch[KeyT]) -> list[Chunk]:

@@ -7,6 +7,7 @@ those that the item has alone, up to rounding, whatever else is in the row.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,14 +49,14 @@ class Packing:
     def __init__(self, lengths: Sequence[int], capacity: int, gap: int, align: int) -> None:
         rooms = [_up_to_multiple(length + gap, align) for length in lengths]
         self.rows = max(1, min(len(lengths), round(sum(rooms) / capacity)))
-        filled = [0] * self.rows
+        filled = [(0, row) for row in range(self.rows)]  # a heap
         places: dict[int, Place] = {}
         for item in sorted(range(len(lengths)), key=lambda i: -rooms[i]):
-            row = filled.index(min(filled))  # the largest first, each into the emptiest row
-            places[item] = Place(row, filled[row], lengths[item])
-            filled[row] += rooms[item]
+            end, row = filled[0]  # the largest first, each into the emptiest row
+            places[item] = Place(row, end, lengths[item])
+            heapq.heapreplace(filled, (end + rooms[item], row))
         self.places = [places[item] for item in range(len(lengths))]
-        self.length = _few_lengths(max(filled), align)
+        self.length = _few_lengths(max(filled)[0], align)
         self._masks: dict[tuple[int, torch.device], Tensor] = {}
         self._means: dict[tuple[int, int, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 

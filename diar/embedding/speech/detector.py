@@ -120,7 +120,7 @@ class SpeechDetector:
             raise DiarError(f"`step={step}` s must not exceed the {seconds} s that {model.name} sees at once")
         self.silence_margin = silence_margin
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
-        self._packed = PackedPyanNet(self.network, self.window, self._at_once)
+        self._packed = PackedPyanNet(self.network, self._at_once)
 
     def detect(self, samples: torch.Tensor) -> ChunkSpeech:
         """Find speech in chunks (batch, samples) on the network's device."""

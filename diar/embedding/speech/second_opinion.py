@@ -58,7 +58,7 @@ class SecondOpinion:
         self._step = round(_STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]
-        self._packed = PackedPyanNet(self._network, self._window, self._at_once * self._window)
+        self._packed = PackedPyanNet(self._network, self._at_once * self._window)
         # The host waits for the answer; it comes before what the GPU has queued for the next pass
         self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
 

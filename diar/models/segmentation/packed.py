@@ -18,6 +18,7 @@ from diar.models.packing import Packing
 from diar.models.segmentation.pyannet import PyanNet
 from diar.models.segmentation.sincnet import _CONV_TAPS, _POOL, _SINC_TAPS
 
+_TIMES_LONGEST = (1, 1.5, 2, 3)  # lengths of a row that are tried
 _CLOSED = -1e4  # in a gate before its sigmoid, which is then exactly 0; half precision holds it
 
 
@@ -26,22 +27,19 @@ class PackedPyanNet:
 
     Args:
         network: in eval mode; its LSTM may still change its precision before the first call.
-        window: samples that a row should have room for.
         at_once: samples of seg_windows in one forward pass.
     """
 
-    def __init__(self, network: PyanNet, window: int, at_once: int) -> None:
+    def __init__(self, network: PyanNet, at_once: int) -> None:
         self._network = network
         self._step = network.frames.step
-        self._capacity = -(-window // self._step)
         self._at_once = at_once
 
     def __call__(self, windows: Sequence[Tensor]) -> list[Tensor]:
         """Return the aligned output of the network, (frames, classes), for each of `windows` (samples,)."""
         found: list[Tensor] = []
         for part in self._parts(windows):
-            frames = [-(-len(window) // self._step) for window in part]
-            packing = Packing(frames, max(frames), 0, 1)
+            packing = _pack([-(-len(window) // self._step) for window in part])
             output = self._run(part, packing)
             for window, place in zip(part, packing.places, strict=True):
                 frames = self._network.num_frames(len(window))
@@ -113,6 +111,12 @@ class PackedPyanNet:
                 parameter.copy_(given)
             layers.append(layer)
         return layers
+
+
+def _pack(frames: Sequence[int]) -> Packing:
+    """Pack into rows so long that least is computed; an LSTM's step costs about as much as one more row."""
+    packings = [Packing(frames, round(times * max(frames)), 0, 1) for times in _TIMES_LONGEST]
+    return min(packings, key=lambda packing: (packing.rows + 1) * packing.length)
 
 
 def _closing_weights(weight: Tensor) -> Tensor:
