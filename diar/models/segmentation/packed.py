@@ -84,7 +84,9 @@ class PackedPyanNet:
             start = place.start * self._step
             features[place.row, :, start : start + len(window)] = sincnet.wav_norm1d(window[None])
         for convolution, norm in zip(sincnet.conv1d, sincnet.norm1d, strict=True):
-            taps, hop = (_CONV_TAPS, 1) if stride > 1 else (_SINC_TAPS, sincnet.conv1d[0].stride)
+            taps, hop = (
+                (_CONV_TAPS, 1) if stride > 1 else (_SINC_TAPS, self._step // _POOL ** len(sincnet.conv1d))
+            )
             features = F.max_pool1d(convolution(features), _POOL)
             lengths = [((length - taps) // hop + 1) // _POOL for length in lengths]
             stride *= hop * _POOL
