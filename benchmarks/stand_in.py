@@ -17,7 +17,6 @@ from diar.embedding.chunks import Chunk, ChunkSettings
 from diar.embedding.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
 from diar.embedding.speech.detector import ChunkSpeech
 from diar.jobs.extract.networks import build_embedder
-from diar.models.features import num_frames
 
 DIMENSION = 16  # of the embeddings
 Pass = tuple[Sequence[Chunk], float]  # chunks, and when the device is done with them
@@ -72,9 +71,6 @@ class StandIn:
         self._log = log
         self._free_at = 0.0
         self._random = np.random.default_rng(os.getpid())
-
-    def count_frames(self, samples: int) -> int:
-        return num_frames(samples, self.settings.rate, 25.0, 10.0)
 
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
         return self.finish(self.pool(self.start(chunks)))

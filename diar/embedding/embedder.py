@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from diar.embedding.chunk_rows import ChunkRows
 from diar.embedding.chunks import Chunk, ChunkSettings
 from diar.embedding.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embedding.rows import (
@@ -18,34 +19,48 @@ from diar.embedding.rows import (
     segmentation_windows,
     speech_in_core,
 )
-from diar.embedding.speech.detector import ChunkSpeech, KnownSpeech, PendingSpeech, SpeechDetector
+from diar.embedding.speech.detector import (
+    ChunkSpeech,
+    KnownSpeech,
+    PendingSpeech,
+    SpeechDetector,
+    speech_of,
+)
 from diar.embedding.timing import Meter, NoMeter, StepTimer
-from diar.embedding.transfer import HostCopy, stack_to_device, to_device
+from diar.embedding.transfer import HostCopy, to_device
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
-from diar.models.features import Fbank, cmn, num_frames
+from diar.models.features import Fbank, num_frames
 from diar.models.inference import Precision, Trunk
 
 
 @dataclass(frozen=True)
-class StartedPass:
-    """A forward pass whose networks are launched."""
+class StartedGroup:
+    """The chunks of one length in a forward pass whose networks are launched."""
 
+    order: Sequence[int]  # of the chunks, their numbers in the pass
     chunks: Sequence[Chunk]
     detection: PendingSpeech
     frames: torch.Tensor | None  # (batch, channels, T') of the trunk; None where nobody speaks
 
 
-@dataclass(frozen=True)
-class PooledPass:
-    """A forward pass whose pooling is launched."""
+StartedPass = list[StartedGroup]
 
+
+@dataclass(frozen=True)
+class PooledGroup:
+    """The chunks of one length in a forward pass whose pooling is launched."""
+
+    order: Sequence[int]  # of the chunks, their numbers in the pass
     chunks: Sequence[Chunk]
     speech: ChunkSpeech
     windows: list[SlidingWindows]
     embeddings: HostCopy  # (batch, tracks, D): the core's, then of local speakers, then of sliding windows
     sizes: tuple[int, int]  # tracks of the core and of local speakers
     core_frames: np.ndarray  # (batch,) trunk frames that the core's embedding is pooled over
+
+
+PooledPass = list[PooledGroup]
 
 
 class TrackEmbedder:
@@ -88,46 +103,76 @@ class TrackEmbedder:
         return other
 
     def count_frames(self, samples: int) -> int:
-        """Count the fbank frames used of a chunk of so many samples; chunks with as many share a batch.
-
-        On a GPU a recording of one chunk loses up to a hundredth at its end (see `round_to_few_lengths`).
-        """
+        """Count the fbank frames of a chunk of so many samples."""
         fbank = self.fbank.settings
-        frames = num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
-        if self.device.type == "cuda" and samples < self.settings.length:
-            return round_to_few_lengths(frames)
-        return frames
+        return num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
 
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
-        """Embed chunks with the same number of fbank frames in one forward pass."""
+        """Embed chunks in one forward pass; they may differ in length."""
         return self.finish(self.pool(self.start(chunks)))
 
     @torch.inference_mode()
     def start(self, chunks: Sequence[Chunk]) -> StartedPass:
-        """Launch detector and trunk for chunks with the same number of fbank frames.
+        """Launch detector and trunk.
 
         On the CPU the detector's result is there at once, so the trunk is left out where nobody speaks.
         """
-        samples = stack_to_device(self._whole_frames(chunks), self.device)
+        order = self._groups(chunks)
+        groups = [[chunks[number] for number in numbers] for numbers in order]
+        rows = ChunkRows(
+            [self._whole_frames(group) for group in groups],
+            self.fbank.settings,
+            self.encoder,
+            self.settings.length,
+            self.device,
+        )
         with self.timer.step("segment"):
-            detection: PendingSpeech = KnownSpeech(ChunkSpeech.everywhere(*samples.shape))
-            if self.detector is not None:
-                detection = self.detector.start(samples)
-            if self.device.type == "cpu":
-                detection = KnownSpeech(detection.speech())
-        if isinstance(detection, KnownSpeech) and not spoken_chunks(chunks, detection.found).any():
-            return StartedPass(chunks, detection, None)
-        with self.timer.step("fbank"):
-            features = cmn(self.fbank(samples))
-        with self.timer.step("embed"):
-            frames = self.trunk(features)
-        return StartedPass(chunks, detection, frames)
+            detections = self._detect(rows.samples)
+        frames: list[torch.Tensor] | list[None] = [None] * len(groups)
+        if self._anybody_speaks(groups, detections):
+            with self.timer.step("fbank"):
+                features, packing = rows.features(self.fbank)
+            with self.timer.step("embed"):
+                frames = rows.frames(self.trunk(features, packing))
+        return [StartedGroup(*group) for group in zip(order, groups, detections, frames, strict=True)]
 
     @torch.inference_mode()
     def pool(self, started: StartedPass) -> PooledPass:
         """Wait for the detector and launch the pooling."""
+        speech = speech_of([group.detection for group in started])
+        return [self._pool_group(*group) for group in zip(started, speech, strict=True)]
+
+    def finish(self, pooled: PooledPass) -> list[ChunkEmbeddings]:
+        """Wait for the embeddings and make rows of them, in the order of the chunks."""
+        made = {
+            number: embeddings
+            for group in pooled
+            for number, embeddings in zip(group.order, self._finish_group(group), strict=True)
+        }
+        return [made[number] for number in range(len(made))]
+
+    def _groups(self, chunks: Sequence[Chunk]) -> list[list[int]]:
+        """Return the numbers of the chunks that have equally many fbank frames, group by group."""
+        groups: dict[int, list[int]] = {}
+        for number, chunk in enumerate(chunks):
+            groups.setdefault(self.count_frames(len(chunk.samples)), []).append(number)
+        return list(groups.values())
+
+    def _detect(self, groups: Sequence[torch.Tensor]) -> list[PendingSpeech]:
+        if self.detector is None:
+            return [KnownSpeech(ChunkSpeech.everywhere(*samples.shape)) for samples in groups]
+        pending = self.detector.start_all(groups)
+        return [KnownSpeech(found) for found in speech_of(pending)] if self.device.type == "cpu" else pending
+
+    def _anybody_speaks(self, groups: Sequence[Sequence[Chunk]], detections: Sequence[PendingSpeech]) -> bool:
+        """Return whether any chunk is to be embedded, or that is not known yet."""
+        return any(
+            not isinstance(detection, KnownSpeech) or spoken_chunks(chunks, detection.found).any()
+            for chunks, detection in zip(groups, detections, strict=True)
+        )
+
+    def _pool_group(self, started: StartedGroup, speech: ChunkSpeech) -> PooledGroup:
         chunks = started.chunks
-        speech = started.detection.speech()
         with self.timer.host_step("rows"):
             spoken = spoken_chunks(chunks, speech)
             windows = [
@@ -139,10 +184,10 @@ class TrackEmbedder:
         with self.timer.step("embed"):
             embeddings = self._pool(started.frames, np.concatenate(masks, axis=1))
         sizes = (masks[0].shape[1], masks[1].shape[1])
-        return PooledPass(chunks, speech, windows, embeddings, sizes, masks[0].sum(axis=(1, 2)))
+        cores = masks[0].sum(axis=(1, 2))
+        return PooledGroup(started.order, chunks, speech, windows, embeddings, sizes, cores)
 
-    def finish(self, pooled: PooledPass) -> list[ChunkEmbeddings]:
-        """Wait for the embeddings and make rows of them."""
+    def _finish_group(self, pooled: PooledGroup) -> list[ChunkEmbeddings]:
         embeddings, speech = pooled.embeddings.numpy(), pooled.speech  # (batch, tracks, D)
         self.timer.settle()
         with self.timer.host_step("rows"):
@@ -196,16 +241,6 @@ class TrackEmbedder:
             local = local_speaker_masks(speech.local, trunk)
         sliding = sliding_masks(windows, speech, trunk)
         return [core_masks(cores, speech, trunk), local, sliding]
-
-
-def round_to_few_lengths(frames: int) -> int:
-    """Return up to a hundredth fewer frames, so that recordings of similar lengths have equally many.
-
-    A GPU takes as long for one short recording as for fifty. So they share a batch, and only equal lengths
-    need no padding. Each doubling of the length has about 100 allowed numbers of frames.
-    """
-    step = 1 << max(0, (frames // 100).bit_length() - 1)
-    return frames // step * step
 
 
 def spoken_chunks(chunks: Sequence[Chunk], speech: ChunkSpeech) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -22,42 +21,58 @@ class MemoryShortageError(DiarError):
     """A single chunk is more than the device has memory for."""
 
 
-class Batches(Generic[KeyT]):
-    """Collects chunks of several recordings into forward passes of one length each.
+class _Waiting(Generic[KeyT]):
+    """Chunks that wait for others.
 
-    Args:
-        count_frames: fbank frames of so many samples; chunks with the same number share a pass.
-        full: most samples of a forward pass of more than one chunk; may be lowered at any time.
-        waiting: how many passes of samples may wait for chunks of equal length; more fills passes better.
+    Attributes:
+        batch: the chunks.
+        samples: of all of them.
     """
 
-    def __init__(self, count_frames: Callable[[int], int], full: int, waiting: float) -> None:
-        self._count_frames = count_frames
+    def __init__(self) -> None:
+        self.batch: Batch[KeyT] = []
+        self.samples = 0
+
+    def add(self, key: KeyT, chunk: Chunk) -> None:
+        """Add one chunk."""
+        self.batch.append((key, chunk))
+        self.samples += len(chunk.samples)
+
+    def take(self) -> Batch[KeyT]:
+        """Return the chunks; none waits any longer."""
+        batch, self.batch, self.samples = self.batch, [], 0
+        return batch
+
+
+class Batches(Generic[KeyT]):
+    """Collects chunks of several recordings into forward passes: of whole chunks, or of shorter ones.
+
+    Args:
+        longest: samples of a whole chunk, as long recordings have them.
+        full: most samples of a forward pass of more than one chunk; may be lowered at any time.
+    """
+
+    def __init__(self, longest: int, full: int) -> None:
+        self._longest = longest
         self.full = full
-        self._most_waiting = waiting
-        self._waiting: dict[int, Batch[KeyT]] = defaultdict(list)  # number of frames → chunks
-        self._samples = 0
+        self._whole = _Waiting[KeyT]()
+        self._shorter = _Waiting[KeyT]()
 
     def add(self, key: KeyT, chunk: Chunk) -> Iterator[Batch[KeyT]]:
         """Add one chunk; yield the batches that are now due."""
-        frames = self._count_frames(len(chunk.samples))
-        group = self._waiting[frames]
-        group.append((key, chunk))
-        self._samples += len(chunk.samples)
-        if (len(group) + 1) * len(chunk.samples) > self.full:
-            yield self._take(frames)
-        while self._samples > self._most_waiting * self.full:
-            yield self._take(max(self._waiting, key=lambda n: n * len(self._waiting[n])))
+        size = len(chunk.samples)
+        waiting = self._whole if size == self._longest else self._shorter
+        if waiting.batch and waiting.samples + size > self.full:
+            yield waiting.take()
+        waiting.add(key, chunk)
+        if waiting.samples + size > self.full:  # another of its length would not fit
+            yield waiting.take()
 
     def rest(self) -> Iterator[Batch[KeyT]]:
         """Yield all that still waits."""
-        while self._waiting:
-            yield self._take(next(iter(self._waiting)))
-
-    def _take(self, frames: int) -> Batch[KeyT]:
-        group = self._waiting.pop(frames)
-        self._samples -= sum(len(chunk.samples) for _, chunk in group)
-        return group
+        for waiting in (self._whole, self._shorter):
+            if waiting.batch:
+                yield waiting.take()
 
 
 class PassPipeline(Generic[KeyT]):

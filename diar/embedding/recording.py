@@ -39,7 +39,7 @@ def embed_recording(chunks: Iterable[Chunk], embedder: TrackEmbedder) -> Recordi
         batches.full = min(batches.full, count * embedder.settings.length)
 
     full = round(_BATCH_SECONDS[embedder.device.type] * embedder.settings.rate)
-    batches = Batches[None](embedder.count_frames, full, waiting=1.0)
+    batches = Batches[None](embedder.settings.length, full)
     pipeline = PassPipeline[None](embedder, use_smaller_batches)
     for chunk in chunks:
         for batch in batches.add(None, chunk):

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from diar.models.encoders.base import ModelError, SpeakerEncoder, StatisticsEncoder
-from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm
+from diar.models.encoders.base import ModelError, SpeakerEncoder, StatisticsEncoder, WholeChunkLayer
+from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm, TimeMajorConv
+from diar.models.packing import Packing
 
 Precision = Literal["fp32", "tf32", "mixed", "bf16", "fp16"]
 # dtype of two-dimensional convolutions, and of everything else in the trunk
@@ -58,13 +59,43 @@ class Trunk(nn.Module):
             fold_batch_norms(self.encoder, num_mel_bins)
             self._cast(*PRECISIONS[precision])
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._packing: Packing | None = None  # of the forward pass that runs
+        self._watch_gaps()
         self._input_dtype = next(self.encoder.parameters(), torch.empty(0)).dtype
 
-    def forward(self, fbank: Tensor) -> Tensor:
-        """(batch, frames, mels) float32 → (batch, channels, T') float32."""
-        with tensor_float_32(self.precision == "tf32"):
-            frames: Tensor = self.encoder.frames(fbank.to(self._input_dtype)).float()
+    def forward(self, fbank: Tensor, packing: Packing | None = None) -> Tensor:
+        """(batch, frames, mels) float32 → (batch, channels, T') float32.
+
+        Args:
+            fbank: zero in the gaps of `packing`.
+            packing: where chunks lie in the rows of the batch; None where a row is a chunk. The gaps of the
+                result hold anything that is finite.
+        """
+        self._set_packing(packing)
+        try:
+            with tensor_float_32(self.precision == "tf32"):
+                frames: Tensor = self.encoder.frames(fbank.to(self._input_dtype)).float()
+        finally:
+            self._set_packing(None)
         return frames
+
+    def _set_packing(self, packing: Packing | None) -> None:
+        self._packing = packing
+        for module in self._whole_chunk_layers:
+            module.packing = packing
+
+    def _watch_gaps(self) -> None:
+        """Let convolutions that see several frames see zeros in the gaps between packed chunks."""
+        modules = list(self.encoder.modules())
+        self._whole_chunk_layers = [module for module in modules if isinstance(module, WholeChunkLayer)]
+        for module in modules:
+            if isinstance(module, _Convolution) and module.kernel_size[-1] > 1:
+                module.register_forward_pre_hook(self._zero_gaps)
+
+    def _zero_gaps(self, convolution: nn.Module, given: tuple[Tensor]) -> None:
+        if self._packing is not None:
+            time = 1 if isinstance(convolution, TimeMajorConv) else given[0].ndim - 1
+            self._packing.zero_gaps(given[0], time)
 
     def _cast(self, planes: torch.dtype, others: torch.dtype) -> None:
         self.encoder.to(others)

@@ -185,3 +185,28 @@ def test_a_recording_without_speech_still_has_a_vector(campplus_dir: Path, detec
     assert made.speech_seconds == 0
     assert len(made.tracks) == 1
     assert abs(np.linalg.norm(made.embedding) - 1) < 1e-5
+
+
+def test_recordings_of_many_lengths_in_one_pass_are_as_each_alone(
+    campplus_dir: Path, detector: SpeechDetector, conversation: np.ndarray
+) -> None:
+    embedder = TrackEmbedder(open_model_dir(campplus_dir), detector, SETTINGS, CPU)
+    seconds = [1.237, 3.0, 0.301, 11.513, 3.0, 0.05, 7.7719]
+    starts = RATE * np.array([0, 3, 9, 12, 30, 36, 41])
+    chunks = [
+        next(cut_chunks([conversation[start : start + round(length * RATE)]], SETTINGS))
+        for start, length in zip(starts, seconds, strict=True)
+    ]
+    together = embedder.embed(chunks)
+    for chunk, found in zip(chunks, together, strict=True):
+        (alone,) = embedder.embed([chunk])
+        assert found.core_frames == alone.core_frames
+        np.testing.assert_array_equal(found.speech, alone.speech)
+        recording, expected = (assemble([made], RATE) for made in (found, alone))
+        np.testing.assert_allclose(recording.embedding, expected.embedding, atol=1e-5)
+        np.testing.assert_allclose(recording.tracks.embedding, expected.tracks.embedding, atol=1e-5)
+        np.testing.assert_array_equal(recording.tracks.end, expected.tracks.end)
+        assert recording.tracks.end.max() == len(chunk.samples) / RATE, "its end is missing"
+        for a, b in zip(recording.tracks.activity, expected.tracks.activity, strict=True):
+            assert np.abs(a.astype(int) - b).max(initial=0) <= 1
+    assert sum(len(made.local.spans) for made in together if made.local is not None) > 5

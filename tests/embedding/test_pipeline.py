@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.embedding.chunks import Chunk, ChunkSettings
-from diar.embedding.embedder import round_to_few_lengths
 from diar.embedding.pipeline import Batch, Batches, MemoryShortageError, PassPipeline
 
 SETTINGS = ChunkSettings.from_seconds(16_000, chunk=30.0, window=1.0, hop=0.5)
@@ -102,23 +101,21 @@ def test_a_chunk_that_does_not_fit_at_all_is_an_error_with_a_remedy() -> None:
 
 
 @given(lengths=st.lists(st.sampled_from([100, 101, 150, 300]), max_size=60), full=st.integers(100, 1000))
-def test_batches_hold_one_length_and_lose_nothing(lengths: list[int], full: int) -> None:
-    batches = Batches(lambda samples: samples // 10, full, waiting=2)
+def test_batches_are_full_keep_whole_chunks_apart_and_lose_nothing(lengths: list[int], full: int) -> None:
+    batches = Batches(300, full)
     made: list[Batch] = []
     for index, length in enumerate(lengths):
         made += batches.add(Key(0, index), chunk(index, length))
-    made += batches.rest()
-    assert sorted(key.position for batch in made for key, _ in batch) == list(range(len(lengths)))
-    for batch in made:
-        assert len({len(taken.samples) // 10 for _, taken in batch}) == 1
-        assert len(batch) == 1 or sum(len(taken.samples) for _, taken in batch) < full + 10
+    rest = list(batches.rest())
+    sizes = [[len(taken.samples) for _, taken in batch] for batch in [*made, *rest]]
+    assert sorted(key.position for batch in [*made, *rest] for key, _ in batch) == list(range(len(lengths)))
+    assert all(set(batch) == {300} or 300 not in batch for batch in sizes)
+    assert all(len(batch) == 1 or sum(batch) <= full for batch in sizes)
+    assert all(sum(batch) + 300 > full for batch in sizes[: len(made)])
+    assert len(rest) <= 2
 
 
-@given(st.integers(1, 1_000_000))
-def test_lengths_lose_at_most_a_hundredth_and_become_few(frames: int) -> None:
-    kept = round_to_few_lengths(frames)
-    assert 0.99 * frames <= kept <= frames
-    assert round_to_few_lengths(kept) == kept
-    if frames >= 200:
-        lengths = range(frames, 2 * frames, max(1, frames // 5000))
-        assert len({round_to_few_lengths(n) for n in lengths}) <= 202
+def test_a_batch_of_one_length_is_due_as_soon_as_another_would_not_fit() -> None:
+    batches = Batches(300, 320)
+    assert [len(list(batches.add(Key(0, index), chunk(index, 100)))) for index in range(4)] == [0, 0, 1, 0]
+    assert [len(batch) for batch in batches.add(Key(0, 4), chunk(4, 250))] == [1, 1]

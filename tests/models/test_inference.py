@@ -2,20 +2,21 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.encoders.base import ModelError, StatisticsEncoder
 from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.pooling import TSTP
 from diar.models.inference import Precision, Trunk, check_precision, fold_batch_norms, tensor_float_32
+from diar.models.packing import Packing
 from tests.models.cases import build, features
 
 CPU = torch.device("cpu")
+ONE_OF_A_KIND = ["ResNet18", "SimAM_ResNet34_ASP", "CAMPPlus", "ECAPA_TDNN_c512", "ERes2Net34_Base"]
 
 
-@pytest.mark.parametrize(
-    "case", ["ResNet18", "SimAM_ResNet34_ASP", "CAMPPlus", "ECAPA_TDNN_c512", "ERes2Net34_Base"]
-)
+@pytest.mark.parametrize("case", ONE_OF_A_KIND)
 def test_folding_changes_no_frame_and_leaves_the_encoder_alone(case: str) -> None:
     sample = features(case, 2, 250)
     with torch.inference_mode():
@@ -97,3 +98,27 @@ def test_tf32_is_allowed_inside_and_as_it_was_afterwards() -> None:
     with tensor_float_32(not before[0]):
         assert torch.backends.cuda.matmul.allow_tf32 is not before[0]
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+
+
+@pytest.mark.parametrize("case", ONE_OF_A_KIND)
+@pytest.mark.parametrize("lengths", [[98], [97, 333], [98, 997, 103, 451, 222, 131, 517]])
+@torch.inference_mode()
+def test_a_packed_chunk_has_the_embedding_that_it_has_alone(case: str, lengths: list[int]) -> None:
+    encoder = build(case)
+    trunk = Trunk(encoder, 80).eval()
+    loudness = [1 + number % 3 for number in range(len(lengths))]  # a neighbour's means would be seen
+    chunks = [times * features(case, 1, frames) for times, frames in zip(loudness, lengths, strict=True)]
+    packing = Packing(lengths, 1500, encoder.reach, encoder.frame_stride)
+    assert packing.rows == (2 if sum(lengths) > 2000 else 1)
+    rows = torch.zeros(packing.rows, packing.length, 80)
+    for chunk, place in zip(chunks, packing.places, strict=True):
+        rows[place.row, place.start : place.end] = chunk
+    expected = [trunk(chunk) for chunk in chunks]
+    packed = trunk(rows, packing)
+    assert torch.equal(trunk(chunks[0]), expected[0]), "the next pass is packed, too"
+    for frames, place in zip(expected, packing.places, strict=True):
+        place = packing.scaled(place, packed.shape[2])
+        own = packed[place.row : place.row + 1, :, place.start : place.end]
+        everything = torch.ones(1, 1, frames.shape[2])
+        found, alone = (F.normalize(encoder.pool(x, everything), dim=-1) for x in (own, frames))
+        torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)

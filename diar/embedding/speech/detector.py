@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from diar.embedding.speech.silence import silent_frames
 from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
+from diar.models.segmentation.packed import PackedPyanNet
 from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
 
 # A local speaker is present in a seg_window if its probability reaches this in any frame
@@ -119,6 +120,7 @@ class SpeechDetector:
             raise DiarError(f"`step={step}` s must not exceed the {seconds} s that {model.name} sees at once")
         self.silence_margin = silence_margin
         self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
+        self._packed = PackedPyanNet(self.network, self._at_once)
 
     def detect(self, samples: torch.Tensor) -> ChunkSpeech:
         """Find speech in chunks (batch, samples) on the network's device."""
@@ -126,12 +128,34 @@ class SpeechDetector:
 
     def start(self, samples: torch.Tensor) -> PendingSpeech:
         """Launch the network on chunks (batch, samples) on its device."""
-        batch, length = samples.shape
-        if length < self.network.min_samples:  # less than 80 ms, which the network cannot see
-            return KnownSpeech(ChunkSpeech.everywhere(batch, length))
-        size = min(self.window, length)
-        first = window_frames(length, size, self.step, self.geometry.step)
-        probability, active, speech = self._run(samples, first * self.geometry.step, size)
+        return self.start_all([samples])[0]
+
+    def start_all(self, groups: Sequence[torch.Tensor]) -> list[PendingSpeech]:
+        """Launch the network on groups of equally long chunks, (batch, samples) each, on its device.
+
+        What is found in a chunk does not depend on the others.
+        """
+        seen = [samples for samples in groups if samples.shape[1] >= self.network.min_samples]
+        windows = [self._windows(samples) for samples in seen]
+        started = iter(zip(seen, windows, self._run(windows), strict=True))
+        return [
+            self._pending(*next(started))
+            if samples.shape[1] >= self.network.min_samples
+            else KnownSpeech(ChunkSpeech.everywhere(*samples.shape))  # less than 80 ms
+            for samples in groups
+        ]
+
+    def _windows(self, samples: torch.Tensor) -> _Windows:
+        size = min(self.window, samples.shape[1])
+        first = window_frames(samples.shape[1], size, self.step, self.geometry.step)
+        return _Windows(samples, first, (first * self.geometry.step).tolist(), size)
+
+    def _pending(
+        self, samples: torch.Tensor, windows: _Windows, outputs: Sequence[torch.Tensor]
+    ) -> ComputedSpeech:
+        """Return what becomes of the `outputs` of `_opinions`."""
+        first, size = windows.first, windows.size
+        probability, active, speech = (x.unflatten(0, (len(samples), len(first))) for x in outputs)
         alone = SegWindows(first, speech.shape[2]).mean(speech)
         levels = self.levels(samples)[..., : alone.shape[1]]
         return ComputedSpeech(
@@ -145,29 +169,33 @@ class SpeechDetector:
             excess=HostCopy(band_excess(levels, alone, self.geometry.step_seconds)),
         )
 
-    def _run(self, samples: torch.Tensor, starts: np.ndarray, size: int) -> list[torch.Tensor]:
-        """Return probability and decision (batch, windows, frames, speakers), and that of speech."""
-        powerset = self.network.powerset
-        probability, active, speech = [], [], []
-        for output in self._log_probs(samples, starts.tolist(), size):
-            log_probs = self.network.aligned(output)
-            probability.append(powerset.soft(log_probs).clamp(0, 1))
-            active.append(powerset.hard(log_probs))
-            speech.append(powerset.speech(log_probs))
-        shape = (len(samples), len(starts))
-        return [torch.cat(parts).unflatten(0, shape) for parts in (probability, active, speech)]
+    def _run(self, groups: Sequence[_Windows]) -> list[list[torch.Tensor]]:
+        """Return for each group what `_opinions` returns, but (batch · windows, frames, …)."""
+        if len({windows.size for windows in groups}) > 1:
+            flat = [windows.samples().flatten(0, 1) for windows in groups]
+            outputs = iter(self._packed([window for windows in flat for window in windows]))
+            return [self._opinions(torch.stack([next(outputs) for _ in windows])) for windows in flat]
+        found = []
+        for windows in groups:
+            opinions = [self._opinions(self.network.aligned(part)) for part in self._log_probs(windows)]
+            found.append([torch.cat(kind) for kind in zip(*opinions, strict=True)])
+        return found
 
-    def _log_probs(self, samples: torch.Tensor, starts: list[int], size: int) -> Iterator[torch.Tensor]:
+    def _opinions(self, log_probs: torch.Tensor) -> list[torch.Tensor]:
+        """Return probability and decision (n, frames, speakers), and that of speech (n, frames)."""
+        powerset = self.network.powerset
+        return [powerset.soft(log_probs).clamp(0, 1), powerset.hard(log_probs), powerset.speech(log_probs)]
+
+    def _log_probs(self, windows: _Windows) -> Iterator[torch.Tensor]:
         """Yield the network's outputs for the seg_windows of each chunk, some at a time.
 
         On a GPU, filtering once a chunk would cost more memory traffic than it saves.
         """
-        if samples.device.type == "cpu":
-            for part in samples.split(max(1, self._at_once // (size * len(starts)))):
-                yield self.network.of_windows(part, starts, size)
+        if windows.chunks.device.type == "cpu":
+            for part in windows.chunks.split(max(1, self._at_once // (windows.size * len(windows.first)))):
+                yield self.network.of_windows(part, windows.starts, windows.size)
             return
-        windows = torch.stack([samples[:, start : start + size] for start in starts], dim=1)
-        for part in windows.flatten(0, 1).split(max(1, self._at_once // size)):
+        for part in windows.samples().flatten(0, 1).split(max(1, self._at_once // windows.size)):
             yield self.network(part)
 
     def edges(self, frames: int, length: int) -> np.ndarray:
@@ -179,16 +207,21 @@ class SpeechDetector:
         return edges
 
 
-class PendingSpeech(ABC):
-    """Speech that a detector has begun to find."""
+class _Windows(NamedTuple):
+    """The seg_windows of equally long chunks."""
 
-    @abstractmethod
-    def speech(self) -> ChunkSpeech:
-        """Wait for the result and return it."""
+    chunks: torch.Tensor  # (batch, samples)
+    first: np.ndarray  # (windows,) frame of the chunk at which each starts
+    starts: list[int]  # likewise, samples
+    size: int  # samples of each
+
+    def samples(self) -> torch.Tensor:
+        """Return (batch, windows, size)."""
+        return torch.stack([self.chunks[:, start : start + self.size] for start in self.starts], dim=1)
 
 
 @dataclass(frozen=True)
-class KnownSpeech(PendingSpeech):
+class KnownSpeech:
     """Speech that is there already."""
 
     found: ChunkSpeech
@@ -199,7 +232,7 @@ class KnownSpeech(PendingSpeech):
 
 
 @dataclass(frozen=True)
-class ComputedSpeech(PendingSpeech):
+class ComputedSpeech:
     """The network's outputs on their way to the host."""
 
     detector: SpeechDetector
@@ -212,12 +245,19 @@ class ComputedSpeech(PendingSpeech):
     excess: HostCopy  # likewise, dB of `band_excess`
 
     def speech(self) -> ChunkSpeech:
+        """Wait for the result and return it."""
+        return speech_of([self])[0]
+
+    def told(self, second: np.ndarray | None) -> ChunkSpeech:
         """Return the speech of each chunk.
 
         The expected number of speakers in a frame is the sum of the local speakers' probabilities, averaged
         over the seg_windows that see the frame. From 0.5 on somebody speaks, below 1.5 one alone. A second
         opinion changes the stored probabilities only; embeddings are pooled over what the first network
         hears.
+
+        Args:
+            second: (batch, frames) probability of speech by both networks; None without a second one.
         """
         detector, probability = self.detector, self.probability.numpy()
         windows, step = SegWindows(self.first, probability.shape[2]), detector.geometry.step_seconds
@@ -227,9 +267,8 @@ class ComputedSpeech(PendingSpeech):
         voices = sum_over_speakers(probability) * heard[..., 0]
         expected = windows.mean(torch.from_numpy(voices)).numpy()
         raised = heard
-        if detector.second is not None:
-            both = detector.second.speech(self.samples, alone, np.nan_to_num(excess))
-            raised = heard * (both / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
+        if second is not None:
+            raised = heard * (second / np.maximum(alone, _LEAST_SPEECH))[:, windows.frame, None]
         local = LocalActivity(
             self.first,
             detector.edges(windows.frames, self.size),
@@ -239,3 +278,19 @@ class ComputedSpeech(PendingSpeech):
         )
         edges = detector.edges(windows.count, self.samples.shape[1])
         return ChunkSpeech(edges, expected >= 0.5, (expected >= 0.5) & (expected < 1.5), local)
+
+
+PendingSpeech = KnownSpeech | ComputedSpeech  # that a detector has begun to find
+
+
+def speech_of(pending: Sequence[PendingSpeech]) -> list[ChunkSpeech]:
+    """Wait for the results of one detector and return them; a second network is asked about all at once."""
+    computed = [one for one in pending if isinstance(one, ComputedSpeech)]
+    second = computed[0].detector.second if computed else None
+    opinions: list[np.ndarray] | list[None] = [None] * len(computed)
+    if second is not None:
+        opinions = second.speech_of(
+            [(one.samples, one.alone.numpy(), np.nan_to_num(one.excess.numpy())) for one in computed]
+        )
+    told = iter([one.told(opinion) for one, opinion in zip(computed, opinions, strict=True)])
+    return [one.found if isinstance(one, KnownSpeech) else next(told) for one in pending]

@@ -8,6 +8,9 @@ opinions of both are averaged (decision 053).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.special import expit, logit
@@ -15,6 +18,7 @@ from scipy.special import expit, logit
 from diar.embedding.speech.seg_windows import window_frames
 from diar.embedding.speech.silence import lasting
 from diar.models.device import place
+from diar.models.segmentation.packed import PackedPyanNet
 from diar.models.segmentation.pyannet import SegmentationModel
 
 _DOUBT = 0.4  # probability of speech by the first network below which …
@@ -25,6 +29,17 @@ _WEIGHT = 0.7  # of the second in the mean of both in logits …
 _BIAS = 0.2  # … to which this is added: there is sound, after all
 _CLIP = 0.005  # probabilities nearer to 0 and 1 say no more
 _WINDOWS_AT_ONCE = {"cuda": 384, "cpu": 12}
+
+
+class _Question(NamedTuple):
+    """What the second network is asked about equally long chunks."""
+
+    samples: torch.Tensor  # (batch, samples), on the device
+    first: np.ndarray  # (batch, frames) probability of speech by the first network
+    asked: np.ndarray  # (batch, windows) bool
+    starts: np.ndarray  # (windows,) frame of the chunk at which each seg_window starts
+    seen: np.ndarray  # (windows, frames) frames of the chunk that each seg_window sees
+    size: int  # samples of a seg_window
 
 
 class SecondOpinion:
@@ -43,6 +58,7 @@ class SecondOpinion:
         self._step = round(_STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]
+        self._packed = PackedPyanNet(self._network, self._at_once * self._window)
         # The host waits for the answer; it comes before what the GPU has queued for the next pass
         self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
 
@@ -54,17 +70,30 @@ class SecondOpinion:
             first: (batch, frames) probability of speech by the first network.
             excess: (batch, frames) dB above the noise floor.
         """
+        return self.speech_of([(samples, first, excess)])[0]
+
+    def speech_of(self, groups: Sequence[tuple[torch.Tensor, np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+        """Return what `speech` returns for each group of equally long chunks; all are asked about at once."""
+        questions = [self._question(*group) for group in groups]
+        said = iter(self._run(questions))
+        return [
+            self._both(question, [next(said) for _ in range(question.asked.sum())]) for question in questions
+        ]
+
+    def _question(self, samples: torch.Tensor, first: np.ndarray, excess: np.ndarray) -> _Question:
         size = min(self._window, samples.shape[1])
         starts = window_frames(samples.shape[1], size, self._step, self._frames.step)
-        seen = starts[:, None] + np.arange(self._frames.num_frames(size))  # (windows, frames)
+        seen = starts[:, None] + np.arange(self._frames.num_frames(size))
         seen = np.minimum(seen, first.shape[1] - 1)  # seg_windows of another length may end a frame later
-        asked = self._asked(first, excess, seen)
-        if not asked.any():
+        return _Question(samples, first, self._asked(first, excess, seen), starts, seen, size)
+
+    def _both(self, question: _Question, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the probability of speech by both networks, (batch, frames)."""
+        first, seen = question.first, question.seen
+        if not answers:
             return first
         total, times = np.zeros_like(first), np.zeros_like(first)
-        for (item, window), said in zip(
-            np.argwhere(asked), self._run(samples, asked, starts, size), strict=True
-        ):
+        for (item, window), said in zip(np.argwhere(question.asked), answers, strict=True):
             total[item, seen[window]] += said
             times[item, seen[window]] += 1
         windows = np.bincount(seen.ravel(), minlength=first.shape[1])
@@ -81,19 +110,30 @@ class SecondOpinion:
         doubt = lasting((first < _DOUBT) & (excess > _LOUD), least)
         return np.asarray(doubt[:, seen].any(axis=-1))
 
-    def _run(
-        self, samples: torch.Tensor, asked: np.ndarray, starts: np.ndarray, size: int
-    ) -> list[np.ndarray]:
+    def _run(self, questions: Sequence[_Question]) -> list[np.ndarray]:
         """Return the probability of speech (frames,) in each seg_window that is asked about."""
-        begin = starts * self._frames.step
-        windows = [samples[item, begin[window] : begin[window] + size] for item, window in np.argwhere(asked)]
+        windows = [
+            samples[item, start : start + size]
+            for samples, _, asked, starts, _, size in questions
+            for item, start in (
+                (item, starts[window] * self._frames.step) for item, window in np.argwhere(asked)
+            )
+        ]
         found: list[np.ndarray] = []
         with torch.cuda.stream(self._stream):
-            for part in range(0, len(windows), self._at_once):
-                output = self._network(torch.stack(windows[part : part + self._at_once]))
-                speech = self._network.powerset.speech(self._network.aligned(output))
-                found.extend(speech.float().cpu().numpy())
+            for output in self._outputs(windows):
+                found.extend(self._network.powerset.speech(output).float().cpu().numpy())
         return found
+
+    def _outputs(self, windows: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Yield the aligned output of the network for all of `windows` in turn, (n, frames, classes)."""
+        if len(set(map(len, windows))) > 1:
+            yield from (output.unsqueeze(0) for output in self._packed(windows))
+            return
+        for part in range(0, len(windows), self._at_once):
+            yield self._network.aligned(
+                self._network(torch.stack(list(windows[part : part + self._at_once])))
+            )
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:

@@ -28,7 +28,6 @@ class Sizes:
     decode_threads: int  # recordings decoded at the same time
     decode_processes: bool  # whether each of them has a process for files that FFmpeg decodes
     passes_ahead: float  # audio decoded before it is needed, in forward passes
-    passes_waiting: float  # audio that waits for chunks of equal length, in forward passes
 
     @classmethod
     def of(
@@ -41,7 +40,6 @@ class Sizes:
             _decode_threads(config, device, local_world_size),
             _decode_processes(config, device),
             _passes_ahead(device),
-            _passes_waiting(device),
         )
 
 
@@ -79,15 +77,6 @@ def _passes_ahead(device: torch.device) -> float:
     the others wait for the rank that claimed most.
     """
     return 2.0 if device.type == "cuda" else 0.9
-
-
-def _passes_waiting(device: torch.device) -> float:
-    """Return how much waits for chunks of equal length, in forward passes.
-
-    A GPU takes as long for one short chunk as for many. The CPU does not, so little waits there, again
-    because waiting audio is claimed.
-    """
-    return 8.0 if device.type == "cuda" else 1.0
 
 
 def _batch_seconds(config: ExtractConfig, embedder: TrackEmbedder, ranks_on_device: int) -> float:

@@ -62,7 +62,7 @@ class ShardWorker:
         self._profiler = profiler
         self._sizes = sizes
         full = round(sizes.batch_seconds * reading.chunks.rate)
-        self._batches = Batches[Key](embedder.count_frames, full, sizes.passes_waiting)
+        self._batches = Batches[Key](reading.chunks.length, full)
         self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
         self._shards = OpenShards(writer, sections, counters)
         self._recordings = OpenRecordings(counters)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from diar.errors import DiarError
 from diar.models.encoders.pooling import Pooling
+from diar.models.packing import Packing
 
 
 class ModelError(DiarError):
@@ -26,10 +27,12 @@ class SpeakerEncoder(nn.Module, ABC):
         embedding_dim: numbers in an embedding.
         frame_stride: fbank frames from one trunk frame to the next; trunk frame i is centred on fbank frame
             i × frame_stride.
+        reach: fbank frames that a convolution sees beyond the end of a chunk, a multiple of `frame_stride`.
     """
 
     embedding_dim: int
     frame_stride: int
+    reach: int
 
     @abstractmethod
     def frames(self, fbank: Tensor) -> Tensor:
@@ -64,6 +67,16 @@ class SpeakerEncoder(nn.Module, ABC):
     def weights(self) -> nn.Module:
         """Return the module whose state dict has the names of a WeSpeaker checkpoint."""
         return self
+
+
+class WholeChunkLayer(nn.Module):
+    """Base of layers whose output in a frame depends on all frames of the chunk.
+
+    Attributes:
+        packing: where chunks lie in the rows of the input; None where a row is a chunk.
+    """
+
+    packing: Packing | None = None
 
 
 class StatisticsEncoder(SpeakerEncoder):

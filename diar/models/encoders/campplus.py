@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.base import StatisticsEncoder, WholeChunkLayer
 from diar.models.encoders.planes import convolve_relu
 from diar.models.encoders.pooling import build_pooling
 from diar.models.encoders.resnet import BasicBlock, make_layer
 from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm, TimeMajorConv
 from diar.models.kernels import available
+from diar.models.packing import spread
 
 SEGMENT_FRAMES = 100  # trunk frames that share one local context
 
@@ -65,7 +66,7 @@ class TDNN(nn.Module):
         return out
 
 
-class ContextMask(nn.Module):
+class ContextMask(WholeChunkLayer):
     """A convolution whose output is masked by the mean of the chunk and that of the frame's own segment."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
@@ -78,12 +79,19 @@ class ContextMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels) → (batch, T', out_channels)."""
+        if self.packing is not None:
+            weights, segment = self.packing.means(x.shape[1], x, SEGMENT_FRAMES)
+            mask = spread(self._mask_of(weights @ x), segment)
+            packed: Tensor = self.linear_local(x)
+            return packed.mul_(mask)
         out: Tensor = self.linear_local(x)
         return out.mul_(self.mask(x).repeat_interleave(SEGMENT_FRAMES, dim=1)[:, : x.shape[1]])
 
     def mask(self, x: Tensor) -> Tensor:
-        """(batch, T', in_channels) → (batch, segments, out_channels) in 0…1."""
-        context = x.mean(dim=1, keepdim=True) + segment_means(x)  # (batch, segments, in_channels)
+        """(batch, T', in_channels), a row a chunk → (batch, segments, out_channels) in 0…1."""
+        return self._mask_of(x.mean(dim=1, keepdim=True) + segment_means(x))
+
+    def _mask_of(self, context: Tensor) -> Tensor:
         return torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
 
 
@@ -115,7 +123,8 @@ class DenseTDNNLayer(nn.Module):
     def write(self, x: Tensor, out: Tensor) -> None:
         """Compute `forward` of `x` into `out`: by kernels of our own, where they can be used."""
         norm, cam = self.nonlinear1[0], self.cam_layer
-        if not (available.usable(x) and isinstance(norm, ScaleAndShift) and self.linear1.bias is not None):
+        by_kernels = cam.packing is None and available.usable(x)
+        if not (by_kernels and isinstance(norm, ScaleAndShift) and self.linear1.bias is not None):
             out.copy_(self(x))
             return
         from diar.models.kernels.dense import masked_convolution, normalised_product
@@ -198,7 +207,7 @@ class CAMPPlus(StatisticsEncoder):
     For inference only: normalisation is always by the running statistics.
     """
 
-    frame_stride = 2
+    frame_stride, reach = 2, 4
 
     def __init__(
         self,

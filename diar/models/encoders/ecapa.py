@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.base import StatisticsEncoder, WholeChunkLayer
 from diar.models.encoders.pooling import ASTP, POOLINGS, build_pooling
+from diar.models.packing import spread
 
 RES2_SCALE = 8
 SQUEEZE_DIM = 128
@@ -54,7 +55,7 @@ class Res2Conv(nn.Module):
         return torch.cat([*results, last], dim=1)
 
 
-class SqueezeExcitation(nn.Module):
+class SqueezeExcitation(WholeChunkLayer):
     """Scale each channel by a function of the chunk's mean."""
 
     def __init__(self, channels: int) -> None:
@@ -64,8 +65,13 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, T) → the same shape."""
-        scale = torch.sigmoid(self.linear2(F.relu(self.linear1(x.mean(dim=2)))))
-        return x * scale.unsqueeze(2)
+        if self.packing is not None:
+            weights, number = self.packing.means(x.shape[2], x)
+            return x * spread(self._scale(weights @ x.transpose(1, 2)), number).transpose(1, 2)
+        return x * self._scale(x.mean(dim=2)).unsqueeze(2)
+
+    def _scale(self, means: Tensor) -> Tensor:
+        return torch.sigmoid(self.linear2(F.relu(self.linear1(means))))
 
 
 class SERes2Block(nn.Module):
@@ -94,7 +100,7 @@ class ECAPATDNN(StatisticsEncoder):
         emb_bn: normalise the embedding, as some self-supervised models do.
     """
 
-    frame_stride = 1
+    frame_stride, reach = 1, 4
 
     def __init__(
         self,

@@ -102,7 +102,7 @@ def downsample(in_channels: int) -> nn.Conv2d:
 class ERes2Net(SegmentHeadEncoder):
     """A trunk frame is the channels of all remaining mel rows: 16 · m_channels · feat_dim / 8."""
 
-    frame_stride = 8
+    frame_stride, reach = 8, 8
 
     def __init__(
         self,

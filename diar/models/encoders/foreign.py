@@ -24,7 +24,7 @@ class ForeignEncoder(SpeakerEncoder):
         num_mel_bins: mels that it takes.
     """
 
-    frame_stride = 1
+    frame_stride, reach = 1, 0
 
     def __init__(self, network: nn.Module, num_mel_bins: int) -> None:
         super().__init__()

@@ -103,7 +103,7 @@ class SegmentHeadEncoder(StatisticsEncoder):
 class ResNet(SegmentHeadEncoder):
     """A trunk frame is the channels of all remaining mel rows: 8 · m_channels · expansion · feat_dim / 8."""
 
-    frame_stride = 8
+    frame_stride, reach = 8, 8
 
     def __init__(
         self,

@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diar.models.encoders.base import StatisticsEncoder
+from diar.models.encoders.base import StatisticsEncoder, WholeChunkLayer
 from diar.models.encoders.planes import convolve_relu
 from diar.models.encoders.pooling import ASP
 from diar.models.encoders.resnet import Stride, make_layer, make_shortcut
+from diar.models.packing import Packing, spread
 
 REGULARISATION = 1e-4  # λ of the paper
 
 
-class SimAMBlock(nn.Module):
+class SimAMBlock(WholeChunkLayer):
     """Two 3×3 convolutions, attention, and a shortcut."""
 
     expansion = 1
@@ -32,7 +33,8 @@ class SimAMBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_planes, mels, frames) → (batch, planes, mels / stride, frames / stride)."""
         out = convolve_relu(self.conv1, self.bn1, x)
-        out = simam(self.bn2(self.conv2(out)))
+        out = self.bn2(self.conv2(out))
+        out = simam(out) if self.packing is None else packed_simam(out, self.packing)
         return F.relu(out.add_(self.downsample(x)), inplace=True)
 
 
@@ -40,6 +42,21 @@ def simam(x: Tensor) -> Tensor:
     """Weigh each point of (batch, channels, mels, frames) by how far it is from its channel's mean."""
     squares = (x - x.mean(dim=(2, 3), keepdim=True)).square()
     variance = squares.sum(dim=(2, 3), keepdim=True) / max(x.shape[2] * x.shape[3] - 1, 1)
+    return x * torch.sigmoid(squares / (4 * (variance + REGULARISATION)) + 0.5)
+
+
+def packed_simam(x: Tensor, packing: Packing) -> Tensor:
+    """Compute `simam` of each of the items that are packed in (rows, channels, mels, frames)."""
+    weights, number = packing.means(x.shape[3], x[:0].float())  # sums are fp32 in any precision
+
+    def mean(values: Tensor, factor: Tensor) -> Tensor:
+        """Return factor × the item's mean of (rows, channels, mels, frames): (rows, channels, 1, frames)."""
+        means = weights @ values.mean(dim=2, dtype=torch.float32).transpose(1, 2) * factor
+        return spread(means, number).transpose(1, 2).unsqueeze(2).to(x.dtype)
+
+    counts = x.shape[2] / weights.amax(dim=2, keepdim=True)  # a weight is one by an item's frames
+    squares = (x - mean(x, torch.ones_like(counts))).square()
+    variance = mean(squares, counts / (counts - 1).clamp(min=1))
     return x * torch.sigmoid(squares / (4 * (variance + REGULARISATION)) + 0.5)
 
 
@@ -70,7 +87,7 @@ class SimAMResNet(StatisticsEncoder):
     `dropout` is a training setting that the configuration carries.
     """
 
-    frame_stride = 8
+    frame_stride, reach = 8, 8
     pooling_name = "pooling"
 
     def __init__(
