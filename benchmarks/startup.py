@@ -1,21 +1,22 @@
-"""How long each command takes to start: cold and warm, with the imports that take longest. One Markdown table.
+"""How long each command takes to start, cold and warm, and which imports take longest: one Markdown table.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --against ../before --rounds 5
     python benchmarks/startup.py --commands help import --cold none
 
-Every command runs on one file of 30 s (AMI; --audio takes another), so that nearly all of its time is its start;
-stage 2 reads what stage 1 stores of it once. Rows:
+Every command runs on one file of 30 s (AMI; --audio takes another), so nearly all of its time is its start.
+Stage 2 reads what stage 1 stored of that file. Columns:
 
-    seconds      from the command to its end, the median of --rounds, the least and the greatest in brackets
-    own          seconds without `import torch` by itself and without what stage 1 calls working: all that is diar's
-    imports      seconds of all imports of the command's process, by `python -X importtime`, which slows them
-                 down by a tenth or so; then the packages that take most of them, without what they import themselves
+    seconds      from the command to its end: the median of --rounds, the least and the greatest in brackets
+    own          seconds without those of `python -c "import torch"`, from its start to its end, and without
+                 those that stage 1 calls working
+    imports      seconds of all imports by `python -X importtime`, which slows them down; then the packages
+                 that take most, each without what it imports of others
 
-Kinds: "warm" follows a run of the same command. "pages" follows `echo 1 > /proc/sys/vm/drop_caches`, so files
-come from the disk; where that is not permitted, a line says so. "no .pyc" has an empty PYTHONPYCACHEPREFIX, so Python
-compiles every module, as at the first run after an installation that did not. Both cold kinds take one round,
-or --cold_rounds. Two checkouts take turns. Run it on an idle machine.
+Kinds: "warm" follows a run of the same command. "pages" follows `echo 1 > /proc/sys/vm/drop_caches`: files
+come from the disk. Where that is not permitted, a line says so. "no .pyc" has an empty PYTHONPYCACHEPREFIX:
+Python compiles every module, as at the first run after an installation that compiled none. Both cold kinds
+take --cold_rounds. Two checkouts take turns. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -150,7 +151,9 @@ def measure_all(
 ) -> Iterator[tuple[tuple[str, str], dict[str, Measured]]]:
     """Yield ((command, kind), measured by side)."""
     for kind, rounds in kinds(options):
-        torch = {side: measure("torch", kind, rounds, {side: place}, {})[side] for side, place in places.items()}
+        torch = {
+            side: measure("torch", kind, rounds, {side: place}, {})[side] for side, place in places.items()
+        }
         spent = {side: statistics.median(measured.seconds) for side, measured in torch.items()}
         for name in options.commands:
             print(f"{kind}: {COMMANDS[name].title}", file=sys.stderr)
@@ -206,9 +209,10 @@ def measure(
 @contextmanager
 def fresh(place: Place, kind: str) -> Iterator[tuple[Place, dict[str, str]]]:
     """Make a run cold if `kind` is; yield its place, without output, and its environment."""
-    with tempfile.TemporaryDirectory() as out, (
-        tempfile.TemporaryDirectory() if kind == NO_PYC else nullcontext("")
-    ) as compiled:
+    with (
+        tempfile.TemporaryDirectory() as out,
+        tempfile.TemporaryDirectory() if kind == NO_PYC else nullcontext("") as compiled,
+    ):
         if kind == PAGES:
             drop_pages()
         environment = {"PYTHONPYCACHEPREFIX": compiled} if compiled else {}
@@ -226,7 +230,7 @@ def run(arguments: list[str], root: Path, environment: dict[str, str] | None = N
 
 
 def working_seconds(out: Path) -> float:
-    """Return the seconds in which stage 1 worked, without imports, networks and listing; 0 for other commands."""
+    """Return the seconds in which stage 1 worked, without imports, networks and listing; 0 without it."""
     for folder in (out, out / "embeddings"):
         if (folder / "extraction_stats.json").is_file():
             told = json.loads((folder / "extraction_stats.json").read_text())
@@ -235,7 +239,7 @@ def working_seconds(out: Path) -> float:
 
 
 def imports(told: str) -> Counter[str]:
-    """Return the seconds of imports by package, of the process that says most: workers say theirs, too."""
+    """Return the seconds of imports by package; a module that workers import, too, counts once."""
     seconds: Counter[str] = Counter()
     seen = set()
     for line in told.splitlines():
