@@ -8,8 +8,8 @@ Every command runs on one file of 30 s (AMI; --audio takes another), so nearly a
 Stage 2 reads what stage 1 stored of that file. Columns:
 
     seconds      from the command to its end: the median of --rounds, the least and the greatest in brackets
-    own          seconds without those of `python -c "import torch"`, from its start to its end, and without
-                 those that stage 1 calls working
+    own          seconds without those that stage 1 calls working, and without those of a Python that imports
+                 torch and is stopped at once (its orderly end would take half a second more)
     imports      seconds of all imports by `python -X importtime`, which slows them down; then the packages
                  that take most, each without what it imports of others
 
@@ -91,7 +91,7 @@ def _diarize(place: Place) -> list[str]:
 
 COMMANDS = {
     "python": Command("python -c pass", lambda place: ["-c", "pass"]),
-    "torch": Command("import torch", lambda place: ["-c", "import torch"]),
+    "torch": Command("import torch, without the end", lambda place: ["-c", "import os, torch; os._exit(0)"]),
     "import": Command("import diar", lambda place: ["-c", "import diar"]),
     "help": Command("diar --help", lambda place: ["-m", "diar", "--help"]),
     "turns": _detect("turns"),
@@ -115,7 +115,7 @@ def main() -> None:
             side: Place(root.resolve(), work / "audio", work / f"embeddings{side}", work / "out")
             for side, root in roots.items()
         }
-        for place in places.values():
+        for place in places.values() if {"turns", "files", "all"} & set(options.commands) else ():
             run(_extract(replace_out(place, place.embeddings)), place.root)
         print_table(options, list(places), dict(measure_all(options, places)))
 
@@ -151,10 +151,10 @@ def measure_all(
 ) -> Iterator[tuple[tuple[str, str], dict[str, Measured]]]:
     """Yield ((command, kind), measured by side)."""
     for kind, rounds in kinds(options):
-        torch = {
-            side: measure("torch", kind, rounds, {side: place}, {})[side] for side, place in places.items()
-        }
-        spent = {side: statistics.median(measured.seconds) for side, measured in torch.items()}
+        spent = 0.0
+        if any(COMMANDS[name].torch for name in options.commands):
+            one = {"": next(iter(places.values()))}  # torch is the same in all checkouts
+            spent = statistics.median(measure("torch", kind, rounds, one, 0.0)[""].seconds)
         for name in options.commands:
             print(f"{kind}: {COMMANDS[name].title}", file=sys.stderr)
             yield (name, kind), measure(name, kind, rounds, places, spent)
@@ -182,9 +182,7 @@ def drop_pages() -> bool:
     return True
 
 
-def measure(
-    name: str, kind: str, rounds: int, places: dict[str, Place], torch: dict[str, float]
-) -> dict[str, Measured]:
+def measure(name: str, kind: str, rounds: int, places: dict[str, Place], torch: float) -> dict[str, Measured]:
     """Run a command `rounds` times on each side in turns, and once more for its imports."""
     command = COMMANDS[name]
     measured = {side: Measured() for side in places}
@@ -197,7 +195,7 @@ def measure(
                 if number == 0 and kind == WARM:
                     continue  # it only warms
                 measured[side].seconds.append(seconds)
-                other = torch.get(side, 0.0) * command.torch + working_seconds(place.out)
+                other = torch * command.torch + working_seconds(place.out)
                 measured[side].own.append(seconds - other)
     for side in places if kind == WARM else ():
         with fresh(places[side], kind) as (place, environment):

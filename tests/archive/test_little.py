@@ -18,9 +18,9 @@ def test_bytes_of_audio_count_and_only_those(tmp_path: Path) -> None:
     write(tmp_path / "a" / "broken.wav", 0).unlink()
     (tmp_path / "a" / "broken.wav").symlink_to(tmp_path / "nowhere.wav")
     assert is_little(str(half)) and is_little(f"file://{half}") and is_little(str(tmp_path / "a"))
-    other = write(tmp_path / "a" / "other.MP3", LITTLE // 2)
+    other = write(tmp_path / "a" / "other.MP3", LITTLE // 16)
     assert is_little(str(tmp_path / "a"))
-    write(other, LITTLE // 2 + 1)
+    write(other, LITTLE // 16 + 1)
     assert not is_little(str(tmp_path / "a"))
     assert not is_little(str(write(tmp_path / "long.flac", LITTLE + 1)))
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from diar import storage
 from diar.archive.listing import Listing, Recording, list_recordings
-from diar.archive.little import LITTLE
 from diar.errors import DiarError
+
+_LITTLE = 16_000_000  # bytes that are embedded before workers have started and opened their networks
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find_audio(sources: Sequence[str], manifest: str, exclude_dir: str) -> Named
     """
     listings = [_list(source, exclude_dir) for source in sources]
     recordings = [recording for listing in listings for recording in listing.recordings]
-    little = len(recordings) == 1 or sum(recording.size for recording in recordings) <= LITTLE
+    little = len(recordings) == 1 or sum(recording.size for recording in recordings) <= _LITTLE
     if len(sources) == 1:
         return NamedAudio(sources[0], little)
     lines = [json.dumps(_entry(recording), ensure_ascii=False) for recording in _named_apart(recordings)]

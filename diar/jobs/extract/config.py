@@ -117,8 +117,8 @@ class ExtractConfig(CommandConfig):
     workers: int | None = option(
         None,
         "machine",
-        "processes; default one a GPU (more share the GPUs in turn), on the CPU one a core; only one for up "
-        "to 16 MB of audio",
+        "processes; default one a GPU (more share the GPUs in turn), on the CPU one a core; only one for "
+        "about a minute of audio or less",
         ge=1,
         le=1024,
     )
