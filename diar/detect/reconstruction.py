@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 from scipy.special import softmax
 
 from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
@@ -73,6 +72,8 @@ def reconstruct(
     expected = expected_voices(observations, frames)
     width = round(settings.smoothing / step)
     if width > 1 and frames:
+        from scipy.ndimage import uniform_filter1d
+
         expected = uniform_filter1d(expected, width)
     voices = _settle(expected, settings, step)
     active = np.zeros((clusters, frames), bool)

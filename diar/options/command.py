@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Callable, Sequence
 
@@ -33,6 +35,7 @@ def run_command(
         epilog: what `--help` says below them.
     """
     print_all_characters(sys.stdout)
+    atexit.register(gc.freeze)  # after torch, Python's last look for garbage takes half a second
     try:
         return run(
             parse_arguments(config_class, arguments, prog=prog, description=description, epilog=epilog)

@@ -15,8 +15,8 @@ from diar.formats.result_json import RESULT_NAME, DetectionResult, to_json
 from diar.outputs.folders import Placement, place_files, plan_folders
 from diar.outputs.managed_directory import Entry, OutputDirectory
 from diar.outputs.manifests import ManifestKind, Manifests
-from diar.plots.boundaries import PLOT_NAME, draw_boundaries
 
+PLOT_NAME = "boundary_detection_visualization.png"
 DEBUG_NAME = "_detection/debug.json"
 
 
@@ -42,6 +42,8 @@ def write_results(
     if debug is not None:
         files[DEBUG_NAME] = json.dumps(debug, ensure_ascii=False, indent=1).encode()
     if plot:
+        from diar.plots.boundaries import draw_boundaries  # with Matplotlib
+
         files[PLOT_NAME] = draw_boundaries(result, table)
     files[RESULT_NAME] = to_json(result).encode(errors="backslashreplace")  # a path need not be UTF-8
     planned = plan_folders(table, placement)

@@ -11,16 +11,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-import soundfile as sf
 
 from diar import storage
 from diar.intervals import without
-from diar.outputs.source_samples import SourceSamples
 from diar.records import MIXED, SpeakerTurns, Turn
+
+if TYPE_CHECKING:
+    import soundfile as sf
+
+    from diar.outputs.source_samples import SourceSamples
 
 SPEAKERS_FOLDER = "speakers"
 _RIFF_LIMIT = 0xF000_0000  # bytes; a WAV's sizes have 32 bits
@@ -97,6 +100,8 @@ def cut_pieces(source: AudioSource, pieces: Sequence[Piece], folder: str) -> lis
     """
     if not pieces:
         return []
+    from diar.outputs.source_samples import SourceSamples  # with the decoders
+
     samples = SourceSamples(source.url, source.track)
     spans = [_Span.of(piece, source, samples.rate) for piece in pieces]
     position, stop = spans[0].start, max(span.stop for span in spans)
@@ -157,6 +162,8 @@ class _Writers:
             stack.close()
 
     def _start(self, file: str, channels: int) -> tuple[ExitStack, sf.SoundFile]:
+        import soundfile as sf
+
         source = self._source
         size = self._length[file] * channels * _SAMPLE_BYTES.get(source.subtype, 4)
         stack = self._opened.enter_context(ExitStack())

@@ -22,7 +22,6 @@ from diar.plots.boundary_parts import (
 from diar.plots.doubtful import choose_doubtful, doubtful_height, draw_doubtful
 from diar.plots.style import png
 
-PLOT_NAME = "boundary_detection_visualization.png"
 _WIDTH, _LEFT, _RIGHT = 17.0, 0.06, 0.985  # inches; shares of the width
 _FILES_A_ROW, _SEGMENTS_A_ROW, _MOST_ROWS = 1_000, 24, 10
 _TOP, _BOTTOM = 1.45, 0.55  # inches: title and legend; below everything

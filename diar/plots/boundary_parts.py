@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from diar.formats.files_table import NOT_USED, FileTable
 from diar.formats.result_json import LOW_CONFIDENCE, Boundary, DetectionResult, OddFile
-from diar.plots.style import Color, ink_on, number_names, person_color
+from diar.plots.style import Color, ink_on, number_names, person_color, rgb
 
 COLUMNS = 1_600  # of the image within the axes, about; more points are aggregated
 GREY, BLUE, NO_EMBEDDING = "#8a8f98", "#1f5fa8", "#e0e0e0"
@@ -105,9 +104,7 @@ def draw_speakers(axes: Axes, scene: Scene, first: int, end: int) -> None:
     """Draw the strip of speakers, with their numbers where they fit."""
     result, table = scene.result, scene.table
     columns = np.linspace(first, end - 1, min(end - first, 4 * COLUMNS)).round().astype(int)
-    palette = np.array(
-        [*(scene.colors[segment.speaker] for segment in result.segments), to_rgb(NO_EMBEDDING)]
-    )
+    palette = np.array([*(scene.colors[segment.speaker] for segment in result.segments), rgb(NO_EMBEDDING)])
     segments = table.segment[columns]
     colors = palette[np.where(segments == NOT_USED, len(palette) - 1, segments)]
     extent = (first - 0.5, end - 0.5, 0, 1)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
@@ -14,7 +13,7 @@ from diar.formats.speech_time import by_speaker
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import at_least, running_seconds, seconds
 from diar.plots.lanes import OVERLAP
-from diar.plots.style import Color, font, person_color, short
+from diar.plots.style import Color, font, person_color, rgb, short
 from diar.plots.time_axis import amount
 
 SHEET_NAME = "timelines_{:03d}.png"  # counted from 1
@@ -73,7 +72,7 @@ def _bar(result: RecordingTurns, numbers: Mapping[str, int], columns: int) -> np
     together = shares.sum(axis=0)
     mixed = shares.T @ colors / np.maximum(together, 1e-12)[:, None]
     several = _shares(at_least(2, own.values()), edges) > 0.5
-    mixed[several] = to_rgb(OVERLAP)
+    mixed[several] = rgb(OVERLAP)
     spoken = np.minimum(together, 1.0)
     opaque = np.where(spoken > 1e-9, _FAINTEST + (1 - _FAINTEST) * spoken, _SILENCE)[:, None]
     shown = np.where(spoken[:, None] > 1e-9, mixed, 0.0)

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.colors import to_rgb
-from scipy.optimize import linear_sum_assignment
 
 from diar.formats.speech_time import by_speaker
 from diar.intervals import at_least, common_seconds, seconds
-from diar.plots.style import Color, number_names, person_color, short
+from diar.plots.style import Color, number_names, person_color, rgb, short
 from diar.plots.time_axis import amount
 from diar.records import Turn
 
@@ -60,7 +58,7 @@ def arrange(
     there = by_speaker(reference)
     partners = _partners(found, there)
     of_partner = {there: colors[name] for name, there in partners.items()}
-    true_colors = {name: of_partner.get(name, to_rgb(GREY)) for name in there}
+    true_colors = {name: of_partner.get(name, rgb(GREY)) for name in there}
     first = _group("reference", "no speech", there, true_colors, 0.0)
     place = {name: i for i, name in enumerate(there)}
     ordered = sorted(found, key=lambda name: place.get(partners.get(name, ""), len(place)))
@@ -78,18 +76,18 @@ def _group(
     rest = [own for name, own in speakers.items() if name not in alone]
     rows = [(short(name, 22), own, colors[name]) for name, own in speakers.items() if name in alone]
     if rest:
-        rows.append((f"{len(rest)} others", at_least(1, rest), to_rgb(GREY)))
+        rows.append((f"{len(rest)} others", at_least(1, rest), rgb(GREY)))
     lanes = [
         Lane(f"{name}  {amount(seconds(own))}", own, at_least(2, [own, mixed]), color, top + i)
         for i, (name, own, color) in enumerate(rows)
     ]
     if rest:
         lanes[-1] = replace(lanes[-1], several=True)
-    lanes = lanes or [Lane(nothing, _NOTHING, _NOTHING, to_rgb(GREY), top)]
+    lanes = lanes or [Lane(nothing, _NOTHING, _NOTHING, rgb(GREY), top)]
     bottom = top + len(lanes)
     if len(mixed):
         label = f"overlap  {amount(seconds(mixed))}"
-        lanes.append(Lane(label, mixed, _NOTHING, to_rgb(OVERLAP), bottom + 0.1, height=0.6))
+        lanes.append(Lane(label, mixed, _NOTHING, rgb(OVERLAP), bottom + 0.1, height=0.6))
         bottom += 0.7
     return Group(title, lanes, top, bottom)
 
@@ -99,6 +97,8 @@ def _partners(found: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> dic
     common = np.array([[common_seconds(a, b) for b in there.values()] for a in found.values()])
     if not common.size:
         return {}
+    from scipy.optimize import linear_sum_assignment  # takes 0.1 s to import; few give a reference
+
     rows, columns = linear_sum_assignment(-common)
     names, partners = list(found), list(there)
     return {names[i]: partners[j] for i, j in zip(rows, columns, strict=True) if common[i, j] > 0}

@@ -6,13 +6,15 @@ import io
 import re
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from PIL import ImageFont
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Color = tuple[float, float, float]
 
@@ -48,7 +50,13 @@ def number_names(names: Iterable[str]) -> dict[str, int]:
 def person_color(number: int) -> Color:
     """Return the colour of a number; 24 are far apart, later ones are their shades."""
     shade, share = _SHADES[number // len(_PALETTE) % len(_SHADES)]
-    red, green, blue = (share * shade + (1 - share) * c for c in to_rgb(_PALETTE[number % len(_PALETTE)]))
+    red, green, blue = (share * shade + (1 - share) * c for c in rgb(_PALETTE[number % len(_PALETTE)]))
+    return red, green, blue
+
+
+def rgb(code: str) -> Color:
+    """Return a colour from `#rrggbb`."""
+    red, green, blue = (int(code[start : start + 2], 16) / 255 for start in (1, 3, 5))
     return red, green, blue
 
 
@@ -61,8 +69,20 @@ def ink_on(color: Color) -> str:
 @cache
 def font(points: float, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Load the font that comes with Matplotlib."""
-    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(fonts / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
+    return ImageFont.truetype(_fonts() / f"DejaVuSans{'-Bold' if bold else ''}.ttf", points * _POINT)
+
+
+@cache
+def _fonts() -> Path:
+    """Return the folder of Matplotlib's fonts; importing it takes half a second, which no font needs."""
+    found = find_spec("matplotlib")
+    if found is not None and found.origin is not None:
+        beside = Path(found.origin).with_name("mpl-data") / "fonts" / "ttf"
+        if beside.is_dir():
+            return beside
+    import matplotlib  # a distribution keeps its data elsewhere
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 def short(name: str, most: int = 40) -> str:

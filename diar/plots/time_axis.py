@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_STRIPS = 8
 _STRIP_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 28_800, 43_200, 86_400)
@@ -31,6 +32,8 @@ def divide(end: float, most: int = MOST_STRIPS) -> tuple[float, int]:
 
 def draw_clock(axes: Axes, length: float) -> None:
     """Draw the time from the recording's start along the axis of a strip of `length` seconds."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
+
     axes.xaxis.set_major_locator(MultipleLocator(tick(length)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes.tick_params(axis="x", labelsize=9)

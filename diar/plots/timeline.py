@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from diar.formats.turns_json import RecordingTurns
 from diar.intervals import running_seconds
 from diar.plots.lanes import GAP, GREY, OVERLAP, Group, Lane, arrange
-from diar.plots.style import Color, font, short
+from diar.plots.style import Color, font, rgb, short
 from diar.plots.time_axis import MOST_STRIPS, amount, clock, divide, tick
 from diar.records import Turn
 
@@ -27,9 +26,7 @@ _WIDTH, _MARGIN, _RIGHT = 1700, 20, 1656  # pixels: of the sheet, from its left 
 _HEAD, _KEY, _FOOT, _BETWEEN = 84, 22, 40, 33  # pixels above, of the key, below and between the strips
 _LANE_PIXELS, _LOWEST_STRIP = 17, 80
 _TALLEST = 2400  # pixels of all strips together, beyond which strips become fewer and longer
-_OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(
-    to_rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef")
-)
+_OUTSIDE, _FRAME, _BORDER, _CLOCK, _FAINT = map(rgb, ("#e9e9ec", "#000000", "#444444", "#d5d5d9", "#ececef"))
 _FAINTEST = 0.3  # opacity, so that a moment of speech can be seen
 _BRIEF = 0.25  # seconds of a pixel up to which no key explains that pixels are mixed
 
@@ -193,7 +190,7 @@ def _key(groups: list[Group], ends_early: bool, pixel: float) -> list[tuple[Colo
     entries = []
     if any(len(lane.shared) for lane in lanes):
         entries.append((OVERLAP, "overlap (dark in the speakers' lanes)"))
-    if any(lane.color == to_rgb(GREY) and len(lane.own) and not lane.several for lane in lanes):
+    if any(lane.color == rgb(GREY) and len(lane.own) and not lane.several for lane in lanes):
         entries.append((GREY, "in the reference, but nobody found is this speaker"))
     if any(lane.several for lane in lanes):
         entries.append((GREY, "several speakers in one lane"))
@@ -201,7 +198,7 @@ def _key(groups: list[Group], ends_early: bool, pixel: float) -> list[tuple[Colo
         entries.append(("#c3c6cb", f"pale: speaks in a part of each {pixel:.1f} s only"))
     if ends_early:
         entries.append(("#e9e9ec", "after the end of the recording"))
-    return [(to_rgb(color), text) for color, text in entries]
+    return [(rgb(color), text) for color, text in entries]
 
 
 def _draw_key(draw: ImageDraw.ImageDraw, entries: list[tuple[Color, str]]) -> None:

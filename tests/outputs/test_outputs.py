@@ -16,10 +16,10 @@ from diar.formats.document import ResultError
 from diar.formats.files_table import FileTable
 from diar.formats.result_json import RESULT_NAME, Boundary, Segment, Speaker, from_json, to_json
 from diar.outputs import folders
-from diar.outputs.boundaries import write_results
+from diar.outputs.boundaries import PLOT_NAME, write_results
 from diar.outputs.folders import Placement, check_audio, plan_folders
 from diar.outputs.managed_directory import OutputError
-from diar.plots.boundaries import PLOT_NAME, draw_boundaries
+from diar.plots.boundaries import draw_boundaries
 from diar.plots.boundary_parts import aggregate
 from diar.plots.style import person_color
 from tests.outputs.sample import NAMES, make_audio, make_result, make_table

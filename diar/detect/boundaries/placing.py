@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from diar.detect.boundaries import cosine, gmm
+from diar.detect.boundaries import cosine
 from diar.detect.boundaries.changepoint import find_changepoints
 from diar.detect.boundaries.cut import Context, Cut
 from diar.detect.boundaries.expected import find_expected
@@ -57,6 +57,8 @@ def place_boundaries(
 
 
 def _gmm_or_cosine(components: int) -> PlaceCut:
+    from diar.detect.boundaries import gmm  # scikit-learn takes a second to import
+
     def place(embeddings: np.ndarray, context: Context) -> Cut:
         try:
             return gmm.place_cut(embeddings, context, components)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from scipy.special import ndtri
 
@@ -87,6 +86,8 @@ def _cluster(centers: np.ndarray, threshold: float) -> np.ndarray:
 
     This equals clustering all at once: clusters that merge have a pair at least as similar as their average.
     """
+    from scipy.sparse.csgraph import connected_components
+
     vectors = centers.astype(np.float32)
     rows, columns = [], []
     for start in range(0, len(vectors), _BATCH):

@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 _LEAST_SECONDS = 0.05  # less says nothing, and must not divide by zero
 _MOST_RECORDINGS = 5  # of one person that are taken for independent
@@ -70,6 +69,7 @@ class Evidence:
 
     def cosine_at(self, log_ratio: float, seconds: float = np.inf, other: float = np.inf) -> float:
         """Return the cosine with this log ratio, the inverse of `ratio_at`; 1 if none has it."""
+        from scipy.optimize import brentq
 
         def excess(cosine: float) -> float:
             return self.ratio_at(cosine, seconds, other) - log_ratio

@@ -11,6 +11,7 @@ from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.result_page import page_line
 from diar.options.command import run_command
 from diar.options.places import check_writable, refuse_same_place
+from diar.store.without_pandas import keep_pandas_out
 
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
@@ -61,6 +62,7 @@ def _preset_table() -> str:
 def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     incomplete, warnings = False, []
+    keep_pandas_out()
     check_writable("output_dir", config.output_dir)
     _check_archive(config)
     if config.task == "all":

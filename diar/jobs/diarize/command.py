@@ -18,6 +18,7 @@ from diar.options.places import check_writable
 from diar.outputs.managed_directory import OutputDirectory
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures
+from diar.store.without_pandas import keep_pandas_out
 
 KNOWN_NAME = "known_speakers"  # in the result: embeddings of the audio that --known_speakers names
 MANIFEST_NAME = "audio.jsonl"  # in stage 1's private folder, where AUDIO is several
@@ -61,6 +62,7 @@ def _diarize(config: DiarizeConfig) -> int:
         raise DiarError(
             "diar diarize starts its own workers; with torchrun run `diar extract`, then `diar detect`"
         )
+    keep_pandas_out()
     OutputDirectory(config.output_dir)  # refused before any work if it is not local
     check_writable("output_dir", config.output_dir)
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Sequence
 
 from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import started_by_torchrun, worker_context
+from diar.models.defaults import DEFAULT_ENCODER
 from diar.options.command import run_command
 from diar.options.places import check_writable
 
@@ -14,7 +17,9 @@ DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
 
 Started plainly, it starts one worker on each GPU (without one, on each core; --workers says otherwise). One
-that dies is started again while the others work on. Started by torchrun, it joins as one of its ranks.
+that dies is started again while the others work on. About a minute of audio or less is done before workers
+would have started, in this process alone, unless --workers asks for them. Started by torchrun, it joins as
+one of its ranks.
 Interrupted in any way, the same command goes on where it was."""
 
 EPILOG = """\
@@ -52,7 +57,23 @@ def _extract(config: ExtractConfig) -> int:
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
+    from diar.archive.little import is_little
+
+    if config.workers is None and is_little(config.input_dir):
+        return _run_alone(config)
     return start_workers(config)
+
+
+def _run_alone(config: ExtractConfig) -> int:
+    """Do the job in this process, which is faster than workers would start; return the exit code."""
+    from diar.jobs.extract.run import run_alone
+    from diar.jobs.extract.statistics import print_summary
+
+    try:
+        return run_alone(config, print_summary)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def start_workers(config: ExtractConfig) -> int:
@@ -62,18 +83,39 @@ def start_workers(config: ExtractConfig) -> int:
         DiarError: what a user can mend, found before they start.
     """
     worker_context()  # its server imports torch while this process does
-    from diar.jobs.extract.networks import open_models
-    from diar.jobs.extract.run import run_rank
+    _fetch_weights(config)
     from diar.jobs.ranks.launcher import launch
     from diar.models.device import count_workers, device_kind, usable_cores
 
-    open_models(config)  # fetch the weights once, and report errors before workers start
     workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
     return launch(
-        run_rank,
+        _run_rank,
         config,
         workers=workers,
         cores=usable_cores(),
         max_restarts=config.max_restarts,
         port=config.port,
     )
+
+
+def _fetch_weights(config: ExtractConfig) -> None:
+    """Fetch the weights once for all ranks, which then open them.
+
+    Raises:
+        DiarError: some cannot be found or fetched.
+    """
+    from diar.models.weights.hub import resolve
+
+    if config.model_dir is None:
+        resolve(config.model or DEFAULT_ENCODER, "model")
+    if config.segmentation != "none":
+        resolve(config.segmentation, "segmentation")
+        if config.speech != "segmentation":
+            resolve(config.second_segmentation, "segmentation")
+
+
+def _run_rank(config: ExtractConfig) -> int:
+    """Be a rank, in its own process; the launcher starts it before anybody has imported what ranks need."""
+    from diar.jobs.extract.run import run_rank
+
+    return run_rank(config)

@@ -117,7 +117,8 @@ class ExtractConfig(CommandConfig):
     workers: int | None = option(
         None,
         "machine",
-        "processes; default up to 6 a GPU, by cores and memory; on the CPU one a core",
+        "processes; default up to 6 a GPU, by cores and memory; on the CPU one a core; only one for about a "
+        "minute of audio or less",
         ge=1,
         le=1024,
     )

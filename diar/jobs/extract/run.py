@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
 
-import pyarrow as pa
 import torch
 import torch.distributed as dist
 
@@ -42,6 +41,7 @@ from diar.models.memory import keep_freed_memory
 from diar.reading import ReadSettings
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
+from diar.store.without_pandas import keep_pandas_out
 from diar.store.writer import make_writer
 from diar.wording import counted
 
@@ -79,14 +79,22 @@ def run_rank(
     return code
 
 
-def run_alone(config: ExtractConfig) -> int:
-    """Do the whole job in this process, as its only rank, and print no summary; return the exit code.
+def _tell_nothing(layout: Layout, statistics: dict[str, Any]) -> None:
+    """Print no summary."""
+
+
+def run_alone(config: ExtractConfig, tell: Callable[[Layout, dict[str, Any]], None] = _tell_nothing) -> int:
+    """Do the whole job in this process, as its only rank; return the exit code.
+
+    Args:
+        config: the run's options.
+        tell: gets the statistics at the end.
 
     Raises:
         DiarError: what a user can mend.
     """
     agreement = Agreement(dist.HashStore(), 0, 1)
-    return Rank(config, agreement, build_embedder, 0, 1, lambda layout, statistics: None).run()
+    return Rank(config, agreement, build_embedder, 0, 1, tell).run()
 
 
 @dataclass(frozen=True)
@@ -186,7 +194,7 @@ class Rank:
         config = self.config.model_copy(update={"precision": precision})
         identity = prepare.Identity.of(config, models.encoder, models.segmentation, models.second)
         metadata = identity.metadata(models.encoder, models.segmentation)
-        pa.scalar(0)  # Arrow's first conversion imports pandas if installed; do it while rank 0 plans
+        keep_pandas_out()
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
         shared = plan["shared"]
         order = [(shard, size) for shard, size in plan["order"] if shard not in set(shared)]

@@ -13,10 +13,10 @@ from diar.formats.files_table import FILES_NAME
 from diar.formats.html.elements import Section, facts, notes, paragraph, picture, subheading, table_place
 from diar.formats.html.tables import Column, DataTable, Names
 from diar.formats.result_json import LOW_CONFIDENCE, RESULT_NAME, Boundary, DetectionResult, read_result
+from diar.outputs.boundaries import PLOT_NAME
 from diar.outputs.page.colors import name_colors
 from diar.outputs.page.kept import KeptRows
 from diar.outputs.page.settings import clock_time, settings
-from diar.plots.boundaries import PLOT_NAME
 
 MOST_FILES = 50_000
 MOST_ROWS = 20_000  # of any other table

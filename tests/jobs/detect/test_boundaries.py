@@ -13,7 +13,7 @@ from diar.formats.result_json import RESULT_NAME, DetectionResult, read_result
 from diar.jobs.detect.boundaries import DetectError, detect_boundaries
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
-from diar.plots.boundaries import PLOT_NAME
+from diar.outputs.boundaries import PLOT_NAME
 from diar.records import RecordingRow
 from diar.score.boundary_score import score_boundaries
 from diar.store.layout import Layout
