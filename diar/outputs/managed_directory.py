@@ -150,8 +150,7 @@ class OutputDirectory:
 def _stays(entry: Entry | None, earlier: list[Entry]) -> bool:
     """Return whether what is there may stay until `entry` is written.
 
-    A file is replaced atomically, a folder with its own list is emptied by that, and a link may be right as it
-    is.
+    A file is replaced atomically, a folder with its own list is emptied by that, a link may be right already.
     """
     if entry is None:
         return False
