@@ -1,8 +1,9 @@
-"""How stage 1 scales with its workers, as a Markdown table.
+"""How stage 1 scales with its workers, or each step with the archive, as a Markdown table.
 
     python benchmarks/scaling.py             # 1, 2, 4, 8 workers with a stand-in for the encoder
     python benchmarks/scaling.py --kill      # the largest number; one worker is killed half-way
     python benchmarks/scaling.py --real      # the real networks: 1 worker on one core, 2 on two, A B A B
+    python benchmarks/scaling.py archive     # from listing to linking: see scaling_archive.py
 
 The stand-in takes as long as a GPU would, audio / --times_real_time, and returns noise. Everything else is
 real: listing, plan, claims, decoding, queues, Parquet, restarts. The archive has log-normal durations and one
@@ -25,6 +26,7 @@ import multiprocessing
 import os
 import signal
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -35,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scaling_archive
 import torch
 import yaml
 from stand_in import DIMENSION, make_real, make_stand_in, read_log
@@ -240,6 +243,9 @@ def _products_of(core: int, seconds: float) -> float:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["archive"]:
+        scaling_archive.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

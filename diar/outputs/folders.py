@@ -106,16 +106,17 @@ def place_files(output: OutputDirectory, planned: list[tuple[Entry, str]]) -> No
     Raises:
         OutputError: the file system refuses; names the file and another way.
     """
-    folders: set[Path] = set()
+    root, folders = str(output.root), set[str]()
     for entry, source in planned:
-        path = output.root / entry.name
-        if path.parent not in folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folders.add(path.parent)
+        path = f"{root}/{entry.name}"
+        folder = path.rpartition("/")[0]
+        if folder not in folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            folders.add(folder)
         try:
             _place(entry.kind, source, path)
         except OSError as error:
-            raise OutputError(_explain(entry.kind, source, path, error)) from None
+            raise OutputError(_explain(entry.kind, source, Path(path), error)) from None
 
 
 def _placed_name(path: str, url: str, speaker: str, odd: str) -> str:
@@ -137,16 +138,25 @@ def _entry(name: str, how: Kind, source: str) -> tuple[Entry, str]:
     return Entry(how, name, size=status.st_size, mtime_ns=status.st_mtime_ns), source
 
 
-def _place(kind: Kind, source: str, path: Path) -> None:
+def _place(kind: Kind, source: str, path: str) -> None:
     if kind == "symlink":
-        path.symlink_to(source)
+        _link(source, path)
     elif kind == "hardlink":
         os.link(source, path)
     elif kind == "copy":
         shutil.copy2(source, path)
     else:
-        with storage.open_binary(source) as stream, path.open("wb") as file:
+        with storage.open_binary(source) as stream, Path(path).open("wb") as file:
             shutil.copyfileobj(stream, file)
+
+
+def _link(source: str, path: str) -> None:
+    """Make a symbolic link, unless `output.replace` left one that is right."""
+    try:
+        os.symlink(source, path)  # noqa: PTH211 - strings: there may be ten million
+    except FileExistsError:
+        if not (os.path.islink(path) and os.readlink(path) == source):  # noqa: PTH114, PTH115
+            raise
 
 
 def _other_file_system(source: str, folder: Path) -> str:

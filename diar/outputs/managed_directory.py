@@ -11,7 +11,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,24 +62,31 @@ class OutputDirectory:
     def replace(self, entries: Iterable[Entry]) -> None:
         """Make room for `entries`: remove an earlier run's output, list the new one.
 
+        A link that is planned as it is stays.
+
         Raises:
             OutputError: something that this program did not write, or that changed since, is in the way.
         """
         earlier = self._earlier()
         planned = {entry.name: entry for entry in (*entries, Entry("file", self._list_name))}
+        if self.root.exists():
+            self._check_room(planned, earlier)
+        # the list names old and new while both may exist, so that an interrupted run can be cleaned up
+        both = dict.fromkeys([*(entry for same in earlier.values() for entry in same), *planned.values()])
+        self._write_list(both)
+        self._remove({name: same for name, same in earlier.items() if not _stays(planned.get(name), same)})
+        if len(both) > len(planned):
+            self._write_list(planned.values())
+
+    def _check_room(self, planned: Mapping[str, Entry], earlier: Mapping[str, list[Entry]]) -> None:
+        root = str(self.root)
         for name, entry in planned.items():
-            path = self.root / name
+            path = _join(root, name)
             if os.path.lexists(path) and not _may_be_replaced(path, entry, earlier.get(name, [])):
                 raise OutputError(
                     f"{path} is in the way: diar did not write it, or it changed since; "
                     "move it away or give another `output_dir`"
                 )
-        # the list names old and new while both may exist, so that an interrupted run can be cleaned up
-        both = dict.fromkeys([*(entry for same in earlier.values() for entry in same), *planned.values()])
-        self._write_list(both)
-        self._remove({name: same for name, same in earlier.items() if not _is_rewritten(planned.get(name))})
-        if len(both) > len(planned):
-            self._write_list(planned.values())
 
     def clear(self) -> None:
         """Remove an earlier run's output and its list, then this folder if that leaves it empty."""
@@ -93,19 +101,23 @@ class OutputDirectory:
         storage.write_bytes_atomic(str(path), data)
 
     def _remove(self, earlier: dict[str, list[Entry]]) -> None:
-        folders: set[Path] = set()
+        root = str(self.root)
+        folders: set[str] = set()
         for name, entries in earlier.items():
-            path = self.root / name
-            if os.path.lexists(path) and _is_ours(path, entries):
-                if path.is_dir():
+            path = _join(root, name)
+            if _is_ours(path, entries):
+                if any(entry.kind == "folder" for entry in entries) and _is_folder(path):
                     self.folder(name).clear()
                 else:
-                    path.unlink()
-            folders.update(parent for parent in Path(name).parents if parent != Path())
-        for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
-            path = self.root / folder
-            if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-                path.rmdir()
+                    os.unlink(path)  # noqa: PTH108 - strings: there may be ten million
+            folder = name.rpartition("/")[0]
+            while folder and folder not in folders:
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        for folder in sorted(folders, key=lambda name: name.count("/"), reverse=True):
+            path = _join(root, folder)
+            if _is_folder(path) and not any(Path(path).iterdir()):
+                Path(path).rmdir()
 
     def _earlier(self) -> dict[str, list[Entry]]:
         """Return the entries of the list, by name."""
@@ -135,34 +147,47 @@ class OutputDirectory:
         self.write(self._list_name, text.getvalue().encode(errors="surrogateescape"))
 
 
-def _is_rewritten(entry: Entry | None) -> bool:
-    """Return whether a planned entry replaces its file atomically, so that the old one may stay until then.
+def _stays(entry: Entry | None, earlier: list[Entry]) -> bool:
+    """Return whether what is there may stay until `entry` is written.
 
-    A folder with its own list also stays until its content is replaced.
+    A file is replaced atomically, a folder with its own list is emptied by that, a link may be right already.
     """
-    return entry is not None and entry.kind in ("file", "folder")
+    if entry is None:
+        return False
+    return entry.kind in ("file", "folder") or (entry.kind == "symlink" and earlier == [entry])
 
 
-def _may_be_replaced(path: Path, entry: Entry, earlier: list[Entry]) -> bool:
+def _may_be_replaced(path: str, entry: Entry, earlier: list[Entry]) -> bool:
     """Return whether `entry` may replace what exists at `path`."""
-    if entry.kind == "folder" and path.is_dir() and not path.is_symlink():
+    if entry.kind == "folder" and _is_folder(path):
         return True  # its own list says what may be replaced
     return _is_ours(path, earlier)
 
 
-def _is_ours(path: Path, entries: list[Entry]) -> bool:
+def _is_ours(path: str, entries: list[Entry]) -> bool:
     """Return whether `path` still is what one of the entries of its name says."""
     return any(_is_as_written(path, entry) for entry in entries)
 
 
-def _is_as_written(path: Path, entry: Entry) -> bool:
-    if entry.kind == "symlink":
-        return path.is_symlink() and str(path.readlink()) == entry.target
-    if entry.kind == "folder":
-        return path.is_dir() and not path.is_symlink()
-    if path.is_symlink() or not path.is_file():
+def _is_as_written(path: str, entry: Entry) -> bool:
+    """Return whether there is what an entry says; strings and one look, for there may be ten million."""
+    try:
+        if entry.kind == "symlink":
+            return os.readlink(path) == entry.target  # noqa: PTH115
+        status = os.lstat(path)
+    except OSError:  # not there, or no link
         return False
-    if entry.kind == "file":
-        return True
-    status = path.stat()
-    return status.st_size == entry.size and abs(status.st_mtime_ns - entry.mtime_ns) <= _CLOCK_STEP
+    if entry.kind == "folder":
+        return stat.S_ISDIR(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    same_time = abs(status.st_mtime_ns - entry.mtime_ns) <= _CLOCK_STEP
+    return entry.kind == "file" or (status.st_size == entry.size and same_time)
+
+
+def _is_folder(path: str) -> bool:
+    return _is_as_written(path, Entry("folder", ""))
+
+
+def _join(root: str, name: str) -> str:
+    return f"{root}/{name}"

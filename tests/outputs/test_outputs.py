@@ -119,11 +119,11 @@ def test_an_interrupted_run_is_cleaned_up(
     write(output, audio, "symlink")
     made = []
 
-    def place_two(kind: str, source: str, path: Path) -> None:
+    def place_two(kind: str, source: str, path: str) -> None:
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(path)
-        path.symlink_to(source)
+        Path(path).symlink_to(source)
 
     with monkeypatch.context() as patch:
         patch.setattr(folders, "_place", place_two)
@@ -132,6 +132,26 @@ def test_an_interrupted_run_is_cleaned_up(
     assert len(placed(output)) == 2
     write(output, audio)
     assert placed(output) == set(PLACES)
+
+
+def test_links_that_stay_the_same_are_not_made_again(audio: Path, tmp_path: Path) -> None:
+    output = tmp_path / "R"
+
+    def made() -> dict[str, int]:
+        return {place: (output / place).lstat().st_ctime_ns for place in placed(output)}
+
+    write(output, audio)
+    before = made()
+    (output / PLACES[1]).unlink()
+    write(output, audio, speaker=["speaker_002", *["speaker_001"] * 2, *["speaker_002"] * 2, ""])
+    after = made()
+    assert set(before) & set(after) == set(PLACES[1:]), "the first file is another's now"
+    assert [before[place] == after[place] for place in PLACES[1:]] == [False, True, True, True]
+    (output / PLACES[1]).unlink()
+    (output / PLACES[1]).symlink_to(tmp_path)
+    with pytest.raises(OutputError, match="changed since"):
+        write(output, audio)
+    assert (output / PLACES[1]).readlink() == tmp_path
 
 
 def test_missing_audio_is_counted_before_anything_is_done(audio: Path) -> None:
