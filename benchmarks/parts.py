@@ -24,6 +24,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from running import ISAS
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -46,14 +47,6 @@ from diar.store.layout import Layout
 from diar.store.writer import make_writer
 
 CHUNK = 32.0  # seconds, with context
-# What torch, oneDNN and MKL read when they are imported
-ISAS = {
-    "avx2": {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    }
-}
 Row = dict[str, object]
 
 
