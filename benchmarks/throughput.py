@@ -4,9 +4,9 @@
     python benchmarks/throughput.py --senko ENV/bin/python --pyannote ENV2/bin/python --sets AMI default
 
 diar is run by its commands with their defaults: stage 1, then stage 2 with --task turns; and by `diar
-diarize`, which does both. A peer is run by its script in `bench/` of the shared folder, with an interpreter that has it
-(`pip install senko==0.2.2`; for pyannote see run_pyannote.py). Rounds alternate (A B C A B C), so that other load
-on the machine affects all of them; medians and their ratios are printed.
+diarize`, which does both. A peer is run by its script in `bench/` of the shared folder, with an interpreter
+that has it (`pip install senko==0.2.2`; for pyannote see run_pyannote.py). Rounds alternate (A B C A B C), so
+that other load on the machine affects all of them; medians and their ratios are printed.
 
 The peers' scripts time their pipelines without imports and model loading. There are therefore two figures:
 "work" is what they say of themselves; for diar it leaves out stage 1 up to its first claim (imports, models,
@@ -150,7 +150,8 @@ def run_diarize(
 def processor() -> str:
     """Return the processor's name, and which wide instructions it has."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    named = dict(line.split("\t: ", 1) for line in text.splitlines() if "\t: " in line)
+    pairs = (line.partition(":") for line in text.splitlines())
+    named = {key.strip(): value.strip() for key, _, value in pairs}
     wide = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"} & set(named.get("flags", "").split())
     return f"{named.get('model name', platform.processor())} ({' '.join(sorted(wide))})"
 
