@@ -10,10 +10,6 @@ from hypothesis import strategies as st
 from diar.models.weights.opcodes import check_opcodes
 
 OBJECTS = [{"a": [1, -300, 2**40, 2**3000, 1.5, "é" * 300, b"x" * 300, None]}, pickle.Pickler, (1, 2)]
-    {"name": [1, -300, 2**40, 2**3000, 1.5, "é" * 300, b"x" * 300, None, True]},
-    pickle.Pickler,
-    (1, 2),
-]
 PICKLES = [pickle.dumps(OBJECTS, protocol) for protocol in range(6)]
 HARMLESS = b"(S'text'\nI1\nL2L\nF1.5\nVtext\np7\ng7\niname\nspace\n."  # opcodes of protocol 0
 
