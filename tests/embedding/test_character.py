@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter1d
 
-from diar.embedding.character import Character
+from diar.embedding.character import Character, mean_around
 from tests.commands import RATE
 
 TIME = np.arange(8 * RATE) / RATE
@@ -64,3 +65,11 @@ def test_a_telephone_call_in_a_wide_file_has_a_narrow_band(conversation: np.ndar
     call = soxr.resample(soxr.resample(conversation, RATE, 8_000), 8_000, RATE)
     assert character(call).bandwidth < 4_200 < character(conversation).bandwidth
     assert Character(RATE).bandwidth == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("length", "size"), [(300, 32), (513, 31), (5, 3), (4, 8)])
+def test_means_are_scipys_bit_for_bit(length: int, size: int, dtype: type) -> None:
+    values = (10.0 ** np.random.default_rng(length).uniform(-9, 3, (7, length))).astype(dtype)
+    assert np.array_equal(mean_around(values, size), uniform_filter1d(values, size, axis=-1))
+    assert np.array_equal(mean_around(values[0], size), uniform_filter1d(values[0], size))

@@ -26,6 +26,8 @@ def test_folding_changes_no_frame_and_leaves_the_encoder_alone(case: str) -> Non
         off = (trunk(sample) - expected).abs().max() / expected.abs().max()
         assert off < 1e-5
         assert torch.equal(encoder.frames(sample), expected)
+        hooks = [module for module in encoder.modules() if module._forward_pre_hooks]
+        assert not hooks, "they are the trunk's"
 
 
 @pytest.mark.parametrize("precision", ["mixed", "bf16"])
@@ -39,6 +41,18 @@ def test_every_kind_of_encoder_runs_in_half_precision(case: str, precision: Prec
     off = float((frames - expected).norm() / expected.norm())
     assert off < 0.05
     assert (off < 1e-5) == (precision == "mixed" and case == "ECAPA_TDNN_c512"), "it has no planes"
+
+
+def test_half_precision_leaves_the_encoder_alone() -> None:
+    encoder = build("CAMPPlus")
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    trunk = Trunk(encoder, 80, "bf16")
+    assert next(trunk.parameters()).dtype == torch.bfloat16
+    for name, tensor in encoder.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+    whole = Trunk(encoder, 80).encoder
+    assert whole.xvector.dense.linear.weight.data_ptr() == encoder.xvector.dense.linear.weight.data_ptr()
 
 
 def test_norms_after_convolutions_are_gone() -> None:

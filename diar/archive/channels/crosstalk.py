@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
-from scipy.ndimage import maximum_filter1d, median_filter
 
 from diar.archive.channels.spectra import FRAME, Spectra, alone, band_of, bin_power, stft, total_power
 
@@ -92,6 +90,8 @@ class Leakage:
         """Return (channels, T) bool: frames that hold nothing but another channel."""
         power = total_power(bins)
         channels = len(power)
+        from scipy.ndimage import maximum_filter1d, median_filter  # 0.1 s that one channel need not wait for
+
         leaked = np.zeros(power.shape, bool)
         for channel in range(channels):
             own, heard = np.ones(power.shape[1], bool), np.zeros(power.shape[1], bool)
@@ -121,6 +121,8 @@ def _line_noise(bins: np.ndarray, rate: int, count: int, random: np.random.Gener
 
     Its deviation is 1 in the voice's band. White noise would give a telephone channel the full bandwidth.
     """
+    from scipy import fft
+
     power = bin_power(bins)
     quiet = np.percentile(power[power.any(axis=1)], _FAINTEST, axis=0)
     band, _ = band_of(quiet, rate, 2 * (len(quiet) - 1))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import fft
 
 FRAME = 0.032  # seconds, also from one frame to the next: syllables are slower
 LOW, HIGH = 300.0, 3400.0  # Hz, where voices are even on the telephone
@@ -105,6 +104,8 @@ def _modulation(bands: np.ndarray) -> float:
     """Return the strength of syllables in (t, sub-bands) power of about 2 s."""
     level = bands.sum(axis=1)
     envelope = np.sqrt(bands + _FAINT * level.max())
+    from scipy import fft  # 0.1 s that one channel need not wait for
+
     moving = np.abs(fft.rfft(envelope - envelope.mean(axis=0), axis=0)) ** 2
     pace = np.arange(len(moving)) / (len(envelope) * FRAME)
     chosen = moving[(pace >= _SLOW) & (pace <= _FAST)].sum(axis=0)
@@ -140,6 +141,8 @@ def stft(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
     """Return the short-time spectra of (channels, n): (channels, T, size // 2 + 1) complex64."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[:, ::hop]
     window = np.hanning(size + 1)[:-1].astype(np.float32)
+    from scipy import fft
+
     return np.asarray(fft.rfft(frames * window, axis=-1) * np.float32(2 / window.sum()))
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import expit, logit
 
 from diar.embedding.speech.seg_windows import window_frames
 from diar.embedding.speech.silence import lasting
@@ -92,6 +91,8 @@ class SecondOpinion:
         first, seen = question.first, question.seen
         if not answers:
             return first
+        from scipy.special import expit  # takes 0.1 s to import; clean speech raises no question
+
         total, times = np.zeros_like(first), np.zeros_like(first)
         for (item, window), said in zip(np.argwhere(question.asked), answers, strict=True):
             total[item, seen[window]] += said
@@ -137,4 +138,6 @@ class SecondOpinion:
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:
+    from scipy.special import logit
+
     return np.asarray(logit(np.clip(probability, _CLIP, 1 - _CLIP)))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from diar.models.encoders.foreign import build_foreign
 from diar.models.features import FbankSettings
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
+from diar.models.weights.empty import WithoutInitialValues
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
@@ -83,10 +85,12 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
     config = read_config(config_file)
     architecture = config["model"]
     fbank = fbank_settings(config, config_file)
-    encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
-    load_weights(encoder, read_state_dict(weights_file), weights_file)
+    with ThreadPoolExecutor(1) as beside:
+        sha256 = beside.submit(file_sha256, weights_file)
+        encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
+        load_weights(encoder, read_state_dict(weights_file), weights_file)
     encoder.eval().requires_grad_(False)
-    return SpeakerModel(name or path.resolve().name, encoder, fbank, file_sha256(weights_file), architecture)
+    return SpeakerModel(name or path.resolve().name, encoder, fbank, sha256.result(), architecture)
 
 
 def check_files(path: Path) -> None:
@@ -157,13 +161,14 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
 def build_encoder(
     architecture: str, model_args: dict[str, Any], num_mel_bins: int, file: Path
 ) -> SpeakerEncoder:
-    """Build the encoder without weights: ours, else the wespeaker package's."""
+    """Build the encoder, its weights still to be loaded: ours, else the wespeaker package's."""
     constructor = ARCHITECTURES.get(architecture)
     try:
         if constructor is None:
             return build_foreign(architecture, model_args, num_mel_bins, supported=list(ARCHITECTURES))
         inspect.signature(constructor).bind(**model_args)
-        return constructor(**model_args)
+        with WithoutInitialValues():
+            return constructor(**model_args)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{file}: {architecture} cannot be built from model_args {model_args}: {error}"

@@ -28,6 +28,7 @@ from diar.models.segmentation.powerset import Powerset
 from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
+from diar.models.weights.empty import WithoutInitialValues
 
 CONFIG_FILE = "config.yaml"
 _LARGEST_LEAD = 0.2  # seconds
@@ -215,7 +216,8 @@ def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationMo
         )
     settings = read_settings(config_file)
     try:
-        network = PyanNet(settings)
+        with WithoutInitialValues():
+            network = PyanNet(settings)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"{config_file}: no network can be built from {settings}: {error}") from error
     remedy = f"Take {CONFIG_FILE} and weights from the same model"

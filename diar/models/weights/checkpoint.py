@@ -75,7 +75,7 @@ def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, r
         "missing": [name for name in expected if name not in given],
         "unknown": [name for name in given if name not in expected],
         "of another shape": shapes,
-        "not finite": [name for name, tensor in given.items() if not torch.isfinite(tensor).all()],
+        "not finite": [name for name, tensor in given.items() if not _is_finite(tensor)],
     }
     found = [f"{len(names)} {kind} ({_first_few(names)})" for kind, names in problems.items() if names]
     if found:
@@ -83,6 +83,11 @@ def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, r
             f"{file} does not fit the architecture in config.yaml: parameters {'; '.join(found)}. {remedy}"
         )
     network.load_state_dict(dict(given))
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # A sum shows nearly always that all are finite, and is one pass; it can also overflow
+    return bool(torch.isfinite(tensor.sum()) or torch.isfinite(tensor).all())
 
 
 def _first_few(names: Iterable[str]) -> str:
