@@ -6,8 +6,8 @@ a machine with other work gives the same figures; memory is its resident peak.
 
 growth    exponent of the line through (log size, log seconds): of all sizes, of the two largest
 on disk   bytes for one of the largest size: the step's input, with what it writes there
-target    the largest archive; seconds follow the growth of all sizes or of the two largest, whichever is
-          steeper, as fixed costs hide the growth of small sizes; memory grows in proportion
+target    the largest archive; seconds as `extrapolate` says, for fixed costs hide the growth of small sizes;
+          memory grows in proportion
 """
 
 from __future__ import annotations
@@ -86,13 +86,17 @@ def growth(points: list[Point], value: Callable[[Point], float]) -> float:
 
 
 def extrapolate(points: list[Point], target: int) -> float:
-    """Return seconds at `target`, by the growth of all sizes or of the two largest, whichever is steeper."""
+    """Return seconds at `target`: by the growth of all sizes or of the two largest, or in proportion to what
+    was added between these, whichever is most.
+    """
 
     def seconds(point: Point) -> float:
         return point.seconds
 
+    last, before = points[-1], points[-2]
     exponent = max(growth(points, seconds), growth(points[-2:], seconds))
-    return float(points[-1].seconds * (target / points[-1].size) ** exponent)
+    added = (last.seconds - before.seconds) / (last.size - before.size) * (target - last.size)
+    return float(last.seconds + max(last.seconds * ((target / last.size) ** exponent - 1), added))
 
 
 def extrapolate_memory(points: list[Point], target: int) -> float:
