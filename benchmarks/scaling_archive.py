@@ -4,9 +4,10 @@ Called by `python benchmarks/scaling.py archive`. No network runs: `stand_in_sto
 would have written. Each step runs in a process of its own; seconds are CPU time of all its threads, so that
 a machine with other work gives the same figures; memory is its resident peak.
 
-growth    exponent of the line through (log size, log seconds)
-target    the largest archive; seconds follow the growth of all sizes or of the two largest, whichever is
-          steeper; memory grows in proportion
+growth    exponent of the line through (log size, log seconds): of all sizes, of the two largest
+on disk   bytes for one of the largest size: the step's input, with what it writes there
+target    the largest archive; seconds as `extrapolate` says, for fixed costs hide the growth of small sizes;
+          memory grows in proportion
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import os
 import platform
 import resource
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,8 +27,8 @@ from pathlib import Path
 
 import listing
 import numpy as np
-import torch.distributed as dist
 from linking import synthetic
+from scaling_claims import claims_a_second
 from stand_in_store import SHARD_BYTES, SHARD_FILES, listed, write_conversations, write_short
 
 from diar.archive.listing import list_recordings
@@ -38,7 +38,6 @@ from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.turns import diarize_archive
 from diar.jobs.extract.plan import ShardLimits, claim_order, make_plan, save_plan
 from diar.jobs.extract.statistics import write_statistics
-from diar.jobs.ranks.claims import Claims
 from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan, read_planned
 
@@ -62,7 +61,7 @@ class Point:
     size: int
     seconds: float
     peak: int
-    stored: int = 0
+    stored: int = 0  # of the step's input, and of what it wrote there
 
 
 def apart(work: Callable[..., Point | None], *arguments: object) -> Point | None:
@@ -72,12 +71,12 @@ def apart(work: Callable[..., Point | None], *arguments: object) -> Point | None
 
 
 def _measure(work: Callable[[Path, int], None], folder: Path, size: int) -> Point:
-    plan = Path(Layout(str(folder)).plan)
     start = time.process_time()
     work(folder, size)
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Point(size, seconds, peak, plan.stat().st_size if plan.exists() else 0)
+    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return Point(size, seconds, peak, stored)
 
 
 def growth(points: list[Point], value: Callable[[Point], float]) -> float:
@@ -87,13 +86,17 @@ def growth(points: list[Point], value: Callable[[Point], float]) -> float:
 
 
 def extrapolate(points: list[Point], target: int) -> float:
-    """Return seconds at `target`, by the growth of all sizes or of the two largest, whichever is steeper."""
+    """Return seconds at `target`: by the growth of all sizes or of the two largest, or in proportion to what
+    was added between these, whichever is most.
+    """
 
     def seconds(point: Point) -> float:
         return point.seconds
 
+    last, before = points[-1], points[-2]
     exponent = max(growth(points, seconds), growth(points[-2:], seconds))
-    return float(points[-1].seconds * (target / points[-1].size) ** exponent)
+    added = (last.seconds - before.seconds) / (last.size - before.size) * (target - last.size)
+    return float(last.seconds + max(last.seconds * ((target / last.size) ** exponent - 1), added))
 
 
 def extrapolate_memory(points: list[Point], target: int) -> float:
@@ -218,28 +221,6 @@ HOURS = [Step("stage 2, turns, one recording", "hours", find_turns, one_conversa
 SPEAKERS = [Step("linking, with vectors made", "speakers", link, nothing)]
 
 
-def claims_a_second(ranks: int, shards: int) -> tuple[float, float]:
-    """Return claims a second of `ranks` clients that do nothing else, and the store's CPU share of a core."""
-    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    clients = [dist.TCPStore("127.0.0.1", server.port, is_master=False) for _ in range(ranks)]
-    order, taken = [(shard, 1) for shard in range(shards)], [0] * ranks
-
-    def claim(rank: int) -> None:
-        claims = Claims(clients[rank], rank, ranks, order)
-        for _ in claims.shards([], lambda: 1 << 60):  # all that is claimed is read at once
-            taken[rank] += 1
-
-    threads = [threading.Thread(target=claim, args=(rank,)) for rank in range(ranks)]
-    start, used = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - start
-    assert sum(taken) == shards
-    return shards / seconds, (time.process_time() - used) / seconds
-
-
 def rows_of(steps: list[Step], sizes: list[int], target: int, folder: Path) -> None:
     """Measure steps at all sizes; print a row each. Steps with one input share it."""
     for prepare in dict.fromkeys(step.prepare for step in steps):
@@ -260,11 +241,13 @@ def row(points: list[Point], unit: str, target: int) -> str:
     """Return the cells of one step."""
     measured = ", ".join(f"{point.size:,}: {point.seconds:.3g}" for point in points)
     peaks = ", ".join(f"{point.peak / 2**20:.0f}" for point in points)
+    stored = f"{points[-1].stored / points[-1].size:,.0f}"
     if len(points) < 2:
-        return f"{measured} | {peaks} | | | | "
-    exponent = growth(points, lambda point: point.seconds)
+        return f"{measured} | {peaks} | {stored} | | | | "
+    grown = (growth(some, lambda point: point.seconds) for some in (points, points[-2:]))
+    exponents = ", ".join(f"{exponent:.2f}" for exponent in grown)
     there = f"{extrapolate(points, target):,.0f} | {extrapolate_memory(points, target) / 2**30:.1f}"
-    return f"{measured} | {peaks} | {exponent:.2f} | {target:,} {unit} | {there}"
+    return f"{measured} | {peaks} | {stored} | {exponents} | {target:,} {unit} | {there}"
 
 
 def main(arguments: list[str]) -> None:
@@ -284,8 +267,8 @@ def main(arguments: list[str]) -> None:
     )
     options = parser.parse_args(arguments)
     print(f"{os.cpu_count()} cores, {platform.machine()}, CPU seconds of one process\n")
-    print("| step | size: seconds | peak MiB | growth | target | seconds there | GiB there |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| step | size: seconds | peak MiB | on disk | growth | target | seconds there | GiB there |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
         for steps, sizes, target in (
             (FILES, options.files, 10**7),
@@ -299,7 +282,7 @@ def main(arguments: list[str]) -> None:
                 rows_of(steps, sizes, target, Path(folder))
     if options.ranks:
         print(f"\n{options.shards:,} shards, claimed as fast as it goes\n")
-        print("| ranks | claims a second | cores used |\n|---|---|---|")
+        print("| ranks | claims a second | most that a core serves |\n|---|---|---|")
     for ranks in options.ranks:
-        rate, cores = claims_a_second(ranks, options.shards)
-        print(f"| {ranks} | {rate:,.0f} | {cores:.2f} |", flush=True)
+        rate = claims_a_second(ranks, options.shards)
+        print(f"| {ranks} | {rate.measured:,.0f} | {rate.served:,.0f} |", flush=True)

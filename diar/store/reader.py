@@ -126,6 +126,8 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
     table = finished_rows(layout, planned=_LISTED)
     if not len(table):
         raise StoreError(f"{embeddings_dir}: no shard is finished; run stage 1 (again)")
+    embedding = matrix(table["embedding"])
+    table = table.drop_columns("embedding")  # so that the lists do not come on top of it
     return RecordingIndex(
         recording_id=table["recording_id"].to_pylist(),
         path=table["path"].to_pylist(),
@@ -133,7 +135,7 @@ def load_index(embeddings_dir: str) -> RecordingIndex:
         error=table["error"].to_pylist(),
         duration=table["duration"].to_numpy(),
         speech_seconds=table["speech_seconds"].to_numpy(),
-        embedding=matrix(table["embedding"]),
+        embedding=embedding,
         shard=table["shard"].to_numpy(),
         details=_details(table),
         metadata=config["metadata"],

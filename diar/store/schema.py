@@ -182,11 +182,14 @@ def vectors(matrix: np.ndarray) -> pa.FixedSizeListArray:
 
 def matrix(column: pa.ChunkedArray | pa.FixedSizeListArray) -> np.ndarray:
     """Convert fixed-size lists to (n, D) float32; a null becomes a row of NaN."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    dimension = array.type.list_size
-    values = np.full((len(array), dimension), np.nan, np.float32)
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
-    values[valid] = array.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    values = np.full((len(column), column.type.list_size), np.nan, np.float32)
+    start = 0
+    for part in parts:  # one after the other: ten million vectors are not copied as a whole
+        valid = part.is_valid().to_numpy(zero_copy_only=False)
+        there = part.flatten().to_numpy(zero_copy_only=False)
+        values[start : start + len(part)][valid] = there.reshape(-1, values.shape[1])
+        start += len(part)
     return values
 
 
