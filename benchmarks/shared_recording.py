@@ -1,6 +1,6 @@
 """One long recording with one and with two workers; then killed at a random moment, and resumed.
 
-    python benchmarks/shared_recording.py --audio ../shared/data/ami               # three hours of it in a loop
+    python benchmarks/shared_recording.py --audio ../shared/data/ami        # three hours of it in a loop
     python benchmarks/shared_recording.py --audio DIR --hours 0.5 --kills 3 --seed 7
 
 Speed-up is of working seconds, and of wall clock. What a kill costs is the audio that both runs embedded

@@ -9,7 +9,7 @@ from diar import storage
 from diar.archive.manifests import LIST_SUFFIXES
 from diar.archive.recording import has_audio_suffix
 
-LITTLE = 2_000_000  # bytes of PCM, a minute; with twice as much, two workers end first, their start included
+LITTLE = 2_000_000  # bytes of PCM, a minute, which one process has done before workers would have started
 _PLAIN = (".wav", ".wave", ".w64", ".rf64", ".bwf", ".aiff", ".aif", ".au", ".snd")  # PCM, nearly always
 _COMPRESSED = 8  # times as many seconds as in PCM are in as many bytes of other files, or fewer
 _MOST_NAMES = 1_000  # of files and folders; an archive with more takes long to look through
@@ -39,10 +39,14 @@ def _holds_little(top: Path) -> bool:
     return True
 
 
+def pcm_bytes(name: str, size: int) -> int:
+    """Return about how many bytes the audio of a file of `size` bytes takes as PCM."""
+    return size if name.lower().endswith(_PLAIN) else _COMPRESSED * size
+
+
 def _pcm_bytes(file: Path) -> int:
-    """Return about how many bytes a file's audio takes as PCM; 0 if nobody can read it: stage 1 will tell."""
+    """Do the same for a local file; 0 if nobody can read it: stage 1 will tell."""
     try:
-        size = file.stat().st_size
+        return pcm_bytes(file.name, file.stat().st_size)
     except OSError:
         return 0
-    return size if file.suffix.lower() in _PLAIN else _COMPRESSED * size

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from diar import storage
 from diar.archive.listing import Listing, Recording, list_recordings
+from diar.archive.little import LITTLE, pcm_bytes
 from diar.errors import DiarError
-
-_LITTLE = 16_000_000  # bytes that are embedded before workers have started and opened their networks
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def find_audio(sources: Sequence[str], manifest: str, exclude_dir: str) -> Named
     """
     listings = [_list(source, exclude_dir) for source in sources]
     recordings = [recording for listing in listings for recording in listing.recordings]
-    little = len(recordings) == 1 or sum(recording.size for recording in recordings) <= _LITTLE
+    little = sum(pcm_bytes(recording.url, recording.size) for recording in recordings) <= LITTLE
     if len(sources) == 1:
         return NamedAudio(sources[0], little)
     lines = [json.dumps(_entry(recording), ensure_ascii=False) for recording in _named_apart(recordings)]

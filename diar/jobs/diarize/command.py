@@ -26,7 +26,7 @@ _SHOWN = 3  # failures
 
 DESCRIPTION = """\
 Who speaks when: audio in, turns out. It runs both stages, one after the other, on one file or on many.
-One file, or little audio, is done in this process; more audio by a worker on each GPU or core, as by
+About a minute of audio or less is done in this process; more by workers on each GPU or core, as by
 `diar extract`. The numbers are those of `diar extract` and `diar detect --task turns`.
 
   OUT/recordings/meeting.wav/   turns.rttm, turns.json, timeline.png, labels.txt, turns.TextGrid
@@ -105,7 +105,7 @@ def _embed(config: DiarizeConfig, audio: NamedAudio, output_dir: str) -> int:
     if audio.little and config.workers is None:
         from diar.jobs.extract.run import run_alone
 
-        return run_alone(extraction)
+        return run_alone(extraction, lambda layout, statistics: None)  # the answer is told at the end
     return start_workers(extraction)
 
 

@@ -79,11 +79,7 @@ def run_rank(
     return code
 
 
-def _tell_nothing(layout: Layout, statistics: dict[str, Any]) -> None:
-    """Print no summary."""
-
-
-def run_alone(config: ExtractConfig, tell: Callable[[Layout, dict[str, Any]], None] = _tell_nothing) -> int:
+def run_alone(config: ExtractConfig, tell: Callable[[Layout, dict[str, Any]], None]) -> int:
     """Do the whole job in this process, as its only rank; return the exit code.
 
     Args:
@@ -161,8 +157,7 @@ class Rank:
             work = self._prepare_work(networks, job, share)
             with work.reporter, work.profiler:
                 agreement.agree("work", lambda: self._do_shards(work.worker, job, share))
-                sharing = self._ranks_on(networks.device, job.config)
-                seconds = time.time() - started
+                sharing, seconds = self._ranks_on(networks.device), time.time() - started
                 report = report_rank(agreement.rank, networks.device, sharing, seconds, share.counters)
                 reports = agreement.gather("report", report)
             code: int = agreement.broadcast("finish", lambda: self._finish(job, reports))
@@ -251,7 +246,7 @@ class Rank:
         )
         embedder = self.make_embedder(config, networks.models, chunks, device, counters)
         writer = make_writer(config.layout, self.layout, encoder.encoder.embedding_dim, job.metadata)
-        sharing = self._ranks_on(device, config)
+        sharing = self._ranks_on(device)
         return ShardWorker(
             ReadSettings(chunks, config.channel, config.min_duration, config.track),
             embedder,
@@ -266,9 +261,9 @@ class Rank:
         store, rank, shared = self.agreement.store, self.agreement.rank, frozenset(job.shared)
         return Sections(self.layout, store, rank, shared, rate, job.metadata["fingerprint"])
 
-    def _ranks_on(self, device: torch.device, config: ExtractConfig) -> int:
+    def _ranks_on(self, device: torch.device) -> int:
         """Count the ranks that share a device of this machine."""
-        return devices.ranks_on_device(device, config.gpus, self.local_rank, self.local_world_size)
+        return devices.ranks_on_device(device, self.config.gpus, self.local_rank, self.local_world_size)
 
     def _do_shards(self, worker: ShardWorker, job: Job, share: Share) -> None:
         """Do claimed shards; after an error here the other ranks finish the shard that they are at."""
