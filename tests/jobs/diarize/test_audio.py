@@ -24,10 +24,10 @@ def ids_of(audio: NamedAudio) -> list[str]:
 def test_one_source_is_taken_as_it_is(tmp_path: Path) -> None:
     manifest = tmp_path / "out" / "audio.jsonl"
     large, folder = write(tmp_path / "a" / "long.wav", 10**9), str(tmp_path / "a")
-    assert find_audio([large], str(manifest), "out") == NamedAudio(large, True), "one file needs one process"
-    assert find_audio([folder], str(manifest), "out").little
-    write(tmp_path / "a" / "short.wav")
+    assert find_audio([large], str(manifest), "out") == NamedAudio(large, False), "workers share a long one"
     assert find_audio([folder], str(manifest), "out") == NamedAudio(folder, False)
+    short = write(tmp_path / "short.wav")
+    assert find_audio([short], str(manifest), "out") == NamedAudio(short, True)
     assert not manifest.exists()
 
 
