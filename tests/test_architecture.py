@@ -33,6 +33,7 @@ ALLOWED = {
     "outputs": {"archive", "store", "formats", "plots"},
     "score": {"formats", "plots"},
     "jobs.ranks": set(),
+    "service": {"api", "online", "models", "formats"},
 }
 TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost"}
 MATPLOTLIB = {"plots", "score"}

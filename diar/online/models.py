@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
 
 

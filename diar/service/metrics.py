@@ -1,0 +1,127 @@
+"""Metrics for Prometheus (docs/service.md); never a session, tenant or caller as a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from diar.online.events import Event, SessionEnded, SpeechStarted, TurnCorrected, TurnEnded, TurnStarted
+from diar.service.sessions.session import Session
+
+_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+_RATIOS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 3.0)
+_COUNTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """All metrics of a process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def histogram(name: str, told: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, told, labels, buckets=buckets, registry=registry)
+
+        def gauge(name: str, told: str, *labels: str) -> Gauge:
+            return Gauge(name, told, labels, registry=registry)
+
+        self.ttfa = histogram(
+            "diar_ttfa_seconds",
+            "seconds from first speech to its event (live), from upload to result (job)",
+            _SECONDS,
+            "mode",
+        )
+        self.rtf = histogram("diar_rtf", "seconds of computing a second of audio, of each batch", _RATIOS)
+        self.turn_latency = histogram(
+            "diar_turn_latency_seconds",
+            "seconds from the arrival of a turn's start to turn.started",
+            _SECONDS,
+        )
+        self.queue = histogram(
+            "diar_queue_seconds", "longest time that a sample of a batch had waited", _SECONDS
+        )
+        self.streams = gauge("diar_streams_active", "live sessions")
+        self.segments = gauge("diar_segments_count", "turns that ended since the start")
+        self.segment_length = gauge("diar_avg_segment_len", "mean seconds of these turns")
+        self.switch_rate = gauge(
+            "diar_cluster_switch_rate", "share of these turns whose speaker was corrected"
+        )
+        self.speakers = histogram("diar_speakers", "speakers of a session that ended", _COUNTS)
+        self.audio = Counter("diar_audio_seconds", "seconds of audio processed", registry=registry)
+        self.requests = Counter(
+            "diar_requests", "HTTP requests answered", ("method", "route", "status"), registry=registry
+        )
+        self.errors = Counter(
+            "diar_errors", "problems told to callers, by code", ("code",), registry=registry
+        )
+        self.dropped = Counter(
+            "diar_slow_readers", "clients dropped because they did not read", registry=registry
+        )
+        self.jobs = Counter("diar_jobs", "jobs that ended, by outcome", ("outcome",), registry=registry)
+        self.jobs_waiting = gauge("diar_jobs_waiting", "jobs that wait or run")
+        self.redis_up = gauge(
+            "diar_redis_up", "1: Redis answers, 0: it is away; absent where none is configured"
+        )
+        self.save_time = histogram("diar_save_seconds", "seconds to save all sessions once", _SECONDS)
+        self.model = gauge("diar_model_version", "1, the networks by name and sha256", "model", "sha256")
+        self.profile = gauge("diar_threshold_profile", "1, the thresholds of live sessions", "profile")
+        self._turns = self._turn_seconds = self._switched = 0.0
+
+    def fed(self, streams: int, audio: float, seconds: float, waited: float) -> None:
+        """See `compute.Observer`."""
+        self.audio.inc(audio)
+        self.queue.observe(waited)
+        if audio > 0:
+            self.rtf.observe(seconds / audio)
+
+    def told(self, session: Session, event: Event, latency: float | None) -> None:
+        """See `sessions.session.Watcher`."""
+        if isinstance(event, TurnStarted | SpeechStarted) and not session.heard:
+            session.heard = True
+            if latency is not None:
+                self.ttfa.labels("live").observe(latency)
+        if isinstance(event, TurnStarted) and latency is not None:
+            self.turn_latency.observe(latency)
+        elif isinstance(event, TurnEnded):
+            self._turns += 1
+            self._turn_seconds += event.turn.end - event.turn.start
+        elif isinstance(event, TurnCorrected):
+            self._switched += event.turn.speaker != event.was.speaker
+        elif isinstance(event, SessionEnded):
+            self.speakers.observe(len({turn.speaker for turn in event.turns}))
+
+    def text(self, streams: int) -> bytes:
+        """Return all of it as Prometheus reads it."""
+        self.streams.set(streams)
+        self.segments.set(self._turns)
+        if self._turns:
+            self.segment_length.set(self._turn_seconds / self._turns)
+            self.switch_rate.set(self._switched / self._turns)
+        return generate_latest(self.registry)
+
+    def watch_gpus(self, read: Callable[[], list[tuple[str, float, int]]]) -> None:
+        """Add utilization and peak memory of GPUs; `read` returns (number, 0 … 1, bytes) of each."""
+        self.registry.register(_Gpus(read))
+
+
+class _Gpus:
+    """What GPUs do, asked whenever somebody looks."""
+
+    def __init__(self, read: Callable[[], list[tuple[str, float, int]]]) -> None:
+        self._read = read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """Return both metrics; without samples where there is no GPU."""
+        use = GaugeMetricFamily(
+            "diar_gpu_utilization", "share of the last second that a GPU worked", labels=["gpu"]
+        )
+        memory = GaugeMetricFamily(
+            "diar_gpu_mem_peak_bytes", "most memory that was allocated", labels=["gpu"]
+        )
+        for number, share, peak in self._read():
+            use.add_metric([number], share)
+            memory.add_metric([number], peak)
+        return [use, memory]
