@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from diar.api.asked import PresetName, checked
 from diar.api.audio import Audio
 from diar.api.diarization import Diarization, of_voice
@@ -26,7 +24,6 @@ def diarize(
     segmentation: Segmentation | None = None,
     channel: int | str = choice.AUTO,
     track: int | str = AUTO,
-    on_read: Callable[[float, float], None] | None = None,
 ) -> Diarization:
     """Find who speaks when in one recording, as the two commands do on that file alone.
 
@@ -35,8 +32,8 @@ def diarize(
         num_speakers: how many speak, if that is known.
         min_speakers, max_speakers: fewest and most that may speak.
         preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
-        sample_rate, encoder, segmentation, channel, track, on_read: as for `diar.embed`; segmentation is
-            never `none`, and channel `auto` reads the sides of a two-channel call apart.
+        sample_rate, encoder, segmentation, channel, track: as for `diar.embed`; segmentation is never `none`,
+            and channel `auto` reads the sides of a two-channel call apart.
 
     Raises:
         ArgumentError: an argument that cannot be used.
@@ -60,7 +57,6 @@ def diarize(
         segmentation=segmentation,
         channel=channel,
         track=track,
-        on_read=on_read,
     )
     return of_voice(voice, asked)
 

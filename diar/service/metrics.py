@@ -20,14 +20,13 @@ class Metrics:
     """All metrics of a process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._of_sessions()
+        self._of_the_process()
+        self._turns = self._turn_seconds = self._switched = 0.0
 
-        def histogram(name: str, told: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(name, told, labels, buckets=buckets, registry=registry)
-
-        def gauge(name: str, told: str, *labels: str) -> Gauge:
-            return Gauge(name, told, labels, registry=registry)
-
+    def _of_sessions(self) -> None:
+        histogram, gauge = self._histogram, self._gauge
         self.ttfa = histogram(
             "diar_ttfa_seconds",
             "seconds from first speech to its event (live), from upload to result (job)",
@@ -36,39 +35,37 @@ class Metrics:
         )
         self.rtf = histogram("diar_rtf", "seconds of computing a second of audio, of each batch", _RATIOS)
         self.turn_latency = histogram(
-            "diar_turn_latency_seconds",
-            "seconds from the arrival of a turn's start to turn.started",
-            _SECONDS,
+            "diar_turn_latency_seconds", "seconds from the arrival of a turn's start to turn.started", _SECONDS
         )
-        self.queue = histogram(
-            "diar_queue_seconds", "longest time that a sample of a batch had waited", _SECONDS
-        )
+        self.queue = histogram("diar_queue_seconds", "longest wait of a sample of each batch", _SECONDS)
         self.streams = gauge("diar_streams_active", "live sessions")
         self.segments = gauge("diar_segments_count", "turns that ended since the start")
         self.segment_length = gauge("diar_avg_segment_len", "mean seconds of these turns")
-        self.switch_rate = gauge(
-            "diar_cluster_switch_rate", "share of these turns whose speaker was corrected"
-        )
+        self.switch_rate = gauge("diar_cluster_switch_rate", "share of these turns whose speaker was corrected")
         self.speakers = histogram("diar_speakers", "speakers of a session that ended", _COUNTS)
-        self.audio = Counter("diar_audio_seconds", "seconds of audio processed", registry=registry)
-        self.requests = Counter(
-            "diar_requests", "HTTP requests answered", ("method", "route", "status"), registry=registry
-        )
-        self.errors = Counter(
-            "diar_errors", "problems told to callers, by code", ("code",), registry=registry
-        )
-        self.dropped = Counter(
-            "diar_slow_readers", "clients dropped because they did not read", registry=registry
-        )
-        self.jobs = Counter("diar_jobs", "jobs that ended, by outcome", ("outcome",), registry=registry)
-        self.jobs_waiting = gauge("diar_jobs_waiting", "jobs that wait or run")
-        self.redis_up = gauge(
-            "diar_redis_up", "1: Redis answers, 0: it is away; absent where none is configured"
-        )
-        self.save_time = histogram("diar_save_seconds", "seconds to save all sessions once", _SECONDS)
         self.model = gauge("diar_model_version", "1, the networks by name and sha256", "model", "sha256")
         self.profile = gauge("diar_threshold_profile", "1, the thresholds of live sessions", "profile")
-        self._turns = self._turn_seconds = self._switched = 0.0
+
+    def _of_the_process(self) -> None:
+        counter = self._counter
+        self.audio = counter("diar_audio_seconds", "seconds of audio processed")
+        self.requests = counter("diar_requests", "HTTP requests answered", "method", "route", "status")
+        self.errors = counter("diar_errors", "problems told to callers, by code", "code")
+        self.dropped = counter("diar_slow_readers", "clients dropped because they did not read")
+        self.jobs = counter("diar_jobs", "jobs that ended, by outcome", "outcome")
+        self.jobs_waiting = self._gauge("diar_jobs_waiting", "jobs that wait or run")
+        self.save_time = self._histogram("diar_save_seconds", "seconds to save all sessions once", _SECONDS)
+        told = "1: Redis answers, 0: it is away; absent where none is configured"
+        self.redis_up = Gauge("diar_redis_up", told, registry=None)
+
+    def _histogram(self, name: str, told: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, told, labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, told: str, *labels: str) -> Gauge:
+        return Gauge(name, told, labels, registry=self.registry)
+
+    def _counter(self, name: str, told: str, *labels: str) -> Counter:
+        return Counter(name, told, labels, registry=self.registry)
 
     def fed(self, streams: int, audio: float, seconds: float, waited: float) -> None:
         """See `compute.Observer`."""

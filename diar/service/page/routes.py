@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from diar.formats import html
 from diar.service.problems import Problem
 from diar.service.service import Service
 
@@ -17,7 +18,8 @@ _KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-_FILES = frozenset(file.name for file in _HERE.iterdir() if file.suffix in _KINDS)
+_FILES = {file.name: file for file in _HERE.iterdir() if file.suffix in _KINDS}
+_FILES["base.css"] = Path(html.__file__).parent / "page.css"  # of result pages: all pages are one family
 START = "index.html"
 
 
@@ -46,4 +48,4 @@ def _file(name: str) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    return (_HERE / name).read_bytes()
+    return _FILES[name].read_bytes()
