@@ -35,13 +35,17 @@ class Metrics:
         )
         self.rtf = histogram("diar_rtf", "seconds of computing a second of audio, of each batch", _RATIOS)
         self.turn_latency = histogram(
-            "diar_turn_latency_seconds", "seconds from the arrival of a turn's start to turn.started", _SECONDS
+            "diar_turn_latency_seconds",
+            "seconds from the arrival of a turn's start to turn.started",
+            _SECONDS,
         )
         self.queue = histogram("diar_queue_seconds", "longest wait of a sample of each batch", _SECONDS)
         self.streams = gauge("diar_streams_active", "live sessions")
         self.segments = gauge("diar_segments_count", "turns that ended since the start")
         self.segment_length = gauge("diar_avg_segment_len", "mean seconds of these turns")
-        self.switch_rate = gauge("diar_cluster_switch_rate", "share of these turns whose speaker was corrected")
+        self.switch_rate = gauge(
+            "diar_cluster_switch_rate", "share of these turns whose speaker was corrected"
+        )
         self.speakers = histogram("diar_speakers", "speakers of a session that ended", _COUNTS)
         self.model = gauge("diar_model_version", "1, the networks by name and sha256", "model", "sha256")
         self.profile = gauge("diar_threshold_profile", "1, the thresholds of live sessions", "profile")
