@@ -1,0 +1,123 @@
+"""The speakers of a stream: their voices as far as they were heard, and their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit
+
+from diar.detect.clustering.calibration import REFERENCE
+from diar.detect.linking.evidence import CAMPPLUS, Evidence
+from diar.detect.linking.known import KnownSpeakers
+
+_NARROW = 0.40  # cosine of different people over a telephone, before the stream shows its own
+_LEAST_KNOWN = 2.0  # seconds of clean speech from which a voice is compared with known ones
+
+
+@dataclass
+class Speaker:
+    """One speaker.
+
+    Attributes:
+        number: in the stream, from 1.
+        total: (D,) sum of unit vectors, each times its seconds.
+        seconds: of clean speech in `total`.
+        sure: there is enough of it that the speaker is no mistake.
+        name: of a known voice, or given.
+    """
+
+    number: int
+    total: np.ndarray
+    seconds: float
+    sure: bool = False
+    name: str | None = None
+
+
+class Speakers:
+    """All speakers that are heard; those that were merged into others are gone.
+
+    Args:
+        narrow_band: over a telephone.
+        maximum: most speakers; None = any number.
+        known: enrolled voices.
+    """
+
+    def __init__(self, narrow_band: bool, maximum: int | None, known: KnownSpeakers | None) -> None:
+        self.rows: list[Speaker] = []
+        self.next_number = 1
+        self.different = _NARROW if narrow_band else REFERENCE
+        self._maximum = maximum
+        self.known = known
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Return the numbers, ascending."""
+        return [row.number for row in self.rows]
+
+    @property
+    def full(self) -> bool:
+        """Whether there can be no further speaker."""
+        return self._maximum is not None and len(self.rows) >= self._maximum
+
+    def get(self, number: int) -> Speaker | None:
+        """Return a speaker, or None if there is none of that number."""
+        return next((row for row in self.rows if row.number == number), None)
+
+    def centroids(self, sure_only: bool = False) -> tuple[list[int], np.ndarray]:
+        """Return the numbers and centroids (K, D) of the speakers, L2-normalised."""
+        rows = [row for row in self.rows if row.sure or not sure_only]
+        if not rows:
+            return [], np.zeros((0, 0))
+        totals = np.stack([row.total for row in rows])
+        return [row.number for row in rows], totals / np.linalg.norm(totals, axis=1, keepdims=True)
+
+    def ratios(self, embedding: np.ndarray, seconds: float) -> np.ndarray:
+        """Return (K,): ln p(cosine | the speaker) / p(cosine | another one) of each speaker."""
+        if not self.rows:
+            return np.zeros(0)
+        _, centroids = self.centroids()
+        evidence = self._evidence()
+        own = evidence.share(np.array(seconds), np.array(1))
+        shares = evidence.share(np.array([row.seconds for row in self.rows]), np.array(1))
+        return np.asarray(evidence.log_ratio(centroids @ embedding, own, shares))
+
+    def add(self, total: np.ndarray, seconds: float, *, sure: bool) -> Speaker:
+        """Add a speaker with the next number."""
+        speaker = Speaker(self.next_number, total.astype(np.float64), seconds, sure)
+        self.next_number += 1
+        self.rows.append(speaker)
+        return speaker
+
+    def drop(self, number: int) -> None:
+        """Forget a speaker."""
+        self.rows = [row for row in self.rows if row.number != number]
+
+    def name_known(self, least_ratio: float) -> list[tuple[Speaker, float]]:
+        """Name speakers by known voices, the likeliest first; return them with the certainty of each."""
+        heard = [row for row in self.rows if row.name is None and row.seconds >= _LEAST_KNOWN]
+        if self.known is None or not heard or not len(self.known.name):
+            return []
+        names, person = np.unique(np.asarray(self.known.name, dtype=str), return_inverse=True)
+        totals = np.zeros((len(names), self.known.embedding.shape[1]))
+        np.add.at(totals, person, self.known.embedding * self.known.seconds[:, None])
+        enrolled = totals / np.linalg.norm(totals, axis=1, keepdims=True)
+        share = CAMPPLUS.share(np.bincount(person, self.known.seconds), np.bincount(person))
+        units = np.stack([row.total / np.linalg.norm(row.total) for row in heard])
+        own = CAMPPLUS.share(np.array([row.seconds for row in heard]), np.array(1))
+        ratio = CAMPPLUS.log_ratio(units @ enrolled.T, own[:, None], share)
+        used = {row.name for row in self.rows}
+        found = []
+        for i, who in sorted(np.argwhere(ratio >= least_ratio).tolist(), key=lambda pair: -ratio[tuple(pair)]):
+            if heard[i].name is None and str(names[who]) not in used:
+                heard[i].name = str(names[who])
+                used.add(heard[i].name)
+                found.append((heard[i], float(expit(ratio[i, who]))))
+        return found
+
+    def _evidence(self) -> Evidence:
+        """Return the evidence within one recording, where different people are as alike as in this one."""
+        return replace(CAMPPLUS, different_mean=self.different, session_variance=0.0)
