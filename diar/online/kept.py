@@ -111,7 +111,11 @@ def cluster(observations: Observations, before: np.ndarray, settings: LiveSettin
 
 
 def relabel(
-    observations: Observations, centroids: np.ndarray, settings: LiveSettings, frames: ActivityFrames, span: tuple[int, int]
+    observations: Observations,
+    centroids: np.ndarray,
+    settings: LiveSettings,
+    frames: ActivityFrames,
+    span: tuple[int, int],
 ) -> np.ndarray:
     """Return who speaks in the frames first … end of the stream, (frames, K) bool, as offline.
 

@@ -13,6 +13,7 @@ from diar.service.sessions.session import Session
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _RATIOS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 3.0)
 _COUNTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
+CORRECTED_AFTER = 5.0  # seconds of the stream: a turn that is told of later is part of a correction
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -84,7 +85,7 @@ class Metrics:
             session.heard = True
             if latency is not None:
                 self.ttfa.labels("live").observe(latency)
-        if isinstance(event, TurnStarted) and latency is not None:
+        if isinstance(event, TurnStarted) and latency is not None and event.delay < CORRECTED_AFTER:
             self.turn_latency.observe(latency)
         elif isinstance(event, TurnEnded):
             self._turns += 1

@@ -116,20 +116,19 @@ class Session:
 
     async def finalize(self) -> None:
         """Make final what is pending, after all audio that was received."""
-        await self._ask(lambda stream: stream.finalize())
+        await self._ask(lambda engine: engine.finalize(self.id))
 
     async def rename(self, speaker: str, name: str) -> None:
         """Give a speaker a name; raises Problem `bad_request`."""
         try:
-            await self._ask(lambda stream: stream.rename(speaker, name))
+            await self._ask(lambda engine: engine[self.id].rename(speaker, name))
         except DiarError as error:
             raise Problem("bad_request", str(error)) from None
 
     async def finish(self) -> None:
         """Process what was received, and end."""
         if self.open:
-            do: Callable[[Any], list[Event]] = lambda engine: engine.close(self.id)  # noqa: E731
-            await self._compute.call(lambda engine: self._hand(do(engine)), after=self.id)
+            await self._compute.call(lambda engine: self._hand(engine.close(self.id)), after=self.id)
             self._compute.remove(self.id)
 
     async def drop(self, problem: Problem) -> None:
@@ -178,10 +177,10 @@ class Session:
         }
 
     async def _ask(self, do: Callable[[Any], list[Event]]) -> None:
-        """Have the stream do something, after the audio that waits; its events are there on return."""
+        """Have the engine do something, after the audio that waits; its events are there on return."""
         self.touch()
         self.check_open()
-        await self._compute.call(lambda engine: self._hand(do(self.stream)), after=self.id)
+        await self._compute.call(lambda engine: self._hand(do(engine)), after=self.id)
 
     def _hand(self, events: list[Event]) -> None:
         """Hand events to the event loop, from the thread, in order with those of samples."""
