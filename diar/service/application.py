@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
+from prometheus_client import Counter
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import diar
 from diar.service.answers import answer_problems
@@ -19,6 +19,8 @@ from diar.service.security.shield import Shield
 from diar.service.service import Service
 from diar.service.sessions.one_request import stream_routes
 from diar.service.sessions.routes import session_routes
+
+_METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 
 
 def make_application(service: Service) -> ASGIApp:
@@ -39,7 +41,6 @@ def make_application(service: Service) -> ASGIApp:
         redirect_slashes=False,
     )
     answer_problems(app, service)
-    app.middleware("http")(_counting(service))
     for routes in (health_routes, session_routes, stream_routes, job_routes, page_routes):
         app.include_router(routes(service))
     if service.config.allowed_origins:
@@ -49,18 +50,26 @@ def make_application(service: Service) -> ASGIApp:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         )
-    return Shield(app, secure=service.config.tls_certificate is not None)
+    return Counting(Shield(app, secure=service.config.tls_certificate is not None), service.metrics.requests)
 
 
-def _counting(service: Service) -> Callable[..., Awaitable[Response]]:
-    """Return what counts requests by route; unknown paths are one route, so nobody can make more of them."""
+class Counting:
+    """Counts requests by route; unknown paths are one route, so that nobody can make more of them."""
 
-    async def count(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        started = time.monotonic()
-        response = await go_on(request)
-        route = getattr(request.scope.get("route"), "path", "unknown")
-        service.metrics.requests.labels(request.method[:8], route, str(response.status_code)).inc()
-        del started
-        return response
+    def __init__(self, app: ASGIApp, requests: Counter) -> None:
+        self._app, self._requests = app, requests
 
-    return count
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "unknown")
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._requests.labels(method, route, str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted)

@@ -6,12 +6,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 import numpy as np
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from diar.online.engine import Engine
@@ -129,8 +130,9 @@ def events_until(socket: ClientConnection, kind: str, timeout: float = 60) -> li
 
 def closed(socket: ClientConnection) -> tuple[int, str]:
     """Read to the end of a connection; its close code and reason."""
-    for _ in socket:
-        pass
+    with suppress(ConnectionClosed):
+        while True:
+            socket.recv(30)
     assert socket.close_code is not None and socket.close_reason is not None
     return socket.close_code, socket.close_reason
 

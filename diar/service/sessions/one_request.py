@@ -44,7 +44,7 @@ def stream_routes(service: Service) -> APIRouter:
             "max_speakers": max_speakers,
         }
         session = await service.sessions.begin(caller, Opening.of(fields, service.config.max_channels))
-        return sse.response(_turns(service, request, session))
+        return sse.response(_turns(service, request, session), sse.WhileBodyComes)
 
     return router
 

@@ -91,7 +91,7 @@ class Sessions:
         except Problem:
             saved = await self._saving.load(identifier)
         if saved is None or saved.caller.tenant != caller.tenant:
-            raise Problem("not_found", "there is no such session, or it ended")
+            raise Problem("not_found", "there is no such session")
         if not take_over and not await self._saving.is_orphan(identifier):
             raise Problem(
                 "conflict", "the session is at another replica: send its requests there", retry_after=3

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from diar.service.problems import Problem
 from diar.service.sessions.session import Session
@@ -16,15 +17,25 @@ BEAT = 15.0  # seconds after which a comment is sent, so that proxies keep the c
 HEADERS = {"X-Accel-Buffering": "no"}  # nginx passes each event on at once
 
 
+class WhileBodyComes(StreamingResponse):
+    """Events while the request's body is still read: whoever reads that notices when the client leaves."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send; Starlette's own class would read the body to wait for the client to leave."""
+        await self.stream_response(send)
+
+
 def message(event: str, data: str, identifier: int | None = None) -> str:
     """Return one event; `data` is JSON, so it has no line ends."""
     head = "" if identifier is None else f"id: {identifier}\n"
     return f"{head}event: {event}\ndata: {data}\n\n"
 
 
-def response(content: AsyncIterator[str]) -> StreamingResponse:
+def response(
+    content: AsyncIterator[str], kind: type[StreamingResponse] = StreamingResponse
+) -> StreamingResponse:
     """Return the answer that sends events as they come."""
-    return StreamingResponse(content, media_type="text/event-stream", headers=HEADERS)
+    return kind(content, media_type="text/event-stream", headers=HEADERS)
 
 
 async def session_events(session: Session, last_seq: int | None) -> AsyncIterator[str]:

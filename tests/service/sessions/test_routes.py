@@ -32,10 +32,11 @@ def test_a_session_over_http(server: Running, talk: np.ndarray) -> None:
     reader.join(20)
     events = sse(got[0].body)
     assert got[0].headers["content-type"].startswith("text/event-stream")
-    assert [number for _, _, number in events if number] == list(range(1, len(events) + 1))
+    assert events[0][0] == "snapshot"
+    assert [number for _, _, number in events] == list(range(len(events)))
     assert events[-1][0] == "session.ended"
     later = sse(server.ask(f"{path}/events", **{"Last-Event-ID": "5"}).body)
-    assert later == events[5:]
+    assert later == events[6:]
     assert server.ask(f"{path}/audio", b"\0\0").json["code"] == "gone"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -160,24 +161,21 @@ def test_a_message_that_is_too_large_closes_the_connection_alone(server: Running
 
 
 def test_limits_of_a_caller_and_idle_sessions(server: Running, talk: np.ndarray) -> None:
-    sockets = []
-    for _ in range(4):
-        sockets.append(server.socket())
-        sockets[-1].send(start())
-        events_until(sockets[-1], "snapshot")
-    with server.socket() as fifth:
-        fifth.send(start())
-        told = events_until(fifth, "error")[-1]
-        assert (told["code"], told["retry_after"]) == ("too_many", 10)
-        assert closed(fifth)[0] == 4429
-    with server.socket(**bearer(token(sub="bert"))) as other:  # has a limit of his own
-        other.send(start())
-        events_until(other, "snapshot")
-        sockets[0].send(pcm(talk[:RATE]))
-        for socket in sockets[1:]:
+    with ExitStack() as opened:
+        four = [opened.enter_context(server.socket()) for _ in range(4)]
+        for socket in four:
+            socket.send(start())
+            events_until(socket, "snapshot")
+        with server.socket() as fifth:
+            fifth.send(start())
+            told = events_until(fifth, "error")[-1]
+            assert (told["code"], told["retry_after"]) == ("too_many", 10)
+            assert closed(fifth)[0] == 4429
+        bert = opened.enter_context(server.socket(**bearer(token(sub="bert"))))  # has a limit of his own
+        bert.send(start())
+        events_until(bert, "snapshot")
+        for socket in [*four, bert]:
             assert closed(socket) == (4408, "idle: no audio and no KeepAlive for 3 s")
-        assert closed(other)[0] == 4408
-    assert closed(sockets[0])[0] == 4408
 
 
 def test_who_may_not_comes_not_in(server: Running) -> None:
