@@ -23,6 +23,7 @@ from diar.service.inbox import Inbox
 
 ResultT = TypeVar("ResultT")
 _LOG = logging.getLogger("diar.service")
+_WARM = "warm-up"  # key of the stream that warms up; sessions begin with s_
 MOST_FED = SAMPLE_RATE  # samples of a session at once: one that sends a file does not hold up the others
 
 
@@ -186,3 +187,13 @@ class Compute:
         """Call a function in the event loop; calls keep their order."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def warm_up(engine: Any) -> dict[str, str]:
+    """Let the networks of an engine compute once; return what they are."""
+    noise = 0.01 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE).astype(np.float32)
+    stream = engine.open(_WARM)
+    events = stream.feed(noise)
+    engine.drop(_WARM)
+    models: dict[str, str] = events[0].models
+    return models

@@ -26,6 +26,7 @@ class Inbox:
         self.received = self.taken = already
         self._waiting: deque[np.ndarray] = deque()
         self._arrivals: deque[tuple[int, float]] = deque()  # (samples received by then, when)
+        self._known_from = already  # sample from which arrivals are known
         self._lock = threading.Lock()
 
     @property
@@ -40,7 +41,7 @@ class Inbox:
             self.received += len(samples)
             self._arrivals.append((self.received, time.monotonic()))
             while self._arrivals and self._arrivals[0][0] < self.taken - _REMEMBERED * SAMPLE_RATE:
-                self._arrivals.popleft()
+                self._known_from = self._arrivals.popleft()[0]
 
     def take(self, most: int) -> np.ndarray:
         """Return up to that many samples, the oldest."""
@@ -66,6 +67,6 @@ class Inbox:
         sample = int(moment * SAMPLE_RATE)
         with self._lock:
             place = bisect.bisect_right(self._arrivals, (sample, float("inf")))
-            if place == len(self._arrivals) or (place == 0 and self._arrivals[0][0] - sample > SAMPLE_RATE):
+            if place == len(self._arrivals) or sample < self._known_from:
                 return None
             return self._arrivals[place][1]

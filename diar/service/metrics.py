@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from diar.online.events import Event, SessionEnded, SpeechStarted, TurnCorrected, TurnEnded, TurnStarted
+from diar.online.events import (
+    Event,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    TurnCorrected,
+    TurnEnded,
+    TurnStarted,
+)
 from diar.service.sessions.session import Session
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -81,6 +89,8 @@ class Metrics:
 
     def told(self, session: Session, event: Event, latency: float | None) -> None:
         """See `sessions.session.Watcher`."""
+        if isinstance(event, SessionStarted):
+            self.profile.labels("telephone" if session.opening.narrow_band else "general").set(1)
         if isinstance(event, TurnStarted | SpeechStarted) and not session.heard:
             session.heard = True
             if latency is not None:
@@ -94,6 +104,12 @@ class Metrics:
             self._switched += event.turn.speaker != event.was.speaker
         elif isinstance(event, SessionEnded):
             self.speakers.observe(len({turn.speaker for turn in event.turns}))
+
+    def networks(self, models: Mapping[str, str]) -> None:
+        """Note the networks: `model` and `model_sha256`, and so on."""
+        for name, digest in models.items():
+            if name.endswith("_sha256"):
+                self.model.labels(models[name.removesuffix("_sha256")], digest).set(1)
 
     def text(self, streams: int) -> bytes:
         """Return all of it as Prometheus reads it."""

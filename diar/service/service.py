@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from diar.service.compute import Compute
+from diar.service.compute import Compute, warm_up
 from diar.service.config import ServeConfig
 from diar.service.jobs.desk import JobDesk
 from diar.service.metrics import Metrics
@@ -64,13 +64,14 @@ class Service:
         self.sessions = Sessions(config, self.compute, saving, self.metrics, self.audit)
         self.jobs = JobDesk(config, self.shared, self.metrics, self.audit, self.replica)
         self._tasks: list[asyncio.Task[None]] = []
+        self.warm = False  # the networks have computed once
 
     async def start(self) -> None:
         """Start the thread and all that runs beside requests."""
         self.compute.start()
         self.jobs.start()
         await self.shared.check()
-        chores = (self.sessions.keep_house(), self.sessions.save_all(), self._say_alive())
+        chores = (self._warm_up(), self.sessions.keep_house(), self.sessions.save_all(), self._say_alive())
         self._tasks = [asyncio.create_task(chore) for chore in chores]
         for task in self._tasks:
             task.add_done_callback(_tell_if_broken)
@@ -115,6 +116,18 @@ class Service:
         """Write down that somebody could not be served."""
         self.metrics.errors.labels(problem.code).inc()
         self.audit.write(action, caller, problem.code, message=problem.message)
+
+    async def _warm_up(self) -> None:
+        """Let the networks compute once, so that the first caller need not wait; note what they are."""
+        try:
+            await asyncio.wrap_future(self.compute.opened)
+        except Exception:
+            return  # the server ends by it, and tells why
+        from diar.models.device import gpu_use  # PyTorch, which is loaded by now
+
+        self.metrics.networks(await self.compute.call(warm_up))
+        self.metrics.watch_gpus(gpu_use)
+        self.warm = True
 
     async def _say_alive(self) -> None:
         while True:

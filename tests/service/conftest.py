@@ -64,7 +64,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-class running_redis:  # noqa: N801 - used like a function
+class running_redis:
     """A real Redis on a free port, which can be stopped and started again."""
 
     def __init__(self, folder: Path) -> None:

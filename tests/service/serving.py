@@ -85,6 +85,8 @@ def serving(models: Any, **options: Any) -> Iterator[Running]:
     thread.start()
     running = Running(address, service, server, thread)
     assert ready.wait(60)
+    while not service.warm:
+        time.sleep(0.02)
     try:
         yield running
     finally:
@@ -98,7 +100,7 @@ def token(key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None, *
         "tenant": "a",
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "exp": time.time() + 60,
+        "exp": time.time() + 900,
         "scope": "live jobs",
     }
     given = {name: value for name, value in {**good, **claims}.items() if value is not None}

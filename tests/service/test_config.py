@@ -16,7 +16,7 @@ def parsed(*arguments: str, **environment: str) -> ServeConfig:
 def test_nobody_is_served_by_accident(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nobody could call: give --jwt_secret_file"):
         parsed()
-    with pytest.raises(ConfigError, match="--host 0.0.0.0 is none"):
+    with pytest.raises(ConfigError, match="takes a loopback address only"):
         parsed("--insecure", "--host", "0.0.0.0")
     with pytest.raises(ConfigError, match="--client_ca needs --tls_certificate"):
         parsed("--client_ca", "ca.pem")

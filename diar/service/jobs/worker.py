@@ -99,7 +99,5 @@ class _Pipeline:
                 )
             connection.send(("read", seconds, share))
 
-        found = diar.diarize(
-            task.path, encoder=self._encoder, segmentation=self._segmentation, on_read=on_read, **task.asked
-        )
-        return found.to_json()
+        voice = diar.embed(task.path, encoder=self._encoder, segmentation=self._segmentation, on_read=on_read)
+        return diar.diarize(voice, **task.asked).to_json()

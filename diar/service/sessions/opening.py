@@ -16,6 +16,7 @@ OTHER_NAMES = {
     "webm_opus": "webm",
     "ogg_opus": "ogg",
 }
+NARROW_RATE = 9_400  # Hz
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 MIX = "mix"
 
@@ -44,6 +45,11 @@ class Opening:
     def contained(self) -> bool:
         """Whether the audio comes in a container, which tells rate and channels."""
         return self.format in ("webm", "ogg")
+
+    @property
+    def narrow_band(self) -> bool:
+        """Whether there can be no sound above 4.7 kHz, as over a telephone."""
+        return not self.contained and self.sample_rate <= NARROW_RATE
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

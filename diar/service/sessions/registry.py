@@ -234,7 +234,9 @@ class Sessions:
 
 def live_settings(config: ServeConfig, opening: Opening) -> LiveSettings:
     """Return the settings of a stream."""
-    settings = LiveSettings(hop=config.hop, max_speakers=opening.max_speakers)
+    settings = LiveSettings(
+        hop=config.hop, max_speakers=opening.max_speakers, narrow_band=opening.narrow_band
+    )
     if opening.correction_seconds is None:
         return settings
     return replace(settings, correction_seconds=opening.correction_seconds)
