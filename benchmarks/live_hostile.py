@@ -1,4 +1,4 @@
-"""What a hostile client gets from `diar serve`: one line an attack, and whether the server still serves after it.
+"""What a hostile client gets from `diar serve`: one line an attack, and whether the server serves on.
 
     python benchmarks/live_hostile.py [--connections 1000] [--no_fuzz]
 
@@ -44,6 +44,7 @@ OPTIONS = (
     "--caller_sessions",
     64,
 )
+JSON = "application/json"
 Attack = tuple[str, Callable[[Served], str], str]  # what is done, doing it, what must come back
 
 
@@ -57,7 +58,15 @@ def http(
         with urllib.request.urlopen(request, timeout=60) as got:
             return str(got.status)
     except urllib.error.HTTPError as error:
-        return f"{error.code} {json.loads(error.read() or b'{}').get('code', '')}"
+        return _status(error.code, error.read())
+
+
+def _status(status: int, body: bytes | bytearray | None) -> str:
+    """Return status and code of a refusal."""
+    try:
+        return f"{status} {json.loads(body or b'')['code']}"
+    except (ValueError, KeyError):
+        return str(status)
 
 
 def live(
@@ -74,7 +83,7 @@ def live(
                     session.send(message)
             return _ending(session)
     except InvalidStatus as error:
-        return f"{error.response.status_code} {json.loads(error.response.body or b'{}').get('code', '')}"
+        return _status(error.response.status_code, error.response.body)
 
 
 def _ending(session: ClientConnection) -> str:
@@ -229,52 +238,81 @@ def opus_bomb(served: Served) -> str:
 
 def attacks(connections: int) -> list[Attack]:
     """Return all attacks."""
+    return [*TOKENS, *MESSAGES, *REQUESTS, (f"{connections} connections", many(connections), SERVED_STILL)]
 
-    def many(served: Served) -> str:
+
+def many(connections: int) -> Callable[[Served], str]:
+    """Return an attack by connections that are opened and left open."""
+
+    def attack(served: Served) -> str:
         host, port = served.address.rsplit(":", 1)
         with ExitStack() as opened:
             for _ in range(connections):
                 opened.enter_context(socket.create_connection((host, int(port)), 30))
             return f"open, and a request gets {http(served, '/healthz')}"
 
-    nan, full = np.full(1_600, np.nan, "<f4").tobytes(), json.dumps({"type": "start"})
-    return [
-        ("token: expired", with_token(token(exp=time.time() - 60)), "401 unauthorized"),
-        ("token: signed with another secret", with_token(token("x" * 40)), "401 unauthorized"),
-        ("token: algorithm none", with_token(unsigned("none")), "401 unauthorized"),
-        ("token: algorithm NonE", with_token(unsigned("NonE")), "401 unauthorized"),
-        ("token: HS256 without signature", with_token(unsigned("HS256")), "401 unauthorized"),
-        ("token: no scope", with_token(token(scope="")), "403 forbidden"),
-        ("token: 1 MB", with_token("a" * 8_500), "401 unauthorized"),
-        ("no token", with_token(""), "401 unauthorized"),
-        ("another tenant's session", other_tenant, "404 not_found"),
-        ("paths as identifiers", paths, "404 , 404 not_found"),
-        ("page of another site", lambda s: live(s, Origin="https://evil.example"), "403 forbidden"),
-        ("first message: audio", lambda s: live(s, b"\0" * 100), "4400 bad_request"),
-        ("first message: no JSON", lambda s: live(s, "}{"), "4400 bad_request"),
-        ("first message: 20,000 brackets", lambda s: live(s, "[" * 20_000), "4400 bad_request"),
-        ("first message: never", lambda s: live(s), "4408 idle"),
-        ("format: mp3", lambda s: live(s, opening={"format": "mp3"}), "4400 bad_request"),
-        ("rate: 10^9 Hz", lambda s: live(s, opening={"sample_rate": 10**9}), "4400 bad_request"),
-        ("channels: 10^6", lambda s: live(s, opening={"channels": 10**6}), "4400 bad_request"),
-        ("audio: NaN", lambda s: live(s, nan, opening={"format": "pcm_f32le"}), "4400 bad_audio"),
-        ("audio: random bytes as float", lambda s: live(s, np.random.default_rng(0).bytes(9_600), opening={"format": "pcm_f32le"}), "4400 bad_audio"),
-        ("audio: random bytes as WebM", lambda s: live(s, np.random.default_rng(0).bytes(90_000), json.dumps({"type": "CloseStream"}), opening={"format": "webm"}), "4400 bad_audio"),
-        ("audio: WebM whose sizes lie", opus_bomb, "4400 bad_audio"),
-        ("frame: 16 MB", lambda s: live(s, bytes(2**24), opening={}), "1009"),
-        ("message: unknown type", lambda s: live(s, '{"type":"Shout"}', opening={}), "4400 bad_request"),
-        ("opening: sent twice", lambda s: live(s, full, opening={}), "4400 bad_request"),
-        ("says nothing for 5 s", idle_session, "4408 idle"),
-        ("never reads", no_reading, "dropped slow_reader"),
-        ("upload: a byte, then nothing", drip, "408"),
-        ("request: half a line, then nothing", half_a_request, "closed"),
-        ("upload: 30 MB, 20 allowed", lambda s: http(s, "/v1/jobs", bytes(30_000_000)), "413 too_large"),
-        ("upload: 20 min of FLAC in kilobytes, 72 s allowed", bomb, "failed too_large"),
-        ("body: gzip", lambda s: http(s, "/v1/jobs", b"x", Content_Encoding="gzip"), "415 unsupported_format"),
-        ("body: 1 MB of JSON", lambda s: http(s, "/v1/sessions", b"[" * 10**6, Content_Type="application/json"), "413 too_large"),
-        ("job: file:///etc/passwd", lambda s: http(s, "/v1/jobs", b'{"url":"file:///etc/passwd"}', Content_Type="application/json"), "403 forbidden"),
-        (f"{connections} connections", many, "open, and a request gets 200"),
-    ]  # fmt: skip
+    return attack
+
+
+def first(*messages: str | bytes) -> Callable[[Served], str]:
+    """Return an attack by first messages."""
+    return lambda served: live(served, *messages)
+
+
+def begun(*messages: str | bytes, **opening: Any) -> Callable[[Served], str]:
+    """Return an attack within a session."""
+    return lambda served: live(served, *messages, opening=opening)
+
+
+def asked(path: str, data: bytes, **headers: str) -> Callable[[Served], str]:
+    """Return an attack by a request."""
+    return lambda served: http(served, path, data, **headers)
+
+
+SERVED_STILL = "open, and a request gets 200"
+RANDOM, CLOSE = np.random.default_rng(0).bytes(90_000), json.dumps({"type": "CloseStream"})
+NAN, FILE = np.full(1_600, np.nan, "<f4").tobytes(), b'{"url":"file:///etc/passwd"}'
+TOKENS: list[Attack] = [
+    ("token: expired", with_token(token(exp=time.time() - 60)), "401 unauthorized"),
+    ("token: signed with another secret", with_token(token("x" * 40)), "401 unauthorized"),
+    ("token: algorithm none", with_token(unsigned("none")), "401 unauthorized"),
+    ("token: algorithm NonE", with_token(unsigned("NonE")), "401 unauthorized"),
+    ("token: HS256 without signature", with_token(unsigned("HS256")), "401 unauthorized"),
+    ("token: no scope", with_token(token(scope="")), "403 forbidden"),
+    ("token: 7 kB of a", with_token("a" * 7_000), "401 unauthorized"),
+    ("header: 20 kB", lambda served: live(served, Authorization="Bearer " + "a" * 20_000), "400"),
+    ("no token", with_token(""), "401 unauthorized"),
+    ("another tenant's session", other_tenant, "404 not_found"),
+    ("paths as identifiers", paths, "404 not_found"),
+    ("page of another site", lambda served: live(served, Origin="https://evil.example"), "403 forbidden"),
+]
+MESSAGES: list[Attack] = [
+    ("first message: audio", first(b"\0" * 100), "4400 bad_request"),
+    ("first message: no JSON", first("}{"), "4400 bad_request"),
+    ("first message: 20,000 brackets", first("[" * 20_000), "4400 bad_request"),
+    ("first message: never", first(), "4408 idle"),
+    ("format: mp3", begun(format="mp3"), "4400 bad_request"),
+    ("rate: 10^9 Hz", begun(sample_rate=10**9), "4400 bad_request"),
+    ("channels: 10^6", begun(channels=10**6), "4400 bad_request"),
+    ("audio: NaN", begun(NAN, format="pcm_f32le"), "4400 bad_audio"),
+    ("audio: random bytes as float", begun(RANDOM[:9_600], format="pcm_f32le"), "4400 bad_audio"),
+    ("audio: random bytes as WebM", begun(RANDOM, CLOSE, format="webm"), "4400 bad_audio"),
+    ("audio: WebM whose sizes lie", opus_bomb, "4400 bad_audio"),
+    ("message: 16 MB", begun(bytes(2**24)), "1009"),
+    ("message: unknown type", begun('{"type":"Shout"}'), "4400 bad_request"),
+    ("message: a second opening", begun('{"type":"start"}'), "4400 bad_request"),
+    ("says nothing for 5 s", begun(), "4408 idle"),
+    ("never reads", no_reading, "dropped slow_reader"),
+]
+REQUESTS: list[Attack] = [
+    ("upload: a byte, then nothing", drip, "408"),
+    ("request: half a line, then nothing", half_a_request, "closed"),
+    ("upload: 30 MB, 20 allowed", asked("/v1/jobs", bytes(30_000_000)), "413 too_large"),
+    ("upload: 20 min of FLAC in kilobytes, 72 s allowed", bomb, "failed too_large"),
+    ("body: gzip", asked("/v1/jobs", b"x", Content_Encoding="gzip"), "415 unsupported_format"),
+    ("body: 1 MB of JSON", asked("/v1/sessions", b"[" * 10**6, Content_Type=JSON), "413 too_large"),
+    ("job: file:///etc/passwd", asked("/v1/jobs", FILE, Content_Type=JSON), "403 forbidden"),
+]
 
 
 def fuzz(served: Served) -> str:

@@ -25,6 +25,7 @@ EXTRAS = {
         "prometheus-client>=0.20",
         "PyJWT[crypto]>=2.9",
         "redis>=5.1",
+        "anyio>=4",
     ),
 }
 

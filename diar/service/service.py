@@ -26,6 +26,7 @@ from diar.service.security.tokens import Tokens, TokenSettings
 from diar.service.sessions.registry import Sessions
 from diar.service.sessions.saving import Saving
 from diar.service.shared.store import Shared
+from diar.service.waiting import within
 
 _BEAT = 1.0  # seconds
 _LOG = logging.getLogger("diar.service")
@@ -79,8 +80,8 @@ class Service:
     async def drain(self) -> None:
         """Send clients elsewhere; takes no longer than is configured."""
         try:
-            await asyncio.wait_for(self.sessions.drain(), self.config.drain_seconds)
-        except asyncio.TimeoutError:
+            await within(self.config.drain_seconds, self.sessions.drain())
+        except TimeoutError:
             _LOG.warning("not all sessions could be saved within %g s", self.config.drain_seconds)
 
     async def stop(self) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from diar import storage
 from diar.errors import explain
 from diar.service.problems import Problem
+from diar.service.waiting import within
 
 _PIECE = 2**20  # bytes
 _UNSAFE = re.compile(r"[^\w.\- ]", re.ASCII)
@@ -86,8 +87,8 @@ class Uploads:
         with path.open("wb") as file:
             while True:
                 try:
-                    piece = await asyncio.wait_for(anext(pieces, None), patience)
-                except asyncio.TimeoutError:
+                    piece = await within(patience, anext(pieces, None))
+                except TimeoutError:
                     raise Problem("idle", f"nothing came for {patience:.0f} s") from None
                 if piece is None:
                     break

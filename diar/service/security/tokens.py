@@ -15,7 +15,7 @@ from diar.service.security.callers import SCOPES, Caller
 
 LEAST_SECRET = 32  # bytes; HS256 needs as many (RFC 7518, 3.2)
 LEEWAY = 5.0  # seconds that clocks may differ
-MOST_BYTES = 8_192  # of a token
+MOST_BYTES = 6_000  # of a token
 _OF_KEYS = {"RSA": "RS256", "EC": "ES256"}  # the key's type decides the algorithm, never the token
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
+from diar.service.waiting import within
+
 MOST_EVENTS = 4_000  # a reader that is further behind gets a snapshot
 
 
@@ -58,8 +60,8 @@ class EventLog:
         """Wait until there are events after `seq`, or none will come; return False if that takes too long."""
         while self.next_seq <= seq + 1 and not self.ended:
             try:
-                await asyncio.wait_for(self._news.wait(), seconds)
-            except asyncio.TimeoutError:
+                await within(seconds, self._news.wait())
+            except TimeoutError:
                 return False
         return True
 

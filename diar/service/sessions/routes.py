@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request, WebSocket
@@ -19,6 +18,7 @@ from diar.service.sessions.feeding import Feeder
 from diar.service.sessions.opening import Opening
 from diar.service.sessions.session import Session
 from diar.service.sessions.socket import checked_name, live_socket
+from diar.service.waiting import within
 
 AUDIO = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
@@ -124,8 +124,8 @@ async def feed_body(request: Request, feeder: Feeder, patience: float) -> None:
     body = aiter(request.stream())
     while True:
         try:
-            data = await asyncio.wait_for(anext(body, None), patience)
-        except asyncio.TimeoutError:
+            data = await within(patience, anext(body, None))
+        except TimeoutError:
             raise Problem("idle", f"no audio for {patience:.0f} s") from None
         except ClientDisconnect:
             raise Problem("bad_request", "the client left before the end of the audio") from None

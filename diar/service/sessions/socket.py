@@ -16,6 +16,7 @@ from diar.service.service import Service
 from diar.service.sessions.feeding import Feeder
 from diar.service.sessions.opening import Opening, Resuming, first_message, parse_object
 from diar.service.sessions.session import Session
+from diar.service.waiting import within
 
 FIRST_MESSAGE = 10.0  # seconds within which it must come
 _FAREWELL = 2.0  # seconds for the message that ends a connection
@@ -46,8 +47,8 @@ async def live_socket(service: Service, socket: WebSocket) -> None:
 
 async def _serve(service: Service, socket: WebSocket, caller: Caller) -> None:
     try:
-        wanted = await asyncio.wait_for(_first(service, socket), FIRST_MESSAGE)
-    except asyncio.TimeoutError:
+        wanted = await within(FIRST_MESSAGE, _first(service, socket))
+    except TimeoutError:
         raise Problem("idle", f"no first message within {FIRST_MESSAGE:.0f} s") from None
     session, opening, skip, seq = await _enter(service, caller, wanted)
     feeder = Feeder(session, service.rates, opening, skip)
@@ -172,8 +173,8 @@ async def _write(service: Service, socket: WebSocket, session: Session, last_seq
 
 async def _send(service: Service, socket: WebSocket, text: str) -> None:
     try:
-        await asyncio.wait_for(socket.send_text(text), service.config.slow_seconds)
-    except asyncio.TimeoutError:
+        await within(service.config.slow_seconds, socket.send_text(text))
+    except TimeoutError:
         service.metrics.dropped.inc()
         raise Problem(
             "slow_reader", f"events were not read for {service.config.slow_seconds:.0f} s"
@@ -182,9 +183,9 @@ async def _send(service: Service, socket: WebSocket, text: str) -> None:
 
 async def _part(socket: WebSocket, problem: Problem) -> None:
     """Say why, and close; a client that does not read need not hear it."""
-    with contextlib.suppress(asyncio.TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
-        await asyncio.wait_for(socket.send_text(json.dumps(problem.to_dict(), ensure_ascii=False)), _FAREWELL)
-        await asyncio.wait_for(socket.close(problem.kind.close, _short(problem)), _FAREWELL)
+    with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
+        await within(_FAREWELL, socket.send_text(json.dumps(problem.to_dict(), ensure_ascii=False)))
+        await within(_FAREWELL, socket.close(problem.kind.close, _short(problem)))
 
 
 def _short(problem: Problem) -> str:

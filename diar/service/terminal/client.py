@@ -96,6 +96,11 @@ class LiveClient:
         self.last_seq = 0
         self.reconnections = 0
 
+    @property
+    def sent_seconds(self) -> float:
+        """Seconds of audio that were sent, without what was sent again."""
+        return self._sent.total / self._sent.bytes_per_second
+
     async def run(self, audio: AsyncIterator[bytes]) -> dict[str, Any]:
         """Send audio as it comes, then close the stream; return the event `session.ended`.
 
