@@ -49,6 +49,10 @@ class Samples:
         if not np.isfinite(samples).all():
             raise DiarError("`samples` must be finite")
 
+    def power(self, start: int, end: int) -> float:
+        """Return the mean square of samples start … end, without their mean."""
+        return float(np.var(self.take(start, end), dtype=np.float64))
+
     def take(self, start: int, end: int) -> np.ndarray:
         """Return samples start … end, (n,) float32."""
         return self._kept[start - self.start : end - self.start].astype(np.float32) / _FULL_SCALE

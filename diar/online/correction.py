@@ -60,12 +60,16 @@ class Corrections:
     def labels(self, found: DiarizedRecording) -> list[str]:
         """Return the speaker of the stream that each of the offline result is, or a new one, by common time."""
         names = [str(number) for number in self._speakers.numbers]
+<<<<<<< HEAD
         live = [
             at_least(
                 1, [np.array([[turn.start, turn.end]]) for turn in self._book.turns if turn.speaker == name]
             )
             for name in names
         ]
+=======
+        live = [at_least(1, [self._told(name)]) for name in names]
+>>>>>>> h_online
         common = np.array([[common_seconds(own, other) for other in live] for own in found.turns])
         labels = [""] * len(found.turns)
         if common.size:
@@ -78,6 +82,11 @@ class Corrections:
                 self._speakers.next_number += 1
         return labels
 
+    def _told(self, speaker: str) -> np.ndarray:
+        """Return the turns of a speaker, (n, 2) seconds."""
+        turns = [(turn.start, turn.end) for turn in self._book.turns if turn.speaker == speaker]
+        return np.array(turns, np.float64).reshape(-1, 2)
+
     def _clustering_is_due(self, until: float) -> bool:
         sure = {row.number for row in self._speakers.rows if row.sure}
         return (
@@ -87,8 +96,8 @@ class Corrections:
         )
 
     def _recluster(self, observations: Observations, until: float) -> list[Draft]:
-        numbers, before = self._speakers.centroids()
-        found = cluster(observations, before, self._settings)
+        numbers = self._speakers.numbers
+        found = cluster(observations, [self._told(str(number)) for number in numbers], self._settings)
         self.clustered = until
         self._speakers.different = found.different
         drafts: list[Draft] = []
@@ -147,12 +156,14 @@ class Corrections:
             into = owner[int(heard.argmax())]
             old = self._speakers.get(number)
             assert old is not None
+            if old.sure and _cosine(old.total, into.total) < self._speakers.same:
+                continue  # too little speech for a cluster, but nobody else's
             into.name = into.name or old.name
             self._speakers.drop(number)
             self._timeline.merge(number, into.number)
             self._book.rename(str(number), str(into.number))
             for voice in self._hops.voices.rows:
-                if voice is not None and voice.speaker == number:
+                if voice.speaker == number:
                     voice.speaker = into.number
             fields = {"speaker": str(number), "into": str(into.number)}
             drafts.append(Draft(SpeakerMerged, self._timeline.edge(self._timeline.end), fields))
@@ -167,3 +178,7 @@ class Corrections:
             )
             for row, confidence in self._speakers.name_known(self._settings.known_ratio)
         ]
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import expit
 
@@ -12,8 +14,12 @@ from diar.online.speakers import Speaker, Speakers
 from diar.online.timeline import FULL, Timeline
 from diar.online.voices import Voice, Voices
 
-_SAME = 0.0  # log ratio from which a voice is a speaker's
-_STAY = 2.0  # that a voice's own speaker is ahead of the others
+_STAY = 0.1  # that a voice's own speaker is ahead of the others
+_BESIDE = 0.1  # off the cosine to the speaker of another voice of the seg_window, who is seldom the same
+_TOGETHER = 0.15  # seconds that two voices speak at once, to be two people whatever the cosine
+_LITTLE, _LITTLE_SHARE = 0.8, 0.75  # seconds of speech with less of which a lower cosine is enough
+_ONSET = 0.4  # expected voices at which speech begins, not less than the preset's
+_SHARPNESS = 12.0  # of certainty over cosines
 _REVISED = 1.0  # seconds before the newest hop that are decided anew by it
 _LEARN_SECONDS = 10.0  # of a speaker's voice, up to which hops add to it; tracks do so later
 
@@ -35,38 +41,41 @@ class Hops:
     def __init__(self, settings: LiveSettings, speakers: Speakers, timeline: Timeline, step: float) -> None:
         self._settings, self._speakers, self._timeline, self._step = settings, speakers, timeline, step
         narrow = settings.narrow_band
-        self._preset = settings.diarize.narrow_preset if narrow else settings.diarize.preset
+        preset = settings.diarize.narrow_preset if narrow else settings.diarize.preset
+        onset = max(_ONSET, preset.reconstruction.onset)
+        self._speech = replace(preset.reconstruction, onset=onset, offset=onset)
         self.voices = Voices()
         self.tracked = 0
 
     def follow(self, first: int, local: LocalActivity, told_frames: int) -> bool:
         """Take a new seg_window; tell whether voices must be embedded."""
         self.voices.follow(first, local, self._step)
-        return any(
-            voice is not None and voice.needs_telling(self._step, told_frames) for voice in self.voices.rows
-        )
+        return any(voice.needs_telling(self._step, told_frames) for voice in self.voices.rows)
 
     def tell(self, embeddings: np.ndarray, seconds: np.ndarray, told_frames: int) -> None:
         """Take embeddings (speakers, D) with the clean seconds in each, and find whose they are."""
         told = []
-        for voice, embedding, own in zip(self.voices.rows, embeddings, seconds, strict=True):
-            if voice is not None and voice.needs_telling(self._step, told_frames):
+        for row, (voice, embedding, own) in enumerate(
+            zip(self.voices.rows, embeddings, seconds, strict=True)
+        ):
+            if voice.needs_telling(self._step, told_frames):
                 voice.embedding, voice.seconds = embedding, float(own)
-                told.append((voice, self._ratios(voice)))
-        for voice, ratios in sorted(told, key=lambda pair: -max(pair[1].values(), default=0.0)):
-            self._decide(voice, ratios)
+                told.append((max(self._scores(voice).values(), default=0.0), row, voice))
+        for _, _, voice in sorted(told, key=lambda entry: (-entry[0], entry[1])):
+            self._decide(voice, self._scores(voice))
 
     def write(self, first: int, local: LocalActivity) -> np.ndarray:
         """Write who speaks into the timeline; return the voices (frames,) at once, 0 to 2."""
         probability = local.probability[0, 0].T.astype(np.float32) / FULL  # (speakers, frames)
         expected = probability.sum(axis=0)
-        count = settle(expected, self._preset.reconstruction, self._step)
+        count = settle(expected, self._speech, self._step)
         order = np.argsort(-probability, axis=0, kind="stable")
         levels = np.zeros((probability.shape[1], max([0, *self._speakers.numbers])), np.uint8)
         for rank in range(min(2, len(probability))):
-            for row, voice in enumerate(self.voices.rows):
-                if voice is not None and voice.speaker is not None:
-                    frames = (order[rank] == row) & (count > rank)
+            for voice in self.voices.rows:
+                if voice.speaker is not None:
+                    frames = np.flatnonzero((order[rank] == voice.slot) & (count > rank))
+                    frames = frames[(frames >= voice.begin) & (frames < voice.end)]
                     levels[frames, voice.speaker - 1] = max(1, round(FULL * voice.certainty))
         begin = max(self.tracked, self._timeline.end - round(_REVISED / self._step), first)
         self._timeline.write(begin, levels[begin - first :])
@@ -83,30 +92,34 @@ class Hops:
         empty = ~there.any(axis=1)
         there[empty, : levels.shape[1]] = levels[start - first : begin - first][empty]
 
-    def _ratios(self, voice: Voice) -> dict[int, float]:
+    def _scores(self, voice: Voice) -> dict[int, float]:
+        """Return the cosine of a voice to each speaker that it may be, by number."""
         assert voice.embedding is not None
-        ratios = self._speakers.ratios(voice.embedding, voice.seconds)
-        return dict(zip(self._speakers.numbers, ratios.tolist(), strict=True))
+        score = self._speakers.cosines(voice.embedding)
+        for other in self.voices.rows:
+            if other is voice or other.speaker not in score:
+                continue
+            score[other.speaker] -= _BESIDE
+            if (other.active & voice.active).sum() * self._step >= _TOGETHER:
+                del score[other.speaker]
+        return score
 
-    def _decide(self, voice: Voice, ratios: dict[int, float]) -> None:
+    def _decide(self, voice: Voice, score: dict[int, float]) -> None:
         """Find the speaker of a voice: one who is known, its own as before, or a new one."""
-        taken = {other.speaker for other in self.voices.rows if other is not None and other is not voice}
+        least = self._speakers.same if voice.seconds >= _LITTLE else _LITTLE_SHARE * self._speakers.same
         own = None if voice.speaker is None else self._speakers.get(voice.speaker)
-        score = {number: ratio for number, ratio in ratios.items() if number not in taken}
         if own is not None and own.number in score:
-            score[own.number] += _STAY
-            if not own.sure:  # all that is known of it is this voice
-                score[own.number] = _SAME + 1e-3
+            # All that is known of an unsure speaker is this voice, so that the cosine says nothing
+            score[own.number] = score[own.number] + _STAY if own.sure else least + 1e-3
         best = max(score, key=lambda number: (score[number], -number), default=None)
-        if best is None or (score[best] < _SAME and not self._speakers.full):
-            if best is None and self._speakers.full:
-                return
-            self._become(voice, self._new(voice), 0.5)
+        if best is None or (score[best] < least and not self._speakers.full):
+            if not self._speakers.full:
+                self._become(voice, self._new(voice), 0.5)
             return
         found = self._speakers.get(best)
         assert found is not None
-        others = max((ratio for number, ratio in score.items() if number != best), default=_SAME)
-        self._become(voice, found, float(expit(score[best] - max(others, _SAME))))
+        others = max((cosine for number, cosine in score.items() if number != best), default=least)
+        self._become(voice, found, float(expit(_SHARPNESS * (score[best] - max(others, least)))))
         self._learn(voice, found, own is found)
 
     def _new(self, voice: Voice) -> Speaker:
@@ -126,7 +139,7 @@ class Hops:
             self._timeline.merge(before.number, speaker.number)
             self._speakers.drop(before.number)
             for other in self.voices.rows:
-                if other is not None and other.speaker == before.number:
+                if other.speaker == before.number:
                     other.speaker = speaker.number
 
     def _learn(self, voice: Voice, speaker: Speaker, again: bool) -> None:

@@ -41,8 +41,8 @@ class Kept:
         windows = self.chunks[min(self.chunks)].windows
         return float(windows[:, 0].min(initial=0)) / SAMPLE_RATE if len(windows) else 0.0
 
-    def add(self, index: int, made: ChunkEmbeddings, end: float) -> None:
-        """Keep a chunk that ends at second `end`, and forget those that are too old."""
+    def add(self, index: int, made: ChunkEmbeddings) -> None:
+        """Keep a chunk, and forget those that are too old."""
         self.chunks[index] = made
         oldest = index - int(self._settings.keep_seconds // 30.0)
         self.chunks = {number: chunk for number, chunk in self.chunks.items() if number > oldest}
@@ -77,7 +77,7 @@ class Clusters:
     Attributes:
         centroids: (K, D), L2-normalised.
         seconds: (K,) of clean speech in each.
-        shared: (K, S) seconds of windows of each cluster and each speaker before.
+        shared: (K, S) seconds of each cluster in the turns of each speaker before.
         own: (K,) column of the speaker before that each cluster is; -1 where it is nobody's.
         different: cosine of different people in these tracks.
     """
@@ -89,25 +89,33 @@ class Clusters:
     different: float
 
 
-def cluster(observations: Observations, before: np.ndarray, settings: LiveSettings) -> Clusters:
-    """Cluster as offline, and find who of the speakers `before` (S, D) each cluster is."""
+def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSettings) -> Clusters:
+    """Cluster as offline, and find who of the speakers before each cluster is.
+
+    Args:
+        observations: the tracks.
+        told: S × (n, 2) seconds in which each speaker was told to speak.
+        settings: of the stream.
+    """
     centroids = find_centroids(observations, settings.offline.clustering)
     windows = observations.windows.reliable
-    embedding, weight = windows.embedding, windows.weight
+    center, embedding, weight = (windows.start + windows.end) / 2, windows.embedding, windows.weight
     if not len(windows):
-        embedding, weight = observations.local.embedding, observations.local.weight
-    shared = np.zeros((len(centroids), len(before)))
+        local = observations.local
+        center, embedding, weight = span_of(local)[local.seg_window].mean(axis=1), local.embedding, local.weight
+    shared = np.zeros((len(centroids), len(told)))
     seconds = np.zeros(len(centroids))
     if len(centroids) and len(embedding):
         new = (embedding @ centroids.T).argmax(axis=1)
         seconds = np.bincount(new, weight, minlength=len(centroids))
-        if len(before):
-            np.add.at(shared, (new, (embedding @ before.T).argmax(axis=1)), weight)
-    own = np.full(len(centroids), -1)
+        for column, own in enumerate(told):
+            spoken = ((center[:, None] >= own[:, 0]) & (center[:, None] < own[:, 1])).any(axis=1)
+            shared[:, column] = np.bincount(new[spoken], weight[spoken], minlength=len(centroids))
+    owners = np.full(len(centroids), -1)
     for row, column in zip(*linear_sum_assignment(-shared), strict=True):
         if shared[row, column] > 0:
-            own[row] = column
-    return Clusters(centroids, seconds, shared, own, different_cosine(observations))
+            owners[row] = column
+    return Clusters(centroids, seconds, shared, owners, different_cosine(observations))
 
 
 def relabel(

@@ -6,6 +6,7 @@ can be answered together.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from diar.models.encoders.base import ModelError, StatisticsEncoder
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import cmn
 from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision, check_precision
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
 from diar.online.settings import SAMPLE_RATE
 
 LIVE_WINDOW = 5.0  # seconds that the segmentation network sees at each hop
@@ -105,7 +106,7 @@ class LiveModels:
         whole = make_detector(segmentation, second, speech, device, precision)
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
-        live = replace(segmentation, settings=short)
+        live = replace(segmentation, network=self._quick_network(segmentation), settings=short)
         self._hearing = SpeechDetector(live, device, LIVE_WINDOW, speech.silence_margin)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
@@ -207,10 +208,21 @@ class LiveModels:
         seconds = masks.sum(axis=2) * stride / SAMPLE_RATE
         return list(zip(pooled / norms, seconds, strict=True))
 
+    @property
+    def _has_bf16(self) -> bool:
+        return self.device.type == "cpu" and best_precision(self.device) == "mixed"
+
+    def _quick_network(self, segmentation: SegmentationModel) -> PyanNet:
+        """Return the network with its LSTM in bf16 where the CPU has it; that takes half as long."""
+        if not self._has_bf16:
+            return segmentation.network
+        network = copy.deepcopy(segmentation.network)
+        network.lstm.bfloat16()
+        return network
+
     def _quick_trunk(self, encoder: SpeakerModel) -> torch.nn.Module:
         """Return a trunk in bf16 where the CPU has it; it is 1.5 times as fast on three seconds."""
-        fast = self.device.type == "cpu" and best_precision(self.device) == "mixed"
-        if not fast or not isinstance(encoder.encoder, StatisticsEncoder):
+        if not self._has_bf16 or not isinstance(encoder.encoder, StatisticsEncoder):
             return self._embedder.trunk
         return place(Trunk(encoder.encoder, encoder.fbank.num_mel_bins, "bf16"), self.device)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
-from diar.detect.clustering.calibration import REFERENCE
-from diar.detect.linking.evidence import CAMPPLUS, Evidence
+from diar.detect.clustering.calibration import REFERENCE, translated
+from diar.detect.linking.evidence import CAMPPLUS
 from diar.detect.linking.known import KnownSpeakers
 
 _NARROW = 0.40  # cosine of different people over a telephone, before the stream shows its own
+_SAME = 0.35  # cosine of half a second of speech and its speaker, where different people have 0.22
 _LEAST_KNOWN = 2.0  # seconds of clean speech from which a voice is compared with known ones
 
 
@@ -75,15 +76,15 @@ class Speakers:
         totals = np.stack([row.total for row in rows])
         return [row.number for row in rows], totals / np.linalg.norm(totals, axis=1, keepdims=True)
 
-    def ratios(self, embedding: np.ndarray, seconds: float) -> np.ndarray:
-        """Return (K,): ln p(cosine | the speaker) / p(cosine | another one) of each speaker."""
-        if not self.rows:
-            return np.zeros(0)
-        _, centroids = self.centroids()
-        evidence = self._evidence()
-        own = evidence.share(np.array(seconds), np.array(1))
-        shares = evidence.share(np.array([row.seconds for row in self.rows]), np.array(1))
-        return np.asarray(evidence.log_ratio(centroids @ embedding, own, shares))
+    @property
+    def same(self) -> float:
+        """Return the cosine from which a few tenths of a second of speech are taken for a speaker's."""
+        return translated(_SAME, self.different)
+
+    def cosines(self, embedding: np.ndarray) -> dict[int, float]:
+        """Return the cosine of an embedding (D,) to each speaker, by number."""
+        numbers, centroids = self.centroids()
+        return dict(zip(numbers, (centroids @ embedding).tolist(), strict=True)) if numbers else {}
 
     def add(self, total: np.ndarray, seconds: float, *, sure: bool) -> Speaker:
         """Add a speaker with the next number."""
@@ -119,7 +120,3 @@ class Speakers:
                 used.add(heard[i].name)
                 found.append((heard[i], float(expit(ratio[i, who]))))
         return found
-
-    def _evidence(self) -> Evidence:
-        """Return the evidence within one recording, where different people are as alike as in this one."""
-        return replace(CAMPPLUS, different_mean=self.different, session_variance=0.0)

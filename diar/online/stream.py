@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +28,7 @@ from diar.online.events import (
 from diar.online.hops import Hops
 from diar.online.kept import Kept, finished
 from diar.online.models import TOLD_SECONDS, Answer, Hear, LiveModels, Request, Tell, Track
+from diar.online.onset import TICK, Onset
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.online.speakers import Speakers
 from diar.online.timeline import Timeline
@@ -38,8 +40,22 @@ Steps = Generator[Request, Answer, None]
 _PATIENCE = 0.3  # seconds of silence after which a turn has ended
 _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
-_TICK = 1_600  # samples from one look at the loudness to the next, in silence
-_LOUDER = 4.0  # times the power of the quietest ticks, at which the networks look before the next hop
+_EARLY_TRACKS = (10 * SAMPLE_RATE, 20 * SAMPLE_RATE)  # samples, before the first chunk is complete
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Tracks that are being made.
+
+    Attributes:
+        due: sample at which they are used.
+        chunk: of which they are made.
+        made: the tracks.
+    """
+
+    due: int
+    chunk: Chunk
+    made: Future[ChunkEmbeddings]
 
 
 class Stream:
@@ -79,7 +95,8 @@ class Stream:
         self._begun = self._ended = self._restored = False
         self._position = 0  # sample up to which hops looked
         self._chunk, self._chunk_start = 0, 0
-        self._waiting: tuple[int, Future[ChunkEmbeddings]] | None = None
+        self._waiting: Waiting | None = None
+        self._onset = Onset()
         self._speech_end = -np.inf  # second
 
     @property
@@ -184,15 +201,24 @@ class Stream:
             self._emit(draft.kind, draft.moment, **draft.fields)
 
     def _advance(self) -> Steps:
-        while True:
-            hop = self._settings.hop_samples
-            position = (self._position // hop + 1) * hop
-            if position > self._audio.end:
-                return
+        while (position := self._next_hop()) is not None:
             yield from self._hop(position)
             yield from self._track(position)
             self._settle(position / SAMPLE_RATE - self._settings.correction_seconds)
             self._forget()
+
+    def _next_hop(self) -> int | None:
+        """Return the sample up to which the next hop looks, None where it is not there yet."""
+        hop = self._settings.hop_samples
+        regular = (self._position // hop + 1) * hop
+        if not self._timeline.speaks_at_end(round(_PATIENCE / self._step)):
+            for tick in range((self._onset.tick // TICK + 1) * TICK, regular, TICK):
+                if tick > self._audio.end:
+                    return None
+                if self._onset.louder(tick, self._audio.power(tick - TICK, tick)):
+                    return tick
+        self._onset.tick = max(self._onset.tick, regular) if regular <= self._audio.end else self._onset.tick
+        return regular if regular <= self._audio.end else None
 
     def _hop(self, position: int) -> Steps:
         """Look at the seg_window that ends at sample `position`."""
@@ -205,8 +231,9 @@ class Stream:
             return
         first, told = start // step, round(TOLD_SECONDS / self._step)
         if self._hops.follow(first, local, told):
+            voices = self._hops.voices.as_speakers(local)
             before = max(0, len(samples) - round(TOLD_SECONDS * SAMPLE_RATE))
-            answer = cast("tuple[np.ndarray, np.ndarray]", (yield Tell(samples[before:], before, local)))
+            answer = cast("tuple[np.ndarray, np.ndarray]", (yield Tell(samples[before:], before, voices)))
             self._hops.tell(*answer, told)
         self._note_speech(first, self._hops.write(first, local))
         self._update()
@@ -225,9 +252,13 @@ class Stream:
     def _track(self, position: int) -> Steps:
         """Start tracks of a chunk that is complete; use those that were started before."""
         chunks = self._models.chunks
-        if self._waiting is not None and position >= self._waiting[0]:
-            made, self._waiting = self._waiting[1].result(), None
-            self._use(made, (self._chunk_start + chunks.context) / SAMPLE_RATE)
+        if self._waiting is not None and position >= self._waiting.due:
+            self._use_waiting()
+        if position in _EARLY_TRACKS:
+            last = yield from self._last_chunk(position)
+            seconds = position / SAMPLE_RATE
+            self._tell(self._corrections.apply(self._kept.observations(seconds, last), seconds - 1.0))
+            self._update()
         end = self._chunk_start + chunks.length
         if position > end:
             start, core = self._chunk_start, self._chunk_start + chunks.context
@@ -239,20 +270,25 @@ class Stream:
                 last=False,
             )
             due = position + round(_TRACK_SLACK * SAMPLE_RATE)
-            self._waiting = due, cast("Future[ChunkEmbeddings]", (yield Track(chunk)))
+            self._waiting = Waiting(due, chunk, cast("Future[ChunkEmbeddings]", (yield Track(chunk))))
             self._chunk, self._chunk_start = self._chunk + 1, start + chunks.chunk
 
-    def _use(self, made: ChunkEmbeddings, until: float) -> None:
-        self._kept.add(self._chunk - 1, made, until)
+    def _use_waiting(self) -> None:
+        assert self._waiting is not None
+        waiting, self._waiting = self._waiting, None
+        until = waiting.chunk.core[1] / SAMPLE_RATE
+        self._kept.add(waiting.chunk.index, waiting.made.result())
         self._tell(self._corrections.apply(self._kept.observations(until), until))
         self._update()
 
     def _settle(self, until: float) -> None:
         self._timeline.settle(self._timeline.frame_at(until))
-        self._tell(self._book.settle(until))
+        until = self._timeline.edge(self._timeline.first)
+        self._tell(self._book.settle(until, self._timeline.carried))
 
     def _forget(self) -> None:
-        self._audio.forget(min(self._chunk_start, self._audio.end - self._models.chunks.length))
+        start = self._chunk_start if self._waiting is None else self._waiting.chunk.start
+        self._audio.forget(min(start, self._audio.end - self._models.chunks.length))
 
     def finalize_steps(self) -> Steps:
         """Do what `finalize` does, as `steps`."""
@@ -263,17 +299,16 @@ class Stream:
         if self._audio.end > self._position:
             yield from self._hop(self._audio.end)
         if self._waiting is not None:
-            made, self._waiting = self._waiting[1].result(), None
-            self._use(made, (self._chunk_start + self._models.chunks.context) / SAMPLE_RATE)
-        last = yield from self._last_chunk()
+            self._use_waiting()
+        last = yield from self._last_chunk(self._audio.end)
         if last is not None:
             self._tell(self._corrections.apply(self._kept.observations(self.time, last), self.time))
         self._tell(self._book.update(self._timeline.runs(-1)))
         self._settle(self.time + 1.0)
 
-    def _last_chunk(self) -> Generator[Request, Answer, ChunkEmbeddings | None]:
+    def _last_chunk(self, end: int) -> Generator[Request, Answer, ChunkEmbeddings | None]:
         """Return the tracks of the last chunk, if the stream ended here."""
-        chunks, end = self._models.chunks, self._audio.end
+        chunks = self._models.chunks
         if end == 0:
             return None
         start = 0 if self._chunk == 0 else end - chunks.length
@@ -286,9 +321,9 @@ class Stream:
         """Do what `finish` does, as `steps`."""
         yield from self.finalize_steps()
         self._ended = True
-        last = yield from self._last_chunk()
+        last = yield from self._last_chunk(self._audio.end)
         if last is not None:
-            self._kept.add(self._chunk, last, self.time)
+            self._kept.add(self._chunk, last)
         turns = self._finished_turns() if last is not None else ()
         self._emit(SessionEnded, self.time, duration=self.time, turns=turns, names=self.names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,9 +86,28 @@ class TurnBook:
             drafts += self._start(run)
         return drafts
 
+<<<<<<< HEAD
     def settle(self, until: float) -> list[Draft]:
         """Make the turns final that ended at or before `until` seconds."""
         done = [number for number, told in self.told.items() if told.ended and told.turn.end <= until + 1e-6]
+=======
+    def settle(self, until: float, going_on: Collection[int]) -> list[Draft]:
+        """Make the turns final that ended before `until` seconds.
+
+        Args:
+            until: where the settled frames end.
+            going_on: speakers who speak in the last of them.
+        """
+        done = [
+            number
+            for number, told in self.told.items()
+            if told.ended
+            and (
+                told.turn.end <= until - _TOLERANCE
+                or (told.turn.end <= until + _TOLERANCE and int(told.turn.speaker) not in going_on)
+            )
+        ]
+>>>>>>> h_online
         drafts = []
         for number in sorted(done, key=lambda number: self.told[number].turn.end):
             turn = replace(self.told.pop(number).turn, final=True)
@@ -135,13 +154,13 @@ class TurnBook:
             turn = replace(turn, start=was.start)
         if told.ended and abs(turn.end - was.end) <= _TOLERANCE:
             turn = replace(turn, end=was.end)
-        ended = told.ended or not run.at_end
+        ended = not run.at_end
         self.told[number] = ToldTurn(turn, ended)
         drafts = []
-        if turn.speaker != was.speaker or turn.start != was.start or (told.ended and turn.end != was.end):
-            moment = was.end if turn.start == was.start and turn.speaker == was.speaker else turn.start
-            drafts.append(Draft(TurnCorrected, moment, {"turn": turn, "was": was}))
-        elif told.ended and turn.overlaps == was.overlaps:
+        moved = turn.speaker != was.speaker or turn.start != was.start
+        if moved or (told.ended and turn.end != was.end):
+            drafts.append(Draft(TurnCorrected, turn.start if moved else was.end, {"turn": turn, "was": was}))
+        elif told.ended and ended and turn.overlaps == was.overlaps:
             self.told[number] = ToldTurn(replace(turn, confidence=was.confidence), ended)
         elif not ended and turn != was:
             drafts.append(Draft(TurnUpdated, turn.end, {"turn": turn}))
