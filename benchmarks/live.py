@@ -171,13 +171,15 @@ def row(count: int, told: list[Told], before: dict[str, float], after: dict[str,
     missed = sum(one.missed for one in told) / max(1, changes)
     problems = sum(len(one.problems) for one in told)
     return (
-        f"| {count} | {ttfa[0]:.2f} / {ttfa[1]:.2f} | {turn[0]:.2f} / {turn[1]:.2f} | {missed:.0%} of {changes} | "
+        f"| {count} | {ttfa[0]:.2f} / {ttfa[1]:.2f} | {turn[0]:.2f} / {turn[1]:.2f} | "
+        f"{missed:.0%} of {changes} | "
         f"{rtf:.2f} | {problems} | {'yes' if within(told) else 'no'} |"
     )
 
 
 HEAD = (
-    "| streams | TTFA p50 / p95, s | turn latency p50 / p95, s | changes missed | RTF | problems | in bars |\n"
+    "| streams | TTFA p50 / p95, s | turn latency p50 / p95, s | changes missed | RTF | problems | in bars "
+    "|\n"
     "|---|---|---|---|---|---|---|"
 )
 
@@ -234,7 +236,8 @@ def soak(served: Served, headers: dict[str, str], talks: list[Conversation], giv
         return told
 
     print(
-        "| minutes | memory, MiB | mean turn latency, s | mean wait, s | RTF | streams |\n|---|---|---|---|---|---|"
+        "| minutes | memory, MiB | mean turn latency, s | mean wait, s | RTF | streams |\n"
+        "|---|---|---|---|---|---|"
     )
     told = asyncio.run(all_of_it())
     settled = [

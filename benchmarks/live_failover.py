@@ -1,12 +1,12 @@
-"""Calls while replicas die: two `diar serve`, a real Redis, nginx before them, calls played in real time.
+"""Calls while replicas die: two `diar serve`, a real Redis, nginx before them, calls in real time.
 
     python benchmarks/live_failover.py --audio FOLDER [--calls 8] [--seconds 40] [--redis_away 20]
 
-In the middle of the calls a replica is ended by `kill -9`; in the next scene one gets SIGTERM; in the last one
-Redis is away for a while. FOLDER as for benchmarks/live.py. The first speaker of each call is named. Printed for
-each trouble: calls that went on to their end, reconnections, calls without a missing event, calls whose names
-were still there at the end, final turns that came back with another speaker, most seconds of audio that a call
-went back, most events that came twice, and the longest silence of a call's events.
+In the middle of the calls a replica is ended by `kill -9`; in the next scene one gets SIGTERM; in the last
+one Redis is away for a while. FOLDER as for benchmarks/live.py. The first speaker of each call is named.
+Printed for each trouble: calls that went on to their end, reconnections, calls without a missing event, calls
+whose names were still there, final turns that came back with another speaker, most seconds of audio that a
+call went back, most events that came twice, and the longest silence of a call's events.
 """
 
 from __future__ import annotations
@@ -142,9 +142,10 @@ def row(what: str, calls: list[Call], given: Any) -> str:
     kept = sum(one.named.items() <= (one.ended or {"names": {}})["names"].items() for one in calls)
     moved = sum(one.client.reconnections for one in calls if one.client)
     back = [seconds for one in calls for seconds in one.back]
+    named, changed = sum(bool(one.named) for one in calls), sum(one.changed for one in calls)
     return (
-        f"| {what} | {on} of {len(calls)} | {moved} | {whole} | {kept} of {sum(bool(one.named) for one in calls)} | "
-        f"{sum(one.changed for one in calls)} | {max(back, default=0.0):.1f} | {max(one.repeated for one in calls)} | "
+        f"| {what} | {on} of {len(calls)} | {moved} | {whole} | {kept} of {named} | {changed} | "
+        f"{max(back, default=0.0):.1f} | {max(one.repeated for one in calls)} | "
         f"{max(one.silence for one in calls):.1f} |"
     )
 

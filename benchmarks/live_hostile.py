@@ -158,8 +158,9 @@ def no_reading(served: Served) -> str:
     with socket.create_connection(served.address.rsplit(":", 1)) as raw:  # type: ignore[arg-type]
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         key = base64.b64encode(b"0123456789abcdef").decode()
-        head = f"GET /v1/live HTTP/1.1\r\nHost: {served.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        head += f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token()}\r\n\r\n"
+        head = f"GET /v1/live HTTP/1.1\r\nHost: {served.address}\r\nUpgrade: websocket\r\n"
+        head += f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+        head += f"Authorization: Bearer {token()}\r\n\r\n"
         raw.sendall(head.encode() + _frame(b'{"type":"start"}'))
         raw.settimeout(1)
         before, until = served.metrics()["diar_slow_readers_total"], time.monotonic() + 40

@@ -148,7 +148,7 @@ def redis_call(port: int, folder: Path) -> list[str]:
 
 
 def nginx_call(folder: Path, port: int, replicas: list[str]) -> list[str]:
-    """Write a configuration for replicas with the locations of launch/nginx.conf; return what starts nginx."""
+    """Write a configuration with the locations of launch/nginx.conf; return what starts nginx."""
     recipe = (ROOT / "launch" / "nginx.conf").read_text(encoding="utf-8")
     locations = recipe[recipe.index("# locations") : recipe.index("# end of locations")]
     servers = " ".join(f"server {address} max_fails=1 fail_timeout=2s;" for address in replicas)

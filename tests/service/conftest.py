@@ -44,7 +44,7 @@ def guarded(secret_file: Path) -> dict[str, Any]:
 def server(
     live_models: Any, guarded: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A server that wants tokens; requests have anna's, who may use live sessions and jobs, unless they say."""
+    """A server that wants tokens; requests have anna's, who may use sessions and jobs, unless they say."""
     log = tmp_path_factory.mktemp("audit") / "audit.jsonl"
     with serving(live_models, **guarded, audit_log=str(log), idle_seconds=3.0, caller_sessions=4) as running:
         running.headers = bearer(token())
