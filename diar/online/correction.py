@@ -60,16 +60,7 @@ class Corrections:
     def labels(self, found: DiarizedRecording) -> list[str]:
         """Return the speaker of the stream that each of the offline result is, or a new one, by common time."""
         names = [str(number) for number in self._speakers.numbers]
-<<<<<<< HEAD
-        live = [
-            at_least(
-                1, [np.array([[turn.start, turn.end]]) for turn in self._book.turns if turn.speaker == name]
-            )
-            for name in names
-        ]
-=======
         live = [at_least(1, [self._told(name)]) for name in names]
->>>>>>> h_online
         common = np.array([[common_seconds(own, other) for other in live] for own in found.turns])
         labels = [""] * len(found.turns)
         if common.size:
@@ -120,12 +111,7 @@ class Corrections:
         return drafts
 
     def _split(
-        self,
-        row: int,
-        owner: dict[int, Speaker],
-        found: Clusters,
-        numbers: list[int],
-        observations: Observations,
+        self, row: int, owner: dict[int, Speaker], found: Clusters, numbers: list[int], observations: Observations
     ) -> list[Draft]:
         """Give the new speaker of cluster `row` the turns that were somebody else's."""
         new, windows = owner[row], observations.windows.reliable

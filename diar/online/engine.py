@@ -29,7 +29,9 @@ class Engine:
         workers: threads for the CPU; PyTorch's own threads come on top of them.
     """
 
-    def __init__(self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1) -> None:
+    def __init__(
+        self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1
+    ) -> None:
         self._models, self._settings = models, settings or LiveSettings()
         self._streams: dict[Hashable, Stream] = {}
         self._pool = ThreadPoolExecutor(workers, "diar-hop") if workers > 1 else None

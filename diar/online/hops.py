@@ -38,7 +38,9 @@ class Hops:
         tracked: the frame up to which tracks decided who speaks; hops leave it alone.
     """
 
-    def __init__(self, settings: LiveSettings, speakers: Speakers, timeline: Timeline, step: float) -> None:
+    def __init__(
+        self, settings: LiveSettings, speakers: Speakers, timeline: Timeline, step: float
+    ) -> None:
         self._settings, self._speakers, self._timeline, self._step = settings, speakers, timeline, step
         narrow = settings.narrow_band
         preset = settings.diarize.narrow_preset if narrow else settings.diarize.preset

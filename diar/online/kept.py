@@ -119,11 +119,7 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
 
 
 def relabel(
-    observations: Observations,
-    centroids: np.ndarray,
-    settings: LiveSettings,
-    frames: ActivityFrames,
-    span: tuple[int, int],
+    observations: Observations, centroids: np.ndarray, settings: LiveSettings, frames: ActivityFrames, span: tuple[int, int]
 ) -> np.ndarray:
     """Return who speaks in the frames first … end of the stream, (frames, K) bool, as offline.
 

@@ -102,7 +102,9 @@ class LiveModels:
         self.metadata = {**describe_encoder(encoder), **describe_segmentation(segmentation)}
         self.device, self.precision = device, precision
         lengths, speech = EmbedSettings(), SpeechSettings()
-        self.chunks = ChunkSettings.from_seconds(SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop)
+        self.chunks = ChunkSettings.from_seconds(
+            SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop
+        )
         whole = make_detector(segmentation, second, speech, device, precision)
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)

@@ -112,9 +112,7 @@ class Speakers:
         ratio = CAMPPLUS.log_ratio(units @ enrolled.T, own[:, None], share)
         used = {row.name for row in self.rows}
         found = []
-        for i, who in sorted(
-            np.argwhere(ratio >= least_ratio).tolist(), key=lambda pair: -ratio[tuple(pair)]
-        ):
+        for i, who in sorted(np.argwhere(ratio >= least_ratio).tolist(), key=lambda pair: -ratio[tuple(pair)]):
             if heard[i].name is None and str(names[who]) not in used:
                 heard[i].name = str(names[who])
                 used.add(heard[i].name)

@@ -76,11 +76,7 @@ class Stream:
         geometry = models.geometry
         self._step = geometry.step_seconds
         self._audio = Samples()
-        preset = (
-            self._settings.diarize.narrow_preset
-            if self._settings.narrow_band
-            else self._settings.diarize.preset
-        )
+        preset = self._settings.diarize.narrow_preset if self._settings.narrow_band else self._settings.diarize.preset
         self._timeline = Timeline(geometry, preset.turns)
         self._speakers = Speakers(self._settings.narrow_band, self._settings.max_speakers, known)
         self._hops = Hops(self._settings, self._speakers, self._timeline, self._step)

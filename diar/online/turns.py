@@ -60,9 +60,7 @@ class TurnBook:
         """Give the turns of one speaker to another, told and final; a client does so by itself."""
 
         def own(turn: LiveTurn) -> LiveTurn:
-            overlaps = tuple(
-                sorted({new if name == old else name for name in turn.overlaps} - {turn.speaker})
-            )
+            overlaps = tuple(sorted({new if name == old else name for name in turn.overlaps} - {turn.speaker}))
             return replace(turn, speaker=new if turn.speaker == old else turn.speaker, overlaps=overlaps)
 
         self.told = {number: replace(told, turn=own(told.turn)) for number, told in self.told.items()}
@@ -86,11 +84,6 @@ class TurnBook:
             drafts += self._start(run)
         return drafts
 
-<<<<<<< HEAD
-    def settle(self, until: float) -> list[Draft]:
-        """Make the turns final that ended at or before `until` seconds."""
-        done = [number for number, told in self.told.items() if told.ended and told.turn.end <= until + 1e-6]
-=======
     def settle(self, until: float, going_on: Collection[int]) -> list[Draft]:
         """Make the turns final that ended before `until` seconds.
 
@@ -107,7 +100,6 @@ class TurnBook:
                 or (told.turn.end <= until + _TOLERANCE and int(told.turn.speaker) not in going_on)
             )
         ]
->>>>>>> h_online
         drafts = []
         for number in sorted(done, key=lambda number: self.told[number].turn.end):
             turn = replace(self.told.pop(number).turn, final=True)

@@ -187,8 +187,8 @@ class Sessions:
             )
 
     async def _end_with(self, session: Session, problem: Problem) -> None:
+        session.parting = problem
         await self.end(session, problem.code)
-        session.problem = problem
 
     async def _open(self, identifier: str, caller: Caller, opening: Opening, saved: Saved | None) -> Session:
         self._check_room(caller)

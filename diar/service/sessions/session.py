@@ -40,7 +40,8 @@ class Session:
         buffer: seconds of audio that may wait.
 
     Attributes:
-        problem: why it ended early; None while all is well.
+        problem: why it broke off; None while all is well.
+        parting: why it was ended in good order, where its client did not ask for that.
         readers: connections that get its events.
         feeder: the one connection that may send audio.
         touched: when its client was last heard of, by the monotonic clock.
@@ -63,6 +64,7 @@ class Session:
         self._room = asyncio.Event()
         self.stream: Any = None  # the engine's, for its thread
         self.problem: Problem | None = None
+        self.parting: Problem | None = None
         self.ended: SessionEnded | None = None
         self.readers = 0
         self.feeder: object | None = None

@@ -166,8 +166,8 @@ async def _write(service: Service, socket: WebSocket, session: Session, last_seq
         if not entries and session.log.ended:
             break
         await session.log.news(seq, _WAIT)
-    if session.problem is not None:
-        raise session.problem
+    if (problem := session.problem or session.parting) is not None:
+        raise problem
     await socket.close(NORMAL, "the session has ended")
 
 

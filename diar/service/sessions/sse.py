@@ -58,8 +58,8 @@ async def session_events(session: Session, last_seq: int | None) -> AsyncIterato
                 break
             if not await session.log.news(seq, BEAT):
                 yield ": still here\n\n"
-        if session.problem is not None:
-            yield error(session.problem)
+        if (problem := session.problem or session.parting) is not None:
+            yield error(problem)
     finally:
         session.readers -= 1
         session.touch()
