@@ -20,6 +20,7 @@ from diar.service.service import Service
 
 BACKLOG = 1_024
 _UNREAD = 60_000  # milliseconds after which a connection is dead that takes no bytes (TCP_USER_TIMEOUT)
+_SEND_BUFFER = 128 * 1024  # bytes in the kernel for a connection: a client that does not read is noticed
 _LAST_SECONDS = 2  # for connections to close, after draining
 _PINGS = 20.0  # seconds from one ping to the next
 
@@ -139,6 +140,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, number)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD)
         listening.bind(address)

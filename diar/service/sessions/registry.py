@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from diar.service.sessions.opening import Opening
 from diar.service.sessions.saving import Saved, Saving
 from diar.service.sessions.session import Session, Watcher
 
+_LOG = logging.getLogger("diar.service")
 _LOOK = 0.5  # seconds from one look at idle sessions to the next
 MOST_GAP = 60.0  # seconds of lost audio that are filled with silence
 
@@ -149,7 +151,10 @@ class Sessions:
                 continue
             started = time.monotonic()
             for session in [one for one in self._sessions.values() if one.open]:
-                await self.save(session)
+                try:
+                    await self.save(session)
+                except Exception:  # the others are saved all the same
+                    _LOG.exception("session %s was not saved", session.id)
             self._saving.took(time.monotonic() - started)
 
     async def save(self, session: Session) -> None:
