@@ -299,7 +299,7 @@ MESSAGES: list[Attack] = [
     ("audio: random bytes as float", begun(RANDOM[:9_600], format="pcm_f32le"), "4400 bad_audio"),
     ("audio: random bytes as WebM", begun(RANDOM, CLOSE, format="webm"), "4400 bad_audio"),
     ("audio: WebM whose sizes lie", opus_bomb, "4400 bad_audio"),
-    ("message: 16 MB", begun(bytes(2**24)), "1009"),
+    ("message: 16 MB", begun(bytes(2**24)), "1009 or 1006"),
     ("message: unknown type", begun('{"type":"Shout"}'), "4400 bad_request"),
     ("message: a second opening", begun('{"type":"start"}'), "4400 bad_request"),
     ("says nothing for 5 s", begun(), "4408 idle"),
@@ -356,9 +356,9 @@ def main() -> int:
             except Exception as error:  # the table says it, whatever it is
                 got = f"{type(error).__name__}: {error}"[:80]
             serves = served.alive and http(served, "/healthz") == "200"
-            right = got == wanted and serves
+            right = got in wanted.split(" or ") and serves
             bad += not right
-            note = "" if got == wanted else f" (wanted {wanted})"
+            note = "" if got in wanted.split(" or ") else f" (wanted {wanted})"
             print(
                 f"| {what} | {got}{note} | {time.monotonic() - started:.1f} | {'yes' if serves else 'NO'} |",
                 flush=True,
