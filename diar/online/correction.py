@@ -9,12 +9,13 @@ from diar.detect.diarize import DiarizedRecording
 from diar.detect.observations import Observations
 from diar.intervals import at_least, common_seconds
 from diar.online.events import SpeakerMerged, SpeakerNamed, SpeakerSplit
-from diar.online.hops import Hops
-from diar.online.kept import Clusters, Kept, cluster, relabel
+from diar.online.hearing.hops import Hops
+from diar.online.hearing.speakers import Speaker, Speakers
+from diar.online.kept import Clusters, cluster, relabel
 from diar.online.settings import LiveSettings
-from diar.online.speakers import Speaker, Speakers
+from diar.online.telling import Draft
 from diar.online.timeline import FULL, Timeline
-from diar.online.turns import Draft, TurnBook
+from diar.online.turns import TurnBook
 from diar.records import ActivityFrames
 
 _EARLY = 120.0  # seconds of the stream, up to which each chunk's tracks lead to a clustering
@@ -32,12 +33,11 @@ class Corrections:
         timeline: Timeline,
         hops: Hops,
         book: TurnBook,
-        kept: Kept,
         frames: ActivityFrames,
     ) -> None:
         self._settings, self._speakers, self._timeline = settings, speakers, timeline
-        self._hops, self._book, self._kept, self._frames = hops, book, kept, frames
-        self.clustered = -np.inf  # second of the last clustering
+        self._hops, self._book, self._frames = hops, book, frames
+        self.clustered = -1e9  # second of the last clustering
         self.numbers_clustered: set[int] = set()
 
     def apply(self, observations: Observations, until: float) -> list[Draft]:
@@ -58,7 +58,7 @@ class Corrections:
         return drafts
 
     def labels(self, found: DiarizedRecording) -> list[str]:
-        """Return the speaker of the stream that each of the offline result is, or a new one, by common time."""
+        """Return the speaker that each of the offline result is, by common time, or a new one."""
         names = [str(number) for number in self._speakers.numbers]
         live = [at_least(1, [self._told(name)]) for name in names]
         common = np.array([[common_seconds(own, other) for other in live] for own in found.turns])
@@ -111,7 +111,12 @@ class Corrections:
         return drafts
 
     def _split(
-        self, row: int, owner: dict[int, Speaker], found: Clusters, numbers: list[int], observations: Observations
+        self,
+        row: int,
+        owner: dict[int, Speaker],
+        found: Clusters,
+        numbers: list[int],
+        observations: Observations,
     ) -> list[Draft]:
         """Give the new speaker of cluster `row` the turns that were somebody else's."""
         new, windows = owner[row], observations.windows.reliable

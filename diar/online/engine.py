@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from diar.detect.linking.known import KnownSpeakers
 from diar.errors import DiarError
 from diar.online.events import Event
 from diar.online.models import Answer, LiveModels, Request, Track
+from diar.online.progress import Steps
 from diar.online.settings import LiveSettings
-from diar.online.stream import Steps, Stream
+from diar.online.stream import Stream
 
 
 class Engine:
@@ -29,9 +30,7 @@ class Engine:
         workers: threads for the CPU; PyTorch's own threads come on top of them.
     """
 
-    def __init__(
-        self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1
-    ) -> None:
+    def __init__(self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1) -> None:
         self._models, self._settings = models, settings or LiveSettings()
         self._streams: dict[Hashable, Stream] = {}
         self._pool = ThreadPoolExecutor(workers, "diar-hop") if workers > 1 else None

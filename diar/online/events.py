@@ -1,4 +1,4 @@
-"""What a live stream tells: frozen events, in order, each one JSON object (docs/live.md, docs/live-schema.json).
+"""What a live stream tells: frozen events, each one JSON object (docs/live.md, docs/live-schema.json).
 
 Times are seconds from the start of the stream.
 """

@@ -27,25 +27,31 @@ class Kept:
         settings: of the stream.
         frames: where the frames of the segmentation lie.
         metadata: of the networks.
+        chunk_seconds: from one chunk to the next.
     """
 
-    def __init__(self, settings: LiveSettings, frames: ActivityFrames, metadata: dict[str, str]) -> None:
+    def __init__(
+        self,
+        settings: LiveSettings,
+        frames: ActivityFrames,
+        metadata: dict[str, str],
+        chunk_seconds: float,
+    ) -> None:
         self._settings, self._frames, self._metadata = settings, frames, metadata
+        self._chunk_seconds = chunk_seconds
+        self._most = int(settings.keep_seconds // chunk_seconds)
         self.chunks: dict[int, ChunkEmbeddings] = {}
 
     @property
     def start(self) -> float:
         """Second from which on tracks are kept."""
-        if not self.chunks:
-            return 0.0
-        windows = self.chunks[min(self.chunks)].windows
-        return float(windows[:, 0].min(initial=0)) / SAMPLE_RATE if len(windows) else 0.0
+        first = min(self.chunks, default=0)
+        return first * self._chunk_seconds
 
     def add(self, index: int, made: ChunkEmbeddings) -> None:
         """Keep a chunk, and forget those that are too old."""
         self.chunks[index] = made
-        oldest = index - int(self._settings.keep_seconds // 30.0)
-        self.chunks = {number: chunk for number, chunk in self.chunks.items() if number > oldest}
+        self.chunks = {number: kept for number, kept in self.chunks.items() if number > index - self._most}
 
     def stored(self, duration: float, last: ChunkEmbeddings | None = None) -> RecordingTracks:
         """Return the tracks as stage 1 stores them, with those of an unfinished `last` chunk."""
@@ -99,10 +105,12 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
     """
     centroids = find_centroids(observations, settings.offline.clustering)
     windows = observations.windows.reliable
-    center, embedding, weight = (windows.start + windows.end) / 2, windows.embedding, windows.weight
+    center: np.ndarray = (windows.start + windows.end) / 2
+    embedding, weight = windows.embedding, windows.weight
     if not len(windows):
         local = observations.local
-        center, embedding, weight = span_of(local)[local.seg_window].mean(axis=1), local.embedding, local.weight
+        center = np.asarray(span_of(local)[local.seg_window].mean(axis=1))
+        embedding, weight = local.embedding, local.weight
     shared = np.zeros((len(centroids), len(told)))
     seconds = np.zeros(len(centroids))
     if len(centroids) and len(embedding):
@@ -119,7 +127,11 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
 
 
 def relabel(
-    observations: Observations, centroids: np.ndarray, settings: LiveSettings, frames: ActivityFrames, span: tuple[int, int]
+    observations: Observations,
+    centroids: np.ndarray,
+    settings: LiveSettings,
+    frames: ActivityFrames,
+    span: tuple[int, int],
 ) -> np.ndarray:
     """Return who speaks in the frames first … end of the stream, (frames, K) bool, as offline.
 

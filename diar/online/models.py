@@ -102,9 +102,7 @@ class LiveModels:
         self.metadata = {**describe_encoder(encoder), **describe_segmentation(segmentation)}
         self.device, self.precision = device, precision
         lengths, speech = EmbedSettings(), SpeechSettings()
-        self.chunks = ChunkSettings.from_seconds(
-            SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop
-        )
+        self.chunks = ChunkSettings.from_seconds(SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop)
         whole = make_detector(segmentation, second, speech, device, precision)
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
@@ -162,18 +160,17 @@ class LiveModels:
             return [self._answer([request])[0] for request in requests]
         return self._answer(requests)
 
-    def _answer(self, requests: Sequence[Request]) -> list[Answer]:
-        kind = type(requests[0])
-        if kind is Hear:
-            return list(self._hear(requests))
-        if kind is Tell:
-            return list(self._tell(requests))
-        return [_done(self.track(request.chunk)) for request in requests]
-
     @torch.inference_mode()
     def track(self, chunk: Chunk) -> ChunkEmbeddings:
-        """Make the tracks of a chunk."""
+        """Make the tracks of a chunk; a thread of its own may do so."""
         return self._embedder.embed([chunk])[0]
+
+    def _answer(self, requests: Sequence[Request]) -> list[Answer]:
+        hear = [request for request in requests if isinstance(request, Hear)]
+        tell = [request for request in requests if isinstance(request, Tell)]
+        track = [request for request in requests if isinstance(request, Track)]
+        answers: list[Answer] = [*(self._hear(hear) if hear else []), *(self._tell(tell) if tell else [])]
+        return [*answers, *(_done(self.track(request.chunk)) for request in track)]
 
     def _hear(self, requests: Sequence[Hear]) -> list[LocalActivity | None]:
         samples = stack_to_device([request.samples for request in requests], self.device)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizeSettings
+from diar.detect.presets import Preset
 from diar.errors import DiarError
 
 SAMPLE_RATE = 16_000  # Hz of the samples that streams take
@@ -54,6 +55,11 @@ class LiveSettings:
     def hop_samples(self) -> int:
         """Samples from one look at the audio to the next."""
         return round(self.hop * SAMPLE_RATE)
+
+    @property
+    def preset(self) -> Preset:
+        """Return the thresholds for the band of the stream."""
+        return self.diarize.narrow_preset if self.narrow_band else self.diarize.preset
 
     @property
     def offline(self) -> DiarizeSettings:

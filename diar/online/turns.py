@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from diar.online.events import (
-    Event,
     LiveTurn,
     TurnCorrected,
     TurnEnded,
@@ -15,18 +13,10 @@ from diar.online.events import (
     TurnStarted,
     TurnUpdated,
 )
+from diar.online.telling import Draft
 from diar.online.timeline import Run
 
 _TOLERANCE = 0.05  # seconds by which a boundary may be off without a correction
-
-
-@dataclass(frozen=True)
-class Draft:
-    """An event without number and time; `moment` is the second that it tells of."""
-
-    kind: type[Event]
-    moment: float
-    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,9 @@ class TurnBook:
         """Give the turns of one speaker to another, told and final; a client does so by itself."""
 
         def own(turn: LiveTurn) -> LiveTurn:
-            overlaps = tuple(sorted({new if name == old else name for name in turn.overlaps} - {turn.speaker}))
+            overlaps = tuple(
+                sorted({new if name == old else name for name in turn.overlaps} - {turn.speaker})
+            )
             return replace(turn, speaker=new if turn.speaker == old else turn.speaker, overlaps=overlaps)
 
         self.told = {number: replace(told, turn=own(told.turn)) for number, told in self.told.items()}

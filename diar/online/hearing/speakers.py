@@ -60,6 +60,11 @@ class Speakers:
         return [row.number for row in self.rows]
 
     @property
+    def names(self) -> dict[str, str]:
+        """Return the names of those who have one."""
+        return {str(row.number): row.name for row in self.rows if row.name is not None}
+
+    @property
     def full(self) -> bool:
         """Whether there can be no further speaker."""
         return self._maximum is not None and len(self.rows) >= self._maximum
@@ -112,7 +117,9 @@ class Speakers:
         ratio = CAMPPLUS.log_ratio(units @ enrolled.T, own[:, None], share)
         used = {row.name for row in self.rows}
         found = []
-        for i, who in sorted(np.argwhere(ratio >= least_ratio).tolist(), key=lambda pair: -ratio[tuple(pair)]):
+        for i, who in sorted(
+            np.argwhere(ratio >= least_ratio).tolist(), key=lambda pair: -ratio[tuple(pair)]
+        ):
             if heard[i].name is None and str(names[who]) not in used:
                 heard[i].name = str(names[who])
                 used.add(heard[i].name)

@@ -7,6 +7,7 @@ a voice of its own, until its embedding says whose it is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -111,7 +112,7 @@ def _split(local: LocalActivity, step: float) -> list[Voice]:
         pauses = np.flatnonzero((runs[1:, 0] - runs[:-1, 1]) * step >= _PAUSE)
         middles = (runs[pauses, 1] + runs[pauses + 1, 0]) // 2
         edges = [0, *middles.tolist(), active.shape[1]]
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             own = np.zeros(active.shape[1], bool)
             own[begin:end] = active[slot, begin:end]
             voices.append(Voice(slot, begin, end, own, own & alone))

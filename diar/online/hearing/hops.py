@@ -1,24 +1,21 @@
-"""What one hop changes: the newest seg_window's local speakers become speakers of the stream, in its frames."""
+"""What one hop changes: local speakers of the newest seg_window become speakers of the stream."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
 
 from diar.detect.reconstruction import settle
 from diar.embedding.speech.detector import LocalActivity
+from diar.online.hearing.speakers import Speaker, Speakers
+from diar.online.hearing.voices import Voice, Voices
 from diar.online.settings import LiveSettings
-from diar.online.speakers import Speaker, Speakers
 from diar.online.timeline import FULL, Timeline
-from diar.online.voices import Voice, Voices
 
 _STAY = 0.1  # that a voice's own speaker is ahead of the others
 _BESIDE = 0.1  # off the cosine to the speaker of another voice of the seg_window, who is seldom the same
 _TOGETHER = 0.15  # seconds that two voices speak at once, to be two people whatever the cosine
 _LITTLE, _LITTLE_SHARE = 0.8, 0.75  # seconds of speech with less of which a lower cosine is enough
-_ONSET = 0.4  # expected voices at which speech begins, not less than the preset's
 _SHARPNESS = 12.0  # of certainty over cosines
 _REVISED = 1.0  # seconds before the newest hop that are decided anew by it
 _LEARN_SECONDS = 10.0  # of a speaker's voice, up to which hops add to it; tracks do so later
@@ -38,14 +35,9 @@ class Hops:
         tracked: the frame up to which tracks decided who speaks; hops leave it alone.
     """
 
-    def __init__(
-        self, settings: LiveSettings, speakers: Speakers, timeline: Timeline, step: float
-    ) -> None:
+    def __init__(self, settings: LiveSettings, speakers: Speakers, timeline: Timeline, step: float) -> None:
         self._settings, self._speakers, self._timeline, self._step = settings, speakers, timeline, step
-        narrow = settings.narrow_band
-        preset = settings.diarize.narrow_preset if narrow else settings.diarize.preset
-        onset = max(_ONSET, preset.reconstruction.onset)
-        self._speech = replace(preset.reconstruction, onset=onset, offset=onset)
+        self._speech = settings.preset.reconstruction
         self.voices = Voices()
         self.tracked = 0
 
