@@ -161,7 +161,9 @@ def no_reading(served: Served) -> str:
         head = f"GET /v1/live HTTP/1.1\r\nHost: {served.address}\r\nUpgrade: websocket\r\n"
         head += f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
         head += f"Authorization: Bearer {token()}\r\n\r\n"
-        raw.sendall(head.encode() + _frame(b'{"type":"start"}'))
+        raw.sendall(head.encode())
+        raw.recv(4_096)  # 101, and not a byte more
+        raw.sendall(_frame(b'{"type":"start"}'))
         raw.settimeout(1)
         before, until = served.metrics()["diar_slow_readers_total"], time.monotonic() + 40
         while time.monotonic() < until:
