@@ -36,8 +36,7 @@ def main(arguments: Sequence[str], prog: str = "diar serve") -> int:
 
 
 def _serve(config: ServeConfig) -> int:
-    if config.threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # read when PyTorch is loaded
+    os.environ["OMP_NUM_THREADS"] = str(config.threads)  # read when PyTorch is loaded
     try:
         from diar.service.engine import engine_opener
         from diar.service.server import serve

@@ -64,7 +64,13 @@ class ServeConfig(CommandConfig):
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
         "auto", "models", "of the trunk"
     )
-    threads: int | None = option(None, "models", "CPU threads of a forward pass; default: one a core", ge=1)
+    workers: int | None = option(
+        None, "models", "threads that compute streams side by side on the CPU; default: one a core", ge=1
+    )
+    threads: int = option(1, "models", "CPU threads of each forward pass", ge=1)
+    known_speakers: Path | None = option(
+        None, "models", "folder with audio of people, NAME/*.wav: whoever is heard gets the name"
+    )
     hop: float = option(0.5, "models", "seconds from one look at the audio to the next", ge=0.1, le=2)
 
     max_sessions: int = option(64, "limits", "live sessions of this process", ge=1)

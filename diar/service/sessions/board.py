@@ -16,7 +16,7 @@ from diar.online.events import (
     TurnEvent,
 )
 
-MOST_TURNS = 5_000  # of a snapshot, the latest; a day of talk has more
+MOST_TURNS = 5_000  # the latest; a day of talk has more, and memory is bounded
 
 
 class Board:
@@ -25,6 +25,7 @@ class Board:
     def __init__(self, turns: Iterable[LiveTurn] = (), names: Mapping[str, str] | None = None) -> None:
         self.turns = {turn.id: turn for turn in turns}
         self.names = dict(names or {})
+        self._omitted = 0  # early turns that are known no more
 
     def take(self, event: Event) -> None:
         """Change what an event changes."""
@@ -32,6 +33,7 @@ class Board:
             self.turns.pop(event.turn.id, None)
         elif isinstance(event, TurnEvent):
             self.turns[event.turn.id] = event.turn
+            self._forget()
         elif isinstance(event, SpeakerMerged):
             self._relabel(self.turns, event.speaker, event.into)
         elif isinstance(event, SpeakerSplit):
@@ -42,12 +44,16 @@ class Board:
     def to_dict(self) -> dict[str, Any]:
         """Return `turns` (ascending by start), `names`, and how many early turns were left out."""
         turns = sorted(self.turns.values(), key=lambda turn: (turn.start, turn.id))
-        told = turns[-MOST_TURNS:]
         return {
-            "turns": [_turn(turn) for turn in told],
-            "omitted_turns": len(turns) - len(told),
+            "turns": [_turn(turn) for turn in turns],
+            "omitted_turns": self._omitted,
             "names": self.names,
         }
+
+    def _forget(self) -> None:
+        while len(self.turns) > MOST_TURNS:
+            del self.turns[next(iter(self.turns))]  # the one that was told of first
+            self._omitted += 1
 
     def _relabel(self, identifiers: Iterable[int], speaker: str, into: str) -> None:
         for identifier in list(identifiers):
