@@ -104,15 +104,9 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
         settings: of the stream.
     """
     centroids = find_centroids(observations, settings.offline.clustering)
-    windows = observations.windows.reliable
-    center: np.ndarray = (windows.start + windows.end) / 2
-    embedding, weight = windows.embedding, windows.weight
-    if not len(windows):
-        local = observations.local
-        center = np.asarray(span_of(local)[local.seg_window].mean(axis=1))
-        embedding, weight = local.embedding, local.weight
+    center, embedding, weight = _units(observations)
     shared = np.zeros((len(centroids), len(told)))
-    seconds = np.zeros(len(centroids))
+    seconds: np.ndarray = np.zeros(len(centroids))
     if len(centroids) and len(embedding):
         new = (embedding @ centroids.T).argmax(axis=1)
         seconds = np.bincount(new, weight, minlength=len(centroids))
@@ -124,6 +118,14 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
         if shared[row, column] > 0:
             owners[row] = column
     return Clusters(centroids, seconds, shared, owners, different_cosine(observations))
+
+
+def _units(observations: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return centres (n,), embeddings (n, D) and weights (n,) of windows, else of local speakers."""
+    windows, local = observations.windows.reliable, observations.local
+    if len(windows):
+        return (windows.start + windows.end) / 2, windows.embedding, windows.weight
+    return span_of(local)[local.seg_window].mean(axis=1), local.embedding, local.weight
 
 
 def relabel(

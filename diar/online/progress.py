@@ -101,7 +101,9 @@ class Progress:
             self.last, seconds = future.result(), self.audio.end / SAMPLE_RATE
             self._correct(self.kept.observations(seconds, self.last), seconds)
         self._tell(self.book.update(self.timeline.runs(-1)))
-        self._settle(self.timeline.edge(self.timeline.end) + 1.0)
+        self.timeline.settle(self.timeline.end)
+        self.timeline.carried.clear()  # whoever goes on begins a new turn
+        self._tell(self.book.settle(self.timeline.edge(self.timeline.end), ()))
 
     def finish(self) -> Steps:
         """Finalize, and tell the result of the offline pipeline."""

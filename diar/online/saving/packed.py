@@ -48,6 +48,8 @@ def unpack(state: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def audio_to_flac(samples: np.ndarray) -> np.ndarray:
     """Return samples (n,) int16 as the bytes of a FLAC file, (m,) uint8."""
+    if not len(samples):
+        return np.zeros(0, np.uint8)  # which FLAC cannot hold
     buffer = io.BytesIO()
     sf.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return np.frombuffer(buffer.getvalue(), np.uint8)
@@ -55,5 +57,7 @@ def audio_to_flac(samples: np.ndarray) -> np.ndarray:
 
 def audio_from_flac(content: np.ndarray) -> np.ndarray:
     """Return samples (n,) int16."""
+    if not len(content):
+        return np.zeros(0, np.int16)
     samples: np.ndarray = sf.read(io.BytesIO(content.tobytes()), dtype="int16")[0]
     return samples
