@@ -27,6 +27,7 @@ from diar.service.sessions.session import Session, Watcher
 
 _LOG = logging.getLogger("diar.service")
 _LOOK = 0.5  # seconds from one look at idle sessions to the next
+_LAST_WORDS = 1.0  # seconds for clients to be told, before their connections are closed
 MOST_GAP = 60.0  # seconds of lost audio that are filled with silence
 
 
@@ -174,6 +175,9 @@ class Sessions:
                 )
             else:
                 await self.end(session, "draining")
+        until = time.monotonic() + _LAST_WORDS
+        while any(one.readers for one in self._sessions.values()) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
 
     async def _look_at(self, session: Session) -> None:
         now, config = time.monotonic(), self._config
