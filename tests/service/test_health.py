@@ -86,7 +86,11 @@ def test_the_audit_log_says_who_did_what_and_how_it_ended(
     live_models: Any, guarded: dict[str, Any], tmp_path: Path
 ) -> None:
     log = tmp_path / "audit.jsonl"
-    with serving(live_models, **guarded, audit_log=str(log)) as running:
+    site = "https://app.example"
+    with serving(live_models, **guarded, audit_log=str(log), allowed_origins=(site,)) as running:
+        given = running.ask("/v1/live", b"", Origin=site, **bearer(token()))
+        allowed = {name.lower(): value for name, value in given.headers.items()}
+        assert (given.status, allowed["access-control-allow-origin"]) == (201, site)
         session = running.ask("/v1/sessions", {}, **bearer(token())).json["session"]
         running.ask(f"/v1/sessions/{session}", **bearer(token(tenant="b")))
         running.ask(f"/v1/sessions/{session}", method="DELETE", **bearer(token()))
