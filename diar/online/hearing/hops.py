@@ -9,10 +9,12 @@ from diar.detect.reconstruction import settle
 from diar.embedding.speech.detector import LocalActivity
 from diar.online.hearing.speakers import Speaker, Speakers
 from diar.online.hearing.voices import Voice, Voices
+from diar.online.models import TOLD_SECONDS
 from diar.online.settings import LiveSettings
 from diar.online.timeline import FULL, Timeline
 
 _STAY = 0.1  # that a voice's own speaker is ahead of the others
+_NOT_ANOTHER = 0.6  # share of the cosine of one speaker, from which its voice starts no new one
 _BESIDE = 0.1  # off the cosine to the speaker of another voice of the seg_window, who is seldom the same
 _TOGETHER = 0.15  # seconds that two voices speak at once, to be two people whatever the cosine
 _LITTLE, _LITTLE_SHARE = 0.8, 0.75  # seconds of speech with less of which a lower cosine is enough
@@ -54,6 +56,7 @@ class Hops:
         ):
             if voice.needs_telling(self._step, told_frames):
                 voice.embedding, voice.seconds = embedding, float(own)
+                voice.fresh = 0.0
                 told.append((max(self._scores(voice).values(), default=0.0), row, voice))
         for _, _, voice in sorted(told, key=lambda entry: (-entry[0], entry[1])):
             self._decide(voice, self._scores(voice))
@@ -104,7 +107,8 @@ class Hops:
         own = None if voice.speaker is None else self._speakers.get(voice.speaker)
         if own is not None and own.number in score:
             # All that is known of an unsure speaker is this voice, so that the cosine says nothing
-            score[own.number] = score[own.number] + _STAY if own.sure else least + 1e-3
+            stays = not own.sure or score[own.number] >= _NOT_ANOTHER * least
+            score[own.number] = max(score[own.number] + _STAY * own.sure, (least + 1e-3) * stays)
         best = max(score, key=lambda number: (score[number], -number), default=None)
         if best is None or (score[best] < least and not self._speakers.full):
             if not self._speakers.full:
@@ -128,7 +132,9 @@ class Hops:
             return
         if before.sure:
             frames = self.voices.first + np.flatnonzero(voice.active)
-            self._timeline.replace(frames[frames >= self.tracked], before.number, speaker.number)
+            told = self.voices.first + len(voice.active) - round(TOLD_SECONDS / self._step)
+            frames = frames[frames >= max(self.tracked, told)]
+            self._timeline.replace(frames, before.number, speaker.number)
         else:
             self._timeline.merge(before.number, speaker.number)
             self._speakers.drop(before.number)
@@ -139,7 +145,8 @@ class Hops:
     def _learn(self, voice: Voice, speaker: Speaker, again: bool) -> None:
         assert voice.embedding is not None
         if not speaker.sure:
-            speaker.total, speaker.seconds = voice.embedding * voice.seconds, voice.seconds
+            speaker.total = speaker.total + voice.embedding * voice.seconds
+            speaker.seconds += voice.seconds
             speaker.sure = voice.seconds >= self._settings.new_speaker_seconds
         elif speaker.seconds < _LEARN_SECONDS and not again:
             speaker.total = speaker.total + voice.embedding * voice.seconds
