@@ -14,7 +14,6 @@ from diar.online.settings import LiveSettings
 from diar.online.timeline import FULL, Timeline
 
 _STAY = 0.1  # that a voice's own speaker is ahead of the others
-_NOT_ANOTHER = 0.6  # share of the cosine of one speaker, from which its voice starts no new one
 _BESIDE = 0.1  # off the cosine to the speaker of another voice of the seg_window, who is seldom the same
 _TOGETHER = 0.15  # seconds that two voices speak at once, to be two people whatever the cosine
 _LITTLE, _LITTLE_SHARE = 0.8, 0.75  # seconds of speech with less of which a lower cosine is enough
@@ -107,8 +106,7 @@ class Hops:
         own = None if voice.speaker is None else self._speakers.get(voice.speaker)
         if own is not None and own.number in score:
             # All that is known of an unsure speaker is this voice, so that the cosine says nothing
-            stays = not own.sure or score[own.number] >= _NOT_ANOTHER * least
-            score[own.number] = max(score[own.number] + _STAY * own.sure, (least + 1e-3) * stays)
+            score[own.number] = score[own.number] + _STAY if own.sure else least + 1e-3
         best = max(score, key=lambda number: (score[number], -number), default=None)
         if best is None or (score[best] < least and not self._speakers.full):
             if not self._speakers.full:
