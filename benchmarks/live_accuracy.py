@@ -3,8 +3,9 @@
     python benchmarks/live_accuracy.py --shared ../shared --work WORK
     python benchmarks/live_accuracy.py --sets AMI --hops 0.5 --correction 35
 
-Sets are those of benchmarks/diarization.py. Each recording is fed to one stream in blocks of 0.1 s, as fast as it
-goes, on one core. DER with overlap and collar 0, whole recordings, in % of
+Sets are those of benchmarks/diarization.py. Each recording is fed to one stream in blocks of 0.1 s, as fast
+as it goes, on one core. DER with overlap and collar 0, whole recordings, in % of reference speech, in
+brackets miss, false alarm and confusion:
 
 - first told: a moment counts as the first event says that tells of it, within 1.5 s of it;
 - 1 s later: as the turns stood a second after each moment, with all that was corrected until then;
@@ -12,12 +13,13 @@ goes, on one core. DER with overlap and collar 0, whole recordings, in % of
 - finished: the turns of `session.ended`;
 - offline: `diar.diarize` of the file.
 
-Latency in seconds, median and 95th percentile, each with the time to compute the block that brought the event:
-first sign (from where speech began to `speech.started`), and new speaker (from where the reference changes the
-speaker, for turns of half a second and more, to `turn.started` within 0.4 s of it; how many were found). ms a hop:
-CPU time of all that a stream does, for each 0.5 s of audio, whatever the hop.
+Latency in seconds, median and 95th percentile, each with the time to compute the block that brought the
+event: first sign (from where speech began to `speech.started`), and new speaker (from where the reference
+changes the speaker, for turns of half a second and more, to `turn.started` within 0.4 s of it; how many were
+found). ms a 0.5 s: CPU time of all that a stream does for each 0.5 s of audio, whatever the hop.
 
-diart's published figures at 0.5, 1 and 5 s of latency: AMI 34.1, 30.4, 27.5 (the whole corpus, not these excerpts).
+diart's published figures at 0.5, 1 and 5 s of latency: AMI 34.1, 30.4, 27.5, of the whole corpus, not of
+these excerpts.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ def main() -> None:
         work = (options.work or Path(temporary)).resolve()
         for chosen in labelled_sets.choose([*CLEAN, *HELD_OUT], options.sets):
             audio = labelled_sets.prepare(chosen, options.shared.resolve(), work)
-            files = sorted(audio.glob(options.files))
+            files = sorted(file for file in audio.glob(options.files) if file.suffix == ".wav")
             for hop in options.hops:
                 settings = LiveSettings(hop=hop, correction_seconds=options.correction)
                 measured = Measured()
@@ -116,7 +118,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--work", type=Path, help="keep the audio here")
     parser.add_argument("--sets", nargs="+", default=["AMI", "default"], metavar="NAME")
-    parser.add_argument("--files", default="*.wav", metavar="PATTERN", help="of these recordings alone")
+    parser.add_argument("--files", default="*", metavar="PATTERN", help="of these recordings alone")
     parser.add_argument("--hops", type=float, nargs="+", default=[0.25, 0.5, 1.0], metavar="SECONDS")
     parser.add_argument("--correction", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--seconds", type=float, help="of each recording, from its start")
