@@ -142,7 +142,10 @@ class Corrections:
         owned = {speaker.number for speaker in owner.values()}
         for column, number in enumerate(numbers):
             heard = found.shared[:, column]
-            if number in owned or not heard.sum() > 0:
+            if number in owned:
+                continue
+            if not heard.sum() > 0:
+                self._forget_mistake(number)
                 continue
             into = owner[int(heard.argmax())]
             old = self._speakers.get(number)
@@ -159,6 +162,13 @@ class Corrections:
             fields = {"speaker": str(number), "into": str(into.number)}
             drafts.append(Draft(SpeakerMerged, self._timeline.edge(self._timeline.end), fields))
         return drafts
+
+    def _forget_mistake(self, number: int) -> None:
+        """Forget a speaker who was never sure and does not speak any more."""
+        speaker = self._speakers.get(number)
+        speaking = {voice.speaker for voice in self._hops.voices.rows}
+        if speaker is not None and not speaker.sure and number not in speaking:
+            self._speakers.drop(number)
 
     def _named(self, until: float) -> list[Draft]:
         return [

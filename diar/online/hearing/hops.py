@@ -9,6 +9,7 @@ from diar.detect.reconstruction import settle
 from diar.embedding.speech.detector import LocalActivity
 from diar.online.hearing.speakers import Speaker, Speakers
 from diar.online.hearing.voices import Voice, Voices
+from diar.online.models import TOLD_SECONDS
 from diar.online.settings import LiveSettings
 from diar.online.timeline import FULL, Timeline
 
@@ -54,6 +55,7 @@ class Hops:
         ):
             if voice.needs_telling(self._step, told_frames):
                 voice.embedding, voice.seconds = embedding, float(own)
+                voice.fresh = 0.0
                 told.append((max(self._scores(voice).values(), default=0.0), row, voice))
         for _, _, voice in sorted(told, key=lambda entry: (-entry[0], entry[1])):
             self._decide(voice, self._scores(voice))
@@ -128,7 +130,9 @@ class Hops:
             return
         if before.sure:
             frames = self.voices.first + np.flatnonzero(voice.active)
-            self._timeline.replace(frames[frames >= self.tracked], before.number, speaker.number)
+            told = self.voices.first + len(voice.active) - round(TOLD_SECONDS / self._step)
+            frames = frames[frames >= max(self.tracked, told)]
+            self._timeline.replace(frames, before.number, speaker.number)
         else:
             self._timeline.merge(before.number, speaker.number)
             self._speakers.drop(before.number)
@@ -139,7 +143,8 @@ class Hops:
     def _learn(self, voice: Voice, speaker: Speaker, again: bool) -> None:
         assert voice.embedding is not None
         if not speaker.sure:
-            speaker.total, speaker.seconds = voice.embedding * voice.seconds, voice.seconds
+            speaker.total = speaker.total + voice.embedding * voice.seconds
+            speaker.seconds += voice.seconds
             speaker.sure = voice.seconds >= self._settings.new_speaker_seconds
         elif speaker.seconds < _LEARN_SECONDS and not again:
             speaker.total = speaker.total + voice.embedding * voice.seconds

@@ -15,12 +15,12 @@ from scipy.optimize import linear_sum_assignment
 from diar.embedding.sample_intervals import frame_runs
 from diar.embedding.speech.detector import LocalActivity
 
-_PAUSE = 0.5  # seconds of silence of a local speaker, after which a voice is another one
+_PAUSE = 0.25  # seconds of silence of a local speaker, after which a voice is another one
 _LEAST_SHARED = 0.15  # seconds that two speak at the same times, to be one
 _LEAST_AGREEMENT = 0.5  # share of the time of the one that speaks less
 _FIRST_TOLD = 0.3  # seconds of clean speech from which a voice is embedded …
-_AGAIN = 2.0  # … and again, at so many times as much …
-_ENOUGH = 2.0  # … until it has so many
+_AGAIN_SOON, _SOON = 0.5, 0.8  # … and again after so much more, where it was less than that …
+_AGAIN = 1.2  # … and later after so much more, because somebody else may have gone on without a pause
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Voice:
         embedding: (D,) of its clean speech, L2-normalised; None: not embedded yet.
         seconds: of clean speech in the embedding.
         certainty: 0 … 1 that it is that speaker.
+        fresh: seconds of clean speech since it was embedded.
     """
 
     slot: int
@@ -47,12 +48,13 @@ class Voice:
     embedding: np.ndarray | None = None
     seconds: float = 0.0
     certainty: float = 0.0
+    fresh: float = 0.0
 
     def needs_telling(self, step: float, told_frames: int) -> bool:
         """Tell whether it has enough new clean speech in its last frames to be embedded (again)."""
-        if self.seconds >= _ENOUGH:
-            return False
-        return float(self.clean[-told_frames:].sum()) * step >= max(_FIRST_TOLD, _AGAIN * self.seconds)
+        if self.embedding is None:
+            return float(self.clean[-told_frames:].sum()) * step >= _FIRST_TOLD
+        return self.fresh >= (_AGAIN_SOON if self.seconds < _SOON else _AGAIN)
 
 
 @dataclass
@@ -73,6 +75,8 @@ class Voices:
         for old, voice in self._pairs(new, first - self.first, step):
             voice.speaker, voice.embedding = old.speaker, old.embedding
             voice.seconds, voice.certainty = old.seconds, old.certainty
+            known = max(0, len(old.active) + self.first - first)
+            voice.fresh = old.fresh + float(voice.clean[known:].sum()) * step
         self.first, self.rows = first, new
 
     def as_speakers(self, local: LocalActivity) -> LocalActivity:

@@ -151,10 +151,7 @@ def _save_voices(progress: Progress) -> tuple[Values, Arrays]:
     known = [row.embedding for row in rows if row.embedding is not None]
     values = {
         "voices_first": voices.first,
-        "voices": [
-            [row.slot, row.begin, row.end, row.speaker, row.embedding is not None, row.seconds, row.certainty]
-            for row in rows
-        ],
+        "voices": [[row.slot, row.begin, row.end, row.embedding is not None, *_known(row)] for row in rows],
     }
     arrays = {
         "active": np.array([row.active for row in rows]),
@@ -164,11 +161,15 @@ def _save_voices(progress: Progress) -> tuple[Values, Arrays]:
     return values, arrays
 
 
+def _known(voice: Voice) -> tuple[int | None, float, float, float]:
+    return voice.speaker, voice.seconds, voice.certainty, voice.fresh
+
+
 def _load_voices(progress: Progress, values: Values, arrays: Arrays) -> None:
     voices = progress.hops.voices
     voices.first, voices.rows = values["voices_first"], []
     embeddings = iter(arrays["embedding"])
-    for row, (slot, begin, end, speaker, embedded, seconds, certainty) in enumerate(values["voices"]):
+    for row, (slot, begin, end, embedded, speaker, *numbers) in enumerate(values["voices"]):
         active, clean = arrays["active"][row], arrays["clean"][row]
         embedding = next(embeddings) if embedded else None
-        voices.rows.append(Voice(slot, begin, end, active, clean, speaker, embedding, seconds, certainty))
+        voices.rows.append(Voice(slot, begin, end, active, clean, speaker, embedding, *numbers))
