@@ -25,6 +25,11 @@ COMMANDS = {
     ),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),
+    "serve": ("diar.service.command:main", "live diarization and jobs over HTTP and WebSocket"),
+    "live": (
+        "diar.service.terminal.command:main",
+        "send a file or stdin to `diar serve`, show turns as they come",
+    ),
     "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
     "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
     "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),

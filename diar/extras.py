@@ -9,25 +9,35 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # As in pyproject.toml, which a wheel's user does not have
 EXTRAS = {
-    "hub": "huggingface_hub>=0.25",
-    "score": "pyannote.metrics>=3.2",
-    "vbx": "h5py>=3.10",
-    "demo": "espeakng-loader>=0.2.4",
+    "hub": ("huggingface_hub>=0.25",),
+    "score": ("pyannote.metrics>=3.2",),
+    "vbx": ("h5py>=3.10",),
+    "demo": ("espeakng-loader>=0.2.4",),
+    "service": (
+        "fastapi>=0.115",
+        "uvicorn>=0.40",
+        "websockets>=14",
+        "prometheus-client>=0.20",
+        "PyJWT[crypto]>=2.9",
+        "redis>=5.1",
+        "anyio>=4",
+    ),
 }
 
 
 def install_line(extra: str, *options: str) -> str:
     """Return the line that installs what an extra of diar consists of; `options` are pip's."""
-    return pip_install(EXTRAS[extra], *options)
+    return pip_install(*EXTRAS[extra], options=options)
 
 
-def pip_install(package: str, *options: str) -> str:
-    """Return the line that installs a package into the environment that this process runs in."""
-    return shlex.join([*_pip(), "install", *options, package])
+def pip_install(*packages: str, options: Sequence[str] = ()) -> str:
+    """Return the line that installs packages into the environment that this process runs in."""
+    return shlex.join([*_pip(), "install", *options, *packages])
 
 
 def _pip() -> list[str]:

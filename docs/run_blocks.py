@@ -44,6 +44,10 @@ NOT_RUN = {
     "sbatch": "needs a Slurm cluster",
     "AUDIO_DIR=/archive RESULT_DIR=/results docker": "needs Docker",
     "kubectl": "needs a Kubernetes cluster",
+    "diar serve": "serves until it is stopped; tests/service starts it",
+    "diar live": "needs a server; tests/service plays to one",
+    "openssl rand": "makes a secret",
+    "curl": "needs a server",
     "diar plan --input_dir /archive --gpus 0,1": "needs two GPUs",
 }
 BENCHMARK = "python benchmarks/"

@@ -26,20 +26,23 @@ ALLOWED = {
     "formats": set(),
     "demo": set(),
     "embedding": {"models"},
+    "online": {"embedding", "models", "detect"},
     "reading": {"archive", "embedding", "store"},
     "api": {"archive", "models", "embedding", "store", "detect", "formats", "reading", "plots"},
     "plots": {"formats"},
     "outputs": {"archive", "store", "formats", "plots"},
     "score": {"formats", "plots"},
     "jobs.ranks": set(),
+    "service": {"api", "online", "models", "formats"},
 }
-TORCH = {"models", "embedding", "jobs.extract", "jobs.ranks", "jobs.cost"}
+TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost"}
 MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
 PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs
 LIBRARY = {
     "api",
     "reading",
+    "online",
     "archive",
     "models",
     "embedding",

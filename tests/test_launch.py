@@ -1,6 +1,7 @@
 """The recipes of `launch/` are read by their shells, and give options that exist."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.extract.config import ExtractConfig
+from diar.service.config import ServeConfig
 from tests.commands import ROOT
 
 LAUNCH = ROOT / "launch"
@@ -68,3 +70,29 @@ def test_the_image_has_all_that_building_reads() -> None:
     read = re.findall(r'"?([\w./-]+\.md|LICENSE)"', (ROOT / "pyproject.toml").read_text())
     assert {"LICENSE", "THIRD_PARTY_NOTICES.md"} < set(read)
     assert {ROOT / name for name in read} <= names
+
+
+def test_recipes_of_the_service_give_options_that_exist(tmp_path: Path) -> None:
+    (compose,) = yaml.safe_load_all((LAUNCH / "serve.compose.yaml").read_text())
+    *_, deployment, _, scaler = yaml.safe_load_all((LAUNCH / "serve.kubernetes.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    commands = [*compose["services"]["serve"]["command"], *compose["services"]["redis"]["command"]]
+    for script in commands:
+        done = subprocess.run(["bash", "-n"], input=script.replace("$$", "$"), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    given = re.findall(r"--(\w+)", commands[0]) + [word[2:] for word in container["args"] if word[:2] == "--"]
+    assert {"host", "jwt_secret_file", "redis"} < set(given) <= set(ServeConfig.model_fields)
+    assert container["env"][0]["name"] == ServeConfig.environment_prefix + "REDIS"
+    paths = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe")}
+    assert paths == {"/readyz", "/healthz"}
+    assert scaler["spec"]["metrics"][0]["pods"]["metric"]["name"] == "diar_streams_active"
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed")
+    text = (LAUNCH / "nginx.conf").read_text().replace("serve:8000", "127.0.0.1:8000")
+    call = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    call += ["-subj", "/CN=x", "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"]
+    subprocess.run(call, check=True, capture_output=True)
+    (tmp_path / "nginx.conf").write_text(text.replace("/etc/nginx/tls", str(tmp_path)))
+    check = ["nginx", "-t", "-q", "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-g", f"pid {tmp_path}/pid;"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizeSettings
 from diar.detect.presets import PRESETS
+from diar.detect.thresholds import thresholds
 
 PresetName = Literal["auto", "general", "telephone"]
 
@@ -28,6 +29,10 @@ class Asked:
         if self.preset == "auto":
             return settings
         return replace(settings, preset=PRESETS[self.preset], narrow_preset=PRESETS[self.preset])
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the numbers that decide, by name, for turns.json."""
+        return {name: round(value, 4) for name, value in thresholds(self.settings()).items()}
 
     def parameters(self) -> dict[str, Any]:
         """Return them by name, for turns.json."""

@@ -19,7 +19,6 @@ from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.unlinked import keep_apart
 from diar.detect.naming import local_labels, named_turns
 from diar.detect.sides import Sides, diarize_sides
-from diar.detect.thresholds import thresholds
 from diar.formats.document import typed_metadata
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm
@@ -204,7 +203,7 @@ class Diarization:
                 num_speakers_from=asked.source,
             ),
             parameters=parameters,
-            thresholds={name: round(value, 4) for name, value in thresholds(self._settings).items()},
+            thresholds=asked.thresholds(),
             model=typed_metadata(self.voice.stored.metadata),
             warnings=self.warnings,
             channels=list(self._found.channels),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,6 +91,7 @@ def embed(
     segmentation: Segmentation | Literal["none"] | None = None,
     channel: int | str = choice.AUTO,
     track: int | str = AUTO,
+    on_read: Callable[[float, float], None] | None = None,
 ) -> Voice:
     """Embed one recording: what stage 1 stores of a file.
 
@@ -103,6 +104,8 @@ def embed(
             `none`: all is taken for speech of one person.
         channel: `auto`, `mix` (the mean of all), `each` (every channel apart), or a number from 0.
         track: audio track of a video: `auto`, a number from 0, or a language such as `eng`.
+        on_read: called as the recording is read, with the seconds so far and their share of it (0 where its
+            length is unknown); what it raises ends the call.
 
     Raises:
         ArgumentError: an argument that cannot be used.
@@ -119,7 +122,7 @@ def embed(
     chunks = opened.embedder(None).settings
     settings = ReadSettings(chunks, _checked_channel(channel), track=_checked_track(track))
     source = _find(audio, sample_rate, "audio")
-    return Voice(_embed(source, settings, opened, speech))
+    return Voice(_embed(source, settings, opened, speech, on_read))
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,11 @@ def _find(audio: Audio, sample_rate: int | None, parameter: str) -> GivenAudio:
 
 
 def _embed(
-    source: GivenAudio, settings: ReadSettings, encoder: Encoder, segmentation: Segmentation | None
+    source: GivenAudio,
+    settings: ReadSettings,
+    encoder: Encoder,
+    segmentation: Segmentation | None,
+    on_read: Callable[[float, float], None] | None = None,
 ) -> RecordingTracks:
     row = RecordingRow(source.recording.recording_id, source.recording.url)
 
@@ -218,6 +225,8 @@ def _embed(
             if isinstance(item, RecordingRow):
                 row = item
             else:
+                if on_read is not None:
+                    on_read(item.chunk.end / settings.chunks.rate, item.share)
                 yield item.chunk
 
     made = embed_recording(chunks(), encoder.embedder(segmentation))

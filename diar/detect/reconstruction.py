@@ -75,7 +75,7 @@ def reconstruct(
         from scipy.ndimage import uniform_filter1d
 
         expected = uniform_filter1d(expected, width)
-    voices = _settle(expected, settings, step)
+    voices = settle(expected, settings, step)
     active = np.zeros((clusters, frames), bool)
     dominant = np.full(frames, NO_CLUSTER)
     if clusters:
@@ -134,7 +134,7 @@ def _odds(probability: float) -> float:
     return probability / (1 - probability)
 
 
-def _settle(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> np.ndarray:
+def settle(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> np.ndarray:
     """Return (N,) int8: 0, 1 or 2 voices; speech begins at `onset` and ends below `offset`."""
     speech = expected > settings.onset
     if settings.offset < settings.onset:

@@ -128,3 +128,23 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return f"cpu {os.uname().machine} ({counted(torch.get_num_threads(), 'thread')})"
+
+
+def gpu_use() -> list[tuple[str, float, int]]:
+    """Return number, share of the last second that it worked, and peak of allocated bytes of each GPU.
+
+    The share is NaN where nvidia-ml-py, which knows it, is not installed.
+    """
+    if not torch.cuda.is_available():
+        return []
+    return [
+        (str(number), _share(number), torch.cuda.max_memory_allocated(number))
+        for number in range(torch.cuda.device_count())
+    ]
+
+
+def _share(number: int) -> float:
+    try:
+        return torch.cuda.utilization(number) / 100
+    except (ImportError, RuntimeError):
+        return float("nan")

@@ -77,7 +77,7 @@ def test_speech_goes_on_down_to_the_offset(values: list[float], onset: float, lo
     for value in values:
         speaking = value > (settings.offset if speaking else onset)
         expected.append(2 if speaking and value > 1.5 else int(speaking))
-    assert reconstruction._settle(np.array(values), settings, 0.017).tolist() == expected
+    assert reconstruction.settle(np.array(values), settings, 0.017).tolist() == expected
 
 
 @pytest.mark.parametrize("change_probability", [None, 0.1])
@@ -98,7 +98,7 @@ def check(frames: Frames, expected: np.ndarray, settings: ReconstructionSettings
     """What holds for all frames."""
     clusters, count = frames.active.shape
     assert frames.dominant.shape == (count,) == expected.shape
-    voices = reconstruction._settle(expected, settings, frames.step)
+    voices = reconstruction.settle(expected, settings, frames.step)
     np.testing.assert_array_equal(frames.active.sum(axis=0), np.minimum(voices, clusters))
     spoken = frames.dominant != NO_CLUSTER
     np.testing.assert_array_equal(spoken, (voices > 0) & (clusters > 0))

@@ -21,7 +21,16 @@ import run_blocks
 
 READ = [page for page in PAGES if page.parent.name != "decisions" and page.name != "CHANGELOG.md"]
 # Options of other programs: launch/, pip, pytest, ruff, torchrun, Slurm, Docker
-FOREIGN = {"nproc-per-node", "max-restarts", "nodes", "gpus-per-node", "build", "check", "collect-only"}
+FOREIGN = {
+    "nproc-per-node",
+    "max-restarts",
+    "nodes",
+    "gpus-per-node",
+    "build",
+    "check",
+    "collect-only",
+    "data-binary",
+}
 
 
 def test_the_page_is_current() -> None:

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket around live streams (`diar/online`) and around the batch pipeline (`diar/api`)."""

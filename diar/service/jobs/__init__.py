@@ -1,0 +1,1 @@
+"""Whole recordings: uploaded, diarized in a process of their own, kept until they are fetched."""

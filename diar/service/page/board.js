@@ -1,0 +1,128 @@
+// What is known of the session: turns and names, as the events tell them.
+
+const FLASH = 4000; // milliseconds for which a correction is drawn
+
+export class Board {
+  constructor() {
+    this.turns = new Map(); // id → turn; `open` while the speaker talks
+    this.names = new Map(); // speaker → name
+    this.order = []; // speakers, by first appearance
+    this.ghosts = []; // {speaker, start, end, until}: where something was before it was corrected
+    this.changes = []; // {when, text}, the latest first
+    this.corrected = 0;
+    this.final = null; // the last event
+  }
+
+  /** Take an event. */
+  take(event) {
+    const {type, turn} = event;
+    if (type === "snapshot") this.reset(event);
+    else if (type === "turn.corrected") this.correct(event);
+    else if (type === "speaker.merged") this.merge(event);
+    else if (type === "speaker.split") this.split(event);
+    else if (type === "speaker.named") this.names.set(event.speaker, event.name);
+    else if (type === "session.ended") this.end(event);
+    else if (turn) {
+      const known = this.turns.get(turn.id);
+      const open = type === "turn.started" || (type === "turn.updated" && (!known || known.open));
+      this.put({...turn, open});
+    }
+  }
+
+  reset({turns, names}) {
+    const open = new Set([...this.turns.values()].filter(turn => turn.open).map(turn => turn.id));
+    this.turns = new Map();
+    for (const turn of turns) this.put({...turn, open: open.has(turn.id)});
+    this.names = new Map(Object.entries(names));
+  }
+
+  put(turn) {
+    this.turns.set(turn.id, turn);
+    for (const speaker of [turn.speaker, ...turn.overlaps]) if (!this.order.includes(speaker)) this.order.push(speaker);
+  }
+
+  correct({turn, was, removed, time}) {
+    this.corrected++;
+    const moved = removed || was.speaker !== turn.speaker;
+    const far = Math.abs(was.start - turn.start) + Math.abs(was.end - turn.end) >= 0.25;
+    if (moved || far) this.ghosts.push({speaker: was.speaker, start: was.start, end: was.end, until: performance.now() + FLASH});
+    const known = this.turns.get(turn.id);
+    if (removed) this.turns.delete(turn.id);
+    else this.put({...turn, open: Boolean(known && known.open)});
+    if (removed) this.change(time, was.start, `${this.name(was.speaker)}: that was no turn`);
+    else if (moved) this.change(time, turn.start, `${this.name(turn.speaker)}, not ${this.name(was.speaker)}`);
+  }
+
+  merge({speaker, into, time}) {
+    this.corrected++;
+    this.change(time, null, `${this.name(speaker)} is ${this.name(into)}: one person`);
+    for (const turn of this.turns.values()) if (turn.speaker === speaker) {
+      this.ghosts.push({speaker, start: turn.start, end: turn.end, until: performance.now() + FLASH});
+      turn.speaker = into;
+    }
+    for (const turn of this.turns.values()) turn.overlaps = [...new Set(turn.overlaps.map(one => one === speaker ? into : one))];
+  }
+
+  split({speaker, into, turns, time}) {
+    this.corrected++;
+    if (!this.order.includes(into)) this.order.push(into);
+    this.change(time, null, `${this.name(speaker)} is two people: some turns are ${this.name(into)}’s`);
+    for (const id of turns) {
+      const turn = this.turns.get(id);
+      if (turn && turn.speaker === speaker) turn.speaker = into;
+    }
+  }
+
+  end(event) {
+    this.final = event;
+    const wanted = Object.entries(event.names);
+    this.names = new Map([...this.names, ...wanted]);
+    this.turns = new Map();
+    event.turns.forEach((turn, place) => this.put({...turn, id: place + 1, overlaps: [], final: true, open: false}));
+  }
+
+  change(when, at, text) {
+    this.changes.unshift({when, at, text});
+    this.changes.length = Math.min(this.changes.length, 200);
+  }
+
+  name(speaker) { return this.names.get(speaker) || `Speaker ${speaker}`; }
+
+  /** Speakers who have turns, in the order of their first appearance. */
+  speakers() {
+    const talking = new Set([...this.turns.values()].map(turn => turn.speaker));
+    return this.order.filter(speaker => talking.has(speaker));
+  }
+
+  /** All turns by their start. */
+  sorted() { return [...this.turns.values()].sort((a, b) => a.start - b.start || a.id - b.id); }
+
+  /** Intervals [start, end] in which two or more talk. */
+  overlaps() {
+    const edges = [];
+    for (const {start, end} of this.turns.values()) if (end > start) edges.push([start, 1], [end, -1]);
+    edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    const found = [];
+    let talking = 0;
+    for (const [time, step] of edges) {
+      if (talking === 1 && step === 1) found.push([time, time]);
+      if (talking >= 2) found[found.length - 1][1] = time;
+      talking += step;
+    }
+    return found.filter(([start, end]) => end > start);
+  }
+
+  /** RTTM, as diar's own files are written. */
+  rttm(recording) {
+    const field = text => text.replace(/[ %\p{C}]/gu, one => encodeURIComponent(one));
+    return this.sorted().filter(turn => turn.end > turn.start).map(({start, end, speaker}) =>
+      `SPEAKER ${field(recording)} 1 ${start.toFixed(3)} ${(end - start).toFixed(3)} <NA> <NA> ${field(this.name(speaker))} <NA> <NA>\n`
+    ).join("");
+  }
+
+  /** What was found, as JSON; the last event where the session has ended. */
+  json(recording, seconds) {
+    const turns = this.sorted().map(({start, end, speaker}) => ({start, end, speaker: this.name(speaker)}));
+    return JSON.stringify({recording, final: this.final !== null, duration: seconds, turns}, null, 1) + "\n";
+  }
+}

@@ -1,0 +1,162 @@
+"""All parts of a running service, made once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import JSONResponse
+
+from diar.service.compute import Compute, warm_up
+from diar.service.config import ServeConfig
+from diar.service.jobs.desk import JobDesk
+from diar.service.metrics import Metrics
+from diar.service.problems import Problem
+from diar.service.security.audit import Audit
+from diar.service.security.callers import Caller
+from diar.service.security.door import Door
+from diar.service.security.names import new_identifier
+from diar.service.security.rates import Rates
+from diar.service.security.tickets import Tickets
+from diar.service.security.tokens import Tokens, TokenSettings
+from diar.service.sessions.registry import Sessions
+from diar.service.sessions.saving import Saving
+from diar.service.shared.store import Shared
+from diar.service.waiting import within
+
+_BEAT = 1.0  # seconds
+_LOG = logging.getLogger("diar.service")
+
+
+class Service:
+    """The parts of a service. Used in the event loop only.
+
+    Args:
+        config: of the service.
+        open_engine: makes the engine of live streams, in the thread that computes.
+
+    Raises:
+        DiarError: a file of the configuration that cannot be used.
+    """
+
+    def __init__(self, config: ServeConfig, open_engine: Callable[[], Any]) -> None:
+        self.config, self.replica = config, new_identifier("r")
+        self.metrics, self.audit = Metrics(), Audit(config.audit_log)
+        self.shared = Shared(_remote(config), self._redis_changed)
+        if self.shared.configured:
+            self.metrics.registry.register(self.metrics.redis_up)
+            self.metrics.redis_up.set(1)
+        self.rates = Rates(self.shared, config.requests_per_minute, config.audio_per_minute)
+        self.tickets = Tickets(self.shared)
+        self.door = Door(
+            _tokens(config),
+            self.tickets,
+            certificates=config.client_ca is not None,
+            insecure=config.insecure,
+            origins=config.allowed_origins,
+        )
+        self.compute = Compute(open_engine, self.metrics)
+        saving = Saving(self.shared, self.replica, self.compute, self.metrics.save_time.observe)
+        self._saving = saving
+        self.sessions = Sessions(config, self.compute, saving, self.metrics, self.audit)
+        self.jobs = JobDesk(config, self.shared, self.metrics, self.audit, self.replica)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.warm = False  # the networks have computed once
+
+    async def start(self) -> None:
+        """Start the thread and all that runs beside requests."""
+        self.compute.start()
+        self.jobs.start()
+        await self.shared.check()
+        chores = (self._warm_up(), self.sessions.keep_house(), self.sessions.save_all(), self._say_alive())
+        self._tasks = [asyncio.create_task(chore) for chore in chores]
+        for task in self._tasks:
+            task.add_done_callback(_tell_if_broken)
+
+    async def drain(self) -> None:
+        """Send clients elsewhere; takes no longer than is configured."""
+        try:
+            await within(self.config.drain_seconds, self.sessions.drain())
+        except TimeoutError:
+            _LOG.warning("not all sessions could be saved within %g s", self.config.drain_seconds)
+
+    async def stop(self) -> None:
+        """End all that runs."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(self.compute.stop)
+        await self.jobs.stop()
+        await self.shared.close()
+        self.audit.close()
+
+    async def enter(self, request: Request, scope: str, *, ticket: bool = False) -> Caller:
+        """Return the caller of a request who may do what has a scope, and count the request.
+
+        Raises:
+            Problem: unauthorized, forbidden, or too many.
+        """
+        caller = await self.door.caller(request, ticket=ticket)
+        request.state.caller = caller
+        caller.require(scope)
+        await self.rates.request(caller)
+        return caller
+
+    def answer(self, request: Request, problem: Problem) -> JSONResponse:
+        """Return the answer to a request that cannot be served, and write it down."""
+        route = getattr(request.scope.get("route"), "path", "unknown")
+        self.refused(problem, getattr(request.state, "caller", None), f"{request.method} {route}")
+        return JSONResponse(problem.to_dict(), problem.kind.status, problem.headers())
+
+    def refused(self, problem: Problem, caller: Caller | None, action: str) -> None:
+        """Write down that somebody could not be served."""
+        self.metrics.errors.labels(problem.code).inc()
+        self.audit.write(action, caller, problem.code, message=problem.message)
+
+    async def _warm_up(self) -> None:
+        """Let the networks compute once, so that the first caller need not wait; note what they are."""
+        try:
+            await asyncio.wrap_future(self.compute.opened)
+        except Exception:
+            return  # the server ends by it, and tells why
+        from diar.models.device import gpu_use  # PyTorch, which is loaded by now
+
+        self.metrics.networks(await self.compute.call(warm_up))
+        self.metrics.watch_gpus(gpu_use)
+        self.warm = True
+
+    async def _say_alive(self) -> None:
+        while True:
+            await self._saving.say_alive()
+            await asyncio.sleep(_BEAT)
+
+    def _redis_changed(self, there: bool) -> None:
+        self.metrics.redis_up.set(there)
+        _LOG.warning("Redis is back" if there else "Redis is away: sessions go on, unsaved")
+
+
+def _remote(config: ServeConfig) -> Any:
+    if config.redis is None:
+        return None
+    from diar.service.shared.redis_store import RedisStore
+
+    return RedisStore(config.redis)
+
+
+def _tokens(config: ServeConfig) -> Tokens | None:
+    if config.jwt_secret_file is None and config.jwks_file is None:
+        return None
+    settings = TokenSettings(
+        config.jwt_secret_file, config.jwks_file, config.issuer, config.audience, config.tenant_claim
+    )
+    return Tokens(settings)
+
+
+def _tell_if_broken(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.error("a chore of the service ended", exc_info=task.exception())

@@ -1,0 +1,92 @@
+"""`POST /diar/stream`: audio in the body, turns in the answer, in one request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from diar.service.answers import problems
+from diar.service.problems import Problem
+from diar.service.security.callers import LIVE
+from diar.service.service import Service
+from diar.service.sessions import sse
+from diar.service.sessions.feeding import Feeder
+from diar.service.sessions.opening import Opening
+from diar.service.sessions.routes import AUDIO, feed_body
+from diar.service.sessions.session import Session
+
+
+def stream_routes(service: Service) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(tags=["live"], responses=problems())
+
+    @router.post("/diar/stream", openapi_extra={"requestBody": AUDIO}, response_class=sse.StreamingResponse)
+    async def stream(
+        request: Request,
+        format: Annotated[str, Query()] = Opening.format,
+        sample_rate: Annotated[int, Query()] = Opening.sample_rate,
+        channels: Annotated[int, Query()] = Opening.channels,
+        channel: Annotated[str, Query()] = Opening.channel,
+        max_speakers: Annotated[int | None, Query()] = None,
+    ) -> sse.StreamingResponse:
+        """Send each turn as an event `turn` once it is final, then `done` with the turns of the whole."""
+        caller = await service.enter(request, LIVE)
+        fields = {
+            "format": format,
+            "sample_rate": sample_rate,
+            "channels": channels,
+            "channel": channel,
+            "max_speakers": max_speakers,
+        }
+        session = await service.sessions.begin(caller, Opening.of(fields, service.config.max_channels))
+        return sse.response(_turns(service, request, session), sse.WhileBodyComes)
+
+    return router
+
+
+async def _turns(service: Service, request: Request, session: Session) -> AsyncIterator[str]:
+    """Feed the body, yield what comes of it."""
+    session.readers += 1
+    feeding = asyncio.create_task(_feed(service, request, session))
+    seq = 0
+    try:
+        while True:
+            entries = session.log.after(seq)
+            for entry in entries:
+                seq = entry.seq
+                if entry.type == "turn.final":
+                    yield sse.message("turn", json.dumps(json.loads(entry.text)["turn"]), seq)
+            if not entries and session.log.ended:
+                break
+            if not await session.log.news(seq, sse.BEAT):
+                yield ": still here\n\n"
+        yield sse.error(session.problem) if session.problem else sse.message("done", _done(session))
+    finally:
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+        session.readers -= 1
+        if session.open:
+            await service.sessions.end(session, "left")
+
+
+async def _feed(service: Service, request: Request, session: Session) -> None:
+    feeder = Feeder(session, service.rates, session.opening)
+    try:
+        await feed_body(request, feeder, service.config.idle_seconds)
+        await service.sessions.end(session, "closed")
+    except Problem as problem:
+        await session.drop(problem)
+    finally:
+        feeder.close()
+
+
+def _done(session: Session) -> str:
+    assert session.ended is not None
+    ended: dict[str, Any] = session.ended.to_dict()
+    return json.dumps({name: ended[name] for name in ("duration", "turns", "names")}, ensure_ascii=False)

@@ -1,0 +1,198 @@
+"""One live session: its audio on the way in, its events on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from diar.errors import DiarError
+from diar.online.events import Event, SessionEnded
+from diar.online.settings import SAMPLE_RATE
+from diar.service.compute import Compute
+from diar.service.inbox import Inbox
+from diar.service.problems import Problem
+from diar.service.security.callers import Caller
+from diar.service.sessions.board import Board
+from diar.service.sessions.event_log import Entry, EventLog
+from diar.service.sessions.opening import Opening
+
+
+class Watcher(Protocol):
+    """What is told of a session's events."""
+
+    def told(self, session: Session, event: Event, latency: float | None) -> None:
+        """Take note of an event, and of the seconds since the audio that it is about arrived."""
+
+
+class Session:
+    """A session of this process. Used in the event loop only.
+
+    Args:
+        identifier: of the session.
+        caller: whose it is.
+        opening: what audio comes.
+        compute: what feeds it to the engine.
+        watcher: is told of events.
+        buffer: seconds of audio that may wait.
+
+    Attributes:
+        problem: why it broke off; None while all is well.
+        parting: why it was ended in good order, where its client did not ask for that.
+        readers: connections that get its events.
+        feeder: the one connection that may send audio.
+        touched: when its client was last heard of, by the monotonic clock.
+        idle: when audio or KeepAlive last came.
+    """
+
+    def __init__(
+        self,
+        identifier: str,
+        caller: Caller,
+        opening: Opening,
+        compute: Compute,
+        watcher: Watcher,
+        buffer: float,
+    ) -> None:
+        self.id, self.caller, self.opening = identifier, caller, opening
+        self._compute, self._watcher = compute, watcher
+        self._most_waiting = round(buffer * SAMPLE_RATE)
+        self.inbox, self.log, self.board = Inbox(), EventLog(), Board()
+        self._room = asyncio.Event()
+        self.stream: Any = None  # the engine's, for its thread
+        self.problem: Problem | None = None
+        self.parting: Problem | None = None
+        self.ended: SessionEnded | None = None
+        self.readers = 0
+        self.feeder: object | None = None
+        self.began = self.touched = self.idle = time.monotonic()
+        self.heard = False  # somebody has spoken
+        self.made_seq = 1  # of the event to come, as the thread knows it
+        self.saved_at = -1  # samples that were fed when it was last saved
+
+    @property
+    def open(self) -> bool:
+        """Whether audio can come."""
+        return self.ended is None and self.problem is None
+
+    @property
+    def position(self) -> float:
+        """Seconds of audio that were received."""
+        return self.inbox.received / SAMPLE_RATE
+
+    def restored(self, position: float, next_seq: int, turns: Iterable[Any], names: dict[str, str]) -> None:
+        """Go on from a saved state, before any audio."""
+        self.inbox = Inbox(round(position * SAMPLE_RATE))
+        self.log, self.board, self.made_seq = EventLog(next_seq), Board(turns, names), next_seq
+        self.heard = bool(self.board.turns)
+
+    def touch(self) -> None:
+        """Note that the client is there."""
+        self.touched = self.idle = time.monotonic()
+
+    async def add(self, samples: np.ndarray) -> None:
+        """Take samples (n,) at 16 kHz; wait while too many wait to be processed.
+
+        Raises:
+            Problem: the session is over.
+        """
+        self.touch()
+        while self.open and self.inbox.waiting > self._most_waiting:
+            self._room.clear()
+            await self._room.wait()
+            self.touch()
+        self.check_open()
+        if len(samples):
+            self.inbox.put(samples)
+            self._compute.wake()
+
+    def check_open(self) -> None:
+        """Raise Problem if the session is over."""
+        if self.problem is not None:
+            raise self.problem
+        if self.ended is not None:
+            raise Problem("gone", "the session has ended")
+
+    async def finalize(self) -> None:
+        """Make final what is pending, after all audio that was received."""
+        await self._ask(lambda engine: engine.finalize(self.id))
+
+    async def rename(self, speaker: str, name: str) -> None:
+        """Give a speaker a name; raises Problem `bad_request`."""
+        try:
+            await self._ask(lambda engine: engine[self.id].rename(speaker, name))
+        except DiarError as error:
+            raise Problem("bad_request", str(error)) from None
+
+    async def finish(self) -> None:
+        """Process what was received, and end."""
+        if self.open:
+            await self._compute.call(lambda engine: self._hand(engine.close(self.id)), after=self.id)
+            self._compute.remove(self.id)
+
+    async def drop(self, problem: Problem) -> None:
+        """End without more events, telling readers why."""
+        if self.open:
+            self.fail(problem)
+            await self._compute.call(lambda engine: engine.drop(self.id))
+
+    def fail(self, problem: Problem) -> None:
+        """Note why the session is over, and let all that wait know."""
+        self.problem = problem
+        self._compute.remove(self.id)
+        self._room.set()
+        self.log.end()
+
+    def made(self, events: list[Event]) -> None:
+        """See `compute.Member`."""
+        if events:
+            self.made_seq = events[-1].seq + 1
+
+    def delivered(self, events: list[Event]) -> None:
+        """See `compute.Member`."""
+        self._room.set()
+        for event in events:
+            self.board.take(event)
+            self._watcher.told(self, event, self._latency(event))
+            self.log.append(Entry(event.seq, event.type, event.to_json()))
+            if isinstance(event, SessionEnded):
+                self.ended = event
+                self.log.end()
+
+    def broke(self, reason: str) -> None:
+        """See `compute.Member`."""
+        self.fail(Problem("internal", f"the audio could not be processed: {reason}"))
+        asyncio.ensure_future(self._compute.call(lambda engine: engine.drop(self.id)))  # noqa: RUF006 - kept there
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that a client needs that knows nothing."""
+        return {
+            "type": "snapshot",
+            "session": self.id,
+            "next_seq": self.log.next_seq,
+            "received_seconds": round(self.position, 4),
+            "ended": self.ended is not None,
+            **self.board.to_dict(),
+        }
+
+    async def _ask(self, do: Callable[[Any], list[Event]]) -> None:
+        """Have the engine do something, after the audio that waits; its events are there on return."""
+        self.touch()
+        self.check_open()
+        await self._compute.call(lambda engine: self._hand(do(engine)), after=self.id)
+
+    def _hand(self, events: list[Event]) -> None:
+        """Hand events to the event loop, from the thread, in order with those of samples."""
+        self.made(events)
+        self._compute.hand_over(self.delivered, events)
+
+    def _latency(self, event: Event) -> float | None:
+        """Return the seconds from the arrival of the audio that an event is about until now."""
+        moment = getattr(event, "start", None)
+        if event.type == "turn.started":
+            moment = event.turn.start  # type: ignore[attr-defined]
+        arrived = None if moment is None else self.inbox.arrival(moment)
+        return None if arrived is None else time.monotonic() - arrived

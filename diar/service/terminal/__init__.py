@@ -1,0 +1,1 @@
+"""`diar live`: a client of `diar serve` in a terminal."""
