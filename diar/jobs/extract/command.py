@@ -16,10 +16,10 @@ from diar.options.places import check_writable
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
 
-Started plainly, it starts one worker on each GPU (without one, on each core; --workers says otherwise). One
-that dies is started again while the others work on. About a minute of audio or less is done before workers
-would have started, in this process alone, unless --workers asks for them. Started by torchrun, it joins as
-one of its ranks.
+Started plainly, it starts up to six workers on each GPU, by cores and memory (without a GPU, one on each
+core; --workers says otherwise). One that dies is started again while the others work on. About a minute of
+audio or less is done before workers would have started, in this process alone, unless --workers asks for
+them. Started by torchrun, it joins as one of its ranks.
 Interrupted in any way, the same command goes on where it was."""
 
 EPILOG = """\

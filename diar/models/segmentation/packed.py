@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from diar.models.packing import Packing
 from diar.models.segmentation.pyannet import PyanNet
-from diar.models.segmentation.sincnet import _CONV_TAPS, _POOL, _SINC_TAPS
+from diar.models.segmentation.sincnet import CONV_TAPS, POOL, SINC_TAPS
 
 _TIMES_LONGEST = (1, 1.5, 2, 3)  # lengths of a row that are tried
 _CLOSED = -1e4  # in a gate before its sigmoid, which is then exactly 0; half precision holds it
@@ -85,11 +85,11 @@ class PackedPyanNet:
             features[place.row, :, start : start + len(window)] = sincnet.wav_norm1d(window[None])
         for convolution, norm in zip(sincnet.conv1d, sincnet.norm1d, strict=True):
             taps, hop = (
-                (_CONV_TAPS, 1) if stride > 1 else (_SINC_TAPS, self._step // _POOL ** len(sincnet.conv1d))
+                (CONV_TAPS, 1) if stride > 1 else (SINC_TAPS, self._step // POOL ** len(sincnet.conv1d))
             )
-            features = F.max_pool1d(convolution(features), _POOL)
-            lengths = [((length - taps) // hop + 1) // _POOL for length in lengths]
-            stride *= hop * _POOL
+            features = F.max_pool1d(convolution(features), POOL)
+            lengths = [((length - taps) // hop + 1) // POOL for length in lengths]
+            stride *= hop * POOL
             for length, place in zip(lengths, packing.places, strict=True):
                 start = place.start * self._step // stride
                 own = features[place.row : place.row + 1, :, start : start + length]

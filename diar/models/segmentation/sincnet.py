@@ -18,7 +18,7 @@ from diar.models.kernels import available
 
 SAMPLE_RATE = 16000  # Hz; the filters' lengths are for this rate
 _MIN_LOW_HZ, _MIN_BAND_HZ = 50.0, 50.0
-_SINC_TAPS, _CONV_TAPS, _POOL = 251, 5, 3
+SINC_TAPS, CONV_TAPS, POOL = 251, 5, 3
 
 
 class SincFilters(nn.Module):
@@ -35,11 +35,11 @@ class SincFilters(nn.Module):
 
     def __init__(self, num_filters: int) -> None:
         super().__init__()
-        bands, half = num_filters // 2, _SINC_TAPS // 2
+        bands, half = num_filters // 2, SINC_TAPS // 2
         edges = _mel_spaced(30.0, SAMPLE_RATE / 2 - _MIN_LOW_HZ - _MIN_BAND_HZ, bands + 1)  # Hz
         self.register_buffer("low_hz_", edges[:-1, None])
         self.register_buffer("band_hz_", edges.diff()[:, None])
-        self.register_buffer("window_", torch.hamming_window(_SINC_TAPS, periodic=False)[:half].clone())
+        self.register_buffer("window_", torch.hamming_window(SINC_TAPS, periodic=False)[:half].clone())
         self.register_buffer(
             "n_", 2 * math.pi * torch.arange(-half, 0.0)[None] / SAMPLE_RATE
         )  # (1, half taps)
@@ -92,7 +92,7 @@ class SincNet(nn.Module):
         super().__init__()
         self.wav_norm1d = nn.InstanceNorm1d(1, affine=True)
         self.conv1d = nn.ModuleList(
-            [SincConvolution(80, stride), nn.Conv1d(80, 60, _CONV_TAPS), nn.Conv1d(60, 60, _CONV_TAPS)]
+            [SincConvolution(80, stride), nn.Conv1d(80, 60, CONV_TAPS), nn.Conv1d(60, 60, CONV_TAPS)]
         )
         self.norm1d = nn.ModuleList([nn.InstanceNorm1d(channels, affine=True) for channels in (80, 60, 60)])
 
@@ -100,11 +100,11 @@ class SincNet(nn.Module):
     def receptive_field(stride: int) -> tuple[int, int]:
         """Return how many samples a frame sees, and how many lie from one frame to the next."""
         size = step = 1
-        for taps, hop in ((_SINC_TAPS, stride), (_CONV_TAPS, 1), (_CONV_TAPS, 1)):
+        for taps, hop in ((SINC_TAPS, stride), (CONV_TAPS, 1), (CONV_TAPS, 1)):
             size += (taps - 1) * step
             step *= hop
-            size += (_POOL - 1) * step
-            step *= _POOL
+            size += (POOL - 1) * step
+            step *= POOL
         return size, step
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -115,8 +115,8 @@ class SincNet(nn.Module):
             from diar.models.kernels.sinc import largest_magnitudes
 
             filters = sinc.filterbank.kernels.squeeze(1)
-            return self._from_largest(largest_magnitudes(waveform.squeeze(1), filters, sinc.stride, _POOL))
-        return self._from_largest(F.max_pool1d(sinc(waveform), _POOL))
+            return self._from_largest(largest_magnitudes(waveform.squeeze(1), filters, sinc.stride, POOL))
+        return self._from_largest(F.max_pool1d(sinc(waveform), POOL))
 
     def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
         """Return the features of windows that overlap, (batch · windows, 60, frames), filtered only once.
@@ -138,17 +138,17 @@ class SincNet(nn.Module):
         summand = self.wav_norm1d.bias - factor * mean
         gain = sinc.filterbank.kernels.sum(dim=(1, 2))  # (filters,) of a constant
         filtered = sinc.filtered(chunks.unsqueeze(1))  # (batch, filters, frames)
-        frames = (size - _SINC_TAPS) // sinc.stride + 1
+        frames = (size - SINC_TAPS) // sinc.stride + 1
         begins = [start // sinc.stride for start in starts]
         parts = torch.stack([filtered[..., begin : begin + frames] for begin in begins], dim=1)
         parts = parts.mul_(factor[..., None, None]).add_((summand[..., None] * gain)[..., None])
-        return self._from_largest(F.max_pool1d(parts.abs_().flatten(0, 1), _POOL))
+        return self._from_largest(F.max_pool1d(parts.abs_().flatten(0, 1), POOL))
 
     def _from_largest(self, features: Tensor) -> Tensor:
         """Compute all that follows the largest magnitudes of three neighbours, (batch, filters, frames)."""
         for number, norm in enumerate(self.norm1d):
             if number:
-                features = F.max_pool1d(self.conv1d[number](features), _POOL)
+                features = F.max_pool1d(self.conv1d[number](features), POOL)
             features = F.leaky_relu(norm(features))
         return features
 
