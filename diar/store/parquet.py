@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from diar import storage
@@ -88,7 +89,10 @@ def with_prefix(footer: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file; the block does nothing but read it.
+    """Open a Parquet file; the block does nothing but read it, with `use_threads=False`.
+
+    Without that, and with `pre_buffer`, Arrow's own threads read the Python file. One not done with it
+    when the process exits aborts the process (apache/arrow#34314): exit code -6 after all work was done.
 
     Raises:
         StoreError: it is missing or damaged; the message ends with `remedy`.
@@ -97,7 +101,7 @@ def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
         raise StoreError(f"{url} is missing; {remedy}")
     try:
         with storage.open_binary(url) as file:
-            yield pq.ParquetFile(file)
+            yield pq.ParquetFile(file, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(url, remedy, error) from None
 
@@ -113,16 +117,35 @@ def parsing(url: str, remedy: str) -> Iterator[None]:
         ) from None
 
 
-def read_table(url: str, remedy: str = "run stage 1 again to restore it", **options: Any) -> pa.Table:
-    """Read a table, or the part that pyarrow's `options` select; raise StoreError as `open_parquet` does."""
-    if not storage.exists(url):
-        raise StoreError(f"{url} is missing; {remedy}")
-    try:
-        with storage.open_binary(url) as file:
-            # Arrow's threads on a Python file abort the process at its exit now and then (pyarrow 26)
-            return pq.read_table(file, use_threads=False, **options)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(url, remedy, error) from None
+def read_table(
+    url: str, remedy: str = "run stage 1 again to restore it", *, columns: list[str] | None = None
+) -> pa.Table:
+    """Read a table, or some of its columns; raise StoreError as `open_parquet` does."""
+    with open_parquet(url, remedy) as parquet:
+        return parquet.read(columns, use_threads=False)
+
+
+def read_rows_where(
+    url: str, column: str, value: Any, remedy: str = "run stage 1 again to restore it"
+) -> pa.Table:
+    """Read the rows whose `column` is `value`, skipping the row groups that cannot hold one.
+
+    Raises:
+        StoreError: as `open_parquet`.
+    """
+    with open_parquet(url, remedy) as parquet:
+        number = parquet.schema_arrow.get_field_index(column)
+        spans = [parquet.metadata.row_group(i).column(number) for i in range(parquet.num_row_groups)]
+        groups = [i for i, span in enumerate(spans) if _may_hold(span.statistics, value)]
+        table = parquet.read_row_groups(groups, use_threads=False)
+    return table.filter(pc.equal(table[column], value))
+
+
+def _may_hold(statistics: pq.Statistics | None, value: Any) -> bool:
+    """Return whether a column chunk can hold `value`; True where the file does not say."""
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(statistics.min <= value <= statistics.max)
 
 
 def _unreadable(url: str, remedy: str, error: Exception) -> StoreError:

@@ -19,7 +19,7 @@ from diar.store.earlier_names import stored_at
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
-from diar.store.parquet import StoreError, open_parquet, parsing, read_table
+from diar.store.parquet import StoreError, parsing, read_rows_where, read_table
 from diar.store.schema import SCHEMA_VERSION, matrix, row_from_columns
 from diar.store.unknown_recording import UnknownRecordingError
 
@@ -183,12 +183,7 @@ def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
 
 def read_planned(layout: Layout, shard: int) -> pa.Table:
     """Read one shard's part of the plan."""
-    with open_parquet(stored_at(layout.plan), "run stage 1 again to restore it") as parquet:
-        metadata = parquet.metadata
-        spans = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
-        groups = [i for i, span in enumerate(spans) if span.min <= shard <= span.max]
-        table = parquet.read_row_groups(groups, use_threads=False)
-    return table.filter(pc.equal(table["shard"], shard))
+    return read_rows_where(stored_at(layout.plan), "shard", shard)
 
 
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
@@ -281,8 +276,7 @@ class TracksReader:
         return self._packed.read(recording_id, self._shard(recording_id) if shard is None else shard)
 
     def _shard(self, recording_id: str) -> int:
-        where = stored_at(self._layout.plan)
-        plan = read_table(where, columns=["shard"], filters=[("recording_id", "=", recording_id)])
+        plan = read_rows_where(stored_at(self._layout.plan), "recording_id", recording_id)
         if not len(plan):
             ids = read_plan(self._layout, columns=["recording_id"])["recording_id"].to_pylist()
             raise UnknownRecordingError(self._layout.root, recording_id, ids)
