@@ -42,7 +42,6 @@ class ReadChunk:
 
     chunk: Chunk
     share: float  # of the recording that has been read with this chunk; 0 where its length is unknown
-    moment: int = 0  # number of the chunk in its channel
 
 
 def read_recording(
@@ -79,7 +78,7 @@ def _read(
                 return
             samples = chunk.end
             character.add(chunk.samples)
-            yield ReadChunk(chunk, audio.share(chunk.end), chunk.index // len(audio.numbers))
+            yield ReadChunk(chunk, audio.share(chunk.end))
         row = _row(recording, audio, character)
         if not samples:
             yield failed_row(recording, "empty", "holds no audio samples")

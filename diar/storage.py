@@ -6,16 +6,16 @@ A URL is a local path, a `file://` URL, or any other URL that fsspec opens (`s3:
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import io
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import quote, unquote_to_bytes
@@ -26,6 +26,7 @@ _MAX_NAME = 255  # bytes of one path component on nearly every file system
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
 PACKED_NAME = "shard_{:05d}.parquet"  # of diar.store.layout; kept free of recordings' outputs
 PACKED_PATTERN = re.compile(r"shard_\d+\.parquet")
+_READ_AT_ONCE = 16  # remote files
 _TEMPORARY = ".diar-"  # hidden, so that listings leave out a file that is being written
 
 
@@ -137,6 +138,21 @@ def read_bytes(url: str) -> bytes:
         return file.read()
 
 
+def read_all(urls: Iterable[str]) -> Iterator[bytes]:
+    """Yield the whole content of files, in order; remote ones are read several at a time.
+
+    Raises:
+        OSError: one is missing or may not be read.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # brings logging along; few commands come here
+
+    waiting = iter(urls)
+    with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
+        while some := list(islice(waiting, _READ_AT_ONCE)):
+            remote = any(local_path(url) is None for url in some)
+            yield from threads.map(read_bytes, some) if remote else map(read_bytes, some)
+
+
 def list_names(folder: str) -> list[str]:
     """List files and folders in `folder`, sorted, without hidden ones; none if it does not exist."""
     path = local_path(folder)
@@ -225,13 +241,19 @@ def remove_temporaries(folder: str) -> None:
             left.unlink(missing_ok=True)
 
 
-def remove_empty_folders(folder: str) -> None:
-    """Remove a local folder, and those in it, if there is no file in them; object stores have no folders."""
+def remove_folder(folder: str) -> None:
+    """Remove a folder with all that is in it, hidden files too, if it exists."""
+    import shutil  # brings compression along
+
     path = local_path(folder)
-    if path is not None and path.is_dir():
-        for inner in [*path.iterdir(), path]:
-            with contextlib.suppress(OSError):  # not empty, or no folder
-                inner.rmdir()
+    if path is not None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        return
+    filesystem, remote = _filesystem(folder)
+    filesystem.invalidate_cache()  # others may have written there
+    if filesystem.isdir(remote):
+        filesystem.rm(remote, recursive=True)
 
 
 def _upload(url: str, data: bytes) -> None:

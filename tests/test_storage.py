@@ -36,6 +36,24 @@ def test_write_read_list_remove(base: str) -> None:
     assert not storage.exists(url)
     with pytest.raises(FileNotFoundError):
         storage.read_bytes(url)
+    storage.remove_folder(storage.join(base, "a"))
+    storage.remove_folder(storage.join(base, "a"))
+    assert not storage.exists(storage.join(base, "a", "a.bin")) and not storage.exists(storage.join(base, "a"))
+
+
+def test_many_files_are_read_in_order_and_removed_with_hidden_ones(base: str) -> None:
+    urls = [storage.join(base, "a", "b", f"{number:02d}") for number in range(40)]
+    for number, url in enumerate(urls):
+        storage.write_bytes_atomic(url, bytes([number]))
+    assert b"".join(storage.read_all(urls[::-1])) == bytes(reversed(range(40)))
+    assert list(storage.read_all([])) == []
+    with pytest.raises(FileNotFoundError):
+        list(storage.read_all([urls[0], urls[0] + "x"]))
+    storage.write_bytes_atomic(storage.join(base, "a", ".diar-half.tmp"), b"")
+    storage.remove_folder(storage.join(base, "a", "b"))
+    assert not any(map(storage.exists, urls)) and storage.is_dir(storage.join(base, "a"))
+    storage.remove_folder(storage.join(base, "a"))
+    assert not storage.is_dir(storage.join(base, "a"))
 
 
 def test_a_failed_write_leaves_the_old_content_and_nothing_else(base: str) -> None:

@@ -79,7 +79,7 @@ class PassPipeline(Generic[KeyT]):
     """Three forward passes at once, each in another of the parts of `TrackEmbedder`.
 
     While a GPU computes the trunk of one pass, the host makes the masks of the pass before and the rows of
-    the pass before that. On the CPU the parts follow each other.
+    the pass before that. The CPU, which would only come to the end of each pass later, does one at a time.
 
     Args:
         embedder: what computes.
@@ -93,11 +93,13 @@ class PassPipeline(Generic[KeyT]):
         self._pooled: tuple[Batch[KeyT], PooledPass] | None = None
 
     def push(self, batch: Batch[KeyT]) -> list[Embedded[KeyT]]:
-        """Start a batch; return what has become ready of earlier ones.
+        """Start a batch; return what has become ready: of earlier ones, on the CPU of this one.
 
         Raises:
             MemoryShortageError: not even one chunk of it fits.
         """
+        if self._embedder.device.type == "cpu":
+            return _joined(batch, self._embedder.embed(_chunks(batch)))
         try:
             started = batch, self._embedder.start(_chunks(batch))
             pooled = self._pool()

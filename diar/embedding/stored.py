@@ -1,7 +1,8 @@
-"""Embedded chunks as bytes, for sections of long recordings that wait for the rest."""
+"""Embedded chunks of long recordings as bytes, which wait for the rest."""
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from diar.embedding.rows import ChunkEmbeddings
 
 T = TypeVar("T")
+_hints = functools.cache(get_type_hints)  # which takes longer than reading the arrays
 
 
 def to_bytes(chunks: Mapping[int, ChunkEmbeddings]) -> bytes:
@@ -41,8 +43,7 @@ def _flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 def _build(kind: type[T], name: str, arrays: Mapping[str, np.ndarray]) -> T:
     """Make a dataclass of the arrays below `name`."""
-    hints = get_type_hints(kind)
-    return kind(**{key: _value(hint, f"{name}.{key}", arrays) for key, hint in hints.items()})
+    return kind(**{key: _value(hint, f"{name}.{key}", arrays) for key, hint in _hints(kind).items()})
 
 
 def _value(hint: Any, name: str, arrays: Mapping[str, np.ndarray]) -> Any:

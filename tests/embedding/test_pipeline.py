@@ -29,10 +29,9 @@ class SmallDevice:
     """Has room for so many chunks at once; the parts of a pass give the chunks' indices."""
 
     settings = SETTINGS
-    device = torch.device("cpu")
 
-    def __init__(self, room: int, short_in: str = "start") -> None:
-        self.room, self.short_in = room, short_in
+    def __init__(self, room: int, short_in: str = "start", device: str = "cuda") -> None:
+        self.room, self.short_in, self.device = room, short_in, torch.device(device)
         self.sizes: list[int] = []
 
     def start(self, chunks: list[Chunk]) -> list[Chunk]:
@@ -93,9 +92,16 @@ def test_without_a_shortage_passes_come_out_in_order_two_later() -> None:
     assert pipeline.flush() == []
 
 
+def test_the_cpu_gives_each_pass_at_once() -> None:
+    pipeline = PassPipeline(SmallDevice(9, device="cpu"), lambda _: None)
+    for i in range(3):
+        assert [made for _, _, made in pipeline.push([(Key(0, i), chunk(i))])] == [i]
+    assert pipeline.flush() == []
+
+
 def test_a_chunk_that_does_not_fit_at_all_is_an_error_with_a_remedy() -> None:
     with pytest.raises(
-        MemoryShortageError, match=r"cpu has too little free memory .* 2\.00 GiB\); use a smaller `chunk`"
+        MemoryShortageError, match=r"cuda has too little free memory .* 2\.00 GiB\); use a smaller `chunk`"
     ):
         run(SmallDevice(0), [3])
 

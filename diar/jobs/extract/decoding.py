@@ -17,6 +17,8 @@ from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk, ReadSettings, read_recording
 from diar.records import RecordingRow
 
+_POLL = 0.2  # seconds, after which a waiting thread looks whether it is to stop
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -56,6 +58,11 @@ class _SampleQueue(queue.Queue[_Waiting]):
         item = super()._get()
         self._samples -= _samples(item)
         return item
+
+    def wait_for_room(self, seconds: float) -> bool:
+        """Wait until `put` would not; return whether it came to that within `seconds`."""
+        with self.not_full:
+            return self.not_full.wait_for(lambda: self._samples < self.maxsize, seconds)
 
 
 def _samples(item: _Waiting) -> int:
@@ -151,16 +158,24 @@ class ChunkReader:
                 sections, opened = self._sections.open(key, recording, chunk), True
             if chunk is None:
                 self._put(Decoded(key, item, sections))
-            elif sections is None or sections.wants(chunk):
-                share = chunk.share if sections is None else sections.counted
-                self._put(Decoded(key, chunk, sections, share))
+            elif sections is None:
+                self._put(Decoded(key, chunk, None, chunk.share))
+            elif self._wants(chunk, sections):
+                self._put(Decoded(key, chunk, sections, sections.counted))
             if self._stopped.is_set():
                 return
+
+    def _wants(self, chunk: ReadChunk, sections: RecordingSections) -> bool:
+        """Return whether this rank embeds a chunk; a shared one is claimed only when it is soon its turn."""
+        while sections.shared and not self._queue.wait_for_room(_POLL):
+            if self._stopped.is_set():
+                return False
+        return sections.wants(chunk)
 
     def _put(self, item: _Waiting) -> None:
         while not self._stopped.is_set():
             try:
-                self._queue.put(item, timeout=0.2)
+                self._queue.put(item, timeout=_POLL)
             except queue.Full:
                 continue
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,51 +9,44 @@ from diar.embedding.pipeline import Embedded
 from diar.embedding.rows import ChunkEmbeddings
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.publishing import EmbeddedRecording, EmbeddedSection
-from diar.jobs.extract.sections import RecordingSections, section_of
+from diar.jobs.extract.sections import RecordingSections
 from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk
 from diar.records import OK, RecordingRow
 
-_WHOLE = 0  # the only section of a recording that has none
-
-
 @dataclass
 class _OpenRecording:
-    """A recording whose chunks are still coming; one without sections has one, which is not stored."""
+    """A recording whose chunks are still coming."""
 
     sections: RecordingSections | None
     row: RecordingRow | None = None  # there once everything is decoded
-    section: dict[int, int] = field(default_factory=dict)  # by index of a decoded chunk
-    decoded: Counter[int] = field(default_factory=Counter)  # chunks that are to be embedded, by section
-    chunks: dict[int, dict[int, ChunkEmbeddings]] = field(default_factory=lambda: defaultdict(dict))
+    missing: int = 0  # chunks that are decoded and not yet embedded
+    chunks: dict[int, ChunkEmbeddings] = field(default_factory=dict)  # by index, without those of sections
     read_with: dict[int, int] = field(default_factory=dict)  # bytes read up to each decoded chunk, by index
     read: int = 0  # of its bytes
     counted: int = 0  # of its bytes, as they are embedded
 
-    def complete_sections(self, key: Key) -> Iterator[EmbeddedSection]:
-        """Yield the sections whose chunks are all embedded; they are no longer kept here."""
-        if self.sections is None:
-            return
-        last = max(self.decoded, default=_WHOLE)
-        for number in sorted(self.chunks):
-            whole = self.row is not None or number < last  # no more of its chunks will be decoded
-            if whole and len(self.chunks[number]) == self.decoded[number]:
-                yield EmbeddedSection(key, self.sections, number, self.chunks.pop(number))
-                del self.decoded[number]
+    def take_section(self, key: Key) -> EmbeddedSection | None:
+        """Return the chunks that are to be stored, which are no longer kept here; None if there are none."""
+        if self.sections is None or not self.chunks:
+            return None
+        chunks, self.chunks = self.chunks, {}
+        return EmbeddedSection(key, self.sections, chunks)
 
     def complete(self, key: Key) -> EmbeddedRecording | None:
         """Return the recording for publishing; None while chunks or the row are missing."""
         if self.row is None:
             return None
-        embedded = {index: chunk for chunks in self.chunks.values() for index, chunk in chunks.items()}
-        if self.row.status == OK and len(embedded) < sum(self.decoded.values()):
+        if self.row.status == OK and self.missing:
             return None
-        ordered = [embedded[index] for index in sorted(embedded)]
+        ordered = [self.chunks[index] for index in sorted(self.chunks)]
         return EmbeddedRecording(key, self.row, ordered, self.counted, self.sections)
 
 
 class OpenRecordings:
-    """Collects embedded chunks and the row of each recording until it, or a section of it, is complete.
+    """Collects embedded chunks and the row of each recording until it is complete.
+
+    Chunks of a long recording are given on at once, to be stored.
 
     Its bytes are counted as they are read, then as they are embedded; the publisher counts those that are
     then missing.
@@ -72,9 +64,7 @@ class OpenRecordings:
     ) -> None:
         """Expect one more chunk of a recording, of which this rank has read `size` bytes with it."""
         recording = self._open.setdefault(key, _OpenRecording(sections))
-        number = _WHOLE if sections is None else section_of(read)
-        recording.section[read.chunk.index] = number
-        recording.decoded[number] += 1
+        recording.missing += 1
         recording.read_with[read.chunk.index] = size
         self._counters.add("bytes_ahead", max(0, size - recording.read))
         recording.read = max(recording.read, size)
@@ -87,11 +77,12 @@ class OpenRecordings:
         yield from self._completed([key])
 
     def add_embedded(self, embedded: list[Embedded[Key]]) -> Iterator[EmbeddedRecording | EmbeddedSection]:
-        """Take embedded chunks; yield the recordings and sections that are complete with them."""
+        """Take the chunks of one pass; yield what is to be stored, and the recordings that are complete."""
         for key, chunk, made in embedded:
             if key in self._open:  # else its decoding failed further on
                 recording = self._open[key]
-                recording.chunks[recording.section[chunk.index]][chunk.index] = made
+                recording.chunks[chunk.index] = made
+                recording.missing -= 1
                 self._count_embedded(recording, chunk.index)
         yield from self._completed(dict.fromkeys(key for key, _, _ in embedded))
 
@@ -105,7 +96,9 @@ class OpenRecordings:
         for key in keys:
             if key not in self._open:
                 continue
-            yield from self._open[key].complete_sections(key)
+            section = self._open[key].take_section(key)
+            if section is not None:
+                yield section
             complete = self._open[key].complete(key)
             if complete is not None:
                 recording = self._open.pop(key)

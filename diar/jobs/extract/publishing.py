@@ -35,11 +35,10 @@ class EmbeddedRecording:
 
 @dataclass(frozen=True)
 class EmbeddedSection:
-    """A section of a long recording, to be stored."""
+    """Chunks of a long recording that were embedded in one pass, to be stored."""
 
     key: Key
     sections: RecordingSections
-    number: int
     chunks: dict[int, ChunkEmbeddings]  # by index
 
 
@@ -139,7 +138,7 @@ class Publisher:
         self._stored: dict[Key, list[Future[None]]] = defaultdict(list)
 
     def store(self, section: EmbeddedSection) -> None:
-        """Store a section of a long recording in another thread."""
+        """Store chunks of a long recording in another thread."""
         self._stored[section.key].append(self._threads.submit(self._store, section))
 
     def submit(self, recording: EmbeddedRecording) -> None:
@@ -156,12 +155,12 @@ class Publisher:
 
     def _store(self, section: EmbeddedSection) -> None:
         with self._counters.timing("write_step"):
-            section.sections.write(section.number, section.chunks)
+            section.sections.write(section.chunks)
 
     def _publish(self, recording: EmbeddedRecording, stored: list[Future[None]]) -> RecordingRow | None:
         """Assemble and write one recording; return its row, which says what went wrong if something did.
 
-        None if another rank has to, because it is at a section or was faster.
+        None if another rank has to, because it is at a chunk or was faster.
         """
         sections, row = recording.sections, recording.row
         for section in stored:  # handed to the threads earlier, so they are done or being done

@@ -1,15 +1,16 @@
-"""Long recordings, section by section.
+"""Long recordings, whose chunks are stored as soon as they are embedded.
 
-A section is a few chunks, two minutes of audio. It is stored once it is embedded, so an interrupted run
-loses no more than that. Several ranks may share a recording: each reads all of it, which is cheap, and embeds
-the sections that it claims. The rank that stores the last one assembles the recording.
+An interrupted run loses no more than the passes that were under way. Several ranks may share a recording: each
+reads all of it, which is cheap, and embeds the chunks that it claims. The rank that stores the last one
+assembles the recording. A section is a file of chunks that follow each other and were embedded in one pass.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import torch.distributed as dist
 
@@ -21,9 +22,9 @@ from diar.jobs.extract.plan import Key
 from diar.reading import ReadChunk
 from diar.store.layout import Layout
 
-_CHUNKS = 4  # of each channel in a section
 _LONG = 600.0  # seconds of audio from which a recording has sections
 _SHARED = 4  # a recording of more than a quarter of a rank's part of the work is shared
+_FORM = 2  # of names and content; sections of another are left, and deleted with their shard
 
 
 def shared_shards(order: list[tuple[int, int]], alone: set[int], world_size: int) -> list[int]:
@@ -40,13 +41,7 @@ def shared_shards(order: list[tuple[int, int]], alone: set[int], world_size: int
 
 def remove_sections(layout: Layout, shard: int | None = None) -> None:
     """Delete the sections of a shard that is done, or of all shards."""
-    shards = [shard] if shard is not None else map(int, storage.list_names(layout.all_sections))
-    for number in shards:
-        folder = layout.sections(number)
-        for recording in storage.list_names(folder):
-            for name in storage.list_names(storage.join(folder, recording)):
-                storage.remove(storage.join(folder, recording, name))
-        storage.remove_empty_folders(folder)
+    storage.remove_folder(layout.all_sections if shard is None else layout.sections(shard))
 
 
 @dataclass(frozen=True)
@@ -75,14 +70,13 @@ class Sections:
         if not shared and (first is None or self._seconds(first) < _LONG):
             return None
         folder = storage.join(self.layout.sections(key.shard), self._name(key, recording))
-        done = frozenset(int(name.partition(".")[0]) for name in storage.list_names(folder))
         store = dist.PrefixStore(f"section/{key.shard}/{key.position}", self.store)
-        return RecordingSections(folder, store, str(self.rank), shared, done)
+        return RecordingSections(folder, store, str(self.rank), shared, stored_chunks(folder))
 
     def _name(self, key: Key, recording: Recording) -> str:
         """Name a recording's folder by its content, too: after a lost plan, numbers may mean others."""
-        content = repr((self.fingerprint, recording.url, recording.size, recording.mtime, recording.offset))
-        return f"{key.position:05d}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        content = (self.fingerprint, recording.url, recording.size, recording.mtime, recording.offset, _FORM)
+        return f"{key.position:05d}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
 
     def _seconds(self, first: ReadChunk) -> float:
         """Return how long a recording is, by its first chunk; infinite where that is unknown."""
@@ -101,8 +95,8 @@ class RecordingSections:
         store: for what its ranks claim of it.
         rank: of this process.
         shared: whether other ranks may be at it.
-        done: sections that an earlier run, or this rank before it died, has stored.
-        total: sections read so far; all, once the recording is read.
+        done: chunks that an earlier run, or this rank before it died, has stored.
+        total: chunks read so far; all, once the recording is read.
         counted: the share of the recording that is this rank's to count.
         done_share: that of `done`.
     """
@@ -115,29 +109,30 @@ class RecordingSections:
     total: int = 0
     counted: float = 0.0
     done_share: float = 0.0
-    _wanted: dict[int, bool] = field(default_factory=dict)
     _seen: float = 0.0  # share of the recording up to the last chunk
 
     def wants(self, read: ReadChunk) -> bool:
-        """Return whether this rank is to embed a chunk; called for all of them, in order."""
-        number = section_of(read)
-        self.total = number + 1
-        if number not in self._wanted:
-            self._wanted[number] = number not in self.done and (not self.shared or self._claim(str(number)))
-        if self._wanted[number]:
+        """Return whether this rank is to embed a chunk; called once for each, in order."""
+        index, done = read.chunk.index, read.chunk.index in self.done
+        self.total = index + 1
+        wanted = not done and (not self.shared or self._claim(str(index)))
+        if wanted:
             self.counted += read.share - self._seen
-        elif number in self.done:
+        elif done:
             self.done_share += read.share - self._seen
         self._seen = read.share
-        return self._wanted[number]
+        return wanted
 
-    def write(self, number: int, chunks: dict[int, ChunkEmbeddings]) -> None:
-        """Store the chunks of a section, by index."""
-        storage.write_bytes_atomic(self._file(number), to_bytes(chunks))
+    def write(self, chunks: Mapping[int, ChunkEmbeddings]) -> None:
+        """Store the chunks of one pass, by index."""
+        for section in _runs(sorted(chunks)):
+            name = f"{section[0]:06d}-{section[-1]:06d}.npz"
+            content = to_bytes({index: chunks[index] for index in section})
+            storage.write_bytes_atomic(storage.join(self.folder, name), content)
 
     def to_assemble(self) -> bool:
-        """Return whether all sections are stored and assembling them is left to this rank."""
-        complete = len(storage.list_names(self.folder)) >= self.total
+        """Return whether all chunks are stored and assembling them is left to this rank."""
+        complete = len(stored_chunks(self.folder)) >= self.total
         return complete and self.to_publish()
 
     def to_publish(self) -> bool:
@@ -149,20 +144,31 @@ class RecordingSections:
         return int(self.done_share * size)
 
     def load(self) -> list[ChunkEmbeddings]:
-        """Return the chunks of all sections, in order."""
+        """Return all chunks, in order."""
         chunks: dict[int, ChunkEmbeddings] = {}
-        for number in range(self.total):
-            chunks.update(from_bytes(storage.read_bytes(self._file(number))))
-        return [chunks[index] for index in sorted(chunks)]
+        names = storage.list_names(self.folder)
+        for content in storage.read_all(storage.join(self.folder, name) for name in names):
+            chunks.update(from_bytes(content))
+        return [chunks[index] for index in range(self.total)]
 
     def _claim(self, name: str) -> bool:
         owner: bytes = self.store.compare_set(name, "", self.rank)
         return owner.decode() == self.rank
 
-    def _file(self, number: int) -> str:
-        return storage.join(self.folder, f"{number:06d}.npz")
+
+def stored_chunks(folder: str) -> frozenset[int]:
+    """Return the indices of the chunks that are stored in the folder of a recording's sections."""
+    ends = (name.removesuffix(".npz").split("-") for name in storage.list_names(folder))
+    return frozenset(index for first, last in ends for index in range(int(first), int(last) + 1))
 
 
-def section_of(read: ReadChunk) -> int:
-    """Return the number of the section that a chunk belongs to."""
-    return read.moment // _CHUNKS
+def _runs(indices: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the indices that follow each other."""
+    run: list[int] = []
+    for index in indices:
+        if run and index > run[-1] + 1:
+            yield run
+            run = []
+        run.append(index)
+    if run:
+        yield run

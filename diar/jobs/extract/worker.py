@@ -97,7 +97,7 @@ class ShardWorker:
         )
 
     def _embed(self, reader: ChunkReader) -> Iterator[EmbeddedRecording | EmbeddedSection]:
-        """Yield recordings in the order in which their last chunk is embedded, long ones by sections."""
+        """Yield recordings in the order in which their last chunk is embedded, chunks of long ones at once."""
         for decoded in self._counters.timed("decode_wait_seconds", reader):
             key, item, sections = decoded.key, decoded.item, decoded.sections
             if isinstance(item, RecordingRow):
@@ -123,7 +123,7 @@ class ShardWorker:
             return self._pipeline.flush()
 
     def _collect(self, embedded: list[Embedded[Key]]) -> Iterator[EmbeddedRecording | EmbeddedSection]:
-        """Keep embedded chunks; yield the recordings that are complete with them."""
+        """Count the chunks of a pass; yield what is complete with them."""
         for _, chunk, _ in embedded:
             start, end = chunk.core
             self._counters.add("audio_seconds", (end - start) / self._reading.chunks.rate)
