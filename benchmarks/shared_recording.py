@@ -1,11 +1,17 @@
-"""One long recording with one and with two workers; then killed at a random moment, and resumed.
+"""One long recording with one and with more workers; then killed at random moments, and resumed.
 
     python benchmarks/shared_recording.py --audio ../shared/data/ami        # three hours of it in a loop
     python benchmarks/shared_recording.py --audio DIR --hours 0.5 --kills 3 --seed 7
+    python benchmarks/shared_recording.py --audio DIR --hours 0.2 --workers 1 8 --kills 3
 
-Speed-up is of working seconds, and of wall clock. What a kill costs is the audio that both runs embedded
-together, less the recording's length: "repeated". The counters of the killed run are a second old at most.
-"same" compares tracks and index of each way with those of one worker, byte by byte.
+The first number of `--workers` is what the others are compared with, the last one is killed. Speed-up is of
+working seconds, and of wall clock; CPU seconds are of all processes, so they say what sharing costs where
+other work disturbs the clock.
+
+What a kill costs is the audio that both runs embedded together, less the recording's length: "repeated". The
+counters of the killed run are a second old at most, which may make this negative. A pass under way counts in
+neither run: besides, each worker loses the beginning of a chunk. "same" compares tracks and index of each way
+with those of the first, byte by byte.
 """
 
 from __future__ import annotations
@@ -20,82 +26,129 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import soundfile as sf
 from long_file import make_day
-from running import ROOT, call
+from running import ROOT, timed
 
 from diar.jobs.progress.reporter import read_ranks
 from diar.store.layout import Layout
 
+SPEED = ("workers", "wall clock, s", "CPU, s", "working, s", "× real time", "speed-up, working", "wall clock")
+KILLS = ("killed after, s", "embedded by then, s", "embedded on resuming, s", "repeated, s")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is embedded, and how."""
+
+    path: Path
+    seconds: float
+    more: list[str]  # options of stage 1
+
+    def command(self, out: Path, workers: int) -> list[object]:
+        """Return what runs stage 1 with so many workers, each with one thread."""
+        script = ROOT / "extract_embeddings_multigpu.py"
+        fixed = ("--workers", workers, "--threads", 1)
+        return [script, "--input_dir", self.path, "--output_dir", out, *fixed, *self.more]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One whole run."""
+
+    wall: float
+    cpu: float
+    working: float
+    digest: str
+
 
 def main() -> None:
     """Print two tables."""
+    options = parse()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        make_day(work / "audio", [options.kind], options.hours, options.audio)
+        (path,) = (work / "audio").iterdir()
+        seconds = sf.info(path).duration if options.kind == "wav" else 3600 * options.hours
+        recording = Recording(path, seconds, options.options)
+        runs: dict[int, Measured] = {}
+        print_table((*SPEED, "same"), compared(recording, options.workers, work, runs))
+        if options.kills:
+            print()
+            moments = random.Random(options.seed)
+            last = runs[options.workers[-1]]
+            at = [moments.uniform(0.1, 0.9) * last.wall for _ in range(options.kills)]
+            rows = killed(recording, options.workers[-1], at, work, runs[options.workers[0]].digest)
+            print_table((*KILLS, "same"), rows)
+
+
+def parse() -> argparse.Namespace:
+    """Parse the options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--audio", type=Path, help="recordings to repeat; default: noise like speech")
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--kind", choices=["wav", "mp3"], default="wav")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--kills", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="for stage 1")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        make_day(work / "audio", [options.kind], options.hours, options.audio)
-        (recording,) = (work / "audio").iterdir()
-        length = sf.info(recording).duration if options.kind == "wav" else 3600 * options.hours
-        print(
-            "| workers | wall clock, s | working, s | × real time | speed-up, working | wall clock | same |"
-        )
-        print("|---|---|---|---|---|---|---|")
-        runs = {}
-        for workers in (1, 2):
-            start = time.perf_counter()
-            call(*command(recording, work / str(workers), workers, options.options))
-            wall, working = time.perf_counter() - start, statistics(work / str(workers))["working_seconds"]
-            runs[workers] = (wall, working)
-            ups = (f"{runs[1][i] / runs[workers][i]:.2f}" for i in (1, 0))
-            row = (workers, f"{wall:.0f}", f"{working:.0f}", f"{length / working:.0f}", *ups)
-            same = digest(work / str(workers)) == digest(work / "1")
-            print("| " + " | ".join([*map(str, row), "yes" if same else "NO"]) + " |", flush=True)
-        print("\n| killed after, s | embedded by then, s | embedded on resuming, s | repeated, s | same |")
-        print("|---|---|---|---|---|")
-        moments = random.Random(options.seed)
-        for number in range(options.kills):
-            out = work / f"killed{number}"
-            after = moments.uniform(0.1, 0.9) * runs[2][0]
-            before = kill_and_count(command(recording, out, 2, options.options), out, after)
-            call(*command(recording, out, 2, options.options))
-            resumed = statistics(out)["audio_seconds"]
-            same = "yes" if digest(out) == digest(work / "1") else "NO"
-            row = (
-                f"{after:.0f}",
-                f"{before:.0f}",
-                f"{resumed:.0f}",
-                f"{before + resumed - length:.0f}",
-                same,
-            )
-            print("| " + " | ".join(row) + " |", flush=True)
+    return parser.parse_args()
 
 
-def command(recording: Path, out: Path, workers: int, more: list[str]) -> list[object]:
-    fixed = ("--workers", workers, "--threads", 1)
-    return [
-        ROOT / "extract_embeddings_multigpu.py",
-        "--input_dir",
-        recording,
-        "--output_dir",
-        out,
-        *fixed,
-        *more,
-    ]
+def print_table(heads: tuple[str, ...], rows: Iterator[list[str]]) -> None:
+    """Print a Markdown table, each row as soon as it is there."""
+    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads), flush=True)
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
 
 
-def statistics(out: Path) -> dict[str, float]:
-    run: dict[str, float] = json.loads((out / "extraction_stats.json").read_text())["this_run"]
+def compared(
+    recording: Recording, workers: list[int], work: Path, runs: dict[int, Measured]
+) -> Iterator[list[str]]:
+    """Yield a row for each number of workers; keep what was measured in `runs`."""
+    for count in workers:
+        run = runs[count] = whole(recording, count, work / str(count))
+        first = runs[workers[0]]
+        figures = [f"{seconds:.0f}" for seconds in (run.wall, run.cpu, run.working)]
+        ups = [f"{first.working / run.working:.2f}", f"{first.wall / run.wall:.2f}"]
+        same = told(run.digest == first.digest)
+        yield [str(count), *figures, f"{recording.seconds / run.working:.0f}", *ups, same]
+
+
+def whole(recording: Recording, workers: int, out: Path) -> Measured:
+    """Run stage 1 from start to end."""
+    run = timed(*recording.command(out, workers))
+    return Measured(run.seconds, run.cpu_seconds, statistics(out)["working_seconds"], digest(out))
+
+
+def killed(
+    recording: Recording, workers: int, moments: list[float], work: Path, expected: str
+) -> Iterator[list[str]]:
+    """Yield a row for each run that is killed after so many seconds, and resumed."""
+    for number, after in enumerate(moments):
+        out = work / f"killed{number}"
+        before = kill_and_count(recording.command(out, workers), out, after)
+        timed(*recording.command(out, workers))
+        resumed = statistics(out)["audio_seconds"]
+        figures = (after, before, resumed, before + resumed - recording.seconds)
+        yield [*(f"{seconds:.0f}" for seconds in figures), told(digest(out) == expected)]
+
+
+def told(same: bool) -> str:
+    """Return `yes`, or a NO that is seen."""
+    return "yes" if same else "NO"
+
+
+def statistics(out: Path) -> dict[str, Any]:
+    """Return what the last run says of itself."""
+    run: dict[str, Any] = json.loads((out / "extraction_stats.json").read_text())["this_run"]
     return run
 
 
@@ -105,6 +158,7 @@ def kill_and_count(words: list[object], out: Path, after: float) -> float:
     time.sleep(after)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    time.sleep(1.5)  # until workers in sessions of their own notice
     return sum(rank.counters.audio_seconds for rank in read_ranks(Layout(str(out))))
 
 

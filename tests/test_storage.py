@@ -38,7 +38,9 @@ def test_write_read_list_remove(base: str) -> None:
         storage.read_bytes(url)
     storage.remove_folder(storage.join(base, "a"))
     storage.remove_folder(storage.join(base, "a"))
-    assert not storage.exists(storage.join(base, "a", "a.bin")) and not storage.exists(storage.join(base, "a"))
+    assert not storage.exists(storage.join(base, "a", "a.bin")) and not storage.exists(
+        storage.join(base, "a")
+    )
 
 
 def test_many_files_are_read_in_order_and_removed_with_hidden_ones(base: str) -> None:

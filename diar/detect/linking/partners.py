@@ -27,15 +27,19 @@ class Partners:
         self.log_ratio = np.full(size, -np.inf, np.float32)
 
     def offer(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> None:
-        """Offer each group of `first` that of `second` beside it as a partner, and vice versa."""
-        group, other = np.concatenate([first, second]), np.concatenate([second, first])
-        ratio = np.concatenate([log_ratio, log_ratio]).astype(np.float32)
-        order = np.lexsort((other, -ratio, group))
-        best = order[np.diff(group[order], prepend=-1) > 0]
-        group, other, ratio = group[best], other[best], ratio[best]
-        held, tie = self.log_ratio[group], ratio == self.log_ratio[group]
-        better = (ratio > held) | (tie & (other < self.index[group]))
-        self.index[group[better]], self.log_ratio[group[better]] = other[better], ratio[better]
+        """Offer each group of `first` that of `second` beside it as a partner, and vice versa.
+
+        Of equally likely partners, a group takes the one with the lowest index. Pairs are not sorted: a person
+        of a thousand recordings makes half a million.
+        """
+        ratio = log_ratio.astype(np.float32)
+        for group, other in ((first, second), (second, first)):
+            held = self.log_ratio[group]
+            np.maximum.at(self.log_ratio, group, ratio)
+            best = np.flatnonzero(ratio == self.log_ratio[group])
+            group, other, better = group[best], other[best], ratio[best] > held[best]
+            self.index[group[better]] = len(self.index)  # more than any
+            np.minimum.at(self.index, group, other)
 
     def mutual(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the pairs that prefer each other, the lower index first."""

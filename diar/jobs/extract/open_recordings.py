@@ -14,6 +14,7 @@ from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk
 from diar.records import OK, RecordingRow
 
+
 @dataclass
 class _OpenRecording:
     """A recording whose chunks are still coming."""

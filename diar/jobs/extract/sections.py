@@ -1,7 +1,7 @@
 """Long recordings, whose chunks are stored as soon as they are embedded.
 
-An interrupted run loses no more than the passes that were under way. Several ranks may share a recording: each
-reads all of it, which is cheap, and embeds the chunks that it claims. The rank that stores the last one
+An interrupted run loses no more than the passes that were under way. Several ranks may share a recording:
+each reads all of it, which is cheap, and embeds the chunks that it claims. The rank that stores the last one
 assembles the recording. A section is a file of chunks that follow each other and were embedded in one pass.
 """
 

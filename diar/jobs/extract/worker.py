@@ -97,7 +97,7 @@ class ShardWorker:
         )
 
     def _embed(self, reader: ChunkReader) -> Iterator[EmbeddedRecording | EmbeddedSection]:
-        """Yield recordings in the order in which their last chunk is embedded, chunks of long ones at once."""
+        """Yield chunks of long recordings at once, and recordings as their last chunk is embedded."""
         for decoded in self._counters.timed("decode_wait_seconds", reader):
             key, item, sections = decoded.key, decoded.item, decoded.sections
             if isinstance(item, RecordingRow):
