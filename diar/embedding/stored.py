@@ -13,7 +13,6 @@ import numpy as np
 from diar.embedding.rows import ChunkEmbeddings
 
 T = TypeVar("T")
-_hints = functools.cache(get_type_hints)  # which takes longer than reading the arrays
 
 
 def to_bytes(chunks: Mapping[int, ChunkEmbeddings]) -> bytes:
@@ -30,6 +29,11 @@ def from_bytes(content: bytes) -> dict[int, ChunkEmbeddings]:
         arrays = dict(file)
     indices = dict.fromkeys(name.partition(".")[0] for name in arrays)
     return {int(index): _build(ChunkEmbeddings, index, arrays) for index in indices}
+
+
+@functools.cache  # the hints take longer to make than the arrays to read
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
 
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,7 +14,7 @@ _PAIRS = st.tuples(st.integers(0, GROUPS - 1), st.integers(0, GROUPS - 1), st.sa
 def test_a_group_keeps_the_likeliest_partner_and_of_equal_ones_the_first(
     blocks: list[list[tuple[int, int, float]]],
 ) -> None:
-    found, expected = Partners(GROUPS), {group: (-np.inf, 1) for group in range(GROUPS)}
+    found, expected = Partners(GROUPS), dict.fromkeys(range(GROUPS), (-np.inf, 1))
     for block in blocks:
         first, second, ratio = np.array(block).reshape(-1, 3).T
         found.offer(first.astype(np.int64), second.astype(np.int64), ratio)

@@ -29,8 +29,8 @@ class Partners:
     def offer(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> None:
         """Offer each group of `first` that of `second` beside it as a partner, and vice versa.
 
-        Of equally likely partners, a group takes the one with the lowest index. Pairs are not sorted: a person
-        of a thousand recordings makes half a million.
+        Of equally likely partners, a group takes the one with the lowest index. Pairs are not sorted, for a
+        person of a thousand recordings makes half a million.
         """
         ratio = log_ratio.astype(np.float32)
         for group, other in ((first, second), (second, first)):
