@@ -28,7 +28,8 @@ from pathlib import Path
 import listing
 import numpy as np
 from linking import synthetic
-from scaling_claims import claims_a_second
+from scaling_claims import chunks_a_second, claims_a_second
+from scaling_recording import join_chunks, store_chunks
 from stand_in_store import SHARD_BYTES, SHARD_FILES, listed, write_conversations, write_short
 
 from diar.archive.listing import list_recordings
@@ -42,6 +43,7 @@ from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan, read_planned
 
 CONVERSATION = 600.0  # seconds of a recording of `--conversations`
+DAY = 2_880  # chunks of a recording of 24 hours
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,10 @@ WALKED = [Step("list a folder", "files", walk, listing.write_tree)]
 SHORT = [Step("stage 2, turns, files of 3 s", "files", find_turns, short_files)]
 TALKS = [Step("stage 2, turns, recordings of 600 s", "recordings", find_turns, conversations)]
 HOURS = [Step("stage 2, turns, one recording", "hours", find_turns, one_conversation)]
+CHUNKS = [
+    Step("one recording, its chunks stored", "hours", store_chunks, nothing),
+    Step("one recording, its chunks joined", "hours", join_chunks, store_chunks),
+]
 SPEAKERS = [Step("linking, with vectors made", "speakers", link, nothing)]
 
 
@@ -260,6 +266,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--short", type=int, nargs="*", default=[1_000, 3_000, 10_000])
     parser.add_argument("--conversations", type=int, nargs="*", default=[10, 30, 100])
     parser.add_argument("--hours", type=int, nargs="*", default=[2, 6, 24])
+    parser.add_argument("--chunks", type=int, nargs="*", default=[3, 24], help="hours")
     parser.add_argument("--speakers", type=int, nargs="*", default=[30_000, 100_000, 300_000])
     parser.add_argument("--ranks", type=int, nargs="*", default=[1, 8, 64])
     parser.add_argument(
@@ -276,13 +283,16 @@ def main(arguments: list[str]) -> None:
             (SHORT, options.short, 10**7),
             (TALKS, options.conversations, 600_000),
             (HOURS, options.hours, 24),
+            (CHUNKS, options.chunks, 24),
             (SPEAKERS, options.speakers, 10**7),
         ):
             if sizes:
                 rows_of(steps, sizes, target, Path(folder))
     if options.ranks:
-        print(f"\n{options.shards:,} shards, claimed as fast as it goes\n")
-        print("| ranks | claims a second | most that a core serves |\n|---|---|---|")
+        print(f"\n{options.shards:,} shards; {DAY:,} chunks of one recording; claimed as fast as it goes\n")
+        print("| ranks | shards a second | most that a core serves | chunks a second | most |")
+        print("|---|---|---|---|---|")
     for ranks in options.ranks:
-        rate = claims_a_second(ranks, options.shards)
-        print(f"| {ranks} | {rate.measured:,.0f} | {rate.served:,.0f} |", flush=True)
+        rates = claims_a_second(ranks, options.shards), chunks_a_second(ranks, DAY)
+        cells = (f"{rate.measured:,.0f} | {rate.served:,.0f}" for rate in rates)
+        print(f"| {ranks} | {' | '.join(cells)} |", flush=True)

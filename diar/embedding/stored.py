@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -10,9 +9,12 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
-from diar.embedding.rows import ChunkEmbeddings
+from diar.embedding.rows import ChunkEmbeddings, TrackRows
+from diar.intervals import IntervalLists
 
 T = TypeVar("T")
+_KINDS: tuple[type, ...] = (ChunkEmbeddings, TrackRows, IntervalLists)  # of what a chunk consists of
+_HINTS = {kind: get_type_hints(kind) for kind in _KINDS}  # to make them takes longer than to read the arrays
 
 
 def to_bytes(chunks: Mapping[int, ChunkEmbeddings]) -> bytes:
@@ -31,11 +33,6 @@ def from_bytes(content: bytes) -> dict[int, ChunkEmbeddings]:
     return {int(index): _build(ChunkEmbeddings, index, arrays) for index in indices}
 
 
-@functools.cache  # the hints take longer to make than the arrays to read
-def _hints(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind)
-
-
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the arrays of nested dataclasses, named by their path; None has none."""
     if is_dataclass(value):
@@ -47,7 +44,7 @@ def _flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 def _build(kind: type[T], name: str, arrays: Mapping[str, np.ndarray]) -> T:
     """Make a dataclass of the arrays below `name`."""
-    return kind(**{key: _value(hint, f"{name}.{key}", arrays) for key, hint in _hints(kind).items()})
+    return kind(**{key: _value(hint, f"{name}.{key}", arrays) for key, hint in _HINTS[kind].items()})
 
 
 def _value(hint: Any, name: str, arrays: Mapping[str, np.ndarray]) -> Any:
