@@ -228,7 +228,7 @@ SPEAKERS = [Step("linking, with vectors made", "speakers", link, nothing)]
 
 
 def rows_of(steps: list[Step], sizes: list[int], target: int, folder: Path) -> None:
-    """Measure steps at all sizes; print a row each. Steps with one input share it."""
+    """Measure steps at all sizes; print each row once it is complete. Steps with one input share it."""
     for prepare in dict.fromkeys(step.prepare for step in steps):
         own = [step for step in steps if step.prepare is prepare]
         points: dict[str, list[Point]] = {step.name: [] for step in own}
@@ -239,8 +239,8 @@ def rows_of(steps: list[Step], sizes: list[int], target: int, folder: Path) -> N
                     point = apart(_measure, step.work, Path(work) / "input", size)
                     assert point is not None
                     points[step.name].append(point)
-        for step in own:
-            print(f"| {step.name} | {row(points[step.name], step.unit, target)} |", flush=True)
+                    if size == sizes[-1]:
+                        print(f"| {step.name} | {row(points[step.name], step.unit, target)} |", flush=True)
 
 
 def row(points: list[Point], unit: str, target: int) -> str:
