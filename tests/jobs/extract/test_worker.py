@@ -3,13 +3,15 @@
 from typing import Any
 
 import numpy as np
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.embedding.chunks import Chunk
 from diar.jobs.extract.open_recordings import OpenRecordings
 from diar.jobs.extract.plan import Key
-from diar.jobs.extract.publishing import EmbeddedRecording
+from diar.jobs.extract.publishing import EmbeddedRecording, EmbeddedSection
+from diar.jobs.extract.sections import RecordingSections
 from diar.jobs.progress.counters import Counters
 from diar.reading import ReadChunk
 from diar.records import RecordingRow
@@ -18,7 +20,7 @@ ROW = RecordingRow("a.wav", "/a.wav")
 
 
 def read(index: int) -> ReadChunk:
-    return ReadChunk(Chunk(index, 0, np.zeros(1, np.float32), (0, 1), last=False), 0.0, index)
+    return ReadChunk(Chunk(index, 0, np.zeros(1, np.float32), (0, 1), last=False), 0.0)
 
 
 def embedded(key: Key, index: int) -> tuple[Key, Chunk, Any]:
@@ -44,6 +46,19 @@ def test_each_recording_comes_out_once_with_its_chunks_in_order(
     assert sorted(done.key.position for done in out) == list(range(len(counts)))
     for done in out:
         assert list(done.chunks) == [f"chunk {index}" for index in range(counts[done.key.position])]
+
+
+def test_chunks_of_a_long_recording_come_out_with_each_pass() -> None:
+    recordings, key = OpenRecordings(Counters()), Key(0, 0)
+    sections = RecordingSections("", dist.HashStore(), "0", False, frozenset())
+    for index in range(3):
+        recordings.add_decoded(key, read(index), 0, sections)
+    (section,) = recordings.add_embedded([embedded(key, 0), embedded(key, 1)])
+    assert section == EmbeddedSection(key, sections, {0: "chunk 0", 1: "chunk 1"})
+    assert list(recordings.add_row(key, ROW, sections)) == [], "a chunk is missing"
+    last, done = recordings.add_embedded([embedded(key, 2)])
+    assert isinstance(last, EmbeddedSection) and list(last.chunks) == [2]
+    assert isinstance(done, EmbeddedRecording) and done.sections is sections and not done.chunks
 
 
 def test_a_recording_that_fails_further_on_does_not_wait_for_its_chunks() -> None:
