@@ -25,6 +25,7 @@ ALLOWED = {
     "detect": set(),
     "formats": set(),
     "demo": set(),
+    "align": {"formats"},
     "embedding": {"models"},
     "online": {"embedding", "models", "detect"},
     "reading": {"archive", "embedding", "store"},
@@ -40,6 +41,7 @@ MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
 PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs
 LIBRARY = {
+    "align",
     "api",
     "reading",
     "online",
