@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from diar.align.evidence import Evidence, gather
-from diar.align.punctuation import ends_clause, ends_sentence
+from diar.formats.words.punctuation import ends_clause, ends_sentence
 from diar.records import MIXED, RecordingTracks, SpeakerTurns, Turn, Word
 
 _CHANGE = 0.3  # seconds of disagreement that a change of speaker costs within a clause, …

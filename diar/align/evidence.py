@@ -88,7 +88,7 @@ class _Voices:
         return np.asarray(np.minimum(mean / most, 1.0))
 
     def _mean(self, row: int, start: float, end: float) -> float | None:
-        """Return the mean probability of a local speaker from `start` to `end`; None where there is no frame."""
+        """Return the mean probability of a local speaker from `start` to `end`; None without a frame."""
         activity = self._tracks.activity[row]
         origin = self._tracks.start[row] + self._frames.first_center
         first = max(round((start - origin) / self._frames.step), 0)

@@ -1,6 +1,6 @@
 import pytest
 
-from diar.align.punctuation import ends_clause, ends_sentence
+from diar.formats.words.punctuation import ends_clause, ends_sentence
 
 
 @pytest.mark.parametrize("text", ["done.", 'done."', "what?!", "so…", "です。", "¿Qué?", "(yes.)"])

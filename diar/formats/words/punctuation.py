@@ -5,9 +5,7 @@ from __future__ import annotations
 _CLOSING = "\"'”’»)]}」』"  # may follow the mark
 _SENTENCE = tuple(".?!…。？！।؟")
 _CLAUSE = tuple(",;:–—、，；：،")
-_ABBREVIATIONS = frozenset(
-    ["mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "etc.", "e.g.", "i.e.", "z.b."]
-)
+_ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "etc.", "e.g.", "i.e.", "z.b."}
 
 
 def ends_sentence(text: str) -> bool:
