@@ -143,7 +143,7 @@ def _seglst(items: list[dict[str, Any]]) -> Recordings:
 
 
 def _of_segment(segment: dict[str, Any]) -> Iterator[Word]:
-    """Yield the words of a segment; those without times (numbers, in WhisperX) lie between their neighbours."""
+    """Yield the words of a segment; those without times (numbers) lie between their neighbours."""
     words = segment.get("words")
     if not words:
         yield from spread(segment["text"], float(segment["start"]), float(segment["end"]))
