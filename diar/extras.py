@@ -18,6 +18,7 @@ EXTRAS = {
     "score": ("pyannote.metrics>=3.2",),
     "vbx": ("h5py>=3.10",),
     "demo": ("espeakng-loader>=0.2.4",),
+    "words": ("faster-whisper>=1.1",),
     "service": (
         "fastapi>=0.115",
         "uvicorn>=0.40",

@@ -26,6 +26,7 @@ ALLOWED = {
     "formats": set(),
     "demo": set(),
     "align": {"formats"},
+    "asr": {"models"},
     "embedding": {"models"},
     "online": {"embedding", "models", "detect"},
     "reading": {"archive", "embedding", "store"},
@@ -43,6 +44,7 @@ PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of 
 LIBRARY = {
     "align",
     "api",
+    "asr",
     "reading",
     "online",
     "archive",
