@@ -23,6 +23,7 @@ COMMANDS = {
         "diar.jobs.detect.command:main",
         "stage 2: embeddings to speakers and turns",
     ),
+    "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),
     "serve": ("diar.service.command:main", "live diarization and jobs over HTTP and WebSocket"),

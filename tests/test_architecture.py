@@ -26,7 +26,7 @@ ALLOWED = {
     "formats": set(),
     "demo": set(),
     "align": {"formats"},
-    "asr": {"models"},
+    "asr": {"align", "models"},
     "embedding": {"models"},
     "online": {"embedding", "models", "detect"},
     "reading": {"archive", "embedding", "store"},
@@ -37,7 +37,7 @@ ALLOWED = {
     "jobs.ranks": set(),
     "service": {"api", "online", "models", "formats"},
 }
-TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost"}
+TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost", "jobs.words"}
 MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
 PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs

@@ -21,6 +21,7 @@ from diar.records import Word
 
 ENGINE = "faster-whisper"
 _PRECISIONS = {"cpu": "int8", "cuda": "float16"}
+_FRAME = RATE // 100  # samples; `seek` counts whole ones, rounded down
 _SHORTEST = RATE // 10  # samples; Whisper's features need some
 
 
@@ -101,8 +102,8 @@ class FasterWhisper:
         )
         found: list[list[Word]] = [[] for _ in pieces]
         for segment in segments:
-            piece = min(int(np.searchsorted(ends, segment.seek * RATE // 100, "right")), len(pieces) - 1)
-            found[piece] += _words(segment.words or (), starts[piece] / RATE)
+            piece = int(np.searchsorted(starts, (segment.seek + 1) * _FRAME, "right")) - 1
+            found[piece] += _words(segment.words or (), float(starts[piece]) / RATE)
         return found
 
 
