@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diar.intervals import running_seconds
+from diar.intervals import at_least, running_seconds
 from diar.records import Word
 
+_MARGIN = 0.25  # seconds around speech that count as speech: words are placed no better than that
 _LEAST_SHARE = 0.2  # of a word that must be speech …
 _LEAST_SECONDS = 0.1  # … unless this much of it is
 _BRIDGED = 0.25  # seconds of a pause that a word may span
@@ -49,17 +50,23 @@ def clean(words: Sequence[Word], speech: np.ndarray, text_key: Callable[[str], s
 def clip_to_speech(words: Sequence[Word], speech: np.ndarray) -> list[Word]:
     """Return the words in speech, each clipped to the interval of speech with most of it.
 
-    Pauses of a quarter of a second may be within a word. A word of which less than a fifth, and less than a
-    tenth of a second, is speech is dropped.
+    Pauses of a quarter of a second may be within a word, and a quarter of a second around speech counts as
+    speech. A word of which less than a fifth, and less than a tenth of a second, is speech is dropped.
     """
     if not words or not len(speech):
         return []
     times = np.array([(word.start, word.end) for word in words])
-    inside = np.diff(running_seconds(speech, times), axis=1)[:, 0]
-    length = np.maximum(times[:, 1] - times[:, 0], 1e-6)
-    spoken = (inside >= _LEAST_SECONDS) | (inside >= _LEAST_SHARE * length) & (inside > 0)
+    length = times[:, 1] - times[:, 0]
+    wider = at_least(1, [speech + np.array([-_MARGIN, _MARGIN])])
+    inside = np.diff(running_seconds(wider, times), axis=1)[:, 0]
+    at_once = np.searchsorted(wider.ravel(), times[:, 0], "right") % 2 == 1  # of words without length
+    spoken = (inside >= _LEAST_SECONDS) | np.where(length > 0, inside > _LEAST_SHARE * length, at_once)
     bridged = _bridge(speech, _BRIDGED)
-    return [_clipped(word, bridged) for word, is_spoken in zip(words, spoken, strict=True) if is_spoken]
+    return [
+        _clipped(_clipped(word, wider), bridged)
+        for word, is_spoken in zip(words, spoken, strict=True)
+        if is_spoken
+    ]
 
 
 def _bridge(speech: np.ndarray, pause: float) -> np.ndarray:
@@ -70,8 +77,11 @@ def _bridge(speech: np.ndarray, pause: float) -> np.ndarray:
 
 
 def _clipped(word: Word, speech: np.ndarray) -> Word:
+    """Return the word within the interval of `speech` that has most of it; as it is where none has any."""
     first = int(np.searchsorted(speech[:, 1], word.start, "right"))
-    end = max(int(np.searchsorted(speech[:, 0], word.end, "left")), first + 1)
+    end = int(np.searchsorted(speech[:, 0], word.end, "left"))
+    if end <= first:
+        return word
     near = np.clip(speech[first:end], word.start, word.end)
     best = near[int(np.argmax(near[:, 1] - near[:, 0]))]
     return replace(word, start=float(best[0]), end=float(best[1]))
