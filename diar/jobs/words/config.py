@@ -47,7 +47,12 @@ class WordsConfig(CommandConfig):
         None, "recogniser", "CTranslate2's compute_type; default int8 on CPUs, float16 on GPUs", result=True
     )
     batch: int | None = option(
-        None, "machine", "half minutes that are recognised at once; default 4, on a GPU 16", ge=1, le=256
+        None,
+        "recogniser",
+        "half minutes that are recognised at once; default 4, on a GPU 16",
+        result=True,
+        ge=1,
+        le=256,
     )
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")

@@ -29,15 +29,17 @@ class WordsJobError(DiarError):
     """Words that cannot be recognised as asked."""
 
 
-def settle(config: WordsConfig, identity: Identity) -> dict[str, str]:
+def settle(config: WordsConfig, identity: Identity, batch: int) -> dict[str, str]:
     """Write down what affects the words; return the metadata of their files.
+
+    Whisper in int8 or half precision hears a piece a little differently beside others, so `batch` counts, too.
 
     Raises:
         WordsJobError: the words there are another recogniser's, or of another extraction.
     """
     layout = WordsLayout(config.embeddings_dir)
     extraction = read_config(Layout(config.embeddings_dir))["fingerprint"]
-    settings = {"extraction": extraction, **asdict(identity), "language": config.language}
+    settings = {"extraction": extraction, **asdict(identity), "language": config.language, "batch": batch}
     settings = json.loads(json.dumps(settings))
     if config.overwrite:
         remove_words(layout)

@@ -72,10 +72,10 @@ class WordsRank:
         with ExitStack() as locks:
             device = self._device()
             recogniser = agreement.agree("recogniser", lambda: self._open(device))
-            plan = agreement.broadcast("plan", lambda: self._plan(recogniser, locks))
+            batch = self.config.batch or _BATCH[device.type]
+            plan = agreement.broadcast("plan", lambda: self._plan(recogniser, batch, locks))
             claims = agreement.agree("claims", lambda: self._claim(plan, locks))
             layout, totals = WordsLayout(self.config.embeddings_dir), Totals(**plan["totals"])
-            batch = self.config.batch or _BATCH[device.type]
             worker = WordsWorker(self.config, recogniser, batch, plan["metadata"], counters)
             begun = agreement.remember("working", time.time())
             place = agreement.rank, agreement.world_size
@@ -100,11 +100,11 @@ class WordsRank:
             beam_size=self.config.beam_size,
         )
 
-    def _plan(self, recogniser: Recogniser, locks: ExitStack) -> dict[str, Any]:
+    def _plan(self, recogniser: Recogniser, batch: int, locks: ExitStack) -> dict[str, Any]:
         """Settle on rank 0 what is to be done; return it for JSON."""
         layout = WordsLayout(self.config.embeddings_dir)
         locks.enter_context(run_lock(layout.lock, first=True))
-        metadata = prepare.settle(self.config, recogniser.identity)
+        metadata = prepare.settle(self.config, recogniser.identity, batch)
         order, totals = prepare.open_shards(self.config)
         run_id = f"{time.time():.6f}"
         return {"metadata": metadata, "order": order, "totals": asdict(totals), "run_id": run_id}
