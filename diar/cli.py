@@ -33,6 +33,10 @@ COMMANDS = {
     ),
     "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
     "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
+    "score words": (
+        "diar.score.words_command:main",
+        "words with speakers against a reference: WER, cpWER, WDER",
+    ),
     "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),
     "models fetch": ("diar.models.weights.command:fetch_model", "bring named weights into the cache"),
     "models show": ("diar.models.weights.command:show_model", "everything known about named weights"),

@@ -1,4 +1,4 @@
-"""Words that somebody else recognised: CTM, SegLST, WebVTT, and the JSON of Whisper and WhisperX.
+"""Words that somebody else wrote: CTM, STM, SegLST, WebVTT, the JSON of Whisper and WhisperX, and ours.
 
 Formats that time only sentences have the time of each shared out among its words by their letters.
 """
@@ -9,12 +9,13 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from diar.errors import DiarError, explain
 from diar.formats.rttm import from_rttm_id
-from diar.records import MIXED, Word
+from diar.records import Word
 
 Recordings = dict[str | None, list[Word]]  # by recording id; None: the file does not say
 _TAG = re.compile(r"<[^>]*>")
@@ -27,10 +28,11 @@ class WordsError(DiarError):
 
 
 def read_words(path: Path) -> Recordings:
-    """Read words by their file's suffix: .ctm, .vtt, .json (Whisper, WhisperX, SegLST, ours).
+    """Read words by their file's suffix: .ctm, .stm, .vtt, .json (Whisper, WhisperX, SegLST, ours).
 
     Returns:
         The words of each recording that the file names, ascending by start; under None where it names none.
+        They have the speakers that the file names.
 
     Raises:
         WordsError: another suffix; a file that is missing or broken, with the place.
@@ -71,6 +73,28 @@ def parse_ctm(text: str) -> Recordings:
         probability = float(fields[5]) if len(fields) > 5 and fields[5].upper() != "NA" else None
         word = Word(start, start + duration, from_rttm_id(fields[4]), probability)
         found.setdefault(from_rttm_id(fields[0]), []).append(word)
+    return found
+
+
+def parse_stm(text: str) -> Recordings:
+    """Parse STM: recording, channel (ignored), speaker, start, end, a label in <> if there is one, text.
+
+    Raises:
+        ValueError: a line with too few fields, or times that are none.
+    """
+    found: Recordings = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.partition(";;")[0].split()
+        if not fields:
+            continue
+        if len(fields) < 5:
+            raise ValueError(
+                f"line {number} has {len(fields)} fields, STM needs file channel speaker start end"
+            )
+        start, end = _seconds(fields[3], number), _seconds(fields[4], number)
+        said = fields[6:] if fields[5:] and fields[5].startswith("<") else fields[5:]
+        words = spread(" ".join(said), start, end, from_rttm_id(fields[2]))
+        found.setdefault(from_rttm_id(fields[0]), []).extend(words)
     return found
 
 
@@ -127,26 +151,31 @@ def parse_json(text: str) -> Recordings:
     if isinstance(document, list):
         return _seglst(document)
     if document.get("schema") == "diar.words":
-        words = [Word(w["start"], w["end"], w["text"], w.get("probability")) for w in document["words"]]
-        return {document["recording_id"]: words}
+        return {document["recording_id"]: [_own_word(word) for word in document["words"]]}
     if "segments" not in document:
         raise ValueError("has neither `segments`, as Whisper and WhisperX write, nor the items of SegLST")
     return {None: [word for segment in document["segments"] for word in _of_segment(segment)]}
 
 
+def _own_word(fields: dict[str, Any]) -> Word:
+    times = float(fields["start"]), float(fields["end"])
+    return Word(*times, fields["text"], fields.get("probability"), fields.get("speaker"))
+
+
 def _seglst(items: list[dict[str, Any]]) -> Recordings:
     found: Recordings = {}
     for item in items:
-        words = spread(item["words"], float(item["start_time"]), float(item["end_time"]))
+        times = float(item["start_time"]), float(item["end_time"])
+        words = spread(item["words"], *times, item.get("speaker"))
         found.setdefault(str(item["session_id"]), []).extend(words)
     return found
 
 
 def _of_segment(segment: dict[str, Any]) -> Iterator[Word]:
     """Yield the words of a segment; those without times (numbers) lie between their neighbours."""
-    words = segment.get("words")
+    words, speaker = segment.get("words"), segment.get("speaker")
     if not words:
-        yield from spread(segment["text"], float(segment["start"]), float(segment["end"]))
+        yield from spread(segment["text"], float(segment["start"]), float(segment["end"]), speaker)
         return
     known = [number for number, word in enumerate(words) if word.get("start") is not None]
     end_of = {number: float(words[number].get("end", words[number]["start"])) for number in known}
@@ -158,23 +187,25 @@ def _of_segment(segment: dict[str, Any]) -> Iterator[Word]:
             start = float(segment["start"]) if before is None else end_of[before]
             end = float(segment["end"]) if after is None else float(words[after]["start"])
         probability = word.get("probability", word.get("score"))
-        for one in spread(word["word"], float(start), max(float(end), float(start))):
-            yield Word(one.start, one.end, one.text, None if probability is None else float(probability))
+        who = word.get("speaker", speaker)
+        for one in spread(word["word"], float(start), max(float(end), float(start)), who):
+            yield replace(one, probability=None if probability is None else float(probability))
 
 
-def spread(text: str, start: float, end: float) -> Iterator[Word]:
+def spread(text: str, start: float, end: float, speaker: str | None = None) -> Iterator[Word]:
     """Yield the words of `text` from `start` to `end`, each as long as its share of the letters."""
     words = text.split()
     letters = sum(map(len, words))
     position = start
     for word in words:
         until = position + (end - start) * len(word) / letters
-        yield Word(position, until, word, channel=MIXED)
+        yield Word(position, until, word, speaker=speaker)
         position = until
 
 
 _READERS: dict[str, Callable[[str], Recordings]] = {
     ".ctm": parse_ctm,
+    ".stm": parse_stm,
     ".vtt": parse_vtt,
     ".json": parse_json,
 }

@@ -32,7 +32,7 @@ class WordsJobError(DiarError):
 def settle(config: WordsConfig, identity: Identity, batch: int) -> dict[str, str]:
     """Write down what affects the words; return the metadata of their files.
 
-    Whisper in int8 or half precision hears a piece a little differently beside others, so `batch` counts, too.
+    Whisper in int8 or half precision hears a piece a little differently beside others: `batch` counts, too.
 
     Raises:
         WordsJobError: the words there are another recogniser's, or of another extraction.
