@@ -34,7 +34,7 @@ COMMANDS = {
     "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
     "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
     "score words": (
-        "diar.score.words_command:main",
+        "diar.score.words.command:main",
         "words with speakers against a reference: WER, cpWER, WDER",
     ),
     "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),

@@ -126,10 +126,7 @@ def synthesise_archive(
     rng = np.random.default_rng([seed, 1])  # another one, so that conversations do not change the rest
     talks = plan_conversations(utterances, speakers, count, rng)
     files = list(_speak(utterances, talks, rng))
-    for file in files:
-        target = out / "audio" / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
+    _write_audio(out / "audio", files)
     _write_truth(out / "truth.csv", files)
     _write_rttm(out / "truth.rttm", files)
     _write_seglst(out / WORDS_TRUTH, files)
@@ -245,6 +242,13 @@ def _number_of_conversations(wanted: int | None, speakers: int) -> int:
     if not 0 <= wanted <= most:
         raise DiarError(f"`conversations={wanted}`: with {speakers} speakers, 0 to {most} are possible")
     return wanted
+
+
+def _write_audio(folder: Path, files: Sequence[LabelledFile]) -> None:
+    for file in files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
 
 
 def _write_truth(path: Path, files: Sequence[LabelledFile]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.records import Word
-from diar.score.words import basic, score_recording, score_words
+from diar.score.words.rates import basic, score_recording, score_words
 from tests.commands import run_diar
 
 pytest.importorskip("meeteval", reason="scoring words needs meeteval")

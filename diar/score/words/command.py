@@ -6,15 +6,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from diar.errors import EXIT_OK
 from diar.formats.words.document import WORDS_NAME
 from diar.formats.words.reading import read_words
-from diar.options.base import CommandConfig, option
 from diar.options.command import run_command
 from diar.records import Word
-from diar.score.words import NORMALISATIONS, WordErrors, WordsScoreError, score_words
+from diar.score.words.config import ScoreWordsConfig
+from diar.score.words.rates import NORMALISATIONS, WordErrors, WordsScoreError, score_words
 
 DESCRIPTION = """\
 Words with speakers against a reference: word error rate (WER), the same with speakers (cpWER), and the share
@@ -27,23 +26,6 @@ scored.
 examples:
   diar score words OUT/truth.seglst.json R
   diar score words --reference truth.stm --hypothesis words.json --normalise none --json"""
-
-
-class ScoreWordsConfig(CommandConfig):
-    """Words with speakers against a reference."""
-
-    environment_prefix: ClassVar[str] = "DIAR_SCORE_WORDS_"
-
-    reference: Path = option(
-        ..., "input", "true words with speakers: SegLST, STM, words.json", positional=True, metavar="FILE"
-    )
-    hypothesis: Path = option(
-        ..., "input", "found words: a file, or a result of `diar words`", positional=True, metavar="FILE|DIR"
-    )
-    normalise: str = option(
-        "basic", "scoring", "of both: basic = lower case without punctuation; none = as they are written"
-    )
-    as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
 
 
 def main(arguments: Sequence[str], prog: str = "diar score words") -> int:
