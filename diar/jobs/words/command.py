@@ -56,7 +56,8 @@ def _start_workers(config: WordsConfig) -> int:
     from diar.models.device import count_workers, device_kind, usable_cores
     from diar.models.weights.hub import resolve
 
-    resolve(config.asr, "asr")  # once for all ranks
+    if config.words is None:
+        resolve(config.asr, "asr")  # once for all ranks
     kind = device_kind(config.device, config.gpus)
     workers = config.workers or count_workers(kind, config.gpus, None)
     return launch(

@@ -37,6 +37,13 @@ class WordsConfig(CommandConfig):
         "named weights (`diar models list`), Hugging Face id or path of a CTranslate2 Whisper",
         result=True,
     )
+    words: str | None = option(
+        None,
+        "recogniser",
+        "words that exist already, in place of a recogniser: a file that names its recordings (CTM, STM, "
+        "SegLST) or a folder with a file a recording (also WhisperX or Whisper JSON, VTT)",
+        result=True,
+    )
     language: str | None = option(
         None, "recogniser", "of all recordings, such as en; default: found in each recording", result=True
     )

@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from diar import storage
 from diar.asr.open import open_recogniser
-from diar.asr.recogniser import Recogniser
+from diar.asr.recogniser import Identity
 from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, explain, with_flags
 from diar.jobs.extract.statistics import report_rank
 from diar.jobs.progress.counters import Counters, Totals
@@ -28,6 +28,7 @@ from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
 from diar.jobs.words import prepare
 from diar.jobs.words.config import WordsConfig
+from diar.jobs.words.hearing import Hearing, ImportedWords, RecognisedWords
 from diar.jobs.words.statistics import write_statistics
 from diar.jobs.words.worker import WordsWorker
 from diar.models import device as devices
@@ -71,12 +72,13 @@ class WordsRank:
         started = agreement.remember("started", time.time())
         with ExitStack() as locks:
             device = self._device()
-            recogniser = agreement.agree("recogniser", lambda: self._open(device))
             batch = self.config.batch or _BATCH[device.type]
-            plan = agreement.broadcast("plan", lambda: self._plan(recogniser, batch, locks))
+            hearing = agreement.agree("hearing", lambda: self._open(device, batch))
+            plan = agreement.broadcast("plan", lambda: self._plan(hearing.identity, batch, locks))
             claims = agreement.agree("claims", lambda: self._claim(plan, locks))
             layout, totals = WordsLayout(self.config.embeddings_dir), Totals(**plan["totals"])
-            worker = WordsWorker(self.config, recogniser, batch, plan["metadata"], counters)
+            places = self.config.embeddings_dir, self.config.audio_dir
+            worker = WordsWorker(*places, hearing, plan["metadata"], counters)
             begun = agreement.remember("working", time.time())
             place = agreement.rank, agreement.world_size
             with ProgressReporter(layout, plan["run_id"], *place, totals, counters, begun):
@@ -90,21 +92,24 @@ class WordsRank:
         kind = devices.device_kind(self.config.device, self.config.gpus)
         return devices.rank_device(kind, self.config.gpus, self.local_rank)
 
-    def _open(self, device: torch.device) -> Recogniser:
+    def _open(self, device: torch.device, batch: int) -> Hearing:
+        if self.config.words is not None:
+            return ImportedWords(self.config.words)
         threads = self.config.threads or max(1, devices.cpu_cores() // self.local_world_size)
-        return open_recogniser(
+        recogniser = open_recogniser(
             self.config.asr,
             device=str(device),
             threads=threads,
             precision=self.config.asr_precision,
             beam_size=self.config.beam_size,
         )
+        return RecognisedWords(recogniser, batch, self.config.language)
 
-    def _plan(self, recogniser: Recogniser, batch: int, locks: ExitStack) -> dict[str, Any]:
+    def _plan(self, identity: Identity, batch: int, locks: ExitStack) -> dict[str, Any]:
         """Settle on rank 0 what is to be done; return it for JSON."""
         layout = WordsLayout(self.config.embeddings_dir)
         locks.enter_context(run_lock(layout.lock, first=True))
-        metadata = prepare.settle(self.config, recogniser.identity, batch)
+        metadata = prepare.settle(self.config, identity, batch)
         order, totals = prepare.open_shards(self.config)
         run_id = f"{time.time():.6f}"
         return {"metadata": metadata, "order": order, "totals": asdict(totals), "run_id": run_id}

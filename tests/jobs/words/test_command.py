@@ -132,6 +132,32 @@ def test_killed_and_resumed_it_gives_the_same_words_and_recognises_none_twice(
     assert words_of(embeddings) == words_of(demo / "E")
 
 
+def test_true_words_in_place_of_a_recogniser_have_no_errors_but_those_of_speakers(
+    demo: Path, tmp_path: Path
+) -> None:
+    embeddings, result = tmp_path / "E", tmp_path / "R"
+    shutil.copytree(demo / "E", embeddings, ignore=shutil.ignore_patterns("_words"))
+    shutil.copytree(demo / "R", result, symlinks=True)
+    words = ("--words", demo / "truth.seglst.json", "--device", "cpu", "--workers", 1, "--format", "json,vtt")
+    done = run_diar("words", "--embeddings_dir", embeddings, "--result", result, *words)
+    assert done.returncode == 3, done.stderr  # broken.wav
+    scored = run_diar("score", "words", demo / "truth.seglst.json", result, "--json")
+    figures = {one["recording"]: one for one in json.loads(scored.stdout)["recordings"]}
+    name = read_recording_words(conversation(demo) / "words.json").recording_id
+    assert figures[name]["errors"] <= 3  # words that lie in a pause
+    assert figures[name]["wder"] < 0.1
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "part_0").mkdir()
+    for vtt in (result / "recordings").rglob("words.vtt"):
+        shutil.copy(vtt, (folder / "part_0" / vtt.parent.name).with_suffix(".vtt"))
+    again = run_diar(
+        "words", "--embeddings_dir", embeddings, "--words", folder, "--device", "cpu", "--overwrite"
+    )
+    assert again.returncode == 3, again.stderr
+    assert len(words_of(embeddings)[name][1]) == pytest.approx(figures[name]["hypothesis"], abs=3)
+
+
 def test_another_recogniser_is_refused_and_nothing_left_is_said(
     demo: Path, asr: Path, recognised: subprocess.CompletedProcess
 ) -> None:
