@@ -23,6 +23,7 @@ COMMANDS = {
         "diar.jobs.detect.command:main",
         "stage 2: embeddings to speakers and turns",
     ),
+    "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),
     "serve": ("diar.service.command:main", "live diarization and jobs over HTTP and WebSocket"),
@@ -32,6 +33,10 @@ COMMANDS = {
     ),
     "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
     "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
+    "score words": (
+        "diar.score.words.command:main",
+        "words with speakers against a reference: WER, cpWER, WDER",
+    ),
     "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),
     "models fetch": ("diar.models.weights.command:fetch_model", "bring named weights into the cache"),
     "models show": ("diar.models.weights.command:show_model", "everything known about named weights"),

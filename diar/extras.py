@@ -15,9 +15,10 @@ from pathlib import Path
 # As in pyproject.toml, which a wheel's user does not have
 EXTRAS = {
     "hub": ("huggingface_hub>=0.25",),
-    "score": ("pyannote.metrics>=3.2",),
+    "score": ("pyannote.metrics>=3.2", "meeteval>=0.4"),
     "vbx": ("h5py>=3.10",),
     "demo": ("espeakng-loader>=0.2.4",),
+    "words": ("faster-whisper>=1.1",),
     "service": (
         "fastapi>=0.115",
         "uvicorn>=0.40",

@@ -115,6 +115,19 @@ class Turn:
     channel: int = MIXED
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as it was recognised, with what is written around it: quotes, full stops."""
+
+    start: float  # seconds
+    end: float
+    text: str  # never empty, without blanks at its ends
+    probability: float | None = None  # by the recogniser, that this was said
+    speaker: str | None = None  # None: nobody's
+    overlap: bool = False  # somebody else speaks during half of it or more
+    channel: int = MIXED  # from 0, where channels are recognised apart
+
+
 class SpeakerTurns(Sequence[Turn]):
     """The turns of one recording in both views: one by one, and as intervals by speaker.
 

@@ -25,6 +25,8 @@ ALLOWED = {
     "detect": set(),
     "formats": set(),
     "demo": set(),
+    "align": {"formats"},
+    "asr": {"align", "models"},
     "embedding": {"models"},
     "online": {"embedding", "models", "detect"},
     "reading": {"archive", "embedding", "store"},
@@ -35,12 +37,14 @@ ALLOWED = {
     "jobs.ranks": set(),
     "service": {"api", "online", "models", "formats"},
 }
-TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost"}
+TORCH = {"models", "embedding", "online", "jobs.extract", "jobs.ranks", "jobs.cost", "jobs.words"}
 MATPLOTLIB = {"plots", "score"}
 JOBS = {"jobs", "cli"}  # that may import jobs, besides the two scripts
 PRINTING = {"cli.py", "command.py"}  # modules that may print, besides those of jobs
 LIBRARY = {
+    "align",
     "api",
+    "asr",
     "reading",
     "online",
     "archive",

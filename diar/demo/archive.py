@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from diar.demo.conversations import (
     SPEAKERS,
     Line,
+    SpokenText,
     SpokenTurn,
     audible_parts,
     mix,
@@ -33,6 +35,7 @@ MIN_FILES_PER_SPEAKER = 8
 ODD_FILES = 2
 ODD_MARGIN = 2  # least files from an odd file to its block's ends, so that it does not look like a boundary
 PEAKS = (0.3, 0.9)  # of a file's samples, as people are not always equally loud
+WORDS_TRUTH = "truth.seglst.json"
 SEVERAL = "several"  # speaker of a conversation in truth.csv
 
 
@@ -57,7 +60,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file of the archive: its audio, its row in truth.csv and its turns in truth.rttm."""
+    """A file of the archive: its audio, its row in truth.csv, its turns in truth.rttm, and its texts."""
 
     path: str
     waveform: np.ndarray
@@ -65,6 +68,7 @@ class LabelledFile:
     block: int
     odd: bool
     turns: list[SpokenTurn]
+    texts: list[SpokenText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class DemoSummary:
             f"{counted(self.speakers, 'speaker')} in {counted(self.blocks, 'block')}, "
             f"{counted(self.odd_files, 'odd file')} ({counted(self.conversations, 'conversation')})\n"
             f"audio: {self.out / 'audio'}\n"
-            f"truth: {self.out / 'truth.csv'}, truth.rttm"
+            f"truth: {self.out / 'truth.csv'}, truth.rttm, {WORDS_TRUTH}"
         )
 
 
@@ -105,7 +109,8 @@ def synthesise_archive(
     Args:
         out: gets audio/part_N/INDEX.wav (16 kHz, 16 bit, 2–5 s each, in recording order),
             audio/part_N/INDEX_conversation.wav (60–90 s, behind INDEX.wav), truth.csv (path below audio/,
-            speaker, block, odd) and truth.rttm (who is heard when, in steps of 10 ms).
+            speaker, block, odd), truth.rttm (who is heard when, in steps of 10 ms) and truth.seglst.json
+            (who says what; SegLST).
         speakers: number of voices, 2 to len(VOICES).
         files_per_speaker: files in a block, ± 3.
         conversations: of two, three and four speakers; default 3, with fewer than four speakers one less
@@ -121,12 +126,10 @@ def synthesise_archive(
     rng = np.random.default_rng([seed, 1])  # another one, so that conversations do not change the rest
     talks = plan_conversations(utterances, speakers, count, rng)
     files = list(_speak(utterances, talks, rng))
-    for file in files:
-        target = out / "audio" / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
+    _write_audio(out / "audio", files)
     _write_truth(out / "truth.csv", files)
     _write_rttm(out / "truth.rttm", files)
+    _write_seglst(out / WORDS_TRUTH, files)
     return DemoSummary(
         out=out,
         files=len(files),
@@ -211,10 +214,12 @@ def _speak(
         name = f"part_{index // FILES_PER_FOLDER}/{index}"
         scaled = utterance.peak / np.abs(waveform).max() * waveform
         turns = turns_of(audible_parts(waveform), voice)
-        yield LabelledFile(f"{name}.wav", scaled, voice.name, block, utterance.odd, turns)
+        text = SpokenText(0.0, len(waveform) / SAMPLE_RATE, voice.name, utterance.text)
+        yield LabelledFile(f"{name}.wav", scaled, voice.name, block, utterance.odd, turns, [text])
         if index in mixed:
-            mixture, turns = mixed[index]
-            yield LabelledFile(f"{name}_conversation.wav", mixture, SEVERAL, block, True, turns)
+            one = mixed[index]
+            path = f"{name}_conversation.wav"
+            yield LabelledFile(path, one.waveform, SEVERAL, block, True, one.turns, one.texts)
 
 
 def _check(out: Path, speakers: int, files_per_speaker: int, seed: int) -> None:
@@ -239,6 +244,13 @@ def _number_of_conversations(wanted: int | None, speakers: int) -> int:
     return wanted
 
 
+def _write_audio(folder: Path, files: Sequence[LabelledFile]) -> None:
+    for file in files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
+
+
 def _write_truth(path: Path, files: Sequence[LabelledFile]) -> None:
     with path.open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table)
@@ -252,3 +264,18 @@ def _write_rttm(path: Path, files: Sequence[LabelledFile]) -> None:
             for turn in file.turns:
                 times = f"{turn.start:.3f} {turn.end - turn.start:.3f}"
                 rttm.write(f"SPEAKER {file.path} 1 {times} <NA> <NA> {turn.speaker} <NA> <NA>\n")
+
+
+def _write_seglst(path: Path, files: Sequence[LabelledFile]) -> None:
+    items = [
+        {
+            "session_id": file.path,
+            "speaker": text.speaker,
+            "start_time": round(text.start, 3),
+            "end_time": round(text.end, 3),
+            "words": text.text,
+        }
+        for file in files
+        for text in file.texts
+    ]
+    path.write_text(json.dumps(items, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,8 @@ from diar.options.places import check_writable
 
 DESCRIPTION = """\
 Make a labelled archive by speech synthesis: speakers recorded one after the other, and conversations among
-them. Writes OUT/audio, OUT/truth.csv (whose file) and OUT/truth.rttm (who speaks when)."""
+them. Writes OUT/audio, OUT/truth.csv (whose file), OUT/truth.rttm (who speaks when) and
+OUT/truth.seglst.json (who says what)."""
 
 EPILOG = """\
 examples:

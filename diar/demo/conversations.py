@@ -52,6 +52,25 @@ class SpokenTurn:
     speaker: str
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenText:
+    """What one speaker says from `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A conversation as it sounds, and what is true of it."""
+
+    waveform: np.ndarray  # (samples,) float32 at 16 kHz
+    turns: list[SpokenTurn]  # when each speaker is audible in the clean waveforms, ascending
+    texts: list[SpokenText]  # ascending
+
+
 def plan_conversation(voices: Sequence[Voice], rng: np.random.Generator) -> list[Line]:
     """Decide who says what, in order; every voice speaks, and none twice in a row."""
     target = rng.uniform(*SECONDS)
@@ -84,9 +103,7 @@ def _next_speaker(number: int, last: int, count: int, rng: np.random.Generator) 
     return others[int(rng.integers(len(others)))]
 
 
-def mix(
-    lines: Sequence[Line], waveforms: Sequence[np.ndarray], rng: np.random.Generator
-) -> tuple[np.ndarray, list[SpokenTurn]]:
+def mix(lines: Sequence[Line], waveforms: Sequence[np.ndarray], rng: np.random.Generator) -> Mixture:
     """Lay the lines one after the other, in light noise.
 
     At most two speakers are heard at once, since a line starts in the second half of the one before, or
@@ -96,12 +113,10 @@ def mix(
         lines: of one conversation.
         waveforms: each line spoken, (samples,) at 16 kHz.
         rng: for the noise.
-
-    Returns:
-        (samples,) float32 at 16 kHz, and when each speaker is audible in the clean waveforms, ascending.
     """
     placed: list[tuple[int, np.ndarray]] = []
     turns: list[SpokenTurn] = []
+    texts: list[SpokenText] = []
     end, length_before = 0, 0
     for line, waveform in zip(lines, waveforms, strict=True):
         parts = audible_parts(waveform)
@@ -112,10 +127,12 @@ def mix(
         placed.append((start, line.peak / np.abs(speech).max() * speech))
         turns += turns_of(parts - parts[0, 0] + start, line.voice)
         end, length_before = start + len(speech), len(speech)
+        texts.append(SpokenText(start / SAMPLE_RATE, end / SAMPLE_RATE, line.voice.name, line.text))
     mixture = NOISE * rng.standard_normal(end + round(PAUSE[1] * SAMPLE_RATE))
     for start, speech in placed:
         mixture[start : start + len(speech)] += speech
-    return mixture.astype(np.float32), sorted(turns, key=lambda turn: (turn.start, turn.end))
+    ordered = sorted(turns, key=lambda turn: (turn.start, turn.end))
+    return Mixture(mixture.astype(np.float32), ordered, sorted(texts, key=lambda text: text.start))
 
 
 def turns_of(parts: np.ndarray, voice: Voice) -> list[SpokenTurn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from diar.records import Turn
 LABELS_NAME = "labels.txt"
 TEXTGRID_NAME = "turns.TextGrid"
 _DECIMALS = 3
+_WRITTEN = 9
 
 
 def format_labels(turns: Sequence[Turn]) -> str:
@@ -30,8 +31,15 @@ def format_textgrid(turns: Sequence[Turn], duration: float) -> str:
     Spoken intervals have the speaker's name as text, the others no text. Without a speaker there is one empty
     tier, because Praat has no TextGrid without tiers. Times are rounded to milliseconds, except `duration`.
     """
-    tiers = {speaker: np.round(own, _DECIMALS) for speaker, own in by_speaker(turns).items()}
-    end = max([duration, *(float(own[-1, 1]) for own in tiers.values())])
+    spoken = {speaker: np.round(own, _DECIMALS).tolist() for speaker, own in by_speaker(turns).items()}
+    return format_tiers(
+        {speaker: [(start, end, speaker) for start, end in own] for speaker, own in spoken.items()}, duration
+    )
+
+
+def format_tiers(tiers: Mapping[str, Sequence[tuple[float, float, str]]], duration: float) -> str:
+    """Format a TextGrid of named tiers, each of (start, end, text) that ascend and do not overlap."""
+    end = round(max([duration, *(own[-1][1] for own in tiers.values() if own)]), _WRITTEN)
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -42,16 +50,16 @@ def format_textgrid(turns: Sequence[Turn], duration: float) -> str:
         f"size = {max(1, len(tiers))}",
         "item []:",
     ]
-    named = [(speaker, _intervals(own, end, speaker)) for speaker, own in tiers.items()]
+    named = [(name, _intervals(own, end)) for name, own in tiers.items()]
     for number, (name, intervals) in enumerate(named or [("no speech", [(0.0, end, "")])], start=1):
         lines += _tier(number, name, intervals)
     return "\n".join(lines) + "\n"
 
 
-def _intervals(own: np.ndarray, end: float, text: str) -> list[tuple[float, float, str]]:
+def _intervals(own: Sequence[tuple[float, float, str]], end: float) -> list[tuple[float, float, str]]:
     """Return (start, end, text) that tile 0 to `end`; intervals that round to nothing are left out."""
     intervals, position = [], 0.0
-    for start, stop in own.tolist():
+    for start, stop, text in own:
         if start > position:
             intervals.append((position, start, ""))
             position = start
@@ -83,7 +91,7 @@ def _tier(number: int, name: str, intervals: list[tuple[float, float, str]]) -> 
 
 
 def _number(seconds: float) -> str:
-    return f"{seconds:.9f}".rstrip("0").rstrip(".")
+    return f"{seconds:.{_WRITTEN}f}".rstrip("0").rstrip(".")
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,7 @@
 """The demo's conversations: who is heard when, as the reference says."""
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,22 @@ def archive(tmp_path_factory) -> tuple[Path, DemoSummary]:
 def conversations(archive) -> dict[str, list[Turn]]:
     turns = read_rttm(archive[0] / "truth.rttm")
     return {name: found for name, found in turns.items() if name.endswith("_conversation.wav")}
+
+
+def test_the_true_words_are_spoken_within_their_speakers_turns(archive, conversations) -> None:
+    items = json.loads((archive[0] / "truth.seglst.json").read_text())
+    by_file = {name: [i for i in items if i["session_id"] == name] for name in conversations}
+    assert {item["session_id"] for item in items} > set(conversations)
+    for name, said in by_file.items():
+        assert len(said) > 8
+        assert all(item["words"] and item["start_time"] < item["end_time"] for item in said)
+        for turn in conversations[name]:
+            assert any(
+                item["speaker"] == turn.speaker
+                and item["start_time"] - 0.02 <= turn.start
+                and turn.end <= item["end_time"] + 0.02
+                for item in said
+            )
 
 
 def levels(path: Path) -> np.ndarray:
@@ -95,7 +112,8 @@ def test_each_turn_is_of_the_voice_that_the_reference_names():
         silence = np.zeros(round(RATE * rng.uniform(0, 0.5)))
         waveforms.append(np.concatenate([silence, np.sin(2 * np.pi * frequency[voice.name] * time), silence]))
         lines.append(Line(voice, "", 0.3, float(rng.uniform(-1.5, 1))))
-    mixture, spans = mix(lines, waveforms, rng)
+    mixed = mix(lines, waveforms, rng)
+    mixture, spans = mixed.waveform, mixed.turns
     window = 800  # 50 ms: whole periods of every tone
     for start in range(0, len(mixture) - window, window):
         spectrum = np.abs(np.fft.rfft(mixture[start : start + window])) / (window / 2)
@@ -111,10 +129,10 @@ def test_each_turn_is_of_the_voice_that_the_reference_names():
 def test_a_line_starts_after_the_middle_of_the_one_before_and_on_a_millisecond():
     waveforms = [np.ones(RATE * seconds) for seconds in (4, 1, 3)]
     lines = [Line(voice, "", 0.3, -10.0) for voice in VOICES[:3]]
-    _, spans = mix(lines, waveforms, np.random.default_rng(0))
+    spans = mix(lines, waveforms, np.random.default_rng(0)).turns
     assert [(span.start, span.end) for span in spans] == [(0, 4), (3.5, 4.5), (4, 7)]
     lines = [Line(voice, "", 0.3, 0.33333) for voice in VOICES[:3]]
-    _, spans = mix(lines, waveforms, np.random.default_rng(0))
+    spans = mix(lines, waveforms, np.random.default_rng(0)).turns
     assert [span.start for span in spans] == [0.334, 4.668, 6.002]
 
 

@@ -14,12 +14,13 @@ import platformdirs
 
 from diar.extras import install_line
 from diar.models.weights.checksum import file_sha256
-from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedModel
+from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedFile, NamedModel
 from diar.models.weights.sources import HubError
 from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
 _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
+_KINDS = {"model": "speaker encoder", "segmentation": "segmentation model", "asr": "recogniser"}
 
 
 def cache_dir() -> Path:
@@ -52,12 +53,10 @@ def resolve(model: str, parameter: str = "model") -> Path:
 
 
 def _check_kind(model: NamedModel, parameter: str) -> None:
-    """Refuse a segmentation network as speaker encoder, and an encoder in place of one."""
-    segments, asked = model.weights_file != WEIGHTS_FILE, parameter != "model"
-    if segments != asked:
-        kind = "segmentation model" if segments else "speaker encoder"
-        option = "segmentation" if segments else "model"
-        raise HubError(f"`{parameter}={model.name}`: that is a {kind}, which `{option}` takes")
+    """Refuse a segmentation network as speaker encoder, and so on."""
+    if model.kind != _KINDS.get(parameter, "segmentation model"):
+        option = next(option for option, kind in _KINDS.items() if kind == model.kind)
+        raise HubError(f"`{parameter}={model.name}`: that is a {model.kind}, which `{option}` takes")
 
 
 def fetch(name: str) -> Path:
@@ -78,7 +77,8 @@ def fetch(name: str) -> Path:
     ):
         complete = Path(temporary) / "complete"
         complete.mkdir()
-        _fetch_weights(model, complete / model.weights_file)
+        for file in model.files:
+            _fetch_file(model, file, complete / file.name)
         (complete / CONFIG_FILE).write_text(model.config, encoding="utf-8")
         _publish(model, complete)
     return folder
@@ -100,20 +100,23 @@ def _cache_folder(folder: Path) -> Iterator[None]:
 
 
 def is_cached(model: NamedModel) -> bool:
-    """Return whether the cache holds both files with the right content."""
-    config, weights = (_cached(model) / name for name in (CONFIG_FILE, model.weights_file))
-    if not config.is_file() or not weights.is_file():
+    """Return whether the cache holds all files with the right content."""
+    folder = _cached(model)
+    names = [CONFIG_FILE, *(file.name for file in model.files)]
+    if not all((folder / name).is_file() for name in names):
         return False
-    return config.read_text(encoding="utf-8") == model.config and file_sha256(weights) == model.sha256
+    if (folder / CONFIG_FILE).read_text(encoding="utf-8") != model.config:
+        return False
+    return all(file_sha256(folder / file.name) == file.sha256 for file in model.files)
 
 
 def format_list() -> str:
     """Format one line a named model, for `diar models list`."""
     lines = [
-        f"{model.name:16} {'cached' if is_cached(model) else '-':7} {model.licence:11} {model.description}"
+        f"{model.name:20} {'cached' if is_cached(model) else '-':7} {model.licence:11} {model.description}"
         for model in NAMED_MODELS.values()
     ]
-    return "\n".join([f"{'name':16} {'cache':7} {'licence':11} what it is", *lines])
+    return "\n".join([f"{'name':20} {'cache':7} {'licence':11} what it is", *lines])
 
 
 def format_description(name: str) -> str:
@@ -130,7 +133,7 @@ def format_description(name: str) -> str:
         f"licence   {model.licence}",
         f"sha256    {model.sha256}",
         f"cache     {_cached(model)} ({state})",
-        "sources   " + "\n          ".join(map(str, model.sources)),
+        "sources   " + "\n          ".join(str(source) for file in model.files for source in file.sources),
         "config.yaml",
         *(f"  {line}" for line in model.config.splitlines()),
     ]
@@ -146,31 +149,33 @@ def _named(name: str) -> NamedModel:
 
 def _cached(model: NamedModel) -> Path:
     # The checksum is in the path, so that other weights or another config never use an old folder
-    digest = hashlib.sha256((model.sha256 + model.config).encode()).hexdigest()
+    others = "".join(file.sha256 for file in model.more)
+    digest = hashlib.sha256((model.sha256 + others + model.config).encode()).hexdigest()
     return cache_dir() / f"{model.name}-{digest[:8]}"
 
 
-def _fetch_weights(model: NamedModel, target: Path) -> None:
-    """Write the checked weights to `target`; a file put into the cache by hand comes first."""
-    by_hand = _cached(model) / model.weights_file
-    if by_hand.is_file() and file_sha256(by_hand) == model.sha256:
+def _fetch_file(model: NamedModel, file: NamedFile, target: Path) -> None:
+    """Write a checked file to `target`; one put into the cache by hand comes first."""
+    by_hand = _cached(model) / file.name
+    if by_hand.is_file() and file_sha256(by_hand) == file.sha256:
         shutil.copyfile(by_hand, target)
         return
     tried = []
-    for source in model.sources:
+    for source in file.sources:
         try:
             source.fetch(target)
             found = file_sha256(target)
         except HubError as error:
             tried.append(f"  {source}: {error}")
             continue
-        if found == model.sha256:
+        if found == file.sha256:
             return
         tried.append(f"  {source}: another file, its sha256 is {found}")
+    what = "the weights" if file.name == model.weights_file else f"{file.name} of"
     raise HubError(
-        f"the weights {model.name} could not be fetched; tried\n"
+        f"{what} {model.name} could not be fetched; tried\n"
         + "\n".join(tried)
-        + f"\nGet the file (sha256 {model.sha256}) on any machine, put it here as {by_hand}, and run again"
+        + f"\nGet the file (sha256 {file.sha256}) on any machine, put it here as {by_hand}, and run again"
     )
 
 
@@ -183,8 +188,8 @@ def _publish(model: NamedModel, complete: Path) -> None:
             return  # another process was faster
         if not folder.is_dir():
             raise
-        for file in (model.weights_file, CONFIG_FILE):  # a damaged or unfinished folder, file by file
-            (complete / file).replace(folder / file)
+        for name in (*(file.name for file in model.files), CONFIG_FILE):  # a damaged or unfinished folder
+            (complete / name).replace(folder / name)
 
 
 def _fetch_hugging_face(model: str, parameter: str) -> Path:

@@ -8,11 +8,21 @@ from importlib import resources
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diar.models.weights.sources import HubError, Source, WebFile, WheelMember
+from diar.models.weights.sources import HubError, Joined, Source, WebFile, WheelMember
 
 WEIGHTS_FILE = "avg_model.pt"
+_KINDS = {WEIGHTS_FILE: "speaker encoder", "model.bin": "recogniser"}  # all others are segmentation models
 # In the order of `diar models list`; each has a file in `catalogue`
-_NAMES = ("campplus-zh-en", "segmentation-3.0", "segmentation-2022.07")
+_NAMES = ("campplus-zh-en", "segmentation-3.0", "segmentation-2022.07", "whisper-tiny.en", "whisper-base")
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """One file of a model directory."""
+
+    name: str
+    sha256: str
+    sources: tuple[Source, ...]  # tried in order
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,17 @@ class NamedModel:
     sha256: str  # of the weights
     sources: tuple[Source, ...]  # of the weights, tried in order
     weights_file: str = WEIGHTS_FILE  # their name in the model directory
+    more: tuple[NamedFile, ...] = ()  # other files that belong there, such as a vocabulary
+
+    @property
+    def files(self) -> tuple[NamedFile, ...]:
+        """All files to be fetched, the weights first."""
+        return (NamedFile(self.weights_file, self.sha256, self.sources), *self.more)
+
+    @property
+    def kind(self) -> str:
+        """What it is: `speaker encoder`, `segmentation model` or `recogniser`."""
+        return _KINDS.get(self.weights_file, "segmentation model")
 
 
 class _Fields(BaseModel):
@@ -57,14 +78,34 @@ class _Web(_Fields):
         return WebFile(self.url)
 
 
-class _CatalogueEntry(_Fields):
+class _Joined(_Fields):
+    """A file in several parts, each in a place of its own."""
+
+    joined: list[_Wheel | _Web] = Field(min_length=2)
+
+    def source(self) -> Source:
+        """Return the place to fetch from."""
+        return Joined(tuple(part.source() for part in self.joined))
+
+
+class _File(_Fields):
+    """One file and where it can be had."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sources: list[_Wheel | _Web | _Joined] = Field(min_length=1)
+
+    def places(self) -> tuple[Source, ...]:
+        """Return the places to fetch it from."""
+        return tuple(place.source() for place in self.sources)
+
+
+class _CatalogueEntry(_File):
     """One file of the catalogue."""
 
     description: str
     licence: str
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    sources: list[_Wheel | _Web] = Field(min_length=1)
     weights_file: str = WEIGHTS_FILE
+    more: dict[str, _File] = {}  # by file name
     config: str
 
 
@@ -84,8 +125,9 @@ def parse_entry(name: str, text: str) -> NamedModel:
         licence=entry.licence,
         config=entry.config,
         sha256=entry.sha256,
-        sources=tuple(place.source() for place in entry.sources),
+        sources=entry.places(),
         weights_file=entry.weights_file,
+        more=tuple(NamedFile(file, own.sha256, own.places()) for file, own in entry.more.items()),
     )
 
 

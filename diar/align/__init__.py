@@ -1,0 +1,1 @@
+"""Words and speakers: which words were said, and by whom. No engine, no file, no terminal."""

@@ -1,0 +1,117 @@
+"""What a recogniser heard where nobody speaks, and what it said again and again.
+
+Whisper and its kin fill silence and music with words, repeat themselves in loops, let the first word of a
+piece begin with the piece, and the last one run into the pause. All of that can be seen from the speech
+that the segmentation model found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diar.intervals import at_least, running_seconds
+from diar.records import Word
+
+_MARGIN = 0.25  # seconds around speech that count as speech: words are placed no better than that
+_LEAST_SHARE = 0.2  # of a word that must be speech …
+_LEAST_SECONDS = 0.1  # … unless this much of it is
+_BRIDGED = 0.25  # seconds of a pause that a word may span
+_LONGEST_LOOP = 12  # words that are repeated
+# times in a row that words may be said; people say one word more often than several
+_MOST_REPEATS = {1: 5, 2: 4}
+_MOST_REPEATS_OF_MORE = 3
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Words without what nobody said."""
+
+    words: list[Word]
+    outside_speech: int  # words that were dropped because nobody speaks there
+    repeated: int  # words that were dropped as repetitions
+
+
+def clean(words: Sequence[Word], speech: np.ndarray, text_key: Callable[[str], str] | None = None) -> Cleaned:
+    """Drop words outside of speech and loops; clip the others to the speech.
+
+    Args:
+        words: ascending by start.
+        speech: (n, 2) seconds where anybody speaks; ascending, disjoint.
+        text_key: what makes two words the same in a loop; default: letters and digits, case ignored.
+    """
+    inside = clip_to_speech(words, speech)
+    kept = cut_loops(inside, text_key or _letters)
+    return Cleaned(kept, len(words) - len(inside), len(inside) - len(kept))
+
+
+def clip_to_speech(words: Sequence[Word], speech: np.ndarray) -> list[Word]:
+    """Return the words in speech, each clipped to the interval of speech with most of it.
+
+    Pauses of a quarter of a second may be within a word, and a quarter of a second around speech counts as
+    speech. A word of which less than a fifth, and less than a tenth of a second, is speech is dropped.
+    """
+    if not words or not len(speech):
+        return []
+    times = np.array([(word.start, word.end) for word in words])
+    length = times[:, 1] - times[:, 0]
+    wider = at_least(1, [speech + np.array([-_MARGIN, _MARGIN])])
+    inside = np.diff(running_seconds(wider, times), axis=1)[:, 0]
+    at_once = np.searchsorted(wider.ravel(), times[:, 0], "right") % 2 == 1  # of words without length
+    spoken = (inside >= _LEAST_SECONDS) | np.where(length > 0, inside > _LEAST_SHARE * length, at_once)
+    bridged = _bridge(speech, _BRIDGED)
+    return [
+        _clipped(_clipped(word, wider), bridged)
+        for word, is_spoken in zip(words, spoken, strict=True)
+        if is_spoken
+    ]
+
+
+def _bridge(speech: np.ndarray, pause: float) -> np.ndarray:
+    """Return `speech` with pauses of up to `pause` seconds filled."""
+    apart = speech[1:, 0] - speech[:-1, 1] > pause
+    starts, ends = np.append(True, apart), np.append(apart, True)
+    return np.column_stack([speech[starts, 0], speech[ends, 1]])
+
+
+def _clipped(word: Word, speech: np.ndarray) -> Word:
+    """Return the word within the interval of `speech` that has most of it; as it is where none has any."""
+    first = int(np.searchsorted(speech[:, 1], word.start, "right"))
+    end = int(np.searchsorted(speech[:, 0], word.end, "left"))
+    if end <= first:
+        return word
+    near = np.clip(speech[first:end], word.start, word.end)
+    best = near[int(np.argmax(near[:, 1] - near[:, 0]))]
+    return replace(word, start=float(best[0]), end=float(best[1]))
+
+
+def cut_loops(words: Sequence[Word], text_key: Callable[[str], str]) -> list[Word]:
+    """Keep one of the repetitions where the same words come more often in a row than people say them.
+
+    One word may come five times, two words four times, more words three times.
+    """
+    keys = [text_key(word.text) for word in words]
+    kept: list[Word] = []
+    position = 0
+    while position < len(words):
+        size, times = _loop_at(keys, position)
+        kept += words[position : position + size]
+        position += size * times
+    return kept
+
+
+def _loop_at(keys: Sequence[str], position: int) -> tuple[int, int]:
+    """Return how many words are repeated from `position` on and how often; (1, 1) where none are."""
+    for size in range(1, min(_LONGEST_LOOP, (len(keys) - position) // 2) + 1):
+        unit, times = keys[position : position + size], 1
+        while keys[position + times * size : position + (times + 1) * size] == unit:
+            times += 1
+        if times > _MOST_REPEATS.get(size, _MOST_REPEATS_OF_MORE) and any(unit):
+            return size, times
+    return 1, 1
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())

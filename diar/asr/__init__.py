@@ -1,0 +1,1 @@
+"""Speech recognition: pieces of speech to words with times. Engines behind one protocol."""

@@ -1,0 +1,7 @@
+"""Errors of recognition."""
+
+from diar.errors import DiarError
+
+
+class RecognitionError(DiarError):
+    """A recogniser that cannot be opened, or that failed."""

@@ -1,0 +1,131 @@
+"""Whisper by CTranslate2 (faster-whisper): int8 on CPUs, half precision on GPUs, pieces in batches.
+
+Radford et al., "Robust speech recognition via large-scale weak supervision", 2022. Greedy or beam search at
+temperature 0 only: sampling again at higher temperatures would give other words at every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diar.asr.errors import RecognitionError
+from diar.asr.recogniser import RATE, Identity, Language
+from diar.errors import explain
+from diar.extras import install_line
+from diar.models.weights.checksum import file_sha256
+from diar.records import Word
+
+ENGINE = "faster-whisper"
+_PRECISIONS = {"cpu": "int8", "cuda": "float16"}
+_FRAME = RATE // 100  # samples; `seek` counts whole ones, rounded down
+_SHORTEST = RATE // 10  # samples; Whisper's features need some
+
+
+class FasterWhisper:
+    """One Whisper model on one device.
+
+    Args:
+        folder: a CTranslate2 model: model.bin, config.json, tokenizer.json, vocabulary.
+        name: what results call it.
+        device: `cpu`, `cuda` or `cuda:N`.
+        threads: of the CPU.
+        precision: CTranslate2's `compute_type`; None = int8 on a CPU, float16 on a GPU.
+        beam_size: 1 = greedy.
+
+    Raises:
+        RecognitionError: the extra is missing, or the folder holds no such model.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        precision: str | None = None,
+        beam_size: int = 1,
+    ) -> None:
+        whisper = _import()
+        kind, _, number = device.partition(":")
+        precision = precision or _PRECISIONS.get(kind, "default")
+        try:
+            self._model = whisper.WhisperModel(
+                str(folder),
+                device=kind,
+                device_index=int(number or 0),
+                compute_type=precision,
+                cpu_threads=threads,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise RecognitionError(
+                f"{folder} cannot be opened as a model of {ENGINE}: {explain(error)}"
+            ) from None
+        self._batched = whisper.BatchedInferencePipeline(self._model)
+        self._beam_size = beam_size
+        settings = {"beam_size": beam_size, "precision": precision}
+        self.identity = Identity(ENGINE, name, file_sha256(folder / "model.bin"), settings)
+
+    def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:
+        """Return the likeliest language of the pieces."""
+        if not self._model.model.is_multilingual:
+            return Language("en")
+        code, probability, _ = self._model.detect_language(
+            np.concatenate(pieces), language_detection_segments=len(pieces)
+        )
+        return Language(code, float(probability))
+
+    def recognise(self, pieces: Sequence[np.ndarray], language: str | None) -> list[list[Word]]:
+        """Return the words of each piece; all pieces are one batch."""
+        padded = [np.pad(piece, (0, max(_SHORTEST - len(piece), 0))) for piece in pieces]
+        ends = np.cumsum([len(piece) for piece in padded])
+        starts = ends - [len(piece) for piece in padded]
+        half = 0.5 / RATE  # the library rounds times down to samples
+        clips = [
+            {"start": start / RATE + half, "end": end / RATE + half}
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+        segments, _ = self._batched.transcribe(
+            np.concatenate(padded),
+            language=language,
+            beam_size=self._beam_size,
+            temperature=0.0,
+            word_timestamps=True,
+            vad_filter=False,
+            clip_timestamps=clips,
+            batch_size=len(pieces),
+        )
+        found: list[list[Word]] = [[] for _ in pieces]
+        for segment in segments:
+            piece = int(np.searchsorted(starts, (segment.seek + 1) * _FRAME, "right")) - 1
+            found[piece] += _words(segment.words or (), float(starts[piece]) / RATE)
+        return found
+
+
+def _words(words: Sequence[Any], start: float) -> list[Word]:
+    """Return the words of a segment, in seconds from its piece's start; empty ones are left out."""
+    return [
+        Word(
+            max(float(w.start) - start, 0.0),
+            max(float(w.end) - start, 0.0),
+            w.word.strip(),
+            float(w.probability),
+        )
+        for w in words
+        if w.word.strip()
+    ]
+
+
+def _import() -> Any:
+    try:
+        import faster_whisper
+    except ImportError:
+        raise RecognitionError(
+            f"words need the package faster-whisper; install it by: {install_line('words')}"
+        ) from None
+    return faster_whisper

@@ -1,0 +1,1 @@
+"""Words with speakers: one record, and the texts that people's tools read."""

@@ -1,0 +1,46 @@
+"""SRT and WebVTT of words with speakers."""
+
+from __future__ import annotations
+
+from diar.formats.words.cues import Cue, make_cues
+from diar.formats.words.document import RecordingWords
+from diar.formats.words.utterances import NOBODY
+
+_VTT_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def format_srt(result: RecordingWords) -> str:
+    """Format SubRip subtitles; a speaker's name stands where the speaker changes."""
+    cues = make_cues(result.words, result.language, names=True)
+    return "".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_lines(cue)}\n\n"
+        for number, cue in enumerate(cues, start=1)
+    )
+
+
+def format_vtt(result: RecordingWords) -> str:
+    """Format WebVTT (W3C): the speaker of each cue is its voice tag, which players can style and search."""
+    cues = make_cues(result.words, result.language, names=False)
+    blocks = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_voiced(cue)}\n" for cue in cues]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def _lines(cue: Cue) -> str:
+    return "\n".join(_printable(line) for line in cue.lines)
+
+
+def _voiced(cue: Cue) -> str:
+    text = _lines(cue).translate(_VTT_ENTITIES)
+    if cue.speaker == NOBODY:
+        return text
+    return f"<v {' '.join(_printable(cue.speaker).split()).translate(_VTT_ENTITIES)}>{text}</v>"
+
+
+def _printable(text: str) -> str:
+    """Return `text` with blanks for what would end a line or a field."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{rest:03}"

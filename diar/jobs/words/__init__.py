@@ -1,0 +1,1 @@
+"""`diar words`: what was said in an archive, and by whom."""

@@ -1,0 +1,76 @@
+"""The `diar words` command: arguments → WordsConfig → ranks → files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diar.errors import EXIT_FAILURES, EXIT_OK
+from diar.formats.words.table import FORMATS
+from diar.jobs.ranks.processes import started_by_torchrun, worker_context
+from diar.jobs.words.config import WordsConfig
+from diar.options.command import run_command
+
+DESCRIPTION = """\
+What was said in an archive, and by whom: words with times and speakers.
+
+First the speech that stage 1 found is recognised, on all GPUs or cores. That is done once, is resumed after
+any interruption. The words are stored beside the embeddings (E/_words). Then each word gets the speaker of
+stage 2's turns, which takes seconds and can be repeated with another result. Started by torchrun, it joins as
+one of its ranks."""
+
+EPILOG = """\
+examples:
+  {prog} --embeddings_dir E --result R
+  {prog} --embeddings_dir E --result R --asr whisper-base --format json,srt,vtt
+  torchrun --nproc-per-node 4 -m diar words --embeddings_dir E --result R
+
+formats:
+"""
+
+_EXIT = """
+exit codes: 0 all done; 3 done, some recordings failed (listed with their reason); other: not finished."""
+
+
+def main(arguments: Sequence[str], prog: str = "diar words") -> int:
+    """Run the command and return its exit code."""
+    formats = "".join(f"  {name:9} {one.file_name:20} {one.what}\n" for name, one in FORMATS.items())
+    epilog = EPILOG.format(prog=prog) + formats + _EXIT
+    return run_command(_words, WordsConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
+
+
+def _words(config: WordsConfig) -> int:
+    if config.dry_run:
+        from diar.jobs.words.dry_run import print_dry_run
+
+        print_dry_run(config)
+        return EXIT_OK
+    if started_by_torchrun():
+        code = _run_rank(config)
+        return EXIT_OK if code == EXIT_FAILURES else code
+    return _start_workers(config)
+
+
+def _start_workers(config: WordsConfig) -> int:
+    worker_context()  # its server imports torch while this process does
+    from diar.jobs.ranks.launcher import launch
+    from diar.models.device import count_workers, device_kind, usable_cores
+    from diar.models.weights.hub import resolve
+
+    if config.words is None:
+        resolve(config.asr, "asr")  # once for all ranks
+    kind = device_kind(config.device, config.gpus)
+    workers = config.workers or count_workers(kind, config.gpus, None)
+    return launch(
+        _run_rank,
+        config,
+        workers=workers,
+        cores=usable_cores(),
+        max_restarts=config.max_restarts,
+        port=config.port,
+    )
+
+
+def _run_rank(config: WordsConfig) -> int:
+    from diar.jobs.words.run import run_rank
+
+    return run_rank(config)

@@ -1,0 +1,141 @@
+"""Where the words of a recording come from: a recogniser that hears it, or files that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from diar.align.cleaning import clean
+from diar.archive.channels.streams import open_channels
+from diar.archive.recording import Recording
+from diar.asr.recogniser import RATE, Identity, Language, Recogniser
+from diar.asr.recording import Heard, Remember, recognise_signal
+from diar.errors import DiarError
+from diar.formats.words.reading import read_words, readable_suffixes
+from diar.intervals import at_least
+from diar.models.weights.checksum import file_sha256
+from diar.records import MIXED, RecordingRow, Tracks, Word
+from diar.store.words import RecognisedRecording
+
+Recognised = tuple[RecognisedRecording, list[Word]]
+ENGINE_OF_FILES = "import"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One recording whose words are wanted."""
+
+    recording: Recording
+    row: RecordingRow
+    tracks: Tracks
+    remember: Callable[[str], Remember]  # of a part of the recording, by name; see diar/asr/recording.py
+
+
+class Hearing(Protocol):
+    """A source of words."""
+
+    identity: Identity
+
+    def words(self, asked: Asked) -> Recognised:
+        """Return the words of one recording.
+
+        Raises:
+            DecodeError: the audio cannot be read.
+        """
+
+
+class RecognisedWords:
+    """Words that a recogniser hears.
+
+    Args:
+        recogniser: on this rank's device.
+        batch: pieces that are recognised at once.
+        language: of all recordings; None = the recogniser tells.
+    """
+
+    def __init__(self, recogniser: Recogniser, batch: int, language: str | None) -> None:
+        self.identity = recogniser.identity
+        self._recogniser, self._batch = recogniser, batch
+        self._language = None if language is None else Language(language)
+
+    def words(self, asked: Asked) -> Recognised:
+        """Return the words of all channels that stage 1 read apart, or of the recording as one signal."""
+        signals = list(self._signals(asked))
+        words = sorted((word for one in signals for word in one.cleaned.words), key=lambda word: word.start)
+        language = next((one.language for one in signals if one.language is not None), None)
+        told = RecognisedRecording(
+            asked.row.recording_id,
+            language=None if language is None else language.code,
+            language_probability=None if language is None else language.probability,
+            seconds=sum(one.seconds for one in signals),
+            outside_speech=sum(one.cleaned.outside_speech for one in signals),
+            repeated=sum(one.cleaned.repeated for one in signals),
+        )
+        return told, words
+
+    def _signals(self, asked: Asked) -> Iterator[Heard]:
+        language, row = self._language, asked.row
+        for channel in sorted(set(asked.tracks.channel.tolist())) or [MIXED]:
+            with open_channels(asked.recording, RATE, row.channel, str(row.audio_track)) as audio:
+                heard = recognise_signal(
+                    (block[max(channel, 0)] for block in audio),
+                    _speech(asked.tracks, channel),
+                    self._recogniser,
+                    batch=self._batch,
+                    language=language,
+                    channel=channel,
+                    remember=asked.remember(str(max(channel, 0))),
+                )
+            language = language or heard.language
+            yield heard
+
+
+class ImportedWords:
+    """Words that somebody else recognised.
+
+    Args:
+        place: a file that names its recordings, or a folder with a file a recording, named as it is in the
+            archive, with the suffix replaced or appended (`talks/monday.wav` → `talks/monday.json`).
+
+    Raises:
+        WordsError: the file cannot be read.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = Path(place)
+        if not self._place.exists():
+            raise DiarError(f"`words={place}` does not exist")
+        one_file = self._place.is_file()
+        self._all = read_words(self._place) if one_file else None
+        self.identity = Identity(ENGINE_OF_FILES, place, file_sha256(self._place) if one_file else None)
+
+    def words(self, asked: Asked) -> Recognised:
+        """Return the recording's words in its speech; status `no_words` where there is no file of it."""
+        recording_id = asked.row.recording_id
+        found = self._find(recording_id)
+        if found is None:
+            return RecognisedRecording(recording_id, "no_words", f"{self._place} has no words of it"), []
+        cleaned = clean(found, at_least(1, [asked.tracks.active.intervals]))
+        told = RecognisedRecording(
+            recording_id, outside_speech=cleaned.outside_speech, repeated=cleaned.repeated
+        )
+        return told, cleaned.words
+
+    def _find(self, recording_id: str) -> list[Word] | None:
+        if self._all is not None:
+            return self._all.get(recording_id)
+        for stem in (recording_id, recording_id.rpartition(".")[0]):
+            for suffix in readable_suffixes():
+                file = self._place / f"{stem}{suffix}"
+                if file.is_file():
+                    return [word for words in read_words(file).values() for word in words]
+        return None
+
+
+def _speech(tracks: Tracks, channel: int) -> np.ndarray:
+    """Return (n, 2) seconds where anybody speaks in a channel."""
+    return at_least(1, [tracks.take(tracks.channel == channel).active.intervals])

@@ -1,0 +1,102 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diar.formats.words.reading import WordsError, read_words, spread
+from diar.formats.words.table import FORMATS
+from diar.records import Word
+from tests.formats.words.samples import SAID, conversation, result_of
+
+SPOKEN = " ".join(text for _, _, text in SAID)
+
+
+def read(tmp_path: Path, name: str, content: str) -> dict[str | None, list[Word]]:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    return read_words(path)
+
+
+def texts(words: list[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+@pytest.mark.parametrize("name", ["json", "ctm", "seglst", "whisperx", "vtt"])
+def test_what_we_write_is_read_again_word_by_word(tmp_path: Path, name: str) -> None:
+    result = result_of(conversation())
+    found = read(tmp_path, FORMATS[name].file_name, FORMATS[name].write(result))
+    (recording, words), *others = found.items()
+    assert not others
+    assert recording == (None if name in ("whisperx", "vtt") else result.recording_id)
+    assert texts(words) == SPOKEN
+    for word, true in zip(words, result.words, strict=True):
+        apart = abs(word.start - true.start)
+        assert apart < (0.002 if name in ("json", "ctm", "whisperx") else 2.0)
+
+
+def test_words_without_times_lie_between_their_neighbours(tmp_path: Path) -> None:
+    words = [
+        {"word": "in", "start": 1.0, "end": 1.2, "score": 0.8},
+        {"word": "1984"},
+        {"word": "he", "start": 2.0, "end": 2.2},
+    ]
+    document = {"segments": [{"start": 1.0, "end": 2.5, "text": "in 1984 he", "words": words}]}
+    (found,) = read(tmp_path, "x.json", json.dumps(document)).values()
+    assert [(w.start, w.end, w.text, w.probability) for w in found] == [
+        (1.0, 1.2, "in", 0.8), (1.2, 2.0, "1984", None), (2.0, 2.2, "he", None)
+    ]  # fmt: skip
+
+
+def test_whisper_without_word_times_is_spread_over_its_segments(tmp_path: Path) -> None:
+    document = {
+        "text": " a bbb",
+        "segments": [{"id": 0, "start": 1.0, "end": 3.0, "text": " a bbb"}],
+        "language": "en",
+    }
+    (found,) = read(tmp_path, "x.json", json.dumps(document)).values()
+    assert [(w.start, w.end, w.text) for w in found] == [(1.0, 1.5, "a"), (1.5, 3.0, "bbb")]
+
+
+def test_times_within_a_cue_are_kept(tmp_path: Path) -> None:
+    cue = "<v Ann>one<00:02.000><c> two</c> &amp;</v>"
+    content = f"WEBVTT\r\n\r\nNOTE hello\r\n\r\n1\r\n00:01.000 --> 00:04.000 align:start\r\n{cue}\r\n"
+    (found,) = read(tmp_path, "x.vtt", content).values()
+    assert [(w.start, w.text) for w in found] == [(1.0, "one"), (2.0, "two"), (3.5, "&")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.ctm", "a 1 0.0 0.5\n", "line 1 has 4 fields"),
+        ("x.ctm", "a 1 zero 0.5 word\n", "'zero' are no seconds"),
+        ("x.ctm", "a 1 nan 0.5 word\n", "'nan' are no seconds"),
+        ("x.vtt", "1\n00:01.000 --> 00:02.000\nhi\n", "does not begin with WEBVTT"),
+        ("x.json", "{", "Expecting"),
+        ("x.json", "{}", "`segments`"),
+        ("x.json", '[{"words": "a"}]', "lacks 'start_time'"),
+        ("x.json", "3", "int"),
+        ("x.txt", "hello", "none of the suffixes"),
+    ],
+)
+def test_broken_files_are_named_with_the_place(tmp_path: Path, name: str, content: str, told: str) -> None:
+    with pytest.raises(WordsError, match=told) as raised:
+        read(tmp_path, name, content)
+    assert name in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WordsError, match=r"gone\.ctm"):
+        read_words(tmp_path / "gone.ctm")
+
+
+@given(st.text(max_size=40), st.floats(0, 100), st.floats(0, 10))
+def test_spread_words_tile_the_time(text: str, start: float, length: float) -> None:
+    words = list(spread(text, start, start + length))
+    assert texts(words).split() == text.split()
+    if words:
+        assert words[0].start == start
+        assert words[-1].end == pytest.approx(start + length)
+        assert all(a.end == b.start for a, b in pairwise(words))

@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diar.records import Word
+from diar.score.words.rates import basic, score_recording, score_words
+from tests.commands import run_diar
+
+pytest.importorskip("meeteval", reason="scoring words needs meeteval")
+
+
+def said(*turns: tuple[str, str]) -> list[Word]:
+    """Words of (speaker, text) one after the other, a second each."""
+    words: list[Word] = []
+    for speaker, text in turns:
+        for one in text.split():
+            words.append(Word(len(words), len(words) + 1, one, speaker=speaker or None))
+    return words
+
+
+TRUE = said(("A", "Hello there, you!"), ("B", "Good-bye now then."))
+
+
+def test_errors_are_counted_with_and_without_speakers() -> None:
+    found = said(("x", "hello there"), ("y", "you good by now then"))
+    score = score_recording(TRUE, found)
+    assert (score.words, score.errors) == (7, 1)  # "bye" is "by"
+    assert score.cp_errors == 3  # "you" is missing in A's words and one too many in B's
+    assert (score.aligned, score.wrong_speaker) == (7, 1)
+    assert score.wer == pytest.approx(1 / 7)
+    assert score.wder == pytest.approx(1 / 7)
+
+
+def test_words_of_nobody_have_a_wrong_speaker() -> None:
+    score = score_recording(TRUE, said(("x", "hello there you"), ("", "good bye now then")))
+    assert (score.errors, score.wrong_speaker, score.without_speaker) == (0, 4, 4)
+
+
+def test_a_recording_without_hypothesis_loses_all_its_words() -> None:
+    scores = score_words({"r": TRUE, "s": TRUE}, {"r": TRUE, "t": TRUE})
+    assert [scores[name].errors for name in scores] == [0, 7]
+    assert scores["s"].cp_errors == 7
+    assert set(scores) == {"r", "s"}
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("It's", "it's"),
+        ("'tis,", "tis"),
+        ("“No”—never!", "no never"),
+        ("…", ""),
+        ("Müller’s", "müller's"),
+        ("a_b", "a b"),
+    ],
+)
+def test_normalisation_leaves_letters_and_inner_apostrophes(text: str, plain: str) -> None:
+    assert basic(text) == plain
+
+
+turns = st.lists(
+    st.tuples(st.sampled_from("ABC"), st.sampled_from(["a b", "c", "d e f"])), min_size=1, max_size=8
+)
+
+
+@given(turns, st.permutations("ABC"))
+def test_true_words_under_other_names_have_no_errors(spoken: list[tuple[str, str]], names: list[str]) -> None:
+    other = dict(zip("ABC", names, strict=True))
+    score = score_recording(said(*spoken), said(*((other[speaker], text) for speaker, text in spoken)))
+    assert (score.errors, score.cp_errors, score.wrong_speaker) == (0, 0, 0)
+
+
+@given(turns, turns)
+def test_speakers_never_make_fewer_errors(true: list[tuple[str, str]], found: list[tuple[str, str]]) -> None:
+    score = score_recording(said(*true), said(*found))
+    assert 0 <= score.wrong_speaker <= score.aligned <= score.words
+    assert score.cp_errors >= abs(score.hypothesis - score.words)
+
+
+def test_the_command_reads_files_and_prints_a_table_and_json(tmp_path: Path) -> None:
+    (tmp_path / "truth.stm").write_text(
+        "talk 1 A 0.0 3.0 hello there you\ntalk 1 B 3.0 7.0 <o,f0> good bye now then\n"
+    )
+    items = [
+        {
+            "session_id": "talk",
+            "speaker": "x",
+            "start_time": 0,
+            "end_time": 7,
+            "words": "hello there you good bye",
+        }
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(items))
+    done = run_diar("score", "words", tmp_path / "truth.stm", tmp_path / "found.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].split()[:3] == ["talk", "7", "28.57"]
+    figures = json.loads(
+        run_diar("score", "words", tmp_path / "truth.stm", tmp_path / "found.json", "--json").stdout
+    )
+    assert figures["pooled"]["wder"] == pytest.approx(2 / 5)
+    refused = run_diar("score", "words", tmp_path / "truth.stm", tmp_path)
+    assert refused.returncode == 2
+    assert "holds no words" in refused.stderr
