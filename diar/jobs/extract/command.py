@@ -12,6 +12,7 @@ from diar.jobs.ranks.processes import started_by_torchrun, worker_context
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.options.command import run_command
 from diar.options.places import check_writable
+from diar.spawning import usable_cores
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -76,26 +77,48 @@ def _run_alone(config: ExtractConfig) -> int:
         return 128 + signal.SIGINT
 
 
+def prepare_workers() -> None:
+    """Let a server import what ranks need, while this process does other things: call it early."""
+    worker_context("diar.jobs.extract.run")
+
+
 def start_workers(config: ExtractConfig) -> int:
     """Do the job by processes that this one starts; return the exit code.
 
     Raises:
         DiarError: what a user can mend, found before they start.
     """
-    worker_context()  # its server imports torch while this process does
+    prepare_workers()
     _fetch_weights(config)
     from diar.jobs.ranks.launcher import launch
-    from diar.models.device import count_workers, device_kind, usable_cores
 
-    workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
     return launch(
         _run_rank,
         config,
-        workers=workers,
+        workers=_count_workers,
         cores=usable_cores(),
         max_restarts=config.max_restarts,
         port=config.port,
     )
+
+
+def start_one_worker(config: ExtractConfig) -> int:
+    """Do the job by one process that this one starts, and tell no figures; return the exit code.
+
+    Raises:
+        DiarError: what a user can mend.
+    """
+    prepare_workers()
+    from diar.jobs.ranks.launcher import launch_one
+
+    return launch_one(_run_one, config, usable_cores())
+
+
+def _count_workers(config: ExtractConfig) -> int:
+    """Count the processes to start, in another process than the launcher, which does without torch."""
+    from diar.models.device import count_workers, device_kind
+
+    return count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
 
 
 def _fetch_weights(config: ExtractConfig) -> None:
@@ -112,6 +135,15 @@ def _fetch_weights(config: ExtractConfig) -> None:
         resolve(config.segmentation, "segmentation")
         if config.speech != "segmentation":
             resolve(config.second_segmentation, "segmentation")
+
+
+def _run_one(config: ExtractConfig) -> int:
+    """Be the only process that works, as `start_one_worker` starts it."""
+    from diar.jobs.extract.run import run_alone
+    from diar.jobs.ranks.launcher import end_with_parent
+
+    end_with_parent()
+    return run_alone(config, lambda layout, statistics: None)
 
 
 def _run_rank(config: ExtractConfig) -> int:

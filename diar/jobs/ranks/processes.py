@@ -1,7 +1,8 @@
-"""How workers are started: forked from a server process that has imported torch once for all of them.
+"""How workers are started: forked from a server process that has imported what all of them need.
 
-Importing torch takes seconds of a core. The server imports it while the launcher does the same, and its forks
-share the import. Forking the server is safe, because it uses no GPU and starts no thread.
+Importing torch takes seconds of a core, and what ranks need of diar half a second more. The server imports it
+while the launcher does other things, and its forks share the import. Forking the server is safe, because it
+uses no GPU and starts no thread.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext
 
 from diar.spawning import SPAWN, caller_not_imported
 
-_SHARED = ["torch"]  # nothing of diar, which the server may not find: it may lie beside the command's script
+_FIRST, _LAST = "torch", "diar.jobs.ranks.frozen"  # of what the server imports
 _LONGEST_FOLDER = 70  # bytes of the temporary folder's path; that of the server's socket in it may have 108
 
 
@@ -44,19 +45,52 @@ def started_by_torchrun() -> bool:
     return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
-def worker_context() -> SpawnContext | ForkServerContext:
-    """Return the context that starts workers. The first call starts the server: call before importing torch.
+def worker_context(*modules: str) -> SpawnContext | ForkServerContext:
+    """Return the context that starts workers. The first call starts the server: call it early.
 
     Ctrl-C does not reach the workers; the launcher ends them.
+
+    Args:
+        modules: that workers need. The server imports them after torch; one that fails there, or that a later
+            call names first, is imported by each worker.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it at import; each rank sets its own
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
         return SPAWN  # does the same, but starts more slowly
     context = _FORK_SERVER
-    context.set_forkserver_preload(_SHARED)
-    with sigint_blocked():
+    context.set_forkserver_preload([_FIRST, *modules, _LAST])
+    with sigint_blocked(), _script_folder_in_path():
         forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _script_folder_in_path() -> Iterator[None]:
+    """Let a new Python find what lies beside this one's script, as diar may; this one looks there, too."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def enter_run(environment: Mapping[str, str], cores: frozenset[int]) -> None:
+    """Take over a run's environment and cores, in a new process.
+
+    It may be forked from a server that was started for an earlier run, in another environment.
+
+    Args:
+        environment: all of it.
+        cores: numbers of the cores that the process may use; empty = all.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    if cores:
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager

@@ -49,6 +49,10 @@ def test_where_the_servers_socket_would_have_too_long_a_path_workers_are_spawned
     assert processes.worker_context().get_start_method() == "spawn"
 
 
+def one(_: object) -> int:
+    return 1
+
+
 def note_circumstances(noted: Path) -> int:
     found = (os.environ.get("DIAR_NOTED"), os.environ["RANK"], sorted(os.sched_getaffinity(0)), os.getcwd())
     noted.write_text(json.dumps(found))
@@ -67,7 +71,7 @@ def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytes
         try:
             os.sched_setaffinity(0, chosen)
             seen = frozenset(os.sched_getaffinity(0))
-            assert launch(note_circumstances, noted, workers=1, cores=seen, max_restarts=0) == 0
+            assert launch(note_circumstances, noted, workers=one, cores=seen, max_restarts=0) == 0
         finally:
             os.sched_setaffinity(0, cores)
         assert json.loads(noted.read_text()) == [
@@ -84,7 +88,7 @@ def test_a_taken_port_is_told_by_its_parameter_and_on_the_command_line_by_its_fl
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(DiarError) as caught:
-            launch(len, (), workers=1, cores=frozenset(), max_restarts=0, port=port)
+            launch(len, (), workers=one, cores=frozenset(), max_restarts=0, port=port)
     message = str(caught.value)
     assert message.startswith(f"`port={port}`: ")
     assert with_flags(message, ExtractConfig.model_fields).startswith(f"--port {port}: ")
