@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.ranks.processes import started_by_torchrun, worker_context
+from diar.jobs.ranks.processes import garbage_left, started_by_torchrun, worker_context
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.options.command import run_command
 from diar.options.places import check_writable
@@ -54,7 +54,8 @@ def _extract(config: ExtractConfig) -> int:
     check_writable("output_dir", config.output_dir)
     # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
-        from diar.jobs.extract.run import run_rank
+        with garbage_left():
+            from diar.jobs.extract.run import run_rank
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
@@ -67,8 +68,9 @@ def _extract(config: ExtractConfig) -> int:
 
 def _run_alone(config: ExtractConfig) -> int:
     """Do the job in this process, which is faster than workers would start; return the exit code."""
-    from diar.jobs.extract.run import run_alone
-    from diar.jobs.extract.statistics import print_summary
+    with garbage_left():
+        from diar.jobs.extract.run import run_alone
+        from diar.jobs.extract.statistics import print_summary
 
     try:
         return run_alone(config, print_summary)

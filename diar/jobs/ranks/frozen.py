@@ -7,3 +7,4 @@ for half a second, in which it holds the terminal.
 import gc
 
 gc.freeze()
+gc.enable()

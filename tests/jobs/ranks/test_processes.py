@@ -1,44 +1,52 @@
 """What workers are started with."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from diar.errors import DiarError, with_flags
+from diar.errors import EXIT_UNFINISHED, DiarError, with_flags
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks import processes
-from diar.jobs.ranks.launcher import launch
+from diar.jobs.ranks.launcher import launch, launch_one
 from tests.commands import clean_environment
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are spawned")
 
 
 @LINUX
-def test_a_worker_has_torch_from_its_start_and_ctrl_c_does_not_reach_it(tmp_path: Path) -> None:
+def test_a_worker_has_all_from_its_start_and_ctrl_c_does_not_reach_it(tmp_path: Path) -> None:
+    """The server finds what lies beside the script; garbage is looked for again, but not in that."""
+    (tmp_path / "needed.py").write_text("import gc\nlooked_for_garbage = gc.isenabled()\n")
     (tmp_path / "work.py").write_text(
-        "import signal, sys\n"
+        "import gc, signal, sys\n"
+        "imported = {'torch', 'needed'} <= set(sys.modules)\n"
         "def work():\n"
+        "    import needed\n"
         "    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
-        "    sys.exit(10 * ('torch' in sys.modules) + (signal.SIGINT in blocked))\n"
+        "    frozen = gc.isenabled() and not needed.looked_for_garbage and gc.get_freeze_count() > 100_000\n"
+        "    sys.exit(100 * frozen + 10 * imported + (signal.SIGINT in blocked))\n"
     )
     script = tmp_path / "script.py"
     script.write_text(
         "import signal, sys\n"
         "from work import work\n"
         "from diar.jobs.ranks.processes import worker_context\n"
-        "process = worker_context().Process(target=work)\n"
+        "process = worker_context('needed', 'missing').Process(target=work)\n"
         "process.start()\n"
         "process.join()\n"
         "print(process.exitcode, 'torch' in sys.modules, signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
     )
     done = subprocess.run([sys.executable, script], env=clean_environment(), capture_output=True, text=True)
-    assert done.stdout.split(maxsplit=2) == ["11", "False", "set()\n"], done.stderr
+    assert done.stdout.split(maxsplit=2) == ["111", "False", "set()\n"], done.stderr
 
 
 @LINUX
@@ -80,6 +88,46 @@ def test_each_run_finds_its_own_circumstances(tmp_path: Path, monkeypatch: pytes
             sorted(chosen),
             str(tmp_path / str(number)),
         ]
+
+
+def refuse(_: object) -> int:
+    raise DiarError("`gpus` names GPU 7, but this machine has 1")
+
+
+def kill_the_store_and_wait(noted: Path) -> int:
+    """Find the process that hosts the store by the port that it listens on, and kill it."""
+    noted.write_text(str(os.getpid()))
+    port = int(os.environ["MASTER_PORT"])
+    os.kill(listening(port), signal.SIGKILL)
+    time.sleep(600)
+    return 0
+
+
+def listening(port: int) -> int:
+    """The process that listens on a port of this machine."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if any(os.readlink(link) == f"socket:[{inode}]" for inode in inodes):
+                return int(link.parts[2])
+    raise AssertionError(f"nobody listens on {port}")
+
+
+@LINUX
+def test_what_the_other_processes_meet_ends_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DiarError, match="names GPU 7"):
+        launch(len, (), workers=refuse, cores=frozenset(), max_restarts=0)
+    with pytest.raises(DiarError, match="names GPU 7"):
+        launch_one(refuse, (), frozenset())
+    noted = tmp_path / "noted"
+    code = launch(kill_the_store_and_wait, noted, workers=one, cores=frozenset(), max_restarts=3)
+    assert code == EXIT_UNFINISHED
+    assert "error: the process 'store' died (signal 9, SIGKILL" in capfd.readouterr().err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
 
 
 def test_a_taken_port_is_told_by_its_parameter_and_on_the_command_line_by_its_flag() -> None:
