@@ -1,4 +1,4 @@
-"""Keeping NumPy's Fortran compiler interface out of stage 2: SciPy imports it by copying all names of NumPy."""
+"""Keeping NumPy's interface to Fortran out: SciPy imports it when it copies all names of NumPy."""
 
 from __future__ import annotations
 
