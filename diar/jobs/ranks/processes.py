@@ -1,8 +1,8 @@
 """How workers are started: forked from a server process that has imported what all of them need.
 
 Importing torch takes seconds of a core, and what ranks need of diar half a second more. The server imports it
-while the launcher does other things, and its forks share the import. Forking the server is safe, because it
-uses no GPU and starts no thread.
+while the launcher does other things, and its forks share the import. Forking the server is safe: it
+uses no GPU, and its only other thread is that of Arrow's allocator (jemalloc), which prepares for forks.
 """
 
 from __future__ import annotations
