@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from diar.errors import DiarError
 from diar.jobs.diarize.config import DiarizeConfig
-from diar.jobs.extract.command import prepare_workers
-from diar.jobs.ranks.processes import started_by_torchrun
+from diar.jobs.ranks.processes import started_by_torchrun, worker_context
 from diar.options.command import run_command
 from diar.options.places import check_writable
 from diar.outputs.managed_directory import OutputDirectory
@@ -54,10 +53,8 @@ def _diarize(config: DiarizeConfig) -> int:
         )
     OutputDirectory(config.output_dir)  # refused before any work if it is not local
     check_writable("output_dir", config.output_dir)
-    prepare_workers()
-    from diar.jobs.diarize.stages import (
-        both_stages,
-    )  # all that stage 2 needs, while the workers' server does it
+    worker_context()  # its server imports torch, while this process imports stage 2
+    from diar.jobs.diarize.stages import both_stages
 
     try:
         return both_stages(config)

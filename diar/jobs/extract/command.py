@@ -79,18 +79,13 @@ def _run_alone(config: ExtractConfig) -> int:
         return 128 + signal.SIGINT
 
 
-def prepare_workers() -> None:
-    """Let a server import what ranks need, while this process does other things: call it early."""
-    worker_context("diar.jobs.extract.run")
-
-
 def start_workers(config: ExtractConfig) -> int:
     """Do the job by processes that this one starts; return the exit code.
 
     Raises:
         DiarError: what a user can mend, found before they start.
     """
-    prepare_workers()
+    worker_context()  # its server imports torch meanwhile
     _fetch_weights(config)
     from diar.jobs.ranks.launcher import launch
 
@@ -110,7 +105,6 @@ def start_one_worker(config: ExtractConfig) -> int:
     Raises:
         DiarError: what a user can mend.
     """
-    prepare_workers()
     from diar.jobs.ranks.launcher import launch_one
 
     return launch_one(_run_one, config, usable_cores())
@@ -141,8 +135,9 @@ def _fetch_weights(config: ExtractConfig) -> None:
 
 def _run_one(config: ExtractConfig) -> int:
     """Be the only process that works, as `start_one_worker` starts it."""
-    from diar.jobs.extract.run import run_alone
-    from diar.jobs.ranks.launcher import end_with_parent
+    with garbage_left():
+        from diar.jobs.extract.run import run_alone
+        from diar.jobs.ranks.launcher import end_with_parent
 
     end_with_parent()
     return run_alone(config, lambda layout, statistics: None)
@@ -150,6 +145,7 @@ def _run_one(config: ExtractConfig) -> int:
 
 def _run_rank(config: ExtractConfig) -> int:
     """Be a rank, in its own process; the launcher starts it before anybody has imported what ranks need."""
-    from diar.jobs.extract.run import run_rank
+    with garbage_left():
+        from diar.jobs.extract.run import run_rank
 
     return run_rank(config)

@@ -1,8 +1,8 @@
-"""How workers are started: forked from a server process that has imported what all of them need.
+"""How workers are started: forked from a server process that has imported torch once for all of them.
 
-Importing torch takes seconds of a core, and what ranks need of diar half a second more. The server imports it
-while the launcher does other things, and its forks share the import. Forking the server is safe: it
-uses no GPU, and its only other thread is that of Arrow's allocator (jemalloc), which prepares for forks.
+Importing torch takes seconds of a core. The server imports it while the launcher does other things, and its
+forks share the import. Forking the server is safe, because it uses no GPU and starts no thread; Arrow, which
+starts one at its import, and all that imports Arrow are therefore imported by each worker.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnC
 
 from diar.spawning import SPAWN, caller_not_imported
 
-_FIRST = ["diar.jobs.ranks.growing", "torch"]  # of what the server imports
-_LAST = "diar.jobs.ranks.frozen"
+_IMPORTED = ["diar.jobs.ranks.growing", "torch", "diar.jobs.ranks.frozen"]  # by the server
 _LONGEST_FOLDER = 70  # bytes of the temporary folder's path; that of the server's socket in it may have 108
 
 
@@ -47,20 +46,16 @@ def started_by_torchrun() -> bool:
     return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
-def worker_context(*modules: str) -> SpawnContext | ForkServerContext:
+def worker_context() -> SpawnContext | ForkServerContext:
     """Return the context that starts workers. The first call starts the server: call it early.
 
     Ctrl-C does not reach the workers; the launcher ends them.
-
-    Args:
-        modules: that workers need. The server imports them after torch; one that fails there, or that a later
-            call names first, is imported by each worker.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it at import; each rank sets its own
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
         return SPAWN  # does the same, but starts more slowly
     context = _FORK_SERVER
-    context.set_forkserver_preload([*_FIRST, *modules, _LAST])
+    context.set_forkserver_preload(_IMPORTED)
     with sigint_blocked(), _script_folder_in_path():
         forkserver.ensure_running()
     return context
@@ -82,7 +77,7 @@ def _script_folder_in_path() -> Iterator[None]:
 
 @contextmanager
 def garbage_left() -> Iterator[None]:
-    """Do not look for garbage in the block, which imports much: that takes 0.2 s and finds none."""
+    """Do not look for garbage in the block, which imports much: that takes 0.1 s and finds none."""
     enabled = gc.isenabled()
     gc.disable()
     try:
