@@ -30,7 +30,7 @@ STEPS: dict[str, list[tuple[str | None, str]]] = {
     "diar.jobs.diarize.command": [(None, "import of options"), ("_diarize", "all after the options")],
     "diar.jobs.diarize.stages": [(None, "import of stage 2"), ("_check_any_embedded", "stage 1 has ended")],
     "diar.jobs.extract.command": [("_fetch_weights", "weights are looked for")],
-    "diar.jobs.ranks.host": [("_answer", "wait for the server's imports"), ("_start_store", "store")],
+    "diar.jobs.ranks.host": [("_answer", "wait for the store"), ("_start_store", "store")],
     "diar.jobs.ranks.supervisor": [("Supervisor.run", "wait for the workers")],
     "diar.jobs.detect.turns": [("diarize_archive", "stage 2")],
 }

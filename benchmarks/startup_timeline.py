@@ -20,7 +20,7 @@ from typing import NamedTuple
 import startup_marks
 from running import ROOT
 
-SERVER, WORKER, STORE = "import of what ranks need", "work", "store"
+SERVER, WORKER, STORE = "import torch", "work", "store"
 
 
 class Step(NamedTuple):
