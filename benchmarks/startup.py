@@ -46,6 +46,7 @@ DROP = Path("/proc/sys/vm/drop_caches")
 IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 WARM, PAGES, NO_PYC = "warm", "pages", "no .pyc"
 TEN = 10  # files
+STARTED = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class Measuring:
 
     def __init__(self, options: argparse.Namespace, places: dict[str, Place]) -> None:
         self._options, self._places = options, places
-        self._deadline = time.monotonic() + 60 * options.minutes
+        self._deadline = STARTED + 60 * options.minutes
         self._lasts: dict[str, float] = {}  # seconds that a command lasted, all sides together
         self._rows: Rows = {}
 
