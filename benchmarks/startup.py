@@ -19,8 +19,8 @@ files come from the disk. Where that is refused, a line says so. "no .pyc" has a
 Python compiles every module, as at the first run after an installation that compiled none.
 
 First comes a run for the imports, which warms, then a warm round, a cold one of each kind, and warm ones up
-to --rounds. With --minutes nothing starts that would not end in time. Two checkouts take turns. Run it on an
-idle machine.
+to --rounds. With --minutes nothing starts after the first warm round that would not end in time. Two checkouts
+take turns. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -172,11 +172,12 @@ class Measuring:
         if any(COMMANDS[name].torch for name in names) and "torch" not in names:
             names = ["torch", *names]
         for name in names:
-            self._time(name, lambda name=name: self._list_imports(name))
+            self._list_imports(name)
         for number in range(self._options.rounds):
             for kind in (WARM, *self._cold()) if number == 0 else (WARM,):
                 for name in names:
-                    self._time(name, lambda name=name, kind=kind, n=number: self._round(name, kind, n))
+                    if (kind == WARM and number == 0) or self._in_time(name):
+                        self._round(name, kind, number)
         return self._rows
 
     def _cold(self) -> Iterator[str]:
@@ -189,12 +190,9 @@ class Measuring:
         if "pyc" in self._options.cold:
             yield NO_PYC
 
-    def _time(self, name: str, action: Callable[[], None]) -> None:
-        """Do it if it would end in time."""
-        start = time.monotonic()
-        if start + self._lasts.get(name, 0.0) <= self._deadline:
-            action()
-            self._lasts[name] = time.monotonic() - start
+    def _in_time(self, name: str) -> bool:
+        """Return whether a round that takes as long as the last one would end in time."""
+        return time.monotonic() + self._lasts[name] <= self._deadline
 
     def _measured(self, name: str, kind: str, side: str) -> Measured:
         return self._rows.setdefault((name, kind), {}).setdefault(side, Measured())
@@ -210,6 +208,7 @@ class Measuring:
     def _round(self, name: str, kind: str, number: int) -> None:
         """Run a command once on each side; the sides take turns in being first."""
         print(f"{kind}: {COMMANDS[name].title}", file=sys.stderr)
+        begun = time.monotonic()
         for side in self._places if number % 2 == 0 else reversed(self._places):
             with fresh(self._places[side], kind) as (place, environment):
                 before, start = children_seconds(), time.perf_counter()
@@ -219,6 +218,7 @@ class Measuring:
                 measured.seconds.append(seconds)
                 measured.cpu.append(children_seconds() - before)
                 measured.without_work.append(seconds - working_seconds(place.out))
+        self._lasts[name] = time.monotonic() - begun
 
 
 def drop_pages() -> bool:
