@@ -19,8 +19,8 @@ files come from the disk. Where that is refused, a line says so. "no .pyc" has a
 Python compiles every module, as at the first run after an installation that compiled none.
 
 First comes a run for the imports, which warms, then a warm round, a cold one of each kind, and warm ones up
-to --rounds. With --minutes nothing starts after the first warm round that would not end in time. Two checkouts
-take turns. Run it on an idle machine.
+to --rounds. With --minutes nothing starts after the first warm round that would not end in time. Two
+checkouts take turns. Run it on an idle machine.
 """
 
 from __future__ import annotations
