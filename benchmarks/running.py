@@ -45,23 +45,23 @@ def timed(*arguments: object, root: Path = ROOT, allowed: Sequence[int] = DONE) 
     """Run Python with `arguments` on the checkout `root`. SystemExit for another exit code."""
     command = [sys.executable, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    _adopt_orphans()
-    start, cpu = time.perf_counter(), _children_seconds()
+    adopt_orphans()
+    start, cpu = time.perf_counter(), children_seconds()
     done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     seconds = time.perf_counter() - start
-    run = Run(done.stdout, seconds, _children_seconds() - cpu)
+    run = Run(done.stdout, seconds, children_seconds() - cpu)
     if done.returncode not in allowed:
         raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
     return run
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Become the parent of orphans: nobody else would wait for workers whose parent has ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
     """Return the CPU seconds of all ended children; NaN where orphans cannot be adopted."""
     if sys.platform != "linux":
         return math.nan

@@ -33,6 +33,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import claim_order
 from diar.jobs.extract.run import run_rank
 from diar.jobs.ranks.launcher import launch
-from diar.models.device import usable_cores
 from diar.models.encoders.campplus import CAMPPlus
+from diar.spawning import usable_cores
 from diar.store.layout import Layout
 from diar.store.reader import load_index, read_plan
 
@@ -78,11 +79,11 @@ def extract(
         begun = time.time()
         if disturb is not None:
             threading.Thread(target=disturb, args=(log,), daemon=True).start()
-        config = config.model_copy(update={"output_dir": output})
+        config = config.model_copy(update={"output_dir": output, "workers": config.workers or 1})
         code = launch(
             partial(run_rank, make_embedder=partial(make, log=log)),
             config,
-            workers=config.workers or 1,
+            workers=attrgetter("workers"),
             cores=usable_cores(),
             max_restarts=config.max_restarts,
         )

@@ -6,6 +6,7 @@ is guarded by `if __name__ == "__main__":`. Our processes need nothing of it: wh
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,3 +56,8 @@ class _Spawning(SpawnContext):
 
 
 SPAWN = _Spawning()
+
+
+def usable_cores() -> frozenset[int]:
+    """Return the numbers of the cores that this process may use; empty where the system does not say."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()

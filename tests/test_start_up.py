@@ -19,6 +19,7 @@ from diar.cli import main
 assert main(sys.argv[1:]) == 0
 print(json.dumps(sorted(sys.modules)))
 """
+NETWORKS = ("--segmentation", "segmentation-3.0", "--speech", "segmentation", "--device", "cpu")
 HEAVY = {"torch", "numpy", "pyarrow", "scipy", "sklearn", "matplotlib", "pandas", "pydantic", "fsspec", "av"}
 
 
@@ -41,9 +42,8 @@ def embeddings(
     (folder / "audio").mkdir()
     sf.write(folder / "audio" / "a.wav", conversation[: 14 * RATE], RATE, subtype="PCM_16")
     names = ("--input_dir", folder / "audio", "--output_dir", folder / "E", "--model_dir", tiny_model_dir)
-    networks = ("--segmentation", "segmentation-3.0", "--speech", "segmentation", "--device", "cpu")
     pandas = f"import diar; assert len(diar.Archive({str(folder / 'E')!r}).to_pandas()) == 1"
-    modules, lines = imported_by(RUN + pandas, "extract", *names, *networks)
+    modules, lines = imported_by(RUN + pandas, "extract", *names, *NETWORKS)
     assert not modules & {"sklearn", "matplotlib", "pandas", "PIL"}, "but `to_pandas` finds it"
     assert lines == ["True"]
     run = json.loads((folder / "E" / "extraction_stats.json").read_text())["this_run"]
@@ -61,10 +61,21 @@ def test_stage_2_imports_what_its_task_uses(embeddings: Path, tmp_path: Path) ->
     place = ("--embeddings_dir", embeddings, "--output_dir")
     modules, _ = imported_by(RUN, "detect", *place, tmp_path / "R", "--task", "turns")
     assert (tmp_path / "R" / "recordings" / "a.wav" / "timeline.png").exists(), "a picture without Matplotlib"
-    never = {"torch", "sklearn", "pandas", "fsspec", "av", "soundfile", "scipy.ndimage"}
-    assert not modules & {*never, "matplotlib"}
+    never = {"torch", "sklearn", "pandas", "fsspec", "av", "soundfile", "scipy.ndimage", "numpy.f2py", "yaml"}
+    assert not modules & {*never, "matplotlib", "scipy.optimize"}
     files = ("--task", "files", "--place", "none")
     modules, _ = imported_by(RUN, "detect", *place, tmp_path / "F", *files, "--no_plot")
     assert not modules & {*never, "matplotlib", "scipy.optimize"}
     modules, _ = imported_by(RUN, "detect", *place, tmp_path / "P", *files)
     assert "matplotlib" in modules and not modules & {*never, "matplotlib.pyplot"}
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", 1)])
+def test_diarize_leaves_torch_to_other_processes(
+    embeddings: Path, tiny_model_dir: Path, tmp_path: Path, workers: tuple[object, ...]
+) -> None:
+    asked = (embeddings.parent / "audio", "-o", tmp_path / "R", "--model_dir", tiny_model_dir)
+    modules, _ = imported_by(RUN, "diarize", *asked, *NETWORKS, *workers)
+    assert not modules & {"torch", "sklearn", "matplotlib", "pandas", "scipy.optimize"}
+    tracks = "a.wav.parquet"
+    assert (tmp_path / "R" / "embeddings" / tracks).read_bytes() == (embeddings / tracks).read_bytes()

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from diar.detect.clustering.assignment import NO_CLUSTER
+from diar.detect.presets import TurnSettings
 from diar.detect.reconstruction import Frames
-
-
-@dataclass(frozen=True)
-class TurnSettings:
-    """Lengths in seconds."""
-
-    min_duration_off: float = 0.0  # a shorter pause of one speaker is closed
-    min_duration_on: float = 0.0  # a shorter turn is dropped
 
 
 def speaker_turns(frames: Frames, settings: TurnSettings, duration: float) -> list[np.ndarray]:

@@ -1,11 +1,28 @@
-"""Settings of diarization by the kind of recording."""
+"""Settings of diarization by the kind of recording. Options read them, so nothing heavy is imported here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from diar.detect.postprocessing import TurnSettings
-from diar.detect.reconstruction import ReconstructionSettings
+
+@dataclass(frozen=True)
+class ReconstructionSettings:
+    """When a frame holds a voice, and when a second one."""
+
+    onset: float = 0.4  # expected voices at which speech begins …
+    offset: float = 0.4  # … and below which it ends
+    overlap: float = 1.2  # expected voices from which a second one speaks, where a tenth of speech is overlap
+    overlap_prior: float = 0.5  # how far the recording's own share of overlap moves that, 0: not, 1: fully
+    smoothing: float = 0.0  # seconds of the running mean over expected voices
+    change_probability: float | None = None  # of the speaker from window to window; None: windows one by one
+
+
+@dataclass(frozen=True)
+class TurnSettings:
+    """Lengths in seconds."""
+
+    min_duration_off: float = 0.0  # a shorter pause of one speaker is closed
+    min_duration_on: float = 0.0  # a shorter turn is dropped
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
 from diar.detect.observations import Observations
+from diar.detect.presets import ReconstructionSettings
 from diar.detect.resegmentation import viterbi
 
 _BLOCK = 32_768  # frames, nine minutes
@@ -28,18 +29,6 @@ _REFERENCE_OVERLAP, _ASSUMED_OVERLAP, _ASSUMED_SECONDS = 0.10, 0.05, 20.0
 _OVERLAP_BOUNDS = 0.1, 0.5  # of expected voices above 1
 _ROUNDED = 1e-3  # frames by which stored times may be off; a sample is four times that
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window counts
-
-
-@dataclass(frozen=True)
-class ReconstructionSettings:
-    """When a frame holds a voice, and when a second one."""
-
-    onset: float = 0.4  # expected voices at which speech begins …
-    offset: float = 0.4  # … and below which it ends
-    overlap: float = 1.2  # expected voices from which a second one speaks, where a tenth of speech is overlap
-    overlap_prior: float = 0.5  # how far the recording's own share of overlap moves that, 0: not, 1: fully
-    smoothing: float = 0.0  # seconds of the running mean over expected voices
-    change_probability: float | None = None  # of the speaker from window to window; None: windows one by one
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from diar.errors import DiarError
+from diar.spawning import usable_cores
 from diar.wording import counted
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
@@ -70,11 +71,6 @@ def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) ->
 def gpu_memory(gpu: int) -> int:
     """Return the memory of a GPU in bytes."""
     return int(torch.cuda.get_device_properties(gpu).total_memory)
-
-
-def usable_cores() -> frozenset[int]:
-    """Return the numbers of the cores that this process may use; empty where the system does not say."""
-    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def cpu_cores() -> int:

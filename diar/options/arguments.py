@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
@@ -158,6 +157,8 @@ def _metavar(annotation: Any) -> str:
 
 
 def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
+    import yaml
+
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
     except OSError as error:

@@ -8,12 +8,12 @@ from typing import Any
 
 from diar.api.encoder import open_encoder, open_segmentation
 from diar.api.enrol import enrol
-from diar.models.device import usable_cores
 from diar.online.engine import Engine
 from diar.online.models import LiveModels
 from diar.online.settings import LiveSettings
 from diar.online.stream import Stream
 from diar.service.config import ServeConfig
+from diar.spawning import usable_cores
 
 
 class EngineWithPeople(Engine):

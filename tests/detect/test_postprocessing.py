@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.detect.clustering.assignment import NO_CLUSTER
-from diar.detect.postprocessing import TurnSettings, exclusive_turns, speaker_turns
+from diar.detect.postprocessing import exclusive_turns, speaker_turns
+from diar.detect.presets import TurnSettings
 from diar.detect.reconstruction import Frames
 from diar.intervals import at_least, common_seconds, seconds, without
 

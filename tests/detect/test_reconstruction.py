@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from diar.detect import reconstruction
 from diar.detect.clustering.assignment import NO_CLUSTER
 from diar.detect.observations import Observations
-from diar.detect.reconstruction import Frames, ReconstructionSettings, expected_voices, reconstruct
+from diar.detect.presets import ReconstructionSettings
+from diar.detect.reconstruction import Frames, expected_voices, reconstruct
 from tests.detect.observations_sample import FRAMES, Conversation, converse, make_voices, observe
 
 VOICES = make_voices(4, 1)

@@ -9,6 +9,7 @@ from diar.detect.presets import preset_values
 from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.result_page import page_line
+from diar.jobs.detect.without_f2py import keep_f2py_out
 from diar.options.command import run_command
 from diar.options.places import check_writable, refuse_same_place
 from diar.store.without_pandas import keep_pandas_out
@@ -63,6 +64,7 @@ def _detect(config: DetectConfig) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     incomplete, warnings = False, []
     keep_pandas_out()
+    keep_f2py_out()
     check_writable("output_dir", config.output_dir)
     _check_archive(config)
     if config.task == "all":

@@ -11,9 +11,7 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.plda import read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizeSettings
-from diar.detect.postprocessing import TurnSettings
-from diar.detect.presets import PRESETS, Preset
-from diar.detect.reconstruction import ReconstructionSettings
+from diar.detect.presets import PRESETS, Preset, ReconstructionSettings, TurnSettings
 from diar.errors import DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.wording import counted

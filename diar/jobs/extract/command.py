@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.ranks.processes import started_by_torchrun, worker_context
+from diar.jobs.ranks.processes import garbage_left, started_by_torchrun, worker_context
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.options.command import run_command
 from diar.options.places import check_writable
+from diar.spawning import usable_cores
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -53,7 +54,8 @@ def _extract(config: ExtractConfig) -> int:
     check_writable("output_dir", config.output_dir)
     # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
-        from diar.jobs.extract.run import run_rank
+        with garbage_left():
+            from diar.jobs.extract.run import run_rank
 
         code = run_rank(config)
         return EXIT_OK if code == EXIT_FAILURES else code
@@ -66,8 +68,9 @@ def _extract(config: ExtractConfig) -> int:
 
 def _run_alone(config: ExtractConfig) -> int:
     """Do the job in this process, which is faster than workers would start; return the exit code."""
-    from diar.jobs.extract.run import run_alone
-    from diar.jobs.extract.statistics import print_summary
+    with garbage_left():
+        from diar.jobs.extract.run import run_alone
+        from diar.jobs.extract.statistics import print_summary
 
     try:
         return run_alone(config, print_summary)
@@ -82,20 +85,36 @@ def start_workers(config: ExtractConfig) -> int:
     Raises:
         DiarError: what a user can mend, found before they start.
     """
-    worker_context()  # its server imports torch while this process does
+    worker_context()  # its server imports torch meanwhile
     _fetch_weights(config)
     from diar.jobs.ranks.launcher import launch
-    from diar.models.device import count_workers, device_kind, usable_cores
 
-    workers = count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
     return launch(
         _run_rank,
         config,
-        workers=workers,
+        workers=_count_workers,
         cores=usable_cores(),
         max_restarts=config.max_restarts,
         port=config.port,
     )
+
+
+def start_one_worker(config: ExtractConfig) -> int:
+    """Do the job by one process that this one starts, and tell no figures; return the exit code.
+
+    Raises:
+        DiarError: what a user can mend.
+    """
+    from diar.jobs.ranks.launcher import launch_one
+
+    return launch_one(_run_one, config, usable_cores())
+
+
+def _count_workers(config: ExtractConfig) -> int:
+    """Count the processes to start, in another process than the launcher, which does without torch."""
+    from diar.models.device import count_workers, device_kind
+
+    return count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
 
 
 def _fetch_weights(config: ExtractConfig) -> None:
@@ -114,8 +133,19 @@ def _fetch_weights(config: ExtractConfig) -> None:
             resolve(config.second_segmentation, "segmentation")
 
 
+def _run_one(config: ExtractConfig) -> int:
+    """Be the only process that works, as `start_one_worker` starts it."""
+    with garbage_left():
+        from diar.jobs.extract.run import run_alone
+        from diar.jobs.ranks.launcher import end_with_parent
+
+    end_with_parent()
+    return run_alone(config, lambda layout, statistics: None)
+
+
 def _run_rank(config: ExtractConfig) -> int:
     """Be a rank, in its own process; the launcher starts it before anybody has imported what ranks need."""
-    from diar.jobs.extract.run import run_rank
+    with garbage_left():
+        from diar.jobs.extract.run import run_rank
 
     return run_rank(config)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-import torch.distributed as dist
-
-from diar.errors import EXIT_UNFINISHED, DiarError
-from diar.jobs.ranks.processes import worker_context
+from diar.errors import EXIT_ERROR, EXIT_UNFINISHED, DiarError
+from diar.jobs.ranks.host import ADDRESS, Host, hosted_store
+from diar.jobs.ranks.processes import enter_run, worker_context
 from diar.jobs.ranks.supervisor import Supervisor
 
 ArgumentT = TypeVar("ArgumentT")
 
-_HOST = "127.0.0.1"
 _PARENT_POLL = 0.2  # seconds
 
 
@@ -28,7 +27,7 @@ def launch(
     run_rank: Callable[[ArgumentT], int],
     argument: ArgumentT,
     *,
-    workers: int,
+    workers: Callable[[ArgumentT], int],
     cores: frozenset[int],
     max_restarts: int,
     port: int = 0,
@@ -36,37 +35,66 @@ def launch(
     """Run `run_rank(argument)` in several processes; return the exit code.
 
     A worker that dies is started again and goes on where it was, while the others work on; that happens up to
-    `max_restarts` times in all. The store of the ranks lives in this process, so that it outlives them.
+    `max_restarts` times in all. The store of the ranks lives in a process that outlives them.
 
     Args:
         run_rank: from a module that a new process can import; returns the exit code of the whole run.
         argument: must be picklable.
-        workers: number of processes.
+        workers: returns the number of processes; called with `argument` in a process that may import torch.
         cores: numbers of the cores that the processes may use; empty = all.
         max_restarts: of dead workers, all together.
         port: TCP port of the store; 0 = any free one.
 
     Raises:
-        DiarError: the port is taken, or not allowed.
+        DiarError: by `workers`; or the port is taken, or not allowed.
     """
-    store = _host_store(port)
-    context = worker_context()
+    context, environment = worker_context(), dict(os.environ)
+    with hosted_store(partial(workers, argument), environment, cores, port) as host:
+
+        def make(rank: int) -> BaseProcess:
+            of_rank = {**environment, **_torchrun_environment(rank, host)}
+            arguments = (of_rank, cores, run_rank, argument)
+            return context.Process(target=_work, args=arguments, name=f"worker {rank}")
+
+        return Supervisor(make, host.workers, max_restarts, host.process).run()
+
+
+def launch_one(run: Callable[[ArgumentT], int], argument: ArgumentT, cores: frozenset[int]) -> int:
+    """Run `run(argument)` in one process, which is not started again if it dies; return the exit code.
+
+    Args:
+        run: from a module that a new process can import; returns the exit code.
+        argument: must be picklable.
+        cores: numbers of the cores that the process may use; empty = all.
+
+    Raises:
+        DiarError: by `run`.
+    """
+    context, environment = worker_context(), dict(os.environ)
+    ours, theirs = context.Pipe(duplex=False)
 
     def make(rank: int) -> BaseProcess:
-        environment = {
-            **os.environ,
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(workers),
-            "LOCAL_WORLD_SIZE": str(workers),
-            "MASTER_ADDR": _HOST,
-            "MASTER_PORT": str(store.port),
-            "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 does not start another store
-        }
-        arguments = (environment, cores, run_rank, argument)
-        return context.Process(target=_work, args=arguments, name=f"worker {rank}")
+        arguments = (theirs, environment, cores, run, argument)
+        return context.Process(target=_work_alone, args=arguments, name="worker")
 
-    return Supervisor(make, workers, max_restarts).run()
+    with ours, theirs:
+        code = Supervisor(make, 1, max_restarts=0).run()
+        if ours.poll():
+            raise DiarError(ours.recv())
+        return code
+
+
+def _torchrun_environment(rank: int, host: Host) -> dict[str, str]:
+    """Return the environment that torchrun would give a rank."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(host.workers),
+        "LOCAL_WORLD_SIZE": str(host.workers),
+        "MASTER_ADDR": ADDRESS,
+        "MASTER_PORT": str(host.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # rank 0 does not start another store
+    }
 
 
 def _work(
@@ -75,29 +103,25 @@ def _work(
     run_rank: Callable[[ArgumentT], int],
     argument: ArgumentT,
 ) -> None:
-    """Run a rank in its new process, with the environment that torchrun would give it.
-
-    The process may be forked from a server that was started for an earlier run, in another environment.
-    """
-    os.environ.clear()
-    os.environ.update(environment)
-    if cores:
-        os.sched_setaffinity(0, cores)
+    """Run a rank in its new process."""
+    enter_run(environment, cores)
     sys.exit(run_rank(argument))
 
 
-def _host_store(port: int) -> dist.TCPStore:
-    """Start a store that only this machine can reach; port 0 = any free one."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _work_alone(
+    launcher: Connection,
+    environment: dict[str, str],
+    cores: frozenset[int],
+    run: Callable[[ArgumentT], int],
+    argument: ArgumentT,
+) -> None:
+    """Run the only process of a job; tell the launcher of an error."""
+    enter_run(environment, cores)
     try:
-        listening.bind((_HOST, port))
-    except OSError as error:
-        raise DiarError(f"`port={port}`: {error.strerror}; `port=0` takes any free one") from None
-    port = listening.getsockname()[1]
-    return dist.TCPStore(
-        _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()
-    )
+        sys.exit(run(argument))
+    except DiarError as error:
+        launcher.send(str(error))
+        sys.exit(EXIT_ERROR)
 
 
 def check_restarts() -> None:

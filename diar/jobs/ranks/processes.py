@@ -1,23 +1,25 @@
 """How workers are started: forked from a server process that has imported torch once for all of them.
 
-Importing torch takes seconds of a core. The server imports it while the launcher does the same, and its forks
-share the import. Forking the server is safe, because it uses no GPU and starts no thread.
+Importing torch takes seconds of a core. The server imports it while the launcher does other things, and its
+forks share the import. Forking the server is safe, because it uses no GPU and starts no thread; Arrow, which
+starts one at its import, and all that imports Arrow are therefore imported by each worker.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext
 
 from diar.spawning import SPAWN, caller_not_imported
 
-_SHARED = ["torch"]  # nothing of diar, which the server may not find: it may lie beside the command's script
+_IMPORTED = ["diar.jobs.ranks.growing", "torch", "diar.jobs.ranks.frozen"]  # by the server
 _LONGEST_FOLDER = 70  # bytes of the temporary folder's path; that of the server's socket in it may have 108
 
 
@@ -45,7 +47,7 @@ def started_by_torchrun() -> bool:
 
 
 def worker_context() -> SpawnContext | ForkServerContext:
-    """Return the context that starts workers. The first call starts the server: call before importing torch.
+    """Return the context that starts workers. The first call starts the server: call it early.
 
     Ctrl-C does not reach the workers; the launcher ends them.
     """
@@ -53,10 +55,51 @@ def worker_context() -> SpawnContext | ForkServerContext:
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
         return SPAWN  # does the same, but starts more slowly
     context = _FORK_SERVER
-    context.set_forkserver_preload(_SHARED)
-    with sigint_blocked():
+    context.set_forkserver_preload(_IMPORTED)
+    with sigint_blocked(), _script_folder_in_path():
         forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _script_folder_in_path() -> Iterator[None]:
+    """Let a new Python find what lies beside this one's script, as diar may; this one looks there, too."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def garbage_left() -> Iterator[None]:
+    """Do not look for garbage in the block, which imports much: that takes 0.1 s and finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def enter_run(environment: Mapping[str, str], cores: frozenset[int]) -> None:
+    """Take over a run's environment and cores, in a new process.
+
+    It may be forked from a server that was started for an earlier run, in another environment.
+
+    Args:
+        environment: all of it.
+        cores: numbers of the cores that the process may use; empty = all.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    if cores:
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from diar.jobs.ranks.processes import sigint_blocked
 
 _SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that has ended by itself
 _POLL = 0.2  # seconds
+_GOES_ON = "the same command goes on from here"
 _TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -28,10 +29,18 @@ class Supervisor:
         make: makes the process of a rank, not yet started.
         workers: number of ranks.
         max_restarts: of dead workers, all together.
+        needed: a process that no worker can go on without.
     """
 
-    def __init__(self, make: Callable[[int], BaseProcess], workers: int, max_restarts: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], BaseProcess],
+        workers: int,
+        max_restarts: int,
+        needed: BaseProcess | None = None,
+    ) -> None:
         self._make = make
+        self._needed = [] if needed is None else [needed]
         self._ranks = range(workers)
         self._max_restarts = max_restarts
         self._restarts = 0
@@ -58,11 +67,14 @@ class Supervisor:
         codes: dict[int, int] = {}
         while len(codes) < len(self._ranks):
             running = [rank for rank in self._ranks if rank not in codes]
-            connection.wait([self._workers[rank].sentinel for rank in running], _POLL)
+            waited = [*(self._workers[rank] for rank in running), *self._needed]
+            connection.wait([process.sentinel for process in waited], _POLL)
             if self._signal is not None:
                 number = int(self._signal)
-                print(f"interrupted (signal {number}); the same command goes on from here", file=sys.stderr)
+                print(f"interrupted (signal {number}); {_GOES_ON}", file=sys.stderr)
                 return 128 + number
+            if self._any_needed_ended():
+                return EXIT_UNFINISHED
             for rank in running:
                 code = self._workers[rank].exitcode
                 if code in _SETTLED:
@@ -71,14 +83,20 @@ class Supervisor:
                     return EXIT_UNFINISHED
         return EXIT_ERROR if EXIT_ERROR in codes.values() else max(codes.values())
 
+    def _any_needed_ended(self) -> bool:
+        """Say so if a process that no worker can go on without has ended."""
+        for process in self._needed:
+            if process.exitcode is not None:
+                told = f"error: the process {process.name!r} died ({_describe(process.exitcode)})"
+                print(f"{told}; {_GOES_ON}", file=sys.stderr)
+                return True
+        return False
+
     def _restart(self, rank: int, code: int) -> bool:
         """Start a dead worker again; return False if the restarts are used up."""
         if self._restarts == self._max_restarts:
-            print(
-                f"error: worker {rank} died ({_describe(code)}) after {self._restarts} restarts; "
-                "the same command goes on from here",
-                file=sys.stderr,
-            )
+            told = f"error: worker {rank} died ({_describe(code)}) after {self._restarts} restarts"
+            print(f"{told}; {_GOES_ON}", file=sys.stderr)
             return False
         self._restarts += 1
         print(

@@ -9,6 +9,7 @@ from diar.formats.words.table import FORMATS
 from diar.jobs.ranks.processes import started_by_torchrun, worker_context
 from diar.jobs.words.config import WordsConfig
 from diar.options.command import run_command
+from diar.spawning import usable_cores
 
 DESCRIPTION = """\
 What was said in an archive, and by whom: words with times and speakers.
@@ -51,23 +52,27 @@ def _words(config: WordsConfig) -> int:
 
 
 def _start_workers(config: WordsConfig) -> int:
-    worker_context()  # its server imports torch while this process does
+    worker_context()  # its server imports torch while this process does other things
     from diar.jobs.ranks.launcher import launch
-    from diar.models.device import count_workers, device_kind, usable_cores
     from diar.models.weights.hub import resolve
 
     if config.words is None:
         resolve(config.asr, "asr")  # once for all ranks
-    kind = device_kind(config.device, config.gpus)
-    workers = config.workers or count_workers(kind, config.gpus, None)
     return launch(
         _run_rank,
         config,
-        workers=workers,
+        workers=_count_workers,
         cores=usable_cores(),
         max_restarts=config.max_restarts,
         port=config.port,
     )
+
+
+def _count_workers(config: WordsConfig) -> int:
+    """Count the processes to start, in another process than the launcher, which does without torch."""
+    from diar.models.device import count_workers, device_kind
+
+    return count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
 
 
 def _run_rank(config: WordsConfig) -> int:

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from diar.formats.rttm import read_rttm
-from diar.jobs.diarize import command
+from diar.jobs.diarize import stages
 from tests.commands import RATE, detect_here, diarize_here, extract
 
 SECONDS = 14
@@ -29,7 +29,7 @@ def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(config: object) -> int:
         raise AssertionError("workers were started for little audio")
 
-    monkeypatch.setattr(command, "start_workers", refuse)
+    monkeypatch.setattr(stages, "start_workers", refuse)
 
 
 @pytest.mark.usefixtures("no_workers")
