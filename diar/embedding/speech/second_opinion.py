@@ -20,10 +20,10 @@ from diar.models.device import place
 from diar.models.segmentation.packed import PackedPyanNet
 from diar.models.segmentation.pyannet import SegmentationModel
 
+STEP = 2.0  # most seconds between two of its windows
 _DOUBT = 0.4  # probability of speech by the first network below which …
 _LOUD = 5.0  # … and dB above the floor from which …
 _LEAST_SECONDS = 0.2  # … for so long the second is asked
-_STEP = 1.25  # most seconds between two of its windows
 _WEIGHT = 0.7  # of the second in the mean of both in logits …
 _BIAS = 0.2  # … to which this is added: there is sound, after all
 _CLIP = 0.005  # probabilities nearer to 0 and 1 say no more
@@ -46,7 +46,7 @@ class _Question(NamedTuple):
         return [self.samples[item, start : start + self.size] for item, start in places]
 
     def runs(self) -> Iterator[tuple[torch.Tensor, list[int], int]]:
-        """Yield the part of a chunk (1, samples) that seg_windows cover without a gap, their starts and size."""
+        """Yield the part of a chunk (1, samples) that seg_windows cover without a gap, their starts, size."""
         for item, asked in enumerate(self.asked):
             starts = self.starts[asked]
             for run in np.split(starts, np.flatnonzero(np.diff(starts) > self.size) + 1):
@@ -68,7 +68,7 @@ class SecondOpinion:
         self._network = place(model.network, device)
         self._frames = model.network.frames
         self._window = model.seg_window_samples
-        self._step = round(_STEP * model.sample_rate)
+        self._step = round(STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]
         self._packed = PackedPyanNet(self._network, self._at_once * self._window)

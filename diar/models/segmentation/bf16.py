@@ -12,6 +12,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from diar.models.inference import cpu_has_bf16
+from diar.models.weights.empty import WithoutInitialValues
+
 _LSTM = 2  # the number of this kind of network in torch
 
 
@@ -20,9 +23,9 @@ class Bf16LSTM(nn.LSTM):
 
     def __init__(self, lstm: nn.LSTM) -> None:
         assert lstm.bidirectional and lstm.batch_first and lstm.bias
-        super().__init__(
-            lstm.input_size, lstm.hidden_size, lstm.num_layers, batch_first=True, bidirectional=True
-        )
+        sizes = lstm.input_size, lstm.hidden_size, lstm.num_layers
+        with WithoutInitialValues():
+            super().__init__(*sizes, batch_first=True, bidirectional=True)
         self.load_state_dict(lstm.state_dict())
         self.bfloat16().requires_grad_(False).eval()
 
@@ -36,7 +39,9 @@ class Bf16LSTM(nn.LSTM):
 
     def _direction(self, frames: Tensor, name: str) -> Tensor:
         """Return (frames, batch, hidden_size) of one layer in one direction."""
-        weights = [getattr(self, f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        weights = [
+            getattr(self, f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
         states = frames.new_zeros(frames.shape[1], self.hidden_size)
         output: Tensor = torch.ops.aten.mkldnn_rnn_layer(
             frames, *weights, states, states.float(), name.endswith("_reverse"),
@@ -47,13 +52,16 @@ class Bf16LSTM(nn.LSTM):
 
 @cache
 def runs_here() -> bool:
-    """Tell whether torch's oneDNN can compute it on this CPU; warn if not."""
+    """Tell whether this CPU multiplies bf16 natively and oneDNN can use that; warn if only the first."""
+    if not cpu_has_bf16():
+        return False
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), WithoutInitialValues():
             Bf16LSTM(nn.LSTM(2, 2, batch_first=True, bidirectional=True))(torch.zeros(1, 2, 2))
     except (RuntimeError, AttributeError) as error:
         warnings.warn(
-            f"oneDNN cannot compute an LSTM in bf16 here, so the segmentation stays in fp32: {error}", stacklevel=2
+            f"oneDNN cannot compute an LSTM in bf16 here, so segmentation stays in fp32: {error}",
+            stacklevel=2,
         )
         return False
     return True

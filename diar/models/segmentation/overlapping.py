@@ -77,7 +77,7 @@ def _extremes(sinc: SincConvolution, chunks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pooled_convolution(convolution: nn.Module, features: Tensor) -> Tensor:
-    """Convolve (n, frames, channels), take the largest of neighbours, and return the precision of the input."""
+    """Convolve (n, frames, channels), take the largest of neighbours; the precision stays."""
     weight, bias = cast(Tensor, convolution.weight), cast(Tensor, convolution.bias)
     pooled = F.max_pool2d(_convolved(features.to(weight.dtype), weight, bias), (1, POOL))
     return pooled.squeeze(2).transpose(1, 2).to(features.dtype)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.packing import Packing
+from diar.models.segmentation.bf16 import Bf16LSTM
 from diar.models.segmentation.pyannet import PyanNet
 from diar.models.segmentation.sincnet import CONV_TAPS, POOL, SINC_TAPS
 
@@ -83,11 +84,11 @@ class PackedPyanNet:
         for window, place in zip(windows, packing.places, strict=True):
             start = place.start * self._step
             features[place.row, :, start : start + len(window)] = sincnet.wav_norm1d(window[None])
-        for convolution, norm in zip(sincnet.conv1d, sincnet.norm1d, strict=True):
+        for number, norm in enumerate(sincnet.norm1d):
             taps, hop = (
                 (CONV_TAPS, 1) if stride > 1 else (SINC_TAPS, self._step // POOL ** len(sincnet.conv1d))
             )
-            features = F.max_pool1d(convolution(features), POOL)
+            features = sincnet.largest(number, features)
             lengths = [((length - taps) // hop + 1) // POOL for length in lengths]
             stride *= hop * POOL
             for length, place in zip(lengths, packing.places, strict=True):
@@ -111,7 +112,7 @@ class PackedPyanNet:
                 if name.startswith("weight_ih"):
                     given = torch.cat([given, _closing_weights(given)], dim=1)
                 parameter.copy_(given)
-            layers.append(layer)
+            layers.append(Bf16LSTM(layer) if isinstance(lstm, Bf16LSTM) else layer)
         return layers
 
 

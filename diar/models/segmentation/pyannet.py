@@ -176,9 +176,9 @@ class PyanNet(nn.Module):
         self.lstm.half()
 
     def in_bf16(self) -> PyanNet:
-        """Return a copy for CPUs with bf16: LSTM and convolutions in bf16, but for the filters (decision 069).
+        """Return a copy with LSTM and convolutions in bf16, but for the filters, for CPUs that have it.
 
-        Sums, cells and norms are fp32.
+        Sums, cells and norms are fp32 (decision 069).
         """
         network = copy.deepcopy(self)
         network.lstm = Bf16LSTM(network.lstm)

@@ -121,10 +121,15 @@ class SincNet(nn.Module):
         """Compute all that follows the largest magnitudes of three neighbours, (batch, filters, frames)."""
         for number, norm in enumerate(self.norm1d):
             if number:
-                convolution = self.conv1d[number]
-                features = F.max_pool1d(convolution(features.to(convolution.weight.dtype)), POOL)
-            features = F.leaky_relu(norm(features.to(norm.weight.dtype)))
+                features = self.largest(number, features)
+            features = F.leaky_relu(norm(features))
         return features
+
+    def largest(self, number: int, features: Tensor) -> Tensor:
+        """Return the largest of neighbours after a convolution, which may be in bf16."""
+        convolution = self.conv1d[number]
+        dtype = convolution.weight.dtype if isinstance(convolution, nn.Conv1d) else features.dtype
+        return F.max_pool1d(convolution(features.to(dtype)), POOL).to(features.dtype)
 
 
 def _mel_spaced(low_hz: float, high_hz: float, count: int) -> Tensor:
