@@ -140,15 +140,22 @@ class SecondOpinion:
         On a GPU, filtering once a chunk would cost more memory traffic than it saves.
         """
         asked = [question for question in questions if question.asked.any()]
-        if len({question.size for question in asked}) > 1:
-            windows = [window for question in asked for window in question.windows()]
+        if not asked:
+            return
+        several = len({question.size for question in asked}) > 1
+        if asked[0].samples.device.type == "cpu":
+            runs = [self._network.features_of_windows(*run) for question in asked for run in question.runs()]
+            if several:
+                outputs = self._packed.of_features([one for run in runs for one in run])
+                yield from (output.unsqueeze(0) for output in outputs)
+            else:
+                for features in torch.cat(runs).split(self._at_once):
+                    yield self._network.aligned(self._network.classify(features))
+            return
+        windows = [window for question in asked for window in question.windows()]
+        if several:
             yield from (output.unsqueeze(0) for output in self._packed(windows))
-        elif asked and asked[0].samples.device.type == "cpu":
-            runs = (self._network.features_of_windows(*run) for question in asked for run in question.runs())
-            for features in torch.cat(list(runs)).split(self._at_once):
-                yield self._network.aligned(self._network.classify(features))
         else:
-            windows = [window for question in asked for window in question.windows()]
             for part in range(0, len(windows), self._at_once):
                 together = torch.stack(windows[part : part + self._at_once])
                 yield self._network.aligned(self._network(together))
