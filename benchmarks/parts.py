@@ -19,10 +19,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
 from running import ISAS
 from sample_audio import RATE, SUFFIXES, speech_like, write_archive
@@ -32,12 +33,14 @@ from diar.archive.decoders.decode import open_audio
 from diar.archive.recording import Recording
 from diar.embedding.chunks import ChunkSettings, cut_chunks
 from diar.embedding.embedder import TrackEmbedder
+from diar.embedding.networks import make_detector
 from diar.embedding.rows import assemble
+from diar.embedding.settings import SpeechSettings
 from diar.embedding.speech.detector import SpeechDetector
-from diar.models.defaults import DEFAULT_ENCODER
+from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.models.encoders.wespeaker import open_model_dir
 from diar.models.features import Fbank, cmn
-from diar.models.inference import PRECISIONS, Trunk, best_precision
+from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision
 from diar.models.memory import keep_freed_memory
 from diar.models.open import open_segmentation
 from diar.models.segmentation.pyannet import PyanNet
@@ -131,17 +134,17 @@ def network_rows(options: argparse.Namespace) -> list[Row]:
     features = cmn(fbank(samples))
     rows = [
         measure("fbank", lambda: cmn(fbank(samples)), options.repeats),
-        measure(
-            "segmentation",
-            lambda: detector.detect(samples),
-            options.repeats,
-            lambda: segmentation_flops(detector, samples),
-        ),
+        *segmentation_rows(detector, samples, options.repeats),
     ]
-    rows += segmentation_rows(detector, samples, options.repeats)
     halved = Trunk(model.encoder, model.fbank.num_mel_bins, "bf16").eval()
     flops = count_flops(lambda: halved(features))  # torch does not count oneDNN's fp32 products
     native = options.isa is None and best_precision(cpu) == "mixed"
+    if native:
+        settled = SpeechSettings(silence_margin=2.0)
+        rows += segmentation_rows(
+            make_detector(segmentation, None, settled, cpu, "mixed"), samples, options.repeats
+        )
+    rows += opinion_rows(samples, ("fp32", "mixed") if native else ("fp32",), options.repeats)
     for precision in ("fp32", "mixed", "bf16") if native else ("fp32",):
         trunk = Trunk(model.encoder, model.fbank.num_mel_bins, precision).eval()
         rows.append(
@@ -218,17 +221,44 @@ def count_flops(action: Callable[[], object]) -> float:
 
 
 def segmentation_rows(detector: SpeechDetector, samples: torch.Tensor, repeats: int) -> list[Row]:
-    """Measure SincNet and the LSTM of a chunk's seg_windows each by itself."""
+    """Measure the detector, and SincNet and the LSTM of a chunk's seg_windows each by itself."""
     network, size = detector.network, detector.window
+    dtype = next(network.lstm.parameters()).dtype
+    name = "" if dtype == torch.float32 else ", mixed"
     starts = seg_window_starts(detector, samples)
-    features = network.sincnet.of_windows(samples, starts, size).transpose(1, 2).contiguous()
+    features = network.features_of_windows(samples, starts, size)
     return [
         measure(
-            "· SincNet", lambda: network.sincnet.of_windows(samples, starts, size), repeats,
-            lambda: count_flops(lambda: network.sincnet.of_windows(samples, starts, size)),
+            f"segmentation{name}", lambda: detector.detect(samples), repeats,
+            lambda: segmentation_flops(detector, samples), dtype,
         ),
-        measure("· LSTM", lambda: network.lstm(features), repeats, lambda: lstm_flops(network, features)),
+        measure(
+            f"· SincNet{name}", lambda: network.features_of_windows(samples, starts, size), repeats,
+            lambda: count_flops(lambda: network.features_of_windows(samples, starts, size)), dtype,
+        ),
+        measure(
+            f"· LSTM{name}", lambda: network.lstm(features), repeats,
+            lambda: lstm_flops(network, features), dtype,
+        ),
     ]  # fmt: skip
+
+
+def opinion_rows(samples: torch.Tensor, precisions: Sequence[Precision], repeats: int) -> list[Row]:
+    """Measure the second network where it is asked about all of a chunk."""
+    rows = []
+    for precision in precisions:
+        settings = SpeechSettings(speech="both")
+        networks = (open_segmentation(name) for name in (DEFAULT_SEGMENTATION, DEFAULT_SECOND_SEGMENTATION))
+        detector = make_detector(*networks, settings, torch.device("cpu"), precision)
+        second = detector.second
+        assert second is not None
+        frames = np.zeros((1, detector.network.num_frames(samples.shape[1])))
+        rows.append(
+            measure(
+                f"second opinion, {precision}", lambda s=second, f=frames: s.speech(samples, f, f), repeats
+            )
+        )
+    return rows
 
 
 def seg_window_starts(detector: SpeechDetector, samples: torch.Tensor) -> list[int]:
@@ -250,7 +280,7 @@ def segmentation_flops(detector: SpeechDetector, samples: torch.Tensor) -> float
     """Count the operations of all seg_windows of a chunk."""
     network, starts = detector.network, seg_window_starts(detector, samples)
     frames = torch.empty(len(starts), network.num_frames(detector.window), 0)
-    sincnet = count_flops(lambda: network.sincnet.of_windows(samples, starts, detector.window))
+    sincnet = count_flops(lambda: network.features_of_windows(samples, starts, detector.window))
     return sincnet + lstm_flops(network, frames)
 
 

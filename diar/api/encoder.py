@@ -40,7 +40,7 @@ class Encoder:
         dimension: numbers in an embedding.
         sample_rate: Hz that it works at; audio of any other rate is resampled.
         device: such as `cpu` or `cuda:0`.
-        precision: of the trunk.
+        precision: of the networks.
     """
 
     def __init__(self, model: SpeakerModel, device: Device, precision: Precision) -> None:
@@ -115,8 +115,8 @@ def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision
     Args:
         name: named weights (`diar models list`), a WeSpeaker model directory, or a Hugging Face id.
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, or a `torch.device`.
-        precision: of the trunk: `fp32`, `tf32`, `mixed`, `bf16`, `fp16`; `auto` is the device's fastest that
-            keeps the embeddings.
+        precision: of the networks: `fp32`, `tf32`, `mixed`, `bf16`, `fp16`; `auto` is the device's fastest
+            that keeps the embeddings.
 
     Raises:
         ArgumentError: a device or precision that does not exist.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from diar.embedding.settings import SpeechSettings
+from diar.embedding.speech import second_opinion
 from diar.embedding.speech.detector import SpeechDetector
 from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import Precision
+from diar.models.segmentation import bf16
 from diar.models.segmentation.pyannet import SegmentationModel
 
 
@@ -43,6 +45,18 @@ def describe_segmentation(segmentation: SegmentationModel) -> dict[str, str]:
     }
 
 
+def describe_speech(
+    first: SegmentationModel | None, second: SegmentationModel | None, precision: str
+) -> dict[str, str | float]:
+    """Return how the networks that find speech are run, where an earlier version ran them otherwise."""
+    said: dict[str, str | float] = {}
+    if first is not None and precision in ("mixed", "bf16"):
+        said["segmentation_precision"] = "bf16"
+    if second is not None:
+        said["second_opinion_step"] = second_opinion.STEP
+    return said
+
+
 def make_detector(
     first: SegmentationModel,
     second: SegmentationModel | None,
@@ -50,18 +64,23 @@ def make_detector(
     device: torch.device,
     precision: Precision = "fp32",
 ) -> SpeechDetector:
-    """Put the networks that find speech onto a device; they are moved, not copied.
+    """Put the networks that find speech onto a device; they are moved, not copied, but for what follows.
 
-    On a GPU their LSTMs compute in fp16 where the encoder's trunk is in half precision.
+    Where the trunk is in half precision, so are parts of them: on a GPU the LSTMs, in fp16; on a CPU
+    that has bf16 LSTMs and convolutions, of copies.
 
     Raises:
         DiarError: a step that would leave audio out.
     """
+    halved = precision in ("mixed", "bf16", "fp16")
+    if halved and device.type == "cpu" and bf16.runs_here():
+        first = replace(first, network=first.network.in_bf16())
+        second = None if second is None else replace(second, network=second.network.in_bf16())
     opinion = None
     if second is not None:
         opinion = SecondOpinion(second, device, everywhere=settings.speech == "both")
     detector = SpeechDetector(first, device, settings.step, settings.silence_margin, opinion)
-    if device.type == "cuda" and precision in ("mixed", "bf16", "fp16"):
+    if halved and device.type == "cuda":
         for model in (first, second):
             if model is not None:
                 model.network.use_half_lstm()

@@ -211,7 +211,12 @@ def best_precision(device: torch.device) -> Precision:
     """Return the fastest precision that keeps cosines to fp32 above 0.999 (decision 042)."""
     if device.type == "cuda":
         return "fp16" if torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"  # Volta and later
-    return "mixed" if _CPU_BF16 & _cpu_flags() else "fp32"
+    return "mixed" if cpu_has_bf16() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether this machine's CPU multiplies bf16 natively."""
+    return bool(_CPU_BF16 & _cpu_flags())
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:

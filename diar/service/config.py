@@ -62,7 +62,7 @@ class ServeConfig(CommandConfig):
     )
     device: Literal["auto", "cuda", "cpu"] = option("auto", "models", "auto = the GPU if there is one")
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
-        "auto", "models", "of the trunk"
+        "auto", "models", "of the networks"
     )
     workers: int | None = option(
         None, "models", "threads that compute streams side by side on the CPU; default: one a core", ge=1

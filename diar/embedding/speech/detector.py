@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ import torch
 from diar.embedding.speech.band_excess import band_excess
 from diar.embedding.speech.band_levels import BandLevels
 from diar.embedding.speech.second_opinion import SecondOpinion
-from diar.embedding.speech.seg_windows import SegWindows, window_frames
+from diar.embedding.speech.seg_windows import ChunkWindows, SegWindows, window_frames
 from diar.embedding.speech.silence import silent_frames
 from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
@@ -145,13 +144,13 @@ class SpeechDetector:
             for samples in groups
         ]
 
-    def _windows(self, samples: torch.Tensor) -> _Windows:
+    def _windows(self, samples: torch.Tensor) -> ChunkWindows:
         size = min(self.window, samples.shape[1])
         first = window_frames(samples.shape[1], size, self.step, self.geometry.step)
-        return _Windows(samples, first, (first * self.geometry.step).tolist(), size)
+        return ChunkWindows(samples, first, (first * self.geometry.step).tolist(), size)
 
     def _pending(
-        self, samples: torch.Tensor, windows: _Windows, outputs: Sequence[torch.Tensor]
+        self, samples: torch.Tensor, windows: ChunkWindows, outputs: Sequence[torch.Tensor]
     ) -> ComputedSpeech:
         """Return what becomes of the `outputs` of `_opinions`."""
         first, size = windows.first, windows.size
@@ -169,24 +168,34 @@ class SpeechDetector:
             excess=HostCopy(band_excess(levels, alone, self.geometry.step_seconds)),
         )
 
-    def _run(self, groups: Sequence[_Windows]) -> list[list[torch.Tensor]]:
+    def _run(self, groups: Sequence[ChunkWindows]) -> list[list[torch.Tensor]]:
         """Return for each group what `_opinions` returns, but (batch · windows, frames, …)."""
         if len({windows.size for windows in groups}) > 1:
-            flat = [windows.samples().flatten(0, 1) for windows in groups]
-            outputs = iter(self._packed([window for windows in flat for window in windows]))
-            return [self._opinions(torch.stack([next(outputs) for _ in windows])) for windows in flat]
+            outputs = iter(self._of_many_lengths(groups))
+            counts = [len(windows.chunks) * len(windows.starts) for windows in groups]
+            return [self._opinions(torch.stack([next(outputs) for _ in range(count)])) for count in counts]
         found = []
         for windows in groups:
             opinions = [self._opinions(self.network.aligned(part)) for part in self._log_probs(windows)]
             found.append([torch.cat(kind) for kind in zip(*opinions, strict=True)])
         return found
 
+    def _of_many_lengths(self, groups: Sequence[ChunkWindows]) -> list[torch.Tensor]:
+        """Return the network's aligned output for each seg_window in turn, (frames, classes)."""
+        if groups[0].chunks.device.type == "cpu":
+            features = (
+                self.network.features_of_windows(windows.chunks, windows.starts, windows.size)
+                for windows in groups
+            )
+            return self._packed.of_features([one for some in features for one in some])
+        return self._packed([one for windows in groups for one in windows.samples().flatten(0, 1)])
+
     def _opinions(self, log_probs: torch.Tensor) -> list[torch.Tensor]:
         """Return probability and decision (n, frames, speakers), and that of speech (n, frames)."""
         powerset = self.network.powerset
         return [powerset.soft(log_probs).clamp(0, 1), powerset.hard(log_probs), powerset.speech(log_probs)]
 
-    def _log_probs(self, windows: _Windows) -> Iterator[torch.Tensor]:
+    def _log_probs(self, windows: ChunkWindows) -> Iterator[torch.Tensor]:
         """Yield the network's outputs for the seg_windows of each chunk, some at a time.
 
         On a GPU, filtering once a chunk would cost more memory traffic than it saves.
@@ -205,19 +214,6 @@ class SpeechDetector:
         edges = np.round(borders).astype(np.int64)
         edges[0], edges[-1] = 0, length
         return edges
-
-
-class _Windows(NamedTuple):
-    """The seg_windows of equally long chunks."""
-
-    chunks: torch.Tensor  # (batch, samples)
-    first: np.ndarray  # (windows,) frame of the chunk at which each starts
-    starts: list[int]  # likewise, samples
-    size: int  # samples of each
-
-    def samples(self) -> torch.Tensor:
-        """Return (batch, windows, size)."""
-        return torch.stack([self.chunks[:, start : start + self.size] for start in self.starts], dim=1)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from diar.models.device import place
 from diar.models.segmentation.packed import PackedPyanNet
 from diar.models.segmentation.pyannet import SegmentationModel
 
+STEP = 2.0  # most seconds between two of its windows
 _DOUBT = 0.4  # probability of speech by the first network below which …
 _LOUD = 5.0  # … and dB above the floor from which …
 _LEAST_SECONDS = 0.2  # … for so long the second is asked
-_STEP = 1.25  # most seconds between two of its windows
 _WEIGHT = 0.7  # of the second in the mean of both in logits …
 _BIAS = 0.2  # … to which this is added: there is sound, after all
 _CLIP = 0.005  # probabilities nearer to 0 and 1 say no more
@@ -36,9 +36,23 @@ class _Question(NamedTuple):
     samples: torch.Tensor  # (batch, samples), on the device
     first: np.ndarray  # (batch, frames) probability of speech by the first network
     asked: np.ndarray  # (batch, windows) bool
-    starts: np.ndarray  # (windows,) frame of the chunk at which each seg_window starts
+    starts: np.ndarray  # (windows,) sample of the chunk at which each seg_window starts
     seen: np.ndarray  # (windows, frames) frames of the chunk that each seg_window sees
     size: int  # samples of a seg_window
+
+    def windows(self) -> list[torch.Tensor]:
+        """Return the samples (size,) of each seg_window that is asked about."""
+        places = ((item, self.starts[window]) for item, window in np.argwhere(self.asked))
+        return [self.samples[item, start : start + self.size] for item, start in places]
+
+    def runs(self) -> Iterator[tuple[torch.Tensor, list[int], int]]:
+        """Yield the part of a chunk (1, samples) that seg_windows cover without a gap, their starts, size."""
+        for item, asked in enumerate(self.asked):
+            starts = self.starts[asked]
+            for run in np.split(starts, np.flatnonzero(np.diff(starts) > self.size) + 1):
+                if len(run):
+                    part = self.samples[item : item + 1, run[0] : run[-1] + self.size]
+                    yield part, (run - run[0]).tolist(), self.size
 
 
 class SecondOpinion:
@@ -54,7 +68,7 @@ class SecondOpinion:
         self._network = place(model.network, device)
         self._frames = model.network.frames
         self._window = model.seg_window_samples
-        self._step = round(_STEP * model.sample_rate)
+        self._step = round(STEP * model.sample_rate)
         self._everywhere = everywhere
         self._at_once = _WINDOWS_AT_ONCE[device.type]
         self._packed = PackedPyanNet(self._network, self._at_once * self._window)
@@ -84,7 +98,8 @@ class SecondOpinion:
         starts = window_frames(samples.shape[1], size, self._step, self._frames.step)
         seen = starts[:, None] + np.arange(self._frames.num_frames(size))
         seen = np.minimum(seen, first.shape[1] - 1)  # seg_windows of another length may end a frame later
-        return _Question(samples, first, self._asked(first, excess, seen), starts, seen, size)
+        asked = self._asked(first, excess, seen)
+        return _Question(samples, first, asked, starts * self._frames.step, seen, size)
 
     def _both(self, question: _Question, answers: Sequence[np.ndarray]) -> np.ndarray:
         """Return the probability of speech by both networks, (batch, frames)."""
@@ -113,28 +128,37 @@ class SecondOpinion:
 
     def _run(self, questions: Sequence[_Question]) -> list[np.ndarray]:
         """Return the probability of speech (frames,) in each seg_window that is asked about."""
-        windows = [
-            samples[item, start : start + size]
-            for samples, _, asked, starts, _, size in questions
-            for item, start in (
-                (item, starts[window] * self._frames.step) for item, window in np.argwhere(asked)
-            )
-        ]
         found: list[np.ndarray] = []
         with torch.cuda.stream(self._stream):
-            for output in self._outputs(windows):
+            for output in self._outputs(questions):
                 found.extend(self._network.powerset.speech(output).float().cpu().numpy())
         return found
 
-    def _outputs(self, windows: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Yield the aligned output of the network for all of `windows` in turn, (n, frames, classes)."""
-        if len(set(map(len, windows))) > 1:
-            yield from (output.unsqueeze(0) for output in self._packed(windows))
+    def _outputs(self, questions: Sequence[_Question]) -> Iterator[torch.Tensor]:
+        """Yield the aligned output of the network for all seg_windows in turn, (n, frames, classes).
+
+        On a GPU, filtering once a chunk would cost more memory traffic than it saves.
+        """
+        asked = [question for question in questions if question.asked.any()]
+        if not asked:
             return
-        for part in range(0, len(windows), self._at_once):
-            yield self._network.aligned(
-                self._network(torch.stack(list(windows[part : part + self._at_once])))
-            )
+        several = len({question.size for question in asked}) > 1
+        if asked[0].samples.device.type == "cpu":
+            runs = [self._network.features_of_windows(*run) for question in asked for run in question.runs()]
+            if several:
+                outputs = self._packed.of_features([one for run in runs for one in run])
+                yield from (output.unsqueeze(0) for output in outputs)
+            else:
+                for features in torch.cat(runs).split(self._at_once):
+                    yield self._network.aligned(self._network.classify(features))
+            return
+        windows = [window for question in asked for window in question.windows()]
+        if several:
+            yield from (output.unsqueeze(0) for output in self._packed(windows))
+        else:
+            for part in range(0, len(windows), self._at_once):
+                together = torch.stack(windows[part : part + self._at_once])
+                yield self._network.aligned(self._network(together))
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:

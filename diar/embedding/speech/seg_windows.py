@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -21,6 +23,19 @@ def window_frames(length: int, window: int, step: int, frame_step: int) -> np.nd
     last = (length - window) // frame_step
     windows = -(-last * frame_step // step) + 1
     return np.round(np.linspace(0, last, windows)).astype(np.int64)
+
+
+class ChunkWindows(NamedTuple):
+    """The seg_windows of equally long chunks."""
+
+    chunks: torch.Tensor  # (batch, samples)
+    first: np.ndarray  # (windows,) frame of the chunk at which each starts
+    starts: list[int]  # likewise, samples
+    size: int  # samples of each
+
+    def samples(self) -> torch.Tensor:
+        """Return (batch, windows, size)."""
+        return torch.stack([self.chunks[:, start : start + self.size] for start in self.starts], dim=1)
 
 
 class SegWindows:

@@ -108,7 +108,8 @@ class ExtractConfig(CommandConfig):
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
         "auto",
         "model",
-        "of the trunk; mixed = bf16 in 2-D convolutions only; auto = fp16 on GPUs, on CPUs mixed or fp32",
+        "of the networks; mixed = bf16 in the trunk's 2-D convolutions and in segmentation; auto = fp16 on "
+        "GPUs, on CPUs mixed or fp32",
         result=True,
     )
 

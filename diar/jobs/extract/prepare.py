@@ -17,7 +17,7 @@ import torch
 import diar
 from diar import storage
 from diar.archive.listing import Listing, list_recordings
-from diar.embedding.networks import describe_encoder, describe_segmentation
+from diar.embedding.networks import describe_encoder, describe_segmentation, describe_speech
 from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
@@ -61,6 +61,7 @@ class Identity:
             "segmentation_sha256": None if segmentation is None else segmentation.sha256,
             "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
             "second_segmentation_sha256": None if second is None else second.sha256,
+            **describe_speech(segmentation, second, config.precision),
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

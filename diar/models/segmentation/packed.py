@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.packing import Packing
+from diar.models.segmentation.bf16 import Bf16LSTM
 from diar.models.segmentation.pyannet import PyanNet
 from diar.models.segmentation.sincnet import CONV_TAPS, POOL, SINC_TAPS
 
@@ -40,28 +41,51 @@ class PackedPyanNet:
         found: list[Tensor] = []
         for part in self._parts(windows):
             packing = _pack([-(-len(window) // self._step) for window in part])
-            output = self._run(part, packing)
-            for window, place in zip(part, packing.places, strict=True):
-                frames = self._network.num_frames(len(window))
-                own = output[place.row, place.start : place.start + frames]
-                found.append(self._network.aligned(own.unsqueeze(0)).squeeze(0))
+            frames = [self._network.num_frames(len(window)) for window in part]
+            found += self._aligned(self._sincnet(part, packing).transpose(1, 2), frames, packing)
         return found
 
-    def _parts(self, windows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    def of_features(self, windows: Sequence[Tensor]) -> list[Tensor]:
+        """Return likewise for SincNet's features (frames, features) of each of the seg_windows."""
+        found: list[Tensor] = []
+        for part in self._parts(windows, self._step):
+            frames = [len(features) for features in part]
+            packing = _pack([count + 1 for count in frames])  # one to forget in
+            rows = part[0].new_zeros(packing.rows, packing.length, part[0].shape[1])
+            for features, place in zip(part, packing.places, strict=True):
+                rows[place.row, place.start : place.start + len(features)] = features
+            found += self._aligned(rows, frames, packing)
+        return found
+
+    def _parts(self, windows: Sequence[Tensor], scale: int = 1) -> Iterator[list[Tensor]]:
+        """Yield as many of `windows` as may be computed at once, of `scale` samples an entry."""
         part: list[Tensor] = []
         for window in windows:
-            if part and sum(map(len, part)) + len(window) > self._at_once:
+            if part and scale * (sum(map(len, part)) + len(window)) > self._at_once:
                 yield part
                 part = []
             part.append(window)
         if part:
             yield part
 
-    def _run(self, windows: Sequence[Tensor], packing: Packing) -> Tensor:
+    def _aligned(self, features: Tensor, frames: Sequence[int], packing: Packing) -> list[Tensor]:
+        """Return the aligned output (frames, classes) of each seg_window.
+
+        Args:
+            features: (rows, frames, features).
+            frames: of each seg_window, from the beginning of its place.
+            packing: where they lie.
+        """
+        output = self._classify(features, frames, packing)
+        own = [
+            output[place.row, place.start : place.start + count]
+            for count, place in zip(frames, packing.places, strict=True)
+        ]
+        return [self._network.aligned(one.unsqueeze(0)).squeeze(0) for one in own]
+
+    def _classify(self, features: Tensor, frames: Sequence[int], packing: Packing) -> Tensor:
         """Return the network's output in the rows, (rows, frames, classes)."""
         network = self._network
-        frames = [network.num_frames(len(window)) for window in windows]
-        features = self._sincnet(windows, packing).transpose(1, 2)
         gap = torch.ones(*features.shape[:2], 1, dtype=torch.bool)
         for place, count in zip(packing.places, frames, strict=True):
             gap[place.row, place.start : place.start + count] = False
@@ -83,11 +107,11 @@ class PackedPyanNet:
         for window, place in zip(windows, packing.places, strict=True):
             start = place.start * self._step
             features[place.row, :, start : start + len(window)] = sincnet.wav_norm1d(window[None])
-        for convolution, norm in zip(sincnet.conv1d, sincnet.norm1d, strict=True):
+        for number, norm in enumerate(sincnet.norm1d):
             taps, hop = (
                 (CONV_TAPS, 1) if stride > 1 else (SINC_TAPS, self._step // POOL ** len(sincnet.conv1d))
             )
-            features = F.max_pool1d(convolution(features), POOL)
+            features = sincnet.largest(number, features)
             lengths = [((length - taps) // hop + 1) // POOL for length in lengths]
             stride *= hop * POOL
             for length, place in zip(lengths, packing.places, strict=True):
@@ -111,7 +135,7 @@ class PackedPyanNet:
                 if name.startswith("weight_ih"):
                     given = torch.cat([given, _closing_weights(given)], dim=1)
                 parameter.copy_(given)
-            layers.append(layer)
+            layers.append(Bf16LSTM(layer) if isinstance(lstm, Bf16LSTM) else layer)
         return layers
 
 

@@ -10,6 +10,7 @@ H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline: principle, benchmar
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +24,9 @@ from torch import Tensor, nn
 
 from diar.errors import explain
 from diar.models.encoders.base import ModelError
+from diar.models.segmentation.bf16 import Bf16LSTM
 from diar.models.segmentation.multilabel import MultiLabel
+from diar.models.segmentation.overlapping import features_of_windows
 from diar.models.segmentation.powerset import Powerset
 from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
@@ -137,7 +140,7 @@ class PyanNet(nn.Module):
             raise ValueError(
                 f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
             )
-        return self._classify(self.sincnet(waveform.unsqueeze(1)))
+        return self.classify(self.sincnet(waveform.unsqueeze(1)).transpose(1, 2))
 
     def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
         """Compute `forward` of overlapping seg_windows of chunks, (batch · windows, frames, classes), faster.
@@ -147,11 +150,15 @@ class PyanNet(nn.Module):
             starts: of the seg_windows, in samples; multiples of the frame step.
             size: samples of a seg_window.
         """
-        return self._classify(self.sincnet.of_windows(chunks, starts, size))
+        return self.classify(self.features_of_windows(chunks, starts, size))
 
-    def _classify(self, features: Tensor) -> Tensor:
-        """(batch, features, frames) → log-probabilities (batch, frames, classes)."""
-        features = features.transpose(1, 2).to(next(self.lstm.parameters()).dtype)
+    def features_of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
+        """Return SincNet's features (batch · windows, frames, features) of what `of_windows` takes."""
+        return features_of_windows(self.sincnet, chunks, starts, size)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """SincNet's features (batch, frames, features) → log-probabilities (batch, frames, classes)."""
+        features = features.to(next(self.lstm.parameters()).dtype)
         batch = len(features)
         if features.is_cuda and features.dtype == torch.float16:
             features = F.pad(features, (0, 0, 0, 0, 0, -batch % _LSTM_BATCH))
@@ -167,6 +174,16 @@ class PyanNet(nn.Module):
         Probabilities change by 0.0001 in the mean; bf16 rounds eight times as coarsely.
         """
         self.lstm.half()
+
+    def in_bf16(self) -> PyanNet:
+        """Return a copy with LSTM and convolutions in bf16, but for the filters, for CPUs that have it.
+
+        Sums, cells and norms are fp32 (decision 069).
+        """
+        network = copy.deepcopy(self)
+        network.lstm = Bf16LSTM(network.lstm)
+        network.sincnet.conv1d[1:].bfloat16()
+        return network
 
     def aligned(self, output: Tensor) -> Tensor:
         """Align the output of `forward`, (batch, frames, classes), with the audio.

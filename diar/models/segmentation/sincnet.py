@@ -7,7 +7,6 @@ odd filters are from M. Pariente et al., "Filterbank design for end-to-end speec
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -118,39 +117,19 @@ class SincNet(nn.Module):
             return self._from_largest(largest_magnitudes(waveform.squeeze(1), filters, sinc.stride, POOL))
         return self._from_largest(F.max_pool1d(sinc(waveform), POOL))
 
-    def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
-        """Return the features of windows that overlap, (batch · windows, 60, frames), filtered only once.
-
-        A window's waveform is normalised, which is a factor and a summand. So its filtered waveform is that
-        of the chunk with the same factor, and a summand a filter. Results are those of `forward` but for
-        rounding.
-
-        Args:
-            chunks: (batch, samples).
-            starts: of the windows, in samples; multiples of the first convolution's stride.
-            size: samples of a window.
-        """
-        sinc = cast(SincConvolution, self.conv1d[0])
-        chunks = chunks - chunks.mean(dim=1, keepdim=True)  # else an offset would swallow a quiet voice
-        windows = torch.stack([chunks[:, start : start + size] for start in starts], dim=1)
-        variance, mean = torch.var_mean(windows, dim=2, correction=0)  # (batch, windows)
-        factor = self.wav_norm1d.weight / (variance + self.wav_norm1d.eps).sqrt()
-        summand = self.wav_norm1d.bias - factor * mean
-        gain = sinc.filterbank.kernels.sum(dim=(1, 2))  # (filters,) of a constant
-        filtered = sinc.filtered(chunks.unsqueeze(1))  # (batch, filters, frames)
-        frames = (size - SINC_TAPS) // sinc.stride + 1
-        begins = [start // sinc.stride for start in starts]
-        parts = torch.stack([filtered[..., begin : begin + frames] for begin in begins], dim=1)
-        parts = parts.mul_(factor[..., None, None]).add_((summand[..., None] * gain)[..., None])
-        return self._from_largest(F.max_pool1d(parts.abs_().flatten(0, 1), POOL))
-
     def _from_largest(self, features: Tensor) -> Tensor:
         """Compute all that follows the largest magnitudes of three neighbours, (batch, filters, frames)."""
         for number, norm in enumerate(self.norm1d):
             if number:
-                features = F.max_pool1d(self.conv1d[number](features), POOL)
+                features = self.largest(number, features)
             features = F.leaky_relu(norm(features))
         return features
+
+    def largest(self, number: int, features: Tensor) -> Tensor:
+        """Return the largest of neighbours after a convolution, which may be in bf16."""
+        convolution = self.conv1d[number]
+        dtype = convolution.weight.dtype if isinstance(convolution, nn.Conv1d) else features.dtype
+        return F.max_pool1d(convolution(features.to(dtype)), POOL).to(features.dtype)
 
 
 def _mel_spaced(low_hz: float, high_hz: float, count: int) -> Tensor:

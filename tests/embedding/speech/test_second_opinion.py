@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 from scipy.special import logit
 
@@ -53,6 +54,29 @@ def test_a_doubt_is_settled_by_both_within_reach_of_it(second_model: Segmentatio
     assert {500, 519} <= set(changed.tolist())
     everywhere = opinion(second_model, first, excess, everywhere=True)
     np.testing.assert_allclose(found[0, 500:520], everywhere[0, 500:520], atol=1e-5)
+
+
+def test_asked_seg_windows_that_touch_are_filtered_together_and_say_what_each_says(
+    second_model: SegmentationModel, shared_dir: Path
+) -> None:
+    samples, _ = sf.read(shared_dir / "data/ami/trn03.wav", dtype="float32")
+    chunks = torch.from_numpy(np.stack([samples, samples[::-1]]))
+    network, size = second_model.network, second_model.seg_window_samples
+    count = network.num_frames(chunks.shape[1])
+    excess = np.zeros((2, count))
+    excess[0, 100:120] = excess[0, 1500:1520] = excess[1, 800:830] = 9.0  # far apart, and in both chunks
+    first = np.full((2, count), 0.3)
+    judge = SecondOpinion(second_model, CPU, everywhere=False)
+    with torch.inference_mode():
+        question = judge._question(chunks, first, excess)
+        runs = list(question.runs())
+        assert len(runs) == 3 < sum(len(starts) for _, starts, _ in runs) == question.asked.sum()
+        features = torch.cat([network.features_of_windows(*run) for run in runs])
+        found = network.powerset.speech(network.classify(features))
+        expected = network.powerset.speech(network(torch.stack(question.windows())))
+    assert found.shape == expected.shape == (question.asked.sum(), network.num_frames(size))
+    assert (found - expected).abs().max() < 1e-3
+    assert (found - expected).abs().mean() < 1e-5
 
 
 def test_both_are_averaged_in_logits(second_model: SegmentationModel) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from diar.models.segmentation import bf16
 from diar.models.segmentation.packed import PackedPyanNet
 from diar.models.segmentation.pyannet import PyanNet, PyanNetSettings, open_segmentation_dir
 from tests.commands import RATE
@@ -34,6 +35,17 @@ def test_a_seg_window_has_the_probabilities_that_it_has_alone(
         torch.testing.assert_close(
             found.exp(), alone.exp(), atol=5e-5, rtol=0
         )  # near silence, rounding grows
+
+
+@torch.inference_mode()
+def test_so_it_has_in_bf16(network: PyanNet, conversation: np.ndarray) -> None:
+    if not bf16.runs_here():
+        pytest.skip("this CPU has no bf16")
+    halved = network.in_bf16()
+    windows = [torch.from_numpy(conversation[:length]) for length in (80_000, 31_337)]
+    for window, found in zip(windows, PackedPyanNet(halved, at_once=20 * RATE)(windows), strict=True):
+        alone = halved.aligned(halved(window[None]))[0]
+        assert (found.exp() - alone.exp()).abs().mean() < 1e-4
 
 
 @torch.inference_mode()

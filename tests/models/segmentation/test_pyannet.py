@@ -1,6 +1,6 @@
 """The segmentation network: against pyannote.audio on real audio, and its parts against their definitions."""
 
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from diar.models.encoders.base import ModelError
+from diar.models.segmentation import bf16
 from diar.models.segmentation.pyannet import (
     FrameGeometry,
     PyanNet,
@@ -66,6 +67,39 @@ def test_overlapping_windows_are_what_each_is_by_itself(
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-3
     assert (found - expected).abs().mean() < 1e-5
+
+
+def test_bf16_moves_probabilities_little(segmentation_dir: Path, shared_dir: Path) -> None:
+    if not bf16.runs_here():
+        pytest.skip("this CPU has no bf16")
+    network = open_segmentation_dir(segmentation_dir).network
+    samples, _ = sf.read(shared_dir / "data/ami/trn03.wav", dtype="float32", frames=20 * 16_000)
+    chunk, starts = torch.from_numpy(samples)[None], [0, 270 * 300, 270 * 592]
+    with torch.inference_mode():
+        expected = network.powerset.speech(network.of_windows(chunk, starts, 160_000))
+        halved = network.in_bf16()
+        found = network.powerset.speech(halved.of_windows(chunk, starts, 160_000))
+        one_by_one = network.powerset.speech(halved(chunk[:, 270 * 300 : 270 * 300 + 160_000]))
+    assert (found - expected).abs().max() > 1e-5, "it is another precision"
+    assert (found - expected).abs().mean() < 1e-3
+    assert abs(float((found - expected).mean())) < 2e-4
+    assert (one_by_one - found[1]).abs().mean() < 1e-4
+    assert next(network.lstm.parameters()).dtype == torch.float32
+
+
+def test_cells_of_the_bf16_lstm_are_fp32(segmentation_dir: Path, shared_dir: Path) -> None:
+    """torch's own LSTM in bf16, whose cells are bf16, too, is several times as far from fp32."""
+    if not bf16.runs_here():
+        pytest.skip("this CPU has no bf16")
+    network = open_segmentation_dir(segmentation_dir).network
+    samples, _ = sf.read(shared_dir / "data/ami/trn03.wav", dtype="float32", frames=10 * 16_000)
+    with torch.inference_mode():
+        features = network.sincnet(torch.from_numpy(samples)[None, None]).transpose(1, 2)
+        expected = network.lstm(features)[0]
+        found = bf16.Bf16LSTM(network.lstm)(features)[0]
+        rough = deepcopy(network.lstm).bfloat16()(features.bfloat16())[0]
+    assert found.shape == expected.shape
+    assert 3 * (found - expected).abs().mean() < (rough - expected).abs().mean()
 
 
 def test_named_weights_open(segmentation_dir: Path) -> None:
