@@ -1,9 +1,8 @@
 """What a hostile client gets from `diar serve`: one line an attack, and whether the server serves on.
 
-    python benchmarks/live_hostile.py [--connections 1000] [--no_fuzz]
+    python benchmarks/live_hostile.py [--connections 1000]
 
-A real server on loopback, with tokens. Afterwards, schemathesis asks every operation of the OpenAPI document
-with random input, where it is installed; any answer of 500 to 599 but 503 is a failure.
+A real server on loopback, with tokens. Random input for every operation: benchmarks/live_fuzz.py.
 Exit code 1: an attack got another answer than it should, or the server stopped serving.
 """
 
@@ -11,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +34,7 @@ from live_attacks import (
     unsigned,
     with_token,
 )
-from live_server import Served, serve, token
+from live_server import serve, token
 
 OPTIONS = (
     "--idle_seconds",
@@ -104,33 +101,12 @@ REQUESTS: list[Attack] = [
 ]
 
 
-def fuzz(served: Served) -> str:
-    """Ask every operation with random input; return what schemathesis found."""
-    call = [
-        *(
-            "schemathesis",
-            "run",
-            f"http://{served.address}/openapi.json",
-            "-H",
-            f"Authorization: Bearer {token()}",
-        ),
-        *("--checks", "not_a_server_error", "--max-examples", "25", "--request-timeout", "20", "--no-color"),
-    ]
-    program = Path(sys.executable).parent / call[0]
-    if not program.exists():
-        return "schemathesis is not installed"
-    done = subprocess.run([str(program), *call[1:]], capture_output=True, text=True, timeout=900)
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return " · ".join(lines[-4:]) if done.returncode == 0 else "FAILED\n" + "\n".join(lines[-60:])
-
-
 def main() -> int:
     """Run all attacks against one server; print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connections", type=int, default=1_000)
-    parser.add_argument("--no_fuzz", action="store_true", help="leave schemathesis out")
     given, bad = parser.parse_args(), 0
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -151,10 +127,6 @@ def main() -> int:
                 f"| {what} | {got}{note} | {time.monotonic() - started:.1f} | {'yes' if serves else 'NO'} |",
                 flush=True,
             )
-        if not given.no_fuzz:
-            found = fuzz(served)
-            bad += found.startswith("FAILED") or not served.alive
-            print(f"\nschemathesis: {found}")
         print(f"\nserver: {'serves' if served.alive else 'DEAD'}, {served.memory() / 2**20:.0f} MiB")
     return 1 if bad else 0
 
