@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import socket
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 JSON = "application/json"
+logging.getLogger("websockets.client").setLevel(logging.CRITICAL)  # what the server cuts off is in the table
 Attack = tuple[str, Callable[[Served], str], str]  # what is done, doing it, what must come back
 
 

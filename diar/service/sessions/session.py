@@ -77,6 +77,8 @@ class Session:
         self._finishing: asyncio.Task[None] | None = None
         self.made_seq = 1  # of the event to come, as the thread knows it
         self.saved_at = -1  # samples that were fed when it was last saved
+        self.saving = asyncio.Lock()
+        self.released = False  # was saved for any other replica to go on with
 
     @property
     def open(self) -> bool:
