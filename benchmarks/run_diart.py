@@ -4,10 +4,10 @@
         --embedding campplus.onnx [--latency 0.5 1] [--delta_new 1.0]
 
 Runs in an environment of its own, where `pip install pyannote.audio==4.0.7 onnxruntime rx` and
-`pip install --no-deps diart==0.9.2` were called. Files of OUT_DIR/LATENCY-DELTA/: NAME.rttm, what diart had told
-LATENCY seconds after each moment. Everything is diart's own: its overlap-aware embeddings, clustering,
-aggregation and thresholds (`tau_active`, `rho_update` of its defaults), on chunks of 5 s every 0.5 s. Networks
-run once for all settings. diart 0.9.2 is older than torchaudio 2.9 and pyannote.audio 4, and loads audio and
+`pip install --no-deps diart==0.9.2` were called. OUT_DIR/LATENCY-DELTA/NAME.rttm is what diart had told
+LATENCY seconds after each moment. Everything is its own: overlap-aware embeddings, clustering, aggregation
+and thresholds (`tau_active`, `rho_update` of its defaults), on chunks of 5 s every 0.5 s. Networks run once
+for all settings. diart 0.9.2 is older than torchaudio 2.9 and pyannote.audio 4, and loads audio and
 models in ways they no longer have: the names it imports are put in place here, and models are opened here.
 """
 
