@@ -21,10 +21,11 @@ from tests.service.serving import AUDIENCE, ISSUER, SECRET, Running, bearer, ser
 
 
 @pytest.fixture(scope="session")
-def live_models(campplus_dir: Path, segmentation_dir: Path) -> Any:
+def live_models(tiny_model_dir: Path, segmentation_dir: Path) -> Any:
+    """Real segmentation; a very small encoder, since here it does not matter who is who."""
     from diar.online.models import LiveModels
 
-    return LiveModels.open(str(campplus_dir), str(segmentation_dir), device="cpu")
+    return LiveModels.open(str(tiny_model_dir), str(segmentation_dir), device="cpu")
 
 
 @pytest.fixture(scope="session")

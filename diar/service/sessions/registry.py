@@ -221,7 +221,7 @@ class Sessions:
         settings = live_settings(self._config, session.opening)
 
         def open_stream(engine: Any) -> None:
-            session.stream = engine.open(session.id, settings, state=None if saved is None else saved.state)
+            session.stream = engine.begin(session.id, settings, None if saved is None else saved.state)
             if saved is not None:
                 stream = session.stream
                 session.restored(stream.time, saved.next_seq, stream.turns, stream.names)
