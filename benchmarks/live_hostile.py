@@ -84,6 +84,7 @@ MESSAGES: list[Attack] = [
     ("audio: random bytes as float", begun(RANDOM[:9_600], format="pcm_f32le"), "4400 bad_audio"),
     ("audio: random bytes as WebM", begun(RANDOM, CLOSE, format="webm"), "4400 bad_audio"),
     ("audio: WebM whose sizes lie", opus_bomb, "4400 bad_audio"),
+    ("audio: 3 bytes, then the end", begun(b"abc", CLOSE), "1000"),
     ("message: 16 MB", begun(bytes(2**24)), "1009 or 1006"),
     ("message: unknown type", begun('{"type":"Shout"}'), "4400 bad_request"),
     ("message: a second opening", begun('{"type":"start"}'), "4400 bad_request"),
@@ -97,6 +98,7 @@ REQUESTS: list[Attack] = [
     ("upload: 20 min of FLAC in kilobytes, 72 s allowed", bomb, "failed too_large"),
     ("body: gzip", asked("/v1/jobs", b"x", Content_Encoding="gzip"), "415 unsupported_format"),
     ("body: 1 MB of JSON", asked("/v1/sessions", b"[" * 10**6, Content_Type=JSON), "413 too_large"),
+    ("body: 3 bytes of audio", asked("/diar/stream", b"abc"), "200"),
     ("job: file:///etc/passwd", asked("/v1/jobs", FILE, Content_Type=JSON), "403 forbidden"),
 ]
 
