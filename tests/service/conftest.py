@@ -47,7 +47,7 @@ def server(
 ) -> Iterator[Running]:
     """A server that wants tokens; requests have anna's, who may use sessions and jobs, unless they say."""
     log = tmp_path_factory.mktemp("audit") / "audit.jsonl"
-    with serving(live_models, **guarded, audit_log=str(log), idle_seconds=3.0, caller_sessions=4) as running:
+    with serving(live_models, **guarded, audit_log=str(log), idle_seconds=5.0, caller_sessions=4) as running:
         running.headers = bearer(token())
         yield running
 

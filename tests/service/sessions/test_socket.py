@@ -181,7 +181,7 @@ def test_limits_of_a_caller_and_idle_sessions(server: Running, talk: np.ndarray)
         bert.send(start())
         events_until(bert, "snapshot")
         for socket in [*four, bert]:
-            assert closed(socket) == (4408, "idle: no audio and no KeepAlive for 3 s")
+            assert closed(socket) == (4408, "idle: no audio and no KeepAlive for 5 s")
 
 
 def test_who_may_not_comes_not_in(server: Running) -> None:
