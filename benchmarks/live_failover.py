@@ -3,7 +3,8 @@
     python benchmarks/live_failover.py --audio FOLDER [--calls 8] [--seconds 40] [--redis_away 20]
 
 In the middle of the calls a replica is ended by `kill -9`; in the next scene one gets SIGTERM; in the last
-one Redis is away for a while. FOLDER as for benchmarks/live.py. The first speaker of each call is named.
+one Redis is away for a while. FOLDER as for benchmarks/live.py. Shortly before, whoever has spoken most in
+each call is named.
 Printed for each trouble: calls that went on to their end, reconnections, calls without a missing event, calls
 whose names were still there, final turns that came back with another speaker, most seconds of audio that a
 call went back, most events that came twice, and the longest silence of a call's events.
@@ -16,6 +17,7 @@ import asyncio
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -39,7 +41,8 @@ class Call:
     back: list[float] = field(
         default_factory=list
     )  # seconds of audio that a new connection had to send again
-    named: dict[str, str] = field(default_factory=dict)
+    name: str | None = None  # that was given to a speaker
+    turns: dict[int, dict[str, Any]] = field(default_factory=dict)  # as they were told last
     speakers: dict[int, str] = field(default_factory=dict)  # turn → speaker, when it became final
     changed: int = 0  # final turns that came back with another speaker
     ended: dict[str, Any] | None = None
@@ -55,10 +58,25 @@ class Call:
             self.snapshots.append(event)
         elif "seq" in event:
             self.seqs.append(event["seq"])
+        if "turn" in event:
+            self.turns[event["turn"]["id"]] = event["turn"]
         if event["type"] == "turn.final":
             turn = event["turn"]
             self.changed += self.speakers.get(turn["id"], turn["speaker"]) != turn["speaker"]
             self.speakers[turn["id"]] = turn["speaker"]
+
+    @property
+    def speaks_most(self) -> str | None:
+        """Who has spoken most; None as long as nobody has."""
+        seconds: Counter[str] = Counter()
+        for turn in self.turns.values():
+            seconds[turn["speaker"]] += turn["end"] - turn["start"]
+        return max(seconds, key=lambda speaker: seconds[speaker], default=None)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the name was still there at the end."""
+        return self.ended is not None and self.name in self.ended["names"].values()
 
     @property
     def repeated(self) -> int:
@@ -83,13 +101,13 @@ class Call:
 
 
 async def call(url: str, talk: Conversation, seconds: float, wait: float, name: str) -> Call:
-    """Play one call; name its first speaker after a while."""
+    """Play one call; name a speaker before its middle."""
     await asyncio.sleep(wait)
     seen, clock = Call(), Clock()
     seen.client = client = LiveClient(
         url, {"format": "pcm_s16le", "sample_rate": talk.rate}, seen.take, bearer(token())
     )
-    naming = asyncio.create_task(_name(url, seen, name))
+    naming = asyncio.create_task(_name(url, seen, name, 0.35 * seconds))
     try:
         seen.ended = await client.run(play(talk, seconds, clock))
     except Exception as error:  # the table counts it
@@ -98,19 +116,18 @@ async def call(url: str, talk: Conversation, seconds: float, wait: float, name: 
     return seen
 
 
-async def _name(url: str, seen: Call, name: str) -> None:
-    """Name speaker 1 by HTTP, as soon as there is one."""
+async def _name(url: str, seen: Call, name: str, wait: float) -> None:
+    """Name whoever has spoken most, by HTTP."""
     address = url.removeprefix("ws://").removesuffix("/v1/live")
+    await asyncio.sleep(wait)
+    assert seen.client is not None
     while True:
-        await asyncio.sleep(1.0)
-        assert seen.client is not None
-        if seen.client.session is None:
-            continue
-        body = json.dumps({"speaker": "1", "name": name}).encode()
+        body = json.dumps({"speaker": seen.speaks_most, "name": name}).encode()
         path = f"http://{address}/v1/sessions/{seen.client.session}/names"
-        if await asyncio.to_thread(_post, path, body):
-            seen.named = {"1": name}
+        if seen.speaks_most and await asyncio.to_thread(_post, path, body):
+            seen.name = name
             return
+        await asyncio.sleep(0.2)
 
 
 def _post(url: str, body: bytes) -> bool:
@@ -121,7 +138,7 @@ def _post(url: str, body: bytes) -> bool:
         with urlopen(Request(url, body, {**bearer(token()), "Content-Type": "application/json"}), timeout=5):
             return True
     except (URLError, OSError):
-        return False  # there is no such speaker yet, or nginx asked the other replica
+        return False  # there is no such speaker any more, or nginx asked the other replica
 
 
 async def scene(url: str, talks: list[Conversation], given: Any, trouble: Callable[[], None]) -> list[Call]:
@@ -139,10 +156,10 @@ def row(what: str, calls: list[Call], given: Any) -> str:
     """Return a line of the table."""
     on = sum(one.ended is not None and one.ended["duration"] > given.seconds - 0.5 for one in calls)
     whole = sum(one.whole for one in calls)
-    kept = sum(one.named.items() <= (one.ended or {"names": {}})["names"].items() for one in calls)
+    named, kept = sum(one.name is not None for one in calls), sum(one.kept for one in calls)
     moved = sum(one.client.reconnections for one in calls if one.client)
     back = [seconds for one in calls for seconds in one.back]
-    named, changed = sum(bool(one.named) for one in calls), sum(one.changed for one in calls)
+    changed = sum(one.changed for one in calls)
     return (
         f"| {what} | {on} of {len(calls)} | {moved} | {whole} | {kept} of {named} | {changed} | "
         f"{max(back, default=0.0):.1f} | {max(one.repeated for one in calls)} | "

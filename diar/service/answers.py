@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -32,6 +33,28 @@ def problems() -> dict[int | str, dict[str, Any]]:
         codes = ", ".join(code for code, kind in KINDS.items() if kind.status == status)
         told[status] = {"description": codes, "content": {"application/json": {"schema": _SCHEMA}}}
     return told
+
+
+def links(parameter: str, key: str, *operations: str) -> dict[str, Any]:
+    """Return what an answer's description says of operations that take the identifier in it.
+
+    Args:
+        parameter: of those operations.
+        key: of the identifier in the answer.
+        operations: as `operation_id` names them.
+    """
+    value = {parameter: f"$response.body#/{key}"}
+    return {"links": {name: {"operationId": name, "parameters": value} for name in operations}}
+
+
+def json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a route's description says of its JSON body."""
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of an operation in the API's description, such as `jobs_cancel`."""
+    return f"{route.tags[0]}_{route.name}"
 
 
 def answer_problems(app: FastAPI, service: Service) -> None:

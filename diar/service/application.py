@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import diar
-from diar.service.answers import answer_problems
+from diar.service.answers import answer_problems, operation_id
 from diar.service.health import health_routes
 from diar.service.jobs.routes import job_routes
 from diar.service.page.routes import page_routes
@@ -39,6 +39,7 @@ def make_application(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     answer_problems(app, service)
     for routes in (health_routes, session_routes, stream_routes, job_routes, page_routes):

@@ -89,7 +89,7 @@ class ServeConfig(CommandConfig):
     keep_seconds: float = option(
         60.0,
         "limits",
-        "a session without a connection, and what is left of one that ended, is kept so long",
+        "a session that gets no audio over a connection, and what is left of one that ended, is kept so long",
         ge=1,
     )
     buffer_seconds: float = option(

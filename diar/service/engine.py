@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from pathlib import Path
-from typing import Any
 
-from diar.api.encoder import open_encoder, open_segmentation
+from diar.api.encoder import Encoder, Segmentation, open_encoder, open_segmentation
 from diar.api.enrol import enrol
 from diar.online.engine import Engine
 from diar.online.models import LiveModels
@@ -16,43 +14,39 @@ from diar.service.config import ServeConfig
 from diar.spawning import usable_cores
 
 
-class EngineWithPeople(Engine):
-    """An engine whose streams know some voices.
+class ServiceEngine(Engine):
+    """An engine whose streams know the voices of `known_speakers`.
 
     Args:
-        models, settings, workers: as for `Engine`.
-        people: their voices; None = nobody's.
+        models: the networks.
+        config: of the service.
+
+    Raises:
+        DiarError: `known_speakers` holds no voices.
     """
 
-    def __init__(self, models: LiveModels, settings: LiveSettings, workers: int, people: Any) -> None:
-        super().__init__(models, settings, workers=workers)
-        self._people = people
+    def __init__(self, models: LiveModels, config: ServeConfig) -> None:
+        workers = config.workers or max(1, len(usable_cores()))
+        super().__init__(models, LiveSettings(hop=config.hop), workers=workers)
+        folder = config.known_speakers
+        self._people = None if folder is None else enrol(folder, *_networks(config), "known_speakers")
 
-    def open(
-        self,
-        key: Hashable,
-        settings: LiveSettings | None = None,
-        known: Any = None,
-        state: bytes | None = None,
-    ) -> Stream:
-        """Add a stream, as `Engine.open` does."""
-        return super().open(key, settings, known or self._people, state)
+    def begin(self, key: Hashable, settings: LiveSettings, state: bytes | None = None) -> Stream:
+        """Add a stream that knows these voices; see `Engine.open`."""
+        return self.open(key, settings, self._people, state)
 
 
-def engine_opener(config: ServeConfig) -> Callable[[], Engine]:
+def engine_opener(config: ServeConfig) -> Callable[[], ServiceEngine]:
     """Return what opens the engine, in the thread that will use it."""
 
-    def open_engine() -> Engine:
+    def open_engine() -> ServiceEngine:
         models = LiveModels.open(
             config.model, config.segmentation, device=config.device, precision=config.precision
         )
-        workers = config.workers or max(1, len(usable_cores()))
-        people = None if config.known_speakers is None else _people(config, config.known_speakers)
-        return EngineWithPeople(models, LiveSettings(hop=config.hop), workers, people)
+        return ServiceEngine(models, config)
 
     return open_engine
 
 
-def _people(config: ServeConfig, folder: Path) -> Any:
-    encoder = open_encoder(config.model, device=config.device)
-    return enrol(folder, encoder, open_segmentation(config.segmentation), "known_speakers")
+def _networks(config: ServeConfig) -> tuple[Encoder, Segmentation]:
+    return open_encoder(config.model, device=config.device), open_segmentation(config.segmentation)

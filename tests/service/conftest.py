@@ -21,10 +21,11 @@ from tests.service.serving import AUDIENCE, ISSUER, SECRET, Running, bearer, ser
 
 
 @pytest.fixture(scope="session")
-def live_models(campplus_dir: Path, segmentation_dir: Path) -> Any:
+def live_models(tiny_model_dir: Path, segmentation_dir: Path) -> Any:
+    """Real segmentation; a very small encoder, since here it does not matter who is who."""
     from diar.online.models import LiveModels
 
-    return LiveModels.open(str(campplus_dir), str(segmentation_dir), device="cpu")
+    return LiveModels.open(str(tiny_model_dir), str(segmentation_dir), device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,7 @@ def server(
 ) -> Iterator[Running]:
     """A server that wants tokens; requests have anna's, who may use sessions and jobs, unless they say."""
     log = tmp_path_factory.mktemp("audit") / "audit.jsonl"
-    with serving(live_models, **guarded, audit_log=str(log), idle_seconds=3.0, caller_sessions=4) as running:
+    with serving(live_models, **guarded, audit_log=str(log), idle_seconds=5.0, caller_sessions=4) as running:
         running.headers = bearer(token())
         yield running
 

@@ -15,9 +15,8 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from diar.online.engine import Engine
-from diar.online.settings import LiveSettings
 from diar.service.config import ServeConfig
+from diar.service.engine import ServiceEngine
 from diar.service.server import Server, listen, uvicorn_config
 from diar.service.service import Service
 from tests.commands import RATE
@@ -77,7 +76,7 @@ class Running:
 def serving(models: Any, **options: Any) -> Iterator[Running]:
     """Serve until the end of the block."""
     config = ServeConfig(port=0, **{"audit_log": "", **options})
-    service = Service(config, lambda: Engine(models, LiveSettings(hop=config.hop)))
+    service = Service(config, lambda: ServiceEngine(models, config))
     listening, ready = listen(config.host, 0), threading.Event()
     server = Server(uvicorn_config(config, service), service, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm
 from diar.formats.turns_json import from_json
-from diar.service.answers import problems
+from diar.service.answers import links, problems
 from diar.service.jobs.desk import new_job
 from diar.service.jobs.job import DONE, Asked, Job
 from diar.service.jobs.uploads import Upload, safe_name
@@ -50,7 +50,12 @@ def job_routes(service: Service) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["jobs"], responses=problems())
 
-    @router.post("/v1/jobs", status_code=202, openapi_extra={"requestBody": BODY})
+    @router.post(
+        "/v1/jobs",
+        status_code=202,
+        openapi_extra={"requestBody": BODY},
+        responses={202: links("job_id", "id", "jobs_status", "jobs_events", "jobs_turns", "jobs_cancel")},
+    )
     async def create(
         request: Request, what: Annotated[Asked, Depends(asked)], name: Annotated[str | None, Query()] = None
     ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ export class Board {
     this.order = []; // speakers, by first appearance
     this.ghosts = []; // {speaker, start, end, until}: where something was before it was corrected
     this.changes = []; // {when, text}, the latest first
-    this.corrected = 0;
+    this.corrected = 0; // changes of who spoke
     this.final = null; // the last event
   }
 
@@ -42,19 +42,17 @@ export class Board {
   }
 
   correct({turn, was, removed, time}) {
-    this.corrected++;
     const moved = removed || was.speaker !== turn.speaker;
     const far = Math.abs(was.start - turn.start) + Math.abs(was.end - turn.end) >= 0.25;
     if (moved || far) this.ghosts.push({speaker: was.speaker, start: was.start, end: was.end, until: performance.now() + FLASH});
     const known = this.turns.get(turn.id);
     if (removed) this.turns.delete(turn.id);
     else this.put({...turn, open: Boolean(known && known.open)});
-    if (removed) this.change(time, was.start, `${this.name(was.speaker)}: that was no turn`);
+    if (removed) this.change(time, was.start, `${this.name(was.speaker)} did not speak`);
     else if (moved) this.change(time, turn.start, `${this.name(turn.speaker)}, not ${this.name(was.speaker)}`);
   }
 
   merge({speaker, into, time}) {
-    this.corrected++;
     this.change(time, null, `${this.name(speaker)} is ${this.name(into)}: one person`);
     for (const turn of this.turns.values()) if (turn.speaker === speaker) {
       this.ghosts.push({speaker, start: turn.start, end: turn.end, until: performance.now() + FLASH});
@@ -64,7 +62,6 @@ export class Board {
   }
 
   split({speaker, into, turns, time}) {
-    this.corrected++;
     if (!this.order.includes(into)) this.order.push(into);
     this.change(time, null, `${this.name(speaker)} is two people: some turns are ${this.name(into)}’s`);
     for (const id of turns) {
@@ -82,6 +79,7 @@ export class Board {
   }
 
   change(when, at, text) {
+    this.corrected++;
     this.changes.unshift({when, at, text});
     this.changes.length = Math.min(this.changes.length, 200);
   }

@@ -1,6 +1,7 @@
 // One live session over a WebSocket that comes back when it is lost; what was sent last is sent again.
 
 const REMEMBERED = 30; // seconds of audio
+const ASK = 5, BEHIND = 10; // seconds without news after which the server is asked how far it is, and counts as behind
 const PAUSES = [100, 300, 700, 1000, 2000], PATIENCE = 30000; // milliseconds
 const FOR_GOOD = new Set(["bad_request", "bad_audio", "unauthorized", "forbidden", "not_found", "too_large", "gone", "idle",
   "too_many"]);
@@ -11,7 +12,8 @@ export class Connection {
     this.opening = {format: "pcm_s16le", sample_rate: rate, channels: 1, max_speakers: maxSpeakers};
     Object.assign(this, {rate, token, told, state, failed});
     this.session = null;
-    this.lastSeq = 0;
+    this.lastSeq = this.known = 0; // `known`: seconds of audio that the server has told of
+    this.asked = false;
     this.kept = []; // blocks that were sent last
     this.keptBytes = this.sentBytes = 0;
     this.closing = this.over = false;
@@ -53,12 +55,14 @@ export class Connection {
     for (const block of this.kept) this.socket.send(block);
     if (this.closing) this.control({type: "CloseStream"});
     this.attempts = 0;
+    this.asked = false;
     this.lostAt = performance.now();
     this.state("");
   }
 
   received(event) {
-    if (event.type === "snapshot") this.session = event.session;
+    if (event.type === "snapshot") [this.session, this.asked] = [event.session, false];
+    this.known = Math.max(this.known, event.time || event.received_seconds || 0);
     if (event.type === "error" && FOR_GOOD.has(event.code)) return this.fail(event.message);
     if (event.seq) this.lastSeq = Math.max(this.lastSeq, event.seq);
     this.told(event);
@@ -86,6 +90,13 @@ export class Connection {
 
   /** Seconds of audio sent, and seconds since a moment of it was sent. */
   get seconds() { return this.sentBytes / 2 / this.rate; }
+
+  /** Seconds that the server has heard: what was sent, unless it is behind. */
+  get heard() {
+    const ahead = this.seconds - this.known;
+    if (ahead > ASK && !this.asked && !this.closing) this.asked = this.control({type: "Snapshot"});
+    return ahead > BEHIND ? this.known : this.seconds;
+  }
 
   since(moment) {
     const entry = this.times.find(([end]) => end > moment);

@@ -6,7 +6,7 @@ import {Connection} from "./connection.js";
 import {amount, clock, color, draw, lanesOf} from "./lanes.js";
 
 const $ = id => document.getElementById(id);
-const MOST_LATEST = 60;
+const MOST_LATEST = 60, CORRECTED_AFTER = 5; // turns; seconds after which a turn that is told is part of a correction
 let board = new Board(), connection = null, source = null, recording = "live", stale = true, delays = [], notice = "";
 
 $("microphone").onclick = () => begin("microphone", take => openMicrophone(take));
@@ -14,7 +14,7 @@ $("file").onchange = () => { if ($("file").files.length) playFile($("file").file
 $("stop").onclick = stop;
 $("finalize").onclick = () => connection.control({type: "Finalize"});
 $("rttm").onclick = () => download(`${recording}.rttm`, board.rttm(recording), "text/plain");
-$("json").onclick = () => download(`${recording}.json`, board.json(recording, connection.seconds), "application/json");
+$("json").onclick = () => download(`${recording}.json`, board.json(recording, connection.heard), "application/json");
 $("view").onchange = () => { stale = true; };
 $("drop").ondragover = event => { event.preventDefault(); $("drop").classList.add("over"); };
 $("drop").ondragleave = () => $("drop").classList.remove("over");
@@ -63,7 +63,7 @@ async function begin(name, open) {
 }
 
 function told(event) {
-  if (event.type === "turn.started") {
+  if (event.type === "turn.started" && event.delay < CORRECTED_AFTER) {
     const delay = connection.since(event.turn.start);
     if (delay !== null) delays.push(delay);
   }
@@ -112,7 +112,7 @@ function frame() {
 }
 
 function show() {
-  const seconds = connection ? connection.seconds : 0, speakers = board.speakers();
+  const seconds = connection ? connection.heard : 0, speakers = board.speakers();
   draw($("lanes"), board, board.final ? board.final.duration : seconds, Number($("view").value));
   showFacts(seconds, speakers);
   showLabels(speakers);
@@ -120,7 +120,8 @@ function show() {
   showLatest();
   showChanges();
   $("rttm").disabled = $("json").disabled = !board.turns.size;
-  const saying = running() ? "Listening." : connection ? "" : "Nothing is sent yet.";
+  const behind = running() ? Math.round(connection.seconds - seconds) : 0;
+  const saying = behind ? `Listening; the server is ${amount(behind)} behind.` : running() ? "Listening." : connection ? "" : "Nothing is sent yet.";
   text($("status"), notice || saying);
 }
 
@@ -158,7 +159,6 @@ function showPeople(speakers) {
     const [name, time, share, turns, now] = row.cells, input = name.querySelector("input");
     name.querySelector(".dot").style.background = color(board.order.indexOf(speaker));
     input.setAttribute("aria-label", `Name of speaker ${speaker}`);
-    input.disabled = !running();
     if (document.activeElement !== input) input.value = board.name(speaker);
     text(time, amount(seconds.get(speaker)));
     text(share, `${Math.round(100 * seconds.get(speaker) / all)} %`);
@@ -182,8 +182,10 @@ function personRow() {
   };
   input.onchange = () => {
     const given = input.value.trim();
-    if (given && given !== board.name(row.dataset.speaker) && running())
-      connection.control({type: "Rename", speaker: row.dataset.speaker, name: given});
+    if (!given || given === board.name(row.dataset.speaker)) return;
+    if (running()) connection.control({type: "Rename", speaker: row.dataset.speaker, name: given});
+    else board.names.set(row.dataset.speaker, given); // for the downloads
+    stale = true;
   };
   box.append(dot, input);
   name.append(box);
@@ -200,7 +202,7 @@ function showLatest() {
   fill($("latest"), latest, entry, (item, turn) => {
     const others = turn.overlaps.map(speaker => board.name(speaker)).join(", ");
     const [when, dot, what] = item.children;
-    text(when, `${clock(turn.start)}–${turn.open ? "…" : clock(turn.end)}`);
+    text(when, `${clock(turn.start)}, ${turn.open ? "talks" : amount(turn.end - turn.start)} `);
     dot.style.background = color(board.order.indexOf(turn.speaker));
     text(what, board.name(turn.speaker) + (others ? `, over ${others}` : ""));
     item.classList.toggle("open", turn.open);
@@ -210,9 +212,9 @@ function showLatest() {
 function showChanges() {
   fill($("changes"), board.changes, entry, (item, change) => {
     const [when, dot, what] = item.children;
-    text(when, clock(change.when));
+    text(when, `${clock(change.when)} `);
     dot.hidden = true;
-    text(what, (change.at === null ? "" : `${clock(change.at)}: `) + change.text);
+    text(what, change.text + (change.at === null ? "" : `, at ${clock(change.at)}`));
   });
 }
 

@@ -25,7 +25,7 @@ START = "index.html"
 
 def page_routes(service: Service) -> APIRouter:
     """Return the routes; the page holds nothing of anybody, so everybody may load it."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(tags=["page"], include_in_schema=False)
 
     @router.get("/")
     async def start() -> Response:

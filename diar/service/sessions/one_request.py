@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from diar.errors import explain
 from diar.service.answers import problems
 from diar.service.problems import Problem
 from diar.service.security.callers import LIVE
@@ -19,6 +21,8 @@ from diar.service.sessions.feeding import Feeder
 from diar.service.sessions.opening import Opening
 from diar.service.sessions.routes import AUDIO, feed_body
 from diar.service.sessions.session import Session
+
+_LOG = logging.getLogger("diar.service")
 
 
 def stream_routes(service: Service) -> APIRouter:
@@ -82,6 +86,9 @@ async def _feed(service: Service, request: Request, session: Session) -> None:
         await service.sessions.end(session, "closed")
     except Problem as problem:
         await session.drop(problem)
+    except Exception as error:  # the answer has begun: it must end, too
+        _LOG.exception("audio of a request could not be processed")
+        await session.drop(Problem("internal", f"the audio could not be processed: {explain(error)}"))
     finally:
         feeder.close()
 

@@ -19,6 +19,19 @@ OTHER_NAMES = {
 NARROW_RATE = 9_400  # Hz
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 MIX = "mix"
+MOST_SPEAKERS, LONGEST_CORRECTION = 64, 120  # people, seconds
+SCHEMA = {  # of the API's description
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "format": {"enum": FORMATS},
+        "sample_rate": {"type": "integer", "minimum": LOWEST_RATE, "maximum": HIGHEST_RATE},
+        "channels": {"type": "integer", "minimum": 1},
+        "channel": {"type": "string", "pattern": r"^(mix|\d)$"},
+        "max_speakers": {"type": "integer", "minimum": 1, "maximum": MOST_SPEAKERS},
+        "correction_seconds": {"type": "number", "minimum": 0, "maximum": LONGEST_CORRECTION},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,8 @@ class Opening:
             _one_of("format", given["format"], FORMATS)
         _whole("sample_rate", given, LOWEST_RATE, HIGHEST_RATE)
         _whole("channels", given, 1, most_channels)
-        _whole("max_speakers", given, 1, 64)
-        _seconds("correction_seconds", given, 0, 120)
+        _whole("max_speakers", given, 1, MOST_SPEAKERS)
+        _seconds("correction_seconds", given, 0, LONGEST_CORRECTION)
         opening = cls(**{**given, "channel": str(given.get("channel", MIX))})
         _check_channel(opening)
         return opening

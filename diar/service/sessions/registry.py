@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
@@ -134,15 +133,18 @@ class Sessions:
                 "seconds": round(session.position, 1),
                 "speakers": len(_speakers(session)),
             }
-            self._audit.write("session.end", session.caller, "ok", session=session.id, **facts)
+            outcome = "ok" if session.problem is None else session.problem.code
+            self._audit.write("session.end", session.caller, outcome, session=session.id, **facts)
 
     async def keep_house(self) -> None:
         """End sessions that are idle or too long, forget those that are over; for ever."""
         while True:
             await asyncio.sleep(_LOOK)
             for session in list(self._sessions.values()):
-                with contextlib.suppress(Problem):
+                try:
                     await self._look_at(session)
+                except Exception:  # the others are looked at all the same
+                    _LOG.exception("session %s could not be ended", session.id)
 
     async def save_all(self) -> None:
         """Save sessions as often as is configured; for ever."""
@@ -180,16 +182,15 @@ class Sessions:
             await asyncio.sleep(0.02)
 
     async def _look_at(self, session: Session) -> None:
-        now, config = time.monotonic(), self._config
+        config, quiet = self._config, time.monotonic() - session.touched
+        patience = config.keep_seconds if session.feeder is None else config.idle_seconds
         if not session.open:
-            if now - session.touched > config.keep_seconds and not session.readers:
+            if quiet > config.keep_seconds and not session.readers:
                 self._sessions.pop(session.id, None)
-        elif session.feeder is None and session.readers == 0 and now - session.touched > config.keep_seconds:
+        elif quiet > patience and session.feeder is None and not session.readers:
             await self.end(session, "abandoned")
-        elif session.feeder is not None and now - session.idle > config.idle_seconds:
-            await self._end_with(
-                session, Problem("idle", f"no audio and no KeepAlive for {config.idle_seconds:.0f} s")
-            )
+        elif quiet > patience:
+            await self._end_with(session, Problem("idle", f"no audio and no KeepAlive for {patience:.0f} s"))
         elif session.position > config.session_hours * 3600:
             await self._end_with(
                 session, Problem("too_large", f"sessions end after {config.session_hours:g} h")
@@ -220,7 +221,7 @@ class Sessions:
         settings = live_settings(self._config, session.opening)
 
         def open_stream(engine: Any) -> None:
-            session.stream = engine.open(session.id, settings, state=None if saved is None else saved.state)
+            session.stream = engine.begin(session.id, settings, None if saved is None else saved.state)
             if saved is not None:
                 stream = session.stream
                 session.restored(stream.time, saved.next_seq, stream.turns, stream.names)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Query, Request, WebSocket
 from starlette.requests import ClientDisconnect
 
-from diar.service.answers import problems
+from diar.service.answers import json_body, links, problems
 from diar.service.problems import Problem
 from diar.service.security.callers import ADMIN, LIVE
 from diar.service.security.door import TICKET
@@ -15,12 +15,21 @@ from diar.service.security.tickets import LIFE
 from diar.service.service import Service
 from diar.service.sessions import sse
 from diar.service.sessions.feeding import Feeder
-from diar.service.sessions.opening import Opening
+from diar.service.sessions.opening import SCHEMA, Opening
 from diar.service.sessions.session import Session
 from diar.service.sessions.socket import checked_name, live_socket
 from diar.service.waiting import within
 
 AUDIO = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_LINKED = ("live_audio", "live_events", "live_snapshot", "live_finalize", "live_rename", "live_end")
+_NAMED = {
+    "type": "object",
+    "required": ["speaker", "name"],
+    "properties": {
+        "speaker": {"type": "string", "examples": ["1"]},
+        "name": {"type": "string", "minLength": 1, "maxLength": 100},
+    },
+}
 
 
 def session_routes(service: Service) -> APIRouter:
@@ -40,7 +49,12 @@ def session_routes(service: Service) -> APIRouter:
         url = f"{scheme}://{request.url.netloc}/v1/live?{TICKET}={given}"
         return {"url": url, "ticket": given, "expires_in": LIFE}
 
-    @router.post("/v1/sessions", status_code=201)
+    @router.post(
+        "/v1/sessions",
+        status_code=201,
+        responses={201: links("session_id", "session", *_LINKED)},
+        openapi_extra=json_body(SCHEMA),
+    )
     async def begin(request: Request, opening: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         """Begin a session; the body is the first message of a WebSocket without its type."""
         caller = await service.enter(request, LIVE)
@@ -71,7 +85,7 @@ def _change_routes(router: APIRouter, service: Service) -> None:
         await session.finalize()
         return session.snapshot()
 
-    @router.post("/v1/sessions/{session_id}/names")
+    @router.post("/v1/sessions/{session_id}/names", openapi_extra=json_body(_NAMED))
     async def rename(
         request: Request, session_id: str, named: Annotated[dict[str, Any], Body()]
     ) -> dict[str, Any]:

@@ -79,6 +79,13 @@ class Saving:
             False if another replica has it now.
         """
 
+        async with session.saving:  # a save that is under way must not make a released session ours again
+            if session.released:
+                return True
+            session.released = release
+            return await self._save(session, seconds, release)
+
+    async def _save(self, session: Session, seconds: float, release: bool) -> bool:
         def state(engine: Any) -> tuple[bytes, int, int]:
             return session.stream.state(), session.inbox.taken, session.made_seq
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
 
-from diar.errors import DiarError
+from diar.errors import DiarError, explain
 from diar.online.events import Event, SessionEnded
 from diar.online.settings import SAMPLE_RATE
 from diar.service.compute import Compute
@@ -19,6 +21,9 @@ from diar.service.security.callers import Caller
 from diar.service.sessions.board import Board
 from diar.service.sessions.event_log import Entry, EventLog
 from diar.service.sessions.opening import Opening
+
+_LOG = logging.getLogger("diar.service")
+LEAST = SAMPLE_RATE // 40  # samples that the networks need to compute anything: a frame of 25 ms
 
 
 class Watcher(Protocol):
@@ -45,7 +50,6 @@ class Session:
         readers: connections that get its events.
         feeder: the one connection that may send audio.
         touched: when its client was last heard of, by the monotonic clock.
-        idle: when audio or KeepAlive last came.
     """
 
     def __init__(
@@ -68,10 +72,13 @@ class Session:
         self.ended: SessionEnded | None = None
         self.readers = 0
         self.feeder: object | None = None
-        self.began = self.touched = self.idle = time.monotonic()
+        self.began = self.touched = time.monotonic()
         self.heard = False  # somebody has spoken
+        self._finishing: asyncio.Task[None] | None = None
         self.made_seq = 1  # of the event to come, as the thread knows it
         self.saved_at = -1  # samples that were fed when it was last saved
+        self.saving = asyncio.Lock()
+        self.released = False  # was saved for any other replica to go on with
 
     @property
     def open(self) -> bool:
@@ -91,7 +98,7 @@ class Session:
 
     def touch(self) -> None:
         """Note that the client is there."""
-        self.touched = self.idle = time.monotonic()
+        self.touched = time.monotonic()
 
     async def add(self, samples: np.ndarray) -> None:
         """Take samples (n,) at 16 kHz; wait while too many wait to be processed.
@@ -113,11 +120,13 @@ class Session:
         """Raise Problem if the session is over."""
         if self.problem is not None:
             raise self.problem
-        if self.ended is not None:
+        if self.ended is not None or self._finishing is not None:
             raise Problem("gone", "the session has ended")
 
     async def finalize(self) -> None:
         """Make final what is pending, after all audio that was received."""
+        if 0 < self.inbox.received < LEAST:
+            return
         await self._ask(lambda engine: engine.finalize(self.id))
 
     async def rename(self, speaker: str, name: str) -> None:
@@ -128,16 +137,28 @@ class Session:
             raise Problem("bad_request", str(error)) from None
 
     async def finish(self) -> None:
-        """Process what was received, and end."""
-        if self.open:
+        """Process what was received, and end, with a problem where that fails; several may ask for it."""
+        if self.open and self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._finish())
+        if self._finishing is not None:
+            await asyncio.shield(self._finishing)
+
+    async def _finish(self) -> None:
+        if 0 < self.inbox.received < LEAST:
+            self.inbox.put(np.zeros(LEAST - self.inbox.received, np.float32))
+        try:
             await self._compute.call(lambda engine: self._hand(engine.close(self.id)), after=self.id)
-            self._compute.remove(self.id)
+        except Exception as error:  # whatever it is, readers must hear of an end
+            if self.problem is None:
+                _LOG.exception("a session's last audio could not be processed")
+                self.broke(explain(error))
+        self._compute.remove(self.id)
 
     async def drop(self, problem: Problem) -> None:
         """End without more events, telling readers why."""
         if self.open:
             self.fail(problem)
-            await self._compute.call(lambda engine: engine.drop(self.id))
+            await self._compute.call(self._forget)
 
     def fail(self, problem: Problem) -> None:
         """Note why the session is over, and let all that wait know."""
@@ -165,7 +186,11 @@ class Session:
     def broke(self, reason: str) -> None:
         """See `compute.Member`."""
         self.fail(Problem("internal", f"the audio could not be processed: {reason}"))
-        asyncio.ensure_future(self._compute.call(lambda engine: engine.drop(self.id)))  # noqa: RUF006 - kept there
+        asyncio.ensure_future(self._compute.call(self._forget))  # noqa: RUF006 - kept there
+
+    def _forget(self, engine: Any) -> None:
+        with contextlib.suppress(KeyError):  # closed meanwhile
+            engine.drop(self.id)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that a client needs that knows nothing."""

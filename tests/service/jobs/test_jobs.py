@@ -19,11 +19,17 @@ from tests.service.serving import Running, bearer, serving, sse, token
 
 @pytest.fixture(scope="module")
 def desk(
-    live_models: Any, guarded: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    live_models: Any,
+    guarded: dict[str, Any],
+    tiny_model_dir: Path,
+    segmentation_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "allowed").mkdir()
     options = {
+        "model": str(tiny_model_dir),
+        "segmentation": str(segmentation_dir),
         "results_dir": folder,
         "upload_megabytes": 2.0,
         "job_hours": 0.01,

@@ -69,9 +69,9 @@ def test_a_call_goes_on_at_another_replica(
             assert (told["code"], told["retry_after"]) == ("draining", 0)
             assert closed(any_replica)[0] == 1012
             assert time.monotonic() - began < 10
-        assert first.ask(f"/v1/sessions/{drained}").json["received_seconds"] == pytest.approx(
-            2
-        )  # orphan: taken over
+        orphan = first.ask(f"/v1/sessions/{drained}").json
+        assert "received_seconds" in orphan, orphan
+        assert orphan["received_seconds"] == pytest.approx(2)  # taken over
 
 
 def test_calls_go_on_while_redis_is_away(

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,6 +39,19 @@ def test_a_session_over_http(server: Running, talk: np.ndarray) -> None:
     later = sse(server.ask(f"{path}/events", **{"Last-Event-ID": "5"}).body)
     assert later == events[6:]
     assert server.ask(f"{path}/audio", b"\0\0").json["code"] == "gone"
+
+
+def test_less_audio_than_a_frame_is_a_session_without_turns(server: Running) -> None:
+    path = f"/v1/sessions/{server.ask('/v1/sessions', {}).json['session']}"
+    assert server.ask(f"{path}/audio", bytes(200)).json == {
+        "received_seconds": pytest.approx(0.0063, abs=1e-4)
+    }
+    assert server.ask(f"{path}/finalize", b"").json["turns"] == []
+    with ThreadPoolExecutor() as several:
+        ended = list(several.map(lambda _: server.ask(path, method="DELETE"), range(3)))
+    assert [(one.status, one.json["final"]["turns"]) for one in ended] == 3 * [(200, [])]
+    kind, done, _ = sse(server.ask("/diar/stream", b"abc").body)[-1]
+    assert (kind, done["turns"]) == ("done", [])
 
 
 def test_other_tenants_see_nothing(server: Running) -> None:
