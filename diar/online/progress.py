@@ -65,7 +65,7 @@ class Progress:
     """
 
     def __init__(self, models: LiveModels, settings: LiveSettings, known: KnownSpeakers | None) -> None:
-        self.models, self.settings = models, settings
+        self.models, self.settings, self.front = models, settings, models.front()
         geometry = models.geometry
         self.step = geometry.step_seconds
         self.audio, self.onset, self.telling = Samples(), Onset(), Telling()
@@ -135,16 +135,17 @@ class Progress:
         """Look at the seg_window that ends at sample `position`."""
         step = self.models.geometry.step
         start = max(0, -(-(position - self.models.window) // step) * step)
-        samples = self.audio.take(start, min(position, start + self.models.window))
+        begin, end = self.models.block_start(start), min(position, start + self.models.window)
+        hear = Hear(self.audio.take(begin, end), begin, start, self.front)
         self.position = position
-        local = cast("LocalActivity | None", (yield Hear(samples)))
+        local = cast("LocalActivity | None", (yield hear))
         if local is None:
             return
         first, told = start // step, round(TOLD_SECONDS / self.step)
-        if self.hops.follow(first, local, told):
+        if (frame := self.hops.follow(first, local, told)) >= 0:
             voices = self.hops.voices.as_speakers(local)
-            before = max(0, len(samples) - round(TOLD_SECONDS * SAMPLE_RATE))
-            answer = yield Tell(samples[before:], before, voices)
+            before = max(frame * step, end - start - round(TOLD_SECONDS * SAMPLE_RATE))
+            answer = yield Tell(hear.window[before:], before, voices)
             self.hops.tell(*cast("tuple[np.ndarray, np.ndarray]", answer), told)
         self._note_speech(first, self.hops.write(first, local))
         self._update()
@@ -170,7 +171,7 @@ class Progress:
             self.looked = self.chunk_start
         elif self._look_is_due(position):
             self.looked = position
-            yield from self._wait_for(self._unfinished(position))
+            yield from self._wait_for(self._begun(position))
 
     def _look_is_due(self, position: int) -> bool:
         looks = _FIRST_LOOKS if self.chunk == 0 else _LOOKS if self.chunk < _CHUNKS_LOOKED_AT else ()
@@ -181,6 +182,12 @@ class Progress:
             self._use_waiting(self.waiting)
         made = cast("Future[ChunkEmbeddings]", (yield Track(chunk)))
         self.waiting = Waiting(self.position + round(_TRACK_SLACK * SAMPLE_RATE), chunk, made)
+
+    def _begun(self, end: int) -> Chunk:
+        """Return the last chunk up to sample `end`, without what the chunk before it has tracked."""
+        start = self.chunk_start
+        core = 0 if self.chunk == 0 else start + self.models.chunks.context
+        return Chunk(self.chunk, start, self.audio.take(start, end), (core, end), last=True)
 
     def _unfinished(self, end: int) -> Chunk:
         """Return the last chunk, as if the stream ended at sample `end`."""
