@@ -35,6 +35,7 @@ _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
 _FIRST_LOOKS, _LOOKS, _CHUNKS_LOOKED_AT = (10.0, 20.0), (16.0,), 4
+_TOLD_STEP = SAMPLE_RATE // 2  # samples; the trunk sees a multiple
 _UNSEEN = 1.0  # seconds at the end of such tracks, which are less sure
 
 
@@ -144,7 +145,7 @@ class Progress:
         first, told = start // step, round(TOLD_SECONDS / self.step)
         if (frame := self.hops.follow(first, local, told)) >= 0:
             voices = self.hops.voices.as_speakers(local)
-            before = max(frame * step, end - start - round(TOLD_SECONDS * SAMPLE_RATE))
+            before = max(0, end - start - _told_samples(end - start - frame * step))
             answer = yield Tell(hear.window[before:], before, voices)
             self.hops.tell(*cast("tuple[np.ndarray, np.ndarray]", answer), told)
         self._note_speech(first, self.hops.write(first, local))
@@ -235,3 +236,9 @@ class Progress:
         for label, own in zip(labels, found.turns, strict=True):
             turns += [FinalTurn(label, max(start, since), end) for start, end in own.tolist() if end > since]
         return tuple(sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker)))
+
+
+def _told_samples(least: int) -> int:
+    """Return how many samples the trunk sees, `least` or more; few different numbers, which run faster."""
+    most = round(TOLD_SECONDS * SAMPLE_RATE)
+    return min(most, -(-least // _TOLD_STEP) * _TOLD_STEP)
