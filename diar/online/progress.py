@@ -34,7 +34,7 @@ _PATIENCE = 0.3  # seconds of silence after which a turn has ended
 _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
-_FIRST_LOOKS, _LOOKS, _CHUNKS_LOOKED_AT = (10.0, 20.0), (16.0,), 4
+_LOOK, _CHUNKS_LOOKED_AT = 16.0, 4
 _TOLD_STEP = SAMPLE_RATE // 2  # samples; the trunk sees a multiple
 _UNSEEN = 1.0  # seconds at the end of such tracks, which are less sure
 
@@ -175,8 +175,8 @@ class Progress:
             yield from self._wait_for(self._begun(position))
 
     def _look_is_due(self, position: int) -> bool:
-        looks = _FIRST_LOOKS if self.chunk == 0 else _LOOKS if self.chunk < _CHUNKS_LOOKED_AT else ()
-        return any(self.looked < self.chunk_start + seconds * SAMPLE_RATE <= position for seconds in looks)
+        due = self.chunk_start + round(_LOOK * SAMPLE_RATE)
+        return self.chunk < _CHUNKS_LOOKED_AT and self.looked < due <= position
 
     def _wait_for(self, chunk: Chunk) -> Steps:
         if self.waiting is not None:
