@@ -2,6 +2,7 @@
 
     python benchmarks/live_accuracy.py --shared ../shared --work WORK
     python benchmarks/live_accuracy.py --sets AMI --hops 0.5 --correction 35
+    python benchmarks/live_accuracy.py --sets --simulate=" --seed 9 --set 2:240 3:240 5:240" --seconds 100
 
 Sets are those of benchmarks/diarization.py. Each recording is fed to one stream in blocks of 0.1 s, as fast
 as it goes, on one core. DER with overlap and collar 0, whole recordings, in % of reference speech, in
@@ -100,7 +101,8 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)).resolve()
-        for chosen in labelled_sets.choose([*CLEAN, *HELD_OUT], options.sets):
+        own = [labelled_sets.own_set(given) for given in options.simulate]
+        for chosen in [*labelled_sets.choose([*CLEAN, *HELD_OUT], options.sets), *own]:
             audio = labelled_sets.prepare(chosen, options.shared.resolve(), work)
             files = sorted(file for file in audio.glob(options.files) if file.suffix == ".wav")
             for hop in options.hops:
@@ -117,7 +119,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--work", type=Path, help="keep the audio here")
-    parser.add_argument("--sets", nargs="+", default=["AMI", "default"], metavar="NAME")
+    parser.add_argument("--sets", nargs="*", default=["AMI", "default"], metavar="NAME")
+    parser.add_argument("--simulate", nargs="+", default=[], metavar="OPTIONS", help="sets of one's own")
     parser.add_argument("--files", default="*", metavar="PATTERN", help="of these recordings alone")
     parser.add_argument("--hops", type=float, nargs="+", default=[0.25, 0.5, 1.0], metavar="SECONDS")
     parser.add_argument("--correction", type=float, default=20.0, metavar="SECONDS")

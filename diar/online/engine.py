@@ -11,7 +11,7 @@ import numpy as np
 from diar.detect.linking.known import KnownSpeakers
 from diar.errors import DiarError
 from diar.online.events import Event
-from diar.online.models import Answer, LiveModels, Request, Track
+from diar.online.models import Answer, Hear, LiveModels, Request, Tell, Track
 from diar.online.progress import Steps
 from diar.online.settings import LiveSettings
 from diar.online.stream import Stream
@@ -21,8 +21,8 @@ class Engine:
     """The streams of a process; used by one thread at a time.
 
     On a GPU, requests of many streams go through the networks in one batch. On the CPU, `workers` threads
-    answer them one by one, so that each stream's events are those that it would have alone. Tracks of whole
-    chunks, which take a second, are made by a thread of their own.
+    answer them, so that each stream's events are those that it would have alone. Tracks of whole chunks,
+    which take half a second, are made by a thread of their own.
 
     Args:
         models: the networks.
@@ -33,6 +33,7 @@ class Engine:
     def __init__(self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1) -> None:
         self._models, self._settings = models, settings or LiveSettings()
         self._streams: dict[Hashable, Stream] = {}
+        self._workers = workers
         self._pool = ThreadPoolExecutor(workers, "diar-hop") if workers > 1 else None
         self._tracks = ThreadPoolExecutor(1, "diar-track")
 
@@ -114,11 +115,16 @@ class Engine:
             if isinstance(request, Track):
                 found[number] = self._tracks.submit(self._models.track, request.chunk)
             else:
-                key = number if self._models.one_by_one else (type(request), len(request.samples))
-                groups.setdefault(key, []).append(number)
+                groups.setdefault(self._group_of(request, number), []).append(number)
         for numbers, answers in zip(groups.values(), self._answered(groups.values(), requests), strict=True):
             found.update(zip(numbers, answers, strict=True))
         return [found[number] for number in range(len(requests))]
+
+    def _group_of(self, request: Hear | Tell, number: int) -> Hashable:
+        """Return what requests that are answered in one call have in common."""
+        if not self._models.one_by_one:
+            return type(request), len(request.samples)
+        return number % self._workers if isinstance(request, Hear) else (number, "alone")
 
     def _answered(self, groups: Iterable[list[int]], requests: list[Request]) -> Iterable[list[Answer]]:
         batches = [[requests[number] for number in numbers] for numbers in groups]

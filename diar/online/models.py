@@ -6,9 +6,11 @@ can be answered together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,9 +32,13 @@ from diar.models.features import cmn
 from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision, check_precision, cpu_has_bf16
 from diar.models.segmentation import bf16
 from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.online.hearing.detector import HopDetector
+from diar.online.hearing.front import Front
 from diar.online.settings import SAMPLE_RATE
 
+_LIVE_MARGIN = 1.5  # dB above the noise floor of those seconds, below which lasting silence is no speech
 LIVE_WINDOW = 5.0  # seconds that the segmentation network sees at each hop
+_TRACED_FRAMES, _TRIED_FRAMES = 100, (48, 198)  # of fbank, in up to 2 s
 TOLD_SECONDS = 2.0  # that the trunk sees when it must be told whose a new voice is
 
 
@@ -43,7 +49,15 @@ class Hear:
     Answer: `LocalActivity` of one seg_window; None where there is too little audio.
     """
 
-    samples: np.ndarray  # (n,) float32
+    samples: np.ndarray  # (n,) float32, to the end of the seg_window from a little before it
+    begin: int  # number of their first in the stream: where a block of the front begins
+    start: int  # number of the seg_window's first
+    front: Front | None  # what the stream keeps between hops; None on a GPU
+
+    @property
+    def window(self) -> np.ndarray:
+        """Return the samples of the seg_window."""
+        return self.samples[self.start - self.begin :]
 
 
 @dataclass(frozen=True)
@@ -107,9 +121,10 @@ class LiveModels:
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
         live = replace(segmentation, network=self._quick_network(segmentation), settings=short)
-        self._hearing = SpeechDetector(live, device, LIVE_WINDOW, speech.silence_margin)
+        self._hearing = SpeechDetector(live, device, LIVE_WINDOW, _LIVE_MARGIN)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
+        self._hops = HopDetector(self._hearing) if device.type == "cpu" else None
         self._quick = self._quick_trunk(encoder)
 
     @classmethod
@@ -151,14 +166,14 @@ class LiveModels:
 
     @torch.inference_mode()
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer requests of one kind, and of equally many samples, together.
+        """Answer requests of one kind together; on a GPU, they are of equally many samples.
 
-        On the CPU they are answered one by one: batches would round differently, and a stream's events must
-        not depend on other streams.
+        On the CPU, others than `Hear` are answered one by one: batches would round differently, and a
+        stream's events must not depend on other streams.
         """
-        if self.one_by_one:
-            return [self._answer([request])[0] for request in requests]
-        return self._answer(requests)
+        if not self.one_by_one or all(isinstance(request, Hear) for request in requests):
+            return self._answer(requests)
+        return [self._answer([request])[0] for request in requests]
 
     @torch.inference_mode()
     def track(self, chunk: Chunk) -> ChunkEmbeddings:
@@ -172,8 +187,26 @@ class LiveModels:
         answers: list[Answer] = [*(self._hear(hear) if hear else []), *(self._tell(tell) if tell else [])]
         return [*answers, *(_done(self.track(request.chunk)) for request in track)]
 
+    def front(self) -> Front | None:
+        """Return what a new stream keeps between hops."""
+        return None if self._hops is None else self._hops.front()
+
+    def block_start(self, sample: int) -> int:
+        """Return the last sample up to that one where a block of a stream's front begins."""
+        return sample if self._hops is None else sample // self._hops.block * self._hops.block
+
     def _hear(self, requests: Sequence[Hear]) -> list[LocalActivity | None]:
-        samples = stack_to_device([request.samples for request in requests], self.device)
+        if self._hops is None:
+            return self._hear_batch(requests)
+        least = self._hearing.network.min_samples
+        long = [request for request in requests if len(request.window) >= least]
+        fronts = [cast(Front, request.front) for request in long]
+        windows = [(request.samples, request.begin, request.start) for request in long]
+        found = iter(self._hops.hear(fronts, windows))
+        return [next(found) if len(request.window) >= least else None for request in requests]
+
+    def _hear_batch(self, requests: Sequence[Hear]) -> list[LocalActivity | None]:
+        samples = stack_to_device([request.window for request in requests], self.device)
         found = self._hearing.detect(samples).local
         if found is None:
             return [None] * len(requests)
@@ -213,12 +246,31 @@ class LiveModels:
             return segmentation.network.in_bf16()
         return segmentation.network
 
-    def _quick_trunk(self, encoder: SpeakerModel) -> torch.nn.Module:
-        """Return a trunk in bf16 where the CPU has it; it is 1.5 times as fast on two seconds."""
+    def _quick_trunk(self, encoder: SpeakerModel) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return a trunk for `TOLD_SECONDS` at most, in bf16 and compiled where the CPU has bf16."""
         has_bf16 = self.device.type == "cpu" and cpu_has_bf16()
         if not has_bf16 or not isinstance(encoder.encoder, StatisticsEncoder):
             return self._embedder.trunk
-        return place(Trunk(encoder.encoder, encoder.fbank.num_mel_bins, "bf16"), self.device)
+        bins = encoder.fbank.num_mel_bins
+        return _compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins)
+
+
+def _compiled(trunk: Trunk, bins: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a trunk without Python, which takes as long as the network on a second of speech.
+
+    Its operations are those for `_TRACED_FRAMES`. Where another number of frames gives another result, the
+    trunk stays as it is.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer warns of all that depends on the number of frames
+        traced = torch.jit.trace(trunk.eval(), torch.zeros(1, _TRACED_FRAMES, bins), check_trace=False)
+        compiled = torch.jit.freeze(traced)
+        noise = torch.Generator().manual_seed(0)
+        for frames in _TRIED_FRAMES:
+            trial = torch.randn(1, frames, bins, generator=noise)
+            if not torch.equal(compiled(trial), trunk(trial)):
+                return trunk
+    return cast("Callable[[torch.Tensor], torch.Tensor]", compiled)
 
 
 def _done(made: ChunkEmbeddings) -> Future[ChunkEmbeddings]:

@@ -34,7 +34,8 @@ _PATIENCE = 0.3  # seconds of silence after which a turn has ended
 _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
-_FIRST_LOOKS, _LOOKS, _CHUNKS_LOOKED_AT = (10.0, 20.0), (16.0,), 4
+_LOOK, _CHUNKS_LOOKED_AT = 16.0, 4
+_TOLD_STEP = SAMPLE_RATE // 2  # samples; the trunk sees a multiple
 _UNSEEN = 1.0  # seconds at the end of such tracks, which are less sure
 
 
@@ -65,7 +66,7 @@ class Progress:
     """
 
     def __init__(self, models: LiveModels, settings: LiveSettings, known: KnownSpeakers | None) -> None:
-        self.models, self.settings = models, settings
+        self.models, self.settings, self.front = models, settings, models.front()
         geometry = models.geometry
         self.step = geometry.step_seconds
         self.audio, self.onset, self.telling = Samples(), Onset(), Telling()
@@ -135,16 +136,17 @@ class Progress:
         """Look at the seg_window that ends at sample `position`."""
         step = self.models.geometry.step
         start = max(0, -(-(position - self.models.window) // step) * step)
-        samples = self.audio.take(start, min(position, start + self.models.window))
+        begin, end = self.models.block_start(start), min(position, start + self.models.window)
+        hear = Hear(self.audio.take(begin, end), begin, start, self.front)
         self.position = position
-        local = cast("LocalActivity | None", (yield Hear(samples)))
+        local = cast("LocalActivity | None", (yield hear))
         if local is None:
             return
         first, told = start // step, round(TOLD_SECONDS / self.step)
-        if self.hops.follow(first, local, told):
+        if (frame := self.hops.follow(first, local, told)) >= 0:
             voices = self.hops.voices.as_speakers(local)
-            before = max(0, len(samples) - round(TOLD_SECONDS * SAMPLE_RATE))
-            answer = yield Tell(samples[before:], before, voices)
+            before = max(0, end - start - _told_samples(end - start - frame * step))
+            answer = yield Tell(hear.window[before:], before, voices)
             self.hops.tell(*cast("tuple[np.ndarray, np.ndarray]", answer), told)
         self._note_speech(first, self.hops.write(first, local))
         self._update()
@@ -170,17 +172,23 @@ class Progress:
             self.looked = self.chunk_start
         elif self._look_is_due(position):
             self.looked = position
-            yield from self._wait_for(self._unfinished(position))
+            yield from self._wait_for(self._begun(position))
 
     def _look_is_due(self, position: int) -> bool:
-        looks = _FIRST_LOOKS if self.chunk == 0 else _LOOKS if self.chunk < _CHUNKS_LOOKED_AT else ()
-        return any(self.looked < self.chunk_start + seconds * SAMPLE_RATE <= position for seconds in looks)
+        due = self.chunk_start + round(_LOOK * SAMPLE_RATE)
+        return self.chunk < _CHUNKS_LOOKED_AT and self.looked < due <= position
 
     def _wait_for(self, chunk: Chunk) -> Steps:
         if self.waiting is not None:
             self._use_waiting(self.waiting)
         made = cast("Future[ChunkEmbeddings]", (yield Track(chunk)))
         self.waiting = Waiting(self.position + round(_TRACK_SLACK * SAMPLE_RATE), chunk, made)
+
+    def _begun(self, end: int) -> Chunk:
+        """Return the last chunk up to sample `end`, without what the chunk before it has tracked."""
+        start = self.chunk_start
+        core = 0 if self.chunk == 0 else start + self.models.chunks.context
+        return Chunk(self.chunk, start, self.audio.take(start, end), (core, end), last=True)
 
     def _unfinished(self, end: int) -> Chunk:
         """Return the last chunk, as if the stream ended at sample `end`."""
@@ -228,3 +236,9 @@ class Progress:
         for label, own in zip(labels, found.turns, strict=True):
             turns += [FinalTurn(label, max(start, since), end) for start, end in own.tolist() if end > since]
         return tuple(sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker)))
+
+
+def _told_samples(least: int) -> int:
+    """Return how many samples the trunk sees, `least` or more; few different numbers, which run faster."""
+    most = round(TOLD_SECONDS * SAMPLE_RATE)
+    return min(most, -(-least // _TOLD_STEP) * _TOLD_STEP)

@@ -1,8 +1,9 @@
 """What a long stream keeps does not grow, but for its turns.
 
-The networks' answers for one minute are given again and again, so that hours take seconds.
+The networks' answers for one minute are given again and again, so that minutes take seconds.
 """
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from diar.online.stream import Stream
 from tests.online.conftest import RememberingModels
 
 PERIOD = 216_000  # samples, 13.5 s: a multiple of hops, ticks and frames of the segmentation
-PERIODS = 45  # ten minutes
+PERIODS = 24  # more than five minutes
 
 
 class RepeatingModels(RememberingModels):
@@ -52,11 +53,9 @@ def moved(made: ChunkEmbeddings, samples: int) -> ChunkEmbeddings:
 
 
 @pytest.fixture(scope="module")
-def repeating_models(campplus_dir, segmentation_dir) -> LiveModels:  # type: ignore[no-untyped-def]
-    models = RepeatingModels.open(
-        str(campplus_dir), str(segmentation_dir), second_segmentation=None, device="cpu"
-    )
-    models.answered = {}
+def repeating_models(live_models: RememberingModels) -> LiveModels:
+    models = copy.copy(live_models)
+    models.__class__ = RepeatingModels
     return models
 
 

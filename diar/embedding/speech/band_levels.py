@@ -54,13 +54,21 @@ class BandLevels(nn.Module):
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """See the class."""
+        return smoothed(*self.rough(samples))
+
+    def rough(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the levels of each frame by itself, and where its middle is zero, (batch, 1, frames)."""
         frames = samples.unfold(1, self.frames.size, self.frames.step)
         middle = frames[..., self._first : self._first + _FFT]
-        zero = (middle == 0).all(dim=-1).unsqueeze(1)  # (batch, 1, frames)
+        zero = (middle == 0).all(dim=-1).unsqueeze(1)
         level = _decibel(_power(middle, self.window, _FFT) @ self.bands)
         fine = _decibel(_power(frames, self.fine_window, _FINE_FFT)) @ self.fine_bands
-        both = torch.cat([level, fine], dim=-1).transpose(1, 2)
-        return _running_mean(both, ~zero).masked_fill(zero, torch.nan)
+        return torch.cat([level, fine], dim=-1).transpose(1, 2), zero
+
+
+def smoothed(rough: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+    """Return what `BandLevels` does of its `rough` levels (batch, bands, frames) and `zero` frames."""
+    return _running_mean(rough, ~zero).masked_fill(zero, torch.nan)
 
 
 def _power(pieces: torch.Tensor, window: torch.Tensor, size: int) -> torch.Tensor:

@@ -16,9 +16,10 @@ from diar.online.timeline import FULL, Timeline
 _STAY = 0.1  # that a voice's own speaker is ahead of the others
 _BESIDE = 0.1  # off the cosine to the speaker of another voice of the seg_window, who is seldom the same
 _TOGETHER = 0.15  # seconds that two voices speak at once, to be two people whatever the cosine
-_LITTLE, _LITTLE_SHARE = 0.8, 0.75  # seconds of speech with less of which a lower cosine is enough
+_LITTLE, _LITTLE_SHARE = 0.8, 0.5  # seconds of speech with less of which a lower cosine is enough
 _SHARPNESS = 12.0  # of certainty over cosines
 _REVISED = 1.0  # seconds before the newest hop that are decided anew by it
+_CONTEXT = 0.5  # seconds before what a voice said, that the trunk sees, too
 _LEARN_SECONDS = 10.0  # of a speaker's voice, up to which hops add to it; tracks do so later
 
 
@@ -42,10 +43,15 @@ class Hops:
         self.voices = Voices()
         self.tracked = 0
 
-    def follow(self, first: int, local: LocalActivity, told_frames: int) -> bool:
-        """Take a new seg_window; tell whether voices must be embedded."""
+    def follow(self, first: int, local: LocalActivity, told_frames: int) -> int:
+        """Take a new seg_window; return from which of its frames on voices must be embedded, -1 for none."""
         self.voices.follow(first, local, self._step)
-        return any(voice.needs_telling(self._step, told_frames) for voice in self.voices.rows)
+        last = max(0, len(local.edges) - 1 - told_frames)
+        clean = [
+            voice.clean[last:] for voice in self.voices.rows if voice.needs_telling(self._step, told_frames)
+        ]
+        begins = [int(own.argmax()) for own in clean if own.any()]
+        return max(last, last + min(begins) - round(_CONTEXT / self._step)) if begins else -1
 
     def tell(self, embeddings: np.ndarray, seconds: np.ndarray, told_frames: int) -> None:
         """Take embeddings (speakers, D) with the clean seconds in each, and find whose they are."""

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TICK = 1_600  # samples from one look at the loudness to the next, 0.1 s
-_LOUDER = 4.0  # times the power of the noise floor
-_RISE = 1.02  # of the floor from tick to tick, where nothing is quieter
-_LEAST_POWER = 1e-9  # of a floor; 16-bit silence has less
-_MOST_LOOKS = 2  # between two hops
+_LOUDER = 4.0  # times the power of the quietest tick before it
+_BEFORE = 5  # ticks; the noise may have changed earlier
+_LEAST_POWER = 1e-9  # of a quiet tick; 16-bit silence has less
+_FIRST_POWER = 1e-5  # before the first tick; whoever speaks from the first sample on is louder
+_LOOKS = (2, 3, 4)  # of the loud ticks in a row; the network hears no shorter speech
 
 
 @dataclass
 class Onset:
-    """The noise floor between turns.
+    """The loudness between turns.
 
     Attributes:
         tick: sample up to which the loudness was looked at.
-        floor: power of the quietest ticks.
-        looks: before the next hop.
+        power: of the last ticks.
+        loud: ticks in a row.
     """
 
     tick: int = 0
-    floor: float = 1.0
-    looks: int = 0
+    power: list[float] = field(default_factory=lambda: [_FIRST_POWER])
+    loud: int = 0
 
     def louder(self, tick: int, power: float) -> bool:
         """Take the power of the 0.1 s that end at sample `tick`; tell whether to look now."""
         self.tick = tick
-        loud = power > _LOUDER * self.floor
-        self.floor = max(_LEAST_POWER, min(power, self.floor * _RISE))
-        self.looks = self.looks + 1 if loud else 0
-        return loud and self.looks <= _MOST_LOOKS
+        loud = power > _LOUDER * max(_LEAST_POWER, min(self.power))
+        self.power = [*self.power, power][-_BEFORE:]
+        self.loud = self.loud + 1 if loud else 0
+        return self.loud in _LOOKS
