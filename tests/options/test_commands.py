@@ -141,7 +141,10 @@ def test_positionals_and_flags_come_in_any_order(
         (["score", "der", "a.rttm"], "error: HYPOTHESIS is required"),
         (["demo", "OUT", "--speakers", "many"], "error: --speakers 'many' (from flag)"),
         (["demo", "OUT", "--speakers", "1"], "error: --speakers 1: the demo has voices for 2 to"),
-        (["models", "show", "camplus"], "names are campplus-zh-en, segmentation-3.0, segmentation-2022.07, whisper-tiny.en, whisper-base; "),
+        (
+            ["models", "show", "camplus"],
+            "names are campplus-zh-en, segmentation-3.0, segmentation-2022.07, whisper-tiny.en, ",
+        ),
         (["models", "fetch", "camplus"], "; did you mean campplus-zh-en?"),
         (["detect", "--preset", "generl"], "'telephone' is needed; did you mean general?"),
         (
