@@ -62,6 +62,12 @@ def typed_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def record_of(kind: type, fields: Mapping[str, Any]) -> Any:
+    """Return a record from its JSON, without fields that another minor version added."""
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: fields[name] for name in names if name in fields})
+
+
 def read_document(path: Path, parse: Callable[[str, str], DocumentT]) -> DocumentT:
     """Return what `parse` makes of a file's text and name.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from diar.formats.document import ResultError, parse_document, read_document, typed_metadata
+from diar.formats.document import ResultError, parse_document, read_document, record_of, typed_metadata
 from diar.formats.speech_time import SpeechAmounts
 from diar.records import MIXED, SpeakerTurns, Turn
 
@@ -161,8 +161,8 @@ def from_json(text: str, name: str) -> RecordingTurns:
     try:
         known = {key: document[key] for key in RecordingTurns.__dataclass_fields__ if key in document}
         known["model"] = typed_metadata(known["model"])
-        known["speakers"] = [_record(SpeakerInRecording, speaker) for speaker in known["speakers"]]
-        known["clustering"] = _record(Clustering, known["clustering"])
+        known["speakers"] = [record_of(SpeakerInRecording, speaker) for speaker in known["speakers"]]
+        known["clustering"] = record_of(Clustering, known["clustering"])
         known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:
@@ -179,12 +179,6 @@ def read_recording_turns(path: Path) -> RecordingTurns:
         ResultError: the file is missing, unreadable or no such result.
     """
     return read_document(path, from_json)
-
-
-def _record(kind: type, fields: dict[str, Any]) -> Any:
-    """Return a record from its JSON, without fields that another minor version added."""
-    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return kind(**{name: fields[name] for name in names if name in fields})
 
 
 def _turn_lines(turns: Iterable[Turn]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diar.formats.document import ResultError, parse_document, read_document
+from diar.formats.document import ResultError, parse_document, read_document, record_of
 from diar.records import MIXED, Word
 
 WORDS_NAME = "words.json"
@@ -95,9 +95,9 @@ def from_json(text: str, name: str) -> RecordingWords:
     document = parse_document(text, name, SCHEMA, SCHEMA_VERSION, what)
     try:
         known = {key: document[key] for key in RecordingWords.__dataclass_fields__ if key in document}
-        known["recogniser"] = _known(Recogniser, known["recogniser"])
-        known["dropped"] = _known(Dropped, known.get("dropped", {}))
-        known["words"] = [_known(Word, word) for word in known["words"]]
+        known["recogniser"] = record_of(Recogniser, known["recogniser"])
+        known["dropped"] = record_of(Dropped, known.get("dropped", {}))
+        known["words"] = [record_of(Word, word) for word in known["words"]]
         return RecordingWords(**known)
     except (AttributeError, TypeError, KeyError) as error:
         raise ResultError(f"{name} does not follow schema {SCHEMA} {SCHEMA_VERSION}: {error}") from None
@@ -110,9 +110,3 @@ def read_recording_words(path: Path) -> RecordingWords:
         ResultError: the file is missing, unreadable or no such result.
     """
     return read_document(path, from_json)
-
-
-def _known(kind: type, fields: dict[str, Any]) -> Any:
-    """Return a record from its JSON, without fields that another minor version added."""
-    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return kind(**{name: fields[name] for name in names if name in fields})

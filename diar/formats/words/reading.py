@@ -61,14 +61,7 @@ def parse_ctm(text: str) -> Recordings:
         ValueError: a line with too few fields, or times that are none.
     """
     found: Recordings = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition(";;")[0].split()
-        if not fields:
-            continue
-        if len(fields) < 5:
-            raise ValueError(
-                f"line {number} has {len(fields)} fields, CTM needs file channel start duration word"
-            )
+    for number, fields in _fields(text, "CTM needs file channel start duration word"):
         start, duration = _seconds(fields[2], number), _seconds(fields[3], number)
         probability = float(fields[5]) if len(fields) > 5 and fields[5].upper() != "NA" else None
         word = Word(start, start + duration, from_rttm_id(fields[4]), probability)
@@ -83,19 +76,22 @@ def parse_stm(text: str) -> Recordings:
         ValueError: a line with too few fields, or times that are none.
     """
     found: Recordings = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition(";;")[0].split()
-        if not fields:
-            continue
-        if len(fields) < 5:
-            raise ValueError(
-                f"line {number} has {len(fields)} fields, STM needs file channel speaker start end"
-            )
+    for number, fields in _fields(text, "STM needs file channel speaker start end"):
         start, end = _seconds(fields[3], number), _seconds(fields[4], number)
         said = fields[6:] if fields[5:] and fields[5].startswith("<") else fields[5:]
         words = spread(" ".join(said), start, end, from_rttm_id(fields[2]))
         found.setdefault(from_rttm_id(fields[0]), []).extend(words)
     return found
+
+
+def _fields(text: str, needed: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and fields, five or more, of each line that is not empty; a comment follows `;;`."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.partition(";;")[0].split()
+        if fields and len(fields) < 5:
+            raise ValueError(f"line {number} has {len(fields)} fields, {needed}")
+        if fields:
+            yield number, fields
 
 
 def _seconds(text: str, line: int) -> float:

@@ -9,6 +9,7 @@ from pydantic import field_validator, model_validator
 from diar.formats.words.table import FORMATS
 from diar.options.base import CommandConfig, option
 
+_OF_RECOGNISERS = ("asr", "language", "beam_size", "asr_precision", "batch")
 DEFAULT_FORMATS = ("json", "txt", "srt")
 
 
@@ -89,6 +90,11 @@ class WordsConfig(CommandConfig):
         unknown = [name for name in self.format if name not in FORMATS]
         if unknown:
             raise ValueError(f"--format {unknown[0]}: formats are {', '.join(FORMATS)}")
+        void = [name for name in _OF_RECOGNISERS if name in self.model_fields_set]
+        if self.words is not None and void:
+            raise ValueError(f"--{void[0]} has no effect with --words: nothing is recognised")
+        if self.result is None and "format" in self.model_fields_set:
+            raise ValueError("--format has no effect without --result, where the files go")
         if self.gpus is not None and self.device == "cpu":
             raise ValueError("--gpus contradicts --device cpu")
         return self

@@ -23,6 +23,8 @@ from diar.store.reader import TracksReader, load_index
 from diar.store.words import RecognisedRecording, WordsLayout, read_words
 from diar.wording import counted
 
+_LISTED = 10  # recordings that were left out, on the terminal
+
 
 @dataclass
 class _Written:
@@ -127,5 +129,7 @@ def _tell(written: _Written, place: str) -> None:
         f"{counted(written.words, 'word')} without a speaker, {written.overlap:,} in overlap",
         file=sys.stderr,
     )
-    for line in written.left_out[:10]:
+    for line in written.left_out[:_LISTED]:
         print(f"  not written: {line}", file=sys.stderr)
+    if len(written.left_out) > _LISTED:
+        print(f"  … and {len(written.left_out) - _LISTED:,} more", file=sys.stderr)

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diar.models.segmentation.pyannet import PyanNet
 from diar.models.segmentation.sincnet import POOL, SINC_TAPS, SincConvolution, SincNet
 
 
@@ -82,11 +81,3 @@ def _normalised(values: Tensor, norm: nn.Module) -> Tensor:
     mean, variance = _mean_and_variance(values)
     factor = norm.weight[:, None] * (variance + norm.eps).rsqrt()
     return F.leaky_relu_(torch.addcmul(norm.bias[:, None] - factor * mean, values, factor))
-
-
-def after_lstm(network: PyanNet, hidden: Tensor) -> Tensor:
-    """Return the network's output, (batch, frames, classes), from that of its LSTM."""
-    hidden = hidden.to(network.classifier.weight.dtype)
-    for linear in network.linear:
-        hidden = F.leaky_relu(linear(hidden))
-    return network.aligned(network.powerset.log_probs(network.classifier(hidden)))

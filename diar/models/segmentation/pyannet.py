@@ -162,11 +162,14 @@ class PyanNet(nn.Module):
         batch = len(features)
         if features.is_cuda and features.dtype == torch.float16:
             features = F.pad(features, (0, 0, 0, 0, 0, -batch % _LSTM_BATCH))
-        features, _ = self.lstm(features)
-        features = features[:batch].to(self.classifier.weight.dtype)
+        return self.output(self.lstm(features)[0][:batch])
+
+    def output(self, hidden: Tensor) -> Tensor:
+        """What the LSTM returns, (batch, frames, hidden) → log-probabilities (batch, frames, classes)."""
+        hidden = hidden.to(self.classifier.weight.dtype)
         for linear in self.linear:
-            features = F.leaky_relu(linear(features))
-        return self.powerset.log_probs(self.classifier(features))
+            hidden = F.leaky_relu(linear(hidden))
+        return self.powerset.log_probs(self.classifier(hidden))
 
     def use_half_lstm(self) -> None:
         """Compute the LSTM in fp16 from now on: the network is 1.8 times as fast on an H200 (decision 061).

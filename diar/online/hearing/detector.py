@@ -11,7 +11,6 @@ from torch import Tensor
 from diar.embedding.speech.band_excess import band_excess
 from diar.embedding.speech.detector import ComputedSpeech, LocalActivity, SpeechDetector
 from diar.embedding.transfer import HostCopy
-from diar.models.segmentation.incremental import after_lstm
 from diar.online.hearing.front import Filters, Front
 
 _TOGETHER = 4  # seg_windows in one pass of the LSTM; more are no faster
@@ -89,7 +88,7 @@ class HopDetector:
     def _told(self, hidden: Tensor, levels: Tensor, samples: int) -> LocalActivity:
         """Return who speaks in one seg_window of so many samples."""
         powerset, detector = self._network.powerset, self._detector
-        output = after_lstm(self._network, hidden)
+        output = self._network.aligned(self._network.output(hidden))
         probability, active = powerset.soft(output).clamp(0, 1), powerset.hard(output)
         speech = powerset.speech(output)
         excess = band_excess(levels[..., : speech.shape[1]], speech, detector.geometry.step_seconds)

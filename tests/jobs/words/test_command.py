@@ -176,6 +176,8 @@ def test_what_cannot_be_done_is_said(demo: Path, asr: Path, tmp_path: Path) -> N
         (("--embeddings_dir", tmp_path), "stage 1"),
         (("--embeddings_dir", demo / "E", "--asr", tmp_path), "model.bin"),
         (("--embeddings_dir", demo / "E", "--format", "docx"), "formats are"),
+        (("--embeddings_dir", demo / "E", "--format", "srt"), "no effect without --result"),
+        (("--embeddings_dir", demo / "E", "--words", tmp_path, "--beam_size", 2), "no effect with --words"),
     ]
     for arguments, told in cases:
         done = run_diar("words", *arguments)
