@@ -6,8 +6,8 @@
     python benchmarks/live.py --audio FOLDER --streams 16 --url ws://HOST/v1/live --token_file T
 
 FOLDER holds NAME.wav and NAME.rttm (tools/simulate_conversations.py of the shared folder makes such). Each
-stream plays a file over a WebSocket in blocks of 0.1 s; a stream begins 1/n of a hop after the one before,
-since callers do not begin together.
+stream plays a file over a WebSocket in blocks of 0.1 s. Callers do not begin together: n streams begin evenly
+spread over 30 s, which is a chunk of the tracks. `--spread 0.5` is the hardest case: all chunks end at once.
 
 TTFA: first reference speech sent → first event that tells of speech or a turn. Turn latency: start of a
 reference turn of another speaker than the one before it → first `turn.started` that begins within 1 s around
@@ -85,7 +85,8 @@ def conversations(folder: Path) -> list[Conversation]:
     found = []
     for file in sorted(folder.glob("*.wav")):
         samples, rate = sf.read(file, dtype="float32", always_2d=True)
-        turns = read_rttm(file.with_suffix(".rttm")).get(file.stem, [])
+        told = read_rttm(file.with_suffix(".rttm"))
+        turns = told.get(file.stem) or told.get(file.name, [])
         found.append(
             Conversation(samples.mean(axis=1), rate, sorted((t.start, t.end, t.speaker) for t in turns))
         )
@@ -143,7 +144,7 @@ async def streams(
 ) -> list[Told]:
     """Play several streams at once."""
     calls = (
-        stream(url, headers, talks[number % len(talks)], given.seconds, number * given.hop / count)
+        stream(url, headers, talks[number % len(talks)], given.seconds, number * given.spread / count)
         for number in range(count)
     )
     return await asyncio.gather(*calls)
@@ -223,8 +224,9 @@ def soak(served: Served, headers: dict[str, str], talks: list[Conversation], giv
             before = served.metrics()
             await asyncio.sleep(part)
             after, minutes = served.metrics(), (time.monotonic() - started) / 60
-            points.append((minutes / 60, served.memory() / 2**20))
-            print(soak_row(minutes, points[-1][1], before, after), flush=True)
+            memory = [resident / 2**20 for resident in served.memory()]
+            points.append((minutes / 60, sum(memory)))
+            print(soak_row(minutes, memory, before, after), flush=True)
 
     async def all_of_it() -> list[Told]:
         given.seconds = given.soak * 60
@@ -236,8 +238,8 @@ def soak(served: Served, headers: dict[str, str], talks: list[Conversation], giv
         return told
 
     print(
-        "| minutes | memory, MiB | mean turn latency, s | mean wait, s | RTF | streams |\n"
-        "|---|---|---|---|---|---|"
+        "| minutes | memory, MiB | of the service | of its processes | mean turn latency, s | mean wait, s "
+        "| RTF | streams |\n|---|---|---|---|---|---|---|---|"
     )
     told = asyncio.run(all_of_it())
     settled = [
@@ -250,7 +252,7 @@ def soak(served: Served, headers: dict[str, str], talks: list[Conversation], giv
     )
 
 
-def soak_row(minutes: float, memory: float, before: dict[str, float], after: dict[str, float]) -> str:
+def soak_row(minutes: float, memory: list[float], before: dict[str, float], after: dict[str, float]) -> str:
     """Return a line of the soak's table."""
 
     def mean(name: str) -> float:
@@ -259,7 +261,8 @@ def soak_row(minutes: float, memory: float, before: dict[str, float], after: dic
 
     values = (mean("diar_turn_latency_seconds"), mean("diar_queue_seconds"), mean("diar_rtf"))
     shown = " | ".join(f"{value:.2f}" for value in values)
-    return f"| {minutes:.0f} | {memory:.0f} | {shown} | {after['diar_streams_active']:.0f} |"
+    own = f"{sum(memory):.0f} | {memory[0]:.0f} | {', '.join(f'{one:.0f}' for one in memory[1:])}"
+    return f"| {minutes:.0f} | {own} | {shown} | {after['diar_streams_active']:.0f} |"
 
 
 def arguments() -> argparse.Namespace:
@@ -271,6 +274,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each stream")
     parser.add_argument("--hop", type=float, default=0.5)
+    parser.add_argument("--spread", type=float, default=30.0, help="seconds within which all streams begin")
     parser.add_argument("--search", action="store_true", help="most streams within the bars")
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
     parser.add_argument("--url", help="of a server that runs; default: one is started")

@@ -64,7 +64,7 @@ def watch_all(costs: Costs, models: LiveModels) -> None:
     """Count all parts of streams with these models."""
     whole, network = models._embedder.detector, models._hearing.network
     assert whole is not None
-    costs.watch(whole.network.sincnet, "of_windows", "chunk: filters")
+    costs.watch(whole.network, "features_of_windows", "chunk: filters")
     costs.watch(whole.network.lstm, "forward", "chunk: LSTM")
     costs.watch(whole.levels, "forward", "chunk: band levels")
     costs.watch(whole, "start_all", "chunk: rest of detection")

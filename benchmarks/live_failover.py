@@ -1,10 +1,11 @@
 """Calls while replicas die: two `diar serve`, a real Redis, nginx before them, calls in real time.
 
     python benchmarks/live_failover.py --audio FOLDER [--calls 8] [--seconds 40] [--redis_away 20]
+    python benchmarks/live_failover.py --audio FOLDER --only process     # the first scene
 
-In the middle of the calls a replica is ended by `kill -9`; in the next scene one gets SIGTERM; in the last
-one Redis is away for a while. FOLDER as for benchmarks/live.py. Shortly before, whoever has spoken most in
-each call is named.
+In the middle of the calls one of the processes that compute them is ended by `kill -9`; in the next scene a
+replica is; then one gets SIGTERM; in the last one Redis is away for a while. FOLDER as for
+benchmarks/live.py. Shortly before, whoever has spoken most in each call is named.
 Printed for each trouble: calls that went on to their end, reconnections, calls without a missing event, calls
 whose names were still there, final turns that came back with another speaker, most seconds of audio that a
 call went back, most events that came twice, and the longest silence of a call's events.
@@ -174,16 +175,19 @@ HEAD = (
 
 
 def main() -> None:
-    """Play the three scenes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--audio", type=Path, required=True)
-    parser.add_argument("--calls", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=40.0)
-    parser.add_argument("--redis_away", type=float, default=20.0)
-    given = parser.parse_args()
+    """Play the four scenes."""
+    given = parse()
     talks = conversations(given.audio)
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as name, serve(Path(name), "--audio_per_minute", 1e6) as alone:
+        calls = asyncio.run(scene(alone.url, talks, given, alone.kill_worker))
+        print(row("kill -9 of a computing process", calls, given), flush=True)
+    if not given.only:
+        play_replicas(talks, given)
+
+
+def play_replicas(talks: list[Conversation], given: argparse.Namespace) -> None:
+    """Play what needs replicas, Redis and nginx."""
     with ExitStack() as running, tempfile.TemporaryDirectory() as name:
         folder, port, door = Path(name), free_port(), free_port()
         redis = running.enter_context(program(redis_call(port, folder), port))
@@ -195,7 +199,6 @@ def main() -> None:
         first, second = replica(1), replica(2)
         running.enter_context(program(nginx_call(folder, door, [first.address, second.address]), door))
         url = f"ws://127.0.0.1:{door}/v1/live"
-        print(HEAD)
         print(
             row("kill -9 of a replica", asyncio.run(scene(url, talks, given, first.kill)), given), flush=True
         )
@@ -230,6 +233,19 @@ def main() -> None:
         print(
             f"\nSIGTERM: the replica ended after {seconds[0]:.1f} s. /readyz while Redis was away: {told[0]}"
         )
+
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--calls", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--redis_away", type=float, default=20.0)
+    parser.add_argument("--only", choices=["process"])
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

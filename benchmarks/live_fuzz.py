@@ -74,7 +74,7 @@ def main() -> int:
             print(said)
         (cases,) = re.findall(r"\d+ generated, .*", said) or ["schemathesis did not come to its end"]
         print(f"\nschemathesis: {cases}, in {time.monotonic() - started:.0f} s")
-        print(f"server: {'serves' if served.alive else 'DEAD'}, {served.memory() / 2**20:.0f} MiB")
+        print(f"server: {'serves' if served.alive else 'DEAD'}, {sum(served.memory()) / 2**20:.0f} MiB")
         return 1 if code or not served.alive else 0
 
 

@@ -129,7 +129,7 @@ def main() -> int:
                 f"| {what} | {got}{note} | {time.monotonic() - started:.1f} | {'yes' if serves else 'NO'} |",
                 flush=True,
             )
-        print(f"\nserver: {'serves' if served.alive else 'DEAD'}, {served.memory() / 2**20:.0f} MiB")
+        print(f"\nserver: {'serves' if served.alive else 'DEAD'}, {sum(served.memory()) / 2**20:.0f} MiB")
     return 1 if bad else 0
 
 

@@ -43,9 +43,10 @@ class Served:
         """Whether the process still runs."""
         return self.process.poll() is None
 
-    def memory(self) -> int:
-        """Return the resident bytes of the process."""
-        return psutil.Process(self.process.pid).memory_info().rss
+    def memory(self) -> list[int]:
+        """Return the resident bytes of the process, then of each that computes for it."""
+        process = psutil.Process(self.process.pid)
+        return [one.memory_info().rss for one in (process, *process.children(recursive=True))]
 
     def metrics(self) -> dict[str, float]:
         """Return all metrics by name with labels."""
@@ -54,6 +55,11 @@ class Served:
             lines = got.read().decode().splitlines()
         parts = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, value in parts}
+
+    def kill_worker(self) -> None:
+        """End one of the processes that compute streams: they take the most memory."""
+        children = psutil.Process(self.process.pid).children()
+        max(children, key=lambda child: child.memory_info().rss).kill()
 
     def kill(self) -> None:
         """End it as a power cut would."""

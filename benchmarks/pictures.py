@@ -161,47 +161,23 @@ def recording(name: str, turns: list[Turn], length: float) -> RecordingTurns:
 def archive(files: int, people: int | None = None) -> tuple[DetectionResult, FileTable]:
     """Return a result of `files` files recorded in blocks of one speaker, some of whom come again."""
     draw = np.random.default_rng(files)
-    mean = min(40, max(2, files // 3))
-    starts = [0]
-    while starts[-1] < files and people != 1:
-        starts.append(starts[-1] + max(2, int(draw.normal(mean, mean / 4))))
-    starts = [start for start in starts if start < files - 1] or [0]
-    ends = [*starts[1:], files]
-    count = people or max(2, round(0.8 * len(starts)))
-    who = draw.permutation(np.arange(len(starts)) % count) if len(starts) > count else np.arange(len(starts))
-    who = np.unique(who, return_inverse=True)[1]
+    starts, who = blocks(draw, files, people)
     names = [f"part_{i // 50:04d}/recorded on monday/utterance_{i:06d}.wav" for i in range(files)]
-    ids = [f"speaker_{i + 1:03d}" for i in range(count)]
+    ids = [f"speaker_{i + 1:03d}" for i in range(people or max(2, round(0.8 * len(starts))))]
     similarity = np.clip(draw.normal(0.72, 0.07, files), -0.1, 1)
     across = np.clip(draw.normal(0.75, 0.05, files), -0.1, 1)
     used = np.ones(files, bool)
     used[draw.choice(files, files // 100, replace=False)] = False
-    boundaries = []
-    for start in starts[1:]:
-        reach = slice(max(0, start - 5), start + 5)
-        dip = 0.6 * (1 - np.abs(np.arange(files)[reach] - start) / 6)
-        across[reach] -= dip
-        confidence = 1.0 - (draw.random() < 0.15) * draw.random() * 0.6
-        boundaries.append(
-            Boundary(start, names[start - 1], names[start], None, 4.0, round(confidence, 4), "changepoint")
-        )
-    odd = []
-    for i in draw.choice(files, files // 150, replace=False):
-        kind = "foreign" if draw.random() < 0.7 else "unclear"
-        similarity[i] = draw.normal(0.15, 0.08)
-        segment = int(np.searchsorted(starts, i, side="right"))
-        odd.append(
-            OddFile(
-                int(i), names[i], segment, ids[who[segment - 1]], kind, 0.9, float(similarity[i]), None, None
-            )
-        )
-    segment_of = np.repeat(np.arange(len(starts)), np.diff([*starts, files]))
+    boundaries = boundaries_at(draw, starts, names, across)
+    odd = odd_files(draw, starts, names, [ids[k] for k in who], similarity)
     segments = [
         Segment(k + 1, ids[who[k]], "", a, b, names[a], names[b - 1], int(used[a:b].sum()), 0.7)
-        for k, (a, b) in enumerate(zip(starts, ends, strict=True))
+        for k, (a, b) in enumerate(zip(starts, [*starts[1:], files], strict=True))
     ]
     members = (
-        [[s.id for s in segments if s.speaker == one] for one in ids] if files < 10_000 else [[1]] * count
+        [[s.id for s in segments if s.speaker == one] for one in ids]
+        if files < 10_000
+        else [[1] for _ in ids]
     )
     result = DetectionResult(
         program="diar 0.0",
@@ -216,6 +192,7 @@ def archive(files: int, people: int | None = None) -> tuple[DetectionResult, Fil
         odd_files=sorted(odd, key=lambda file: file.index),
         not_used=[NotUsed(names[i], "undecodable", "no audio") for i in np.flatnonzero(~used)],
     )
+    segment_of = np.repeat(np.arange(len(starts)), np.diff([*starts, files]))
     return result, FileTable(
         path=names,
         url=names,
@@ -225,6 +202,47 @@ def archive(files: int, people: int | None = None) -> tuple[DetectionResult, Fil
         similarity=np.where(used, similarity, np.nan),
         across=np.where(used, across, np.nan),
     )
+
+
+def blocks(draw: np.random.Generator, files: int, people: int | None) -> tuple[list[int], np.ndarray]:
+    """Return the first file of each block, and the number of its speaker."""
+    mean = min(40, max(2, files // 3))
+    starts = [0]
+    while starts[-1] < files and people != 1:
+        starts.append(starts[-1] + max(2, int(draw.normal(mean, mean / 4))))
+    starts = [start for start in starts if start < files - 1] or [0]
+    count = people or max(2, round(0.8 * len(starts)))
+    who = draw.permutation(np.arange(len(starts)) % count) if len(starts) > count else np.arange(len(starts))
+    return starts, np.unique(who, return_inverse=True)[1]
+
+
+def boundaries_at(
+    draw: np.random.Generator, starts: list[int], names: list[str], across: np.ndarray
+) -> list[Boundary]:
+    """Return the boundaries between blocks, some of them doubtful; similarity `across` dips at each."""
+    found = []
+    for start in starts[1:]:
+        reach = slice(max(0, start - 5), start + 5)
+        across[reach] -= 0.6 * (1 - np.abs(np.arange(len(names))[reach] - start) / 6)
+        confidence = 1.0 - (draw.random() < 0.15) * draw.random() * 0.6
+        found.append(
+            Boundary(start, names[start - 1], names[start], None, 4.0, round(confidence, 4), "changepoint")
+        )
+    return found
+
+
+def odd_files(
+    draw: np.random.Generator, starts: list[int], names: list[str], who: list[str], similarity: np.ndarray
+) -> list[OddFile]:
+    """Return files that do not fit their block, of speaker `who`; their `similarity` becomes low."""
+    found = []
+    for i in draw.choice(len(names), len(names) // 150, replace=False):
+        kind = "foreign" if draw.random() < 0.7 else "unclear"
+        similarity[i] = draw.normal(0.15, 0.08)
+        segment = int(np.searchsorted(starts, i, side="right"))
+        at = int(i), names[i], segment, who[segment - 1]
+        found.append(OddFile(*at, kind, 0.9, float(similarity[i]), None, None))
+    return found
 
 
 if __name__ == "__main__":

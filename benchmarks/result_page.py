@@ -1,9 +1,11 @@
-"""The page of a large result: seconds to write it, its size, and how fast a browser is with it.
+"""The page of a large result, or of a long recording: seconds to write, sizes, how fast a browser is with it.
 
     python benchmarks/result_page.py [--recordings 10000] [--turns 50] [--browser /usr/bin/chromium]
+    python benchmarks/result_page.py --hours 3 --words 10000
 
-The result is made up: conversations of two to five of a thousand people. The browser's part needs
-`playwright` and a Chromium; without them it is left out and the table says so. Medians of five tries.
+The result is made up: conversations of two to five of a thousand people; or one recording of six people with
+words. The browser's part needs `playwright` and a Chromium; without them it is left out, as the table says.
+Medians of five tries; of tasks that block the page (longer than 50 ms), all that a phase had in one try.
 """
 
 from __future__ import annotations
@@ -16,65 +18,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from page_samples import make_long, make_result
 
-from diar.formats.speech_time import measure
-from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
+from diar.formats.html.words_text import WORDS_SCRIPT
 from diar.outputs.page.write import write_page
-from diar.outputs.speakers_table import ArchiveSpeakers, SpeakerTotals
-from diar.outputs.turns import ArchiveTurns, RecordingFiles, write_recording
-from diar.records import Turn
 
 TRIES = 5
-
-
-def conversation(number: int, turns: int, people: int) -> RecordingTurns:
-    """Return a made-up recording; every fiftieth has a warning, every hundredth is silent."""
-    rng = np.random.default_rng(number)
-    name = f"archive of calls/year_{2000 + number % 20}/day_{number % 365:03d}/call_{number:06d}.wav"
-    who = [f"person_{1 + p:04d}" for p in rng.choice(people, rng.integers(2, 6), replace=False)]
-    starts = np.cumsum(rng.uniform(0.5, 6.0, 0 if number % 100 == 99 else turns))
-    lengths = rng.uniform(0.4, 6.0, len(starts))
-    spoken = [
-        Turn(name, float(start), float(start + length), who[rng.integers(len(who))])
-        for start, length in zip(starts, lengths, strict=True)
-    ]
-    amounts = measure(spoken)
-    return RecordingTurns(
-        program="diar benchmark",
-        recording_id=name,
-        path=f"/data/{name}",
-        duration=float(starts[-1]) + 10 if len(starts) else 5.0,
-        speech_seconds=amounts.speech,
-        overlap_seconds=amounts.overlap,
-        speakers=describe_speakers(spoken, amounts, local={}, similarity={}, confidence={}),
-        turns=spoken,
-        exclusive=None,
-        clustering=Clustering("iterative", "auto", None),
-        parameters={"task": "turns"},
-        thresholds={"onset": 0.5},
-        model={"model": "made up"},
-        warnings=["no speech found" if not len(starts) else "made up"] if number % 50 == 49 else [],
-    )
-
-
-def make_result(folder: Path, recordings: int, turns: int, people: int = 1_000, *, folders: bool) -> None:
-    """Write what `task=turns` writes; with `folders`, a folder for each recording, not only the first."""
-    results = (conversation(number, turns, people) for number in range(recordings))
-    totals, first = SpeakerTotals(), conversation(0, turns, people)
-    with ArchiveTurns(str(folder), [first.recording_id], exclusive=False) as archive:
-        for number, result in enumerate(results):
-            if folders or number == 0:
-                write_recording(str(folder), result, RecordingFiles(labels=True, timeline=False))
-            archive.add(result)
-            totals.add(result)
-        names = sorted(totals.seconds)
-        known, centroid = np.zeros(len(names), bool), np.zeros((len(names), 4), np.float32)
-        archive.write_speakers(ArchiveSpeakers.of(totals, names, names, known, centroid), {})
 
 
 def written(folder: str) -> tuple[Path, float, float]:
@@ -95,13 +49,21 @@ def median_seconds(action: Callable[[], Any]) -> float:
     return statistics.median(spent)
 
 
-def in_browser(page_path: Path, program: str) -> Iterator[tuple[str, str]]:
-    """Yield what a person waits for, measured in Chromium."""
+@contextmanager
+def chromium_page(program: str) -> Iterator[Any]:
+    """Open a page of 1300 × 900 in Chromium."""
     from playwright.sync_api import sync_playwright
 
+    arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 900})
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser.new_page(viewport={"width": 1300, "height": 900})
+        browser.close()
+
+
+def in_browser(page_path: Path, program: str) -> Iterator[tuple[str, str]]:
+    """Yield what a person waits for, measured in Chromium."""
+    with chromium_page(program) as page:
         open_page = lambda: page.goto(page_path.as_uri(), wait_until="load")  # noqa: E731
         yield "open, until loaded", f"{median_seconds(open_page):.2f} s"
         yield "first paint", f"{page.evaluate(PAINT) / 1000:.2f} s"
@@ -109,7 +71,73 @@ def in_browser(page_path: Path, program: str) -> Iterator[tuple[str, str]]:
             timed = TIMED.replace("ACTION", script)  # the page's policy allows no eval
             yield what, f"{statistics.median(page.evaluate(timed) for _ in range(TRIES)):.0f} ms"
         yield "JavaScript heap", f"{page.evaluate('performance.memory.usedJSHeapSize') / 1e6:.0f} MB"
-        browser.close()
+
+
+def listening(page_path: Path, program: str) -> Iterator[tuple[str, str]]:
+    """Yield what a reader of the long recording waits for, and how long the page is blocked."""
+    with chromium_page(program) as page:
+        page.add_init_script(OBSERVED)
+        page.goto(page_path.as_uri(), wait_until="load")
+        page.wait_for_function(BUILT)
+        yield "open, until all words are there", f"{page.evaluate('performance.now()') / 1000:.2f} s"
+        yield "blocked while it opens", blocked(page)
+        yield "paragraphs", f"{page.evaluate('recordingView.transcript.items.length'):,}"
+        for what, act in PHASES.items():
+            act(page)
+            yield f"blocked: {what}", blocked(page)
+        yield "JavaScript heap", f"{page.evaluate('performance.memory.usedJSHeapSize') / 1e6:.0f} MB"
+
+
+def blocked(page: Any) -> str:
+    """Return number and longest of the tasks above 50 ms since the last call."""
+    page.wait_for_timeout(300)
+    tasks = page.evaluate("blocking.splice(0)")
+    return f"{len(tasks)} tasks, {max(tasks):.0f} ms" if tasks else "never 50 ms"
+
+
+def scroll(page: Any) -> None:
+    """Turn the wheel through the whole transcript and back."""
+    page.mouse.move(700, 600)
+    height = page.evaluate("element('transcript').scrollHeight")
+    for direction in (1, -1):
+        for _ in range(60):
+            page.mouse.wheel(0, direction * height / 60)
+            page.wait_for_timeout(16)
+
+
+def seek(page: Any) -> None:
+    """Click along the whole recording."""
+    for share in (0.9, 0.1, 0.5, 0.99, 0.3):
+        page.evaluate(f"recordingView.seek({share} * recordingView.duration)")
+        page.wait_for_timeout(100)
+
+
+def search(page: Any) -> None:
+    """Search a frequent word and go from hit to hit."""
+    page.fill("#find", "the")
+    page.wait_for_timeout(400)
+    for _ in range(10):
+        page.press("#find", "Enter")
+
+
+def play(page: Any) -> None:
+    """Listen for three seconds at triple speed."""
+    page.evaluate("recordingView.player.speed(3); recordingView.player.hear(100)")
+    page.wait_for_timeout(3000)
+    page.evaluate("recordingView.player.pause()")
+
+
+def rename(page: Any) -> None:
+    """Give a person another name."""
+    page.evaluate("naming.set(0, 'Ann Baker'); naming.changed()")
+
+
+PHASES = {"scroll": scroll, "seek": seek, "search": search, "play": play, "rename": rename}
+OBSERVED = """window.blocking = [];
+new PerformanceObserver(list => blocking.push(...list.getEntries().map(one => one.duration)))
+  .observe({type: "longtask", buffered: true});"""
+BUILT = """() => recordingView.transcript.words
+  && recordingView.transcript.items.length === recordingView.transcript.parts.length"""
 
 
 PAINT = """new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime))
@@ -131,12 +159,29 @@ ACTIONS = {
 }
 
 
+def table(folder: Path, browser: str, *, listens: bool) -> list[tuple[str, str]]:
+    """Write the page and measure it."""
+    with get_context("spawn").Pool(1) as alone:
+        page, seconds, peak = alone.apply(written, (str(folder),))
+    rows = [("write", f"{seconds:.2f} s"), ("peak memory of it", f"{peak:.0f} MB")]
+    rows.append(("page", f"{page.stat().st_size / 1e6:.2f} MB"))
+    scripts = sum(path.stat().st_size for path in folder.rglob(WORDS_SCRIPT))
+    rows += [("words beside it", f"{scripts / 1e6:.2f} MB")] if scripts else []
+    try:
+        rows += (listening if listens else in_browser)(page, browser)
+    except ImportError as error:
+        rows.append(("browser", f"not measured: {error}"))
+    return rows
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--turns", type=int, default=50, help="of a recording")
+    parser.add_argument("--hours", type=float, default=3.0, help="of the long recording")
+    parser.add_argument("--words", type=int, help="of one long recording, in place of many")
     parser.add_argument("--browser", default=shutil.which("chromium") or shutil.which("google-chrome"))
     parser.add_argument("--keep", type=Path, help="make the result in this folder and leave it there")
     parser.add_argument("--folders", action="store_true", help="a folder a recording, not of the first alone")
@@ -144,19 +189,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         begun = time.perf_counter()
         folder = options.keep or Path(temporary) / "result"
-        make_result(folder, options.recordings, options.turns, folders=options.folders)
+        if options.words is None:
+            title = f"{options.recordings:,} recordings of {options.turns} turns"
+            make_result(folder, options.recordings, options.turns, folders=options.folders)
+        else:
+            title = f"{options.words:,} words in {options.hours:g} hours"
+            make_long(folder, options.hours, options.words)
         print(f"made in {time.perf_counter() - begun:.1f} s", file=sys.stderr)
-        with get_context("spawn").Pool(1) as alone:
-            page, seconds, peak = alone.apply(written, (str(folder),))
-        rows = [("write", f"{seconds:.2f} s"), ("peak memory of it", f"{peak:.0f} MB")]
-        rows.append(("page", f"{page.stat().st_size / 1e6:.1f} MB"))
-        try:
-            rows += in_browser(page, options.browser)
-        except ImportError as error:
-            rows.append(("browser", f"not measured: {error}"))
-    print(f"{options.recordings:,} recordings of {options.turns} turns")
+        rows = table(folder, options.browser, listens=options.words is not None)
+    print(title)
     for what, value in rows:
-        print(f"  {what:20} {value}")
+        print(f"  {what:32} {value}")
     return 0
 
 

@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from diar.api.encoder import open_segmentation as open_segmentation
     from diar.api.errors import ArgumentError as ArgumentError
     from diar.api.errors import AudioError as AudioError
+    from diar.api.transcribe import open_recogniser as open_recogniser
+    from diar.api.transcribe import transcribe as transcribe
+    from diar.api.transcript import Transcript as Transcript
     from diar.api.voice import Similarity as Similarity
     from diar.api.voice import Voice as Voice
     from diar.api.voice import embed as embed
     from diar.api.voice import similarity as similarity
     from diar.errors import DiarError as DiarError
     from diar.records import Turn as Turn
+    from diar.records import Word as Word
 
 __version__ = "0.1.0"
 
@@ -46,13 +50,17 @@ _HOMES = {
     "Segmentation": "diar.api.encoder",
     "Similarity": "diar.api.voice",
     "Speaker": "diar.api.diarization",
+    "Transcript": "diar.api.transcript",
     "Turn": "diar.records",
     "Voice": "diar.api.voice",
+    "Word": "diar.records",
     "diarize": "diar.api.diarize",
     "embed": "diar.api.voice",
     "open_encoder": "diar.api.encoder",
+    "open_recogniser": "diar.api.transcribe",
     "open_segmentation": "diar.api.encoder",
     "similarity": "diar.api.voice",
+    "transcribe": "diar.api.transcribe",
 }
 __all__ = [*_HOMES]
 

@@ -23,14 +23,24 @@ COMMANDS = {
         "diar.jobs.detect.command:main",
         "stage 2: embeddings to speakers and turns",
     ),
+    "sweep": ("diar.jobs.sweep.command:main", "which settings of stage 2 suit recordings with known turns"),
     "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),
+    "verify": ("diar.custody.command:verify", "whether an output is what was written; repair it"),
+    "purge": ("diar.custody.command:purge", "remove recordings, or people, from all outputs"),
+    "rekey": ("diar.custody.command:rekey", "encrypt outputs with another key"),
     "serve": ("diar.service.command:main", "live diarization and jobs over HTTP and WebSocket"),
     "live": (
         "diar.service.terminal.command:main",
         "send a file or stdin to `diar serve`, show turns as they come",
     ),
+    "stream work": (
+        "diar.connectors.kafka.command:work",
+        "recordings and live audio from Kafka, results to it",
+    ),
+    "stream produce": ("diar.connectors.kafka.command:produce", "send recordings, or live audio, to Kafka"),
+    "stream watch": ("diar.connectors.kafka.command:watch", "show what workers send to Kafka, as it comes"),
     "score boundaries": ("diar.score.command:boundaries", "a stage 2 result against a truth"),
     "score der": ("diar.score.command:der", "who spoke when against a reference: DER, JER"),
     "score words": (
@@ -40,6 +50,13 @@ COMMANDS = {
     "models list": ("diar.models.weights.command:list_models", "named weights, and which are in the cache"),
     "models fetch": ("diar.models.weights.command:fetch_model", "bring named weights into the cache"),
     "models show": ("diar.models.weights.command:show_model", "everything known about named weights"),
+    "voices make": ("diar.voices.command:make", "make labelled conversations by speech synthesis"),
+    "voices list": ("diar.voices.command:list_voices", "the voices of a synthesizer"),
+    "models register": (
+        "diar.models.weights.command:register_model",
+        "register a model with MLflow, with its card and licence",
+    ),
+    "export": ("diar.export.command:main", "networks as files for ONNX Runtime, TensorRT, Triton, libtorch"),
     "demo": ("diar.demo.command:main", "make a labelled archive by speech synthesis"),
 }
 _HELP = ("-h", "--help")

@@ -7,11 +7,14 @@ import re
 from collections.abc import Container
 
 EXIT_OK, EXIT_UNFINISHED, EXIT_ERROR, EXIT_FAILURES = 0, 1, 2, 3
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 EXIT_CODES = {
     EXIT_OK: "done",
-    EXIT_UNFINISHED: "not finished: a worker died too often, or (`diar status`) recordings are left",
+    EXIT_UNFINISHED: "not finished: a worker died too often, or recordings are left (`status`, `detect`)",
     EXIT_ERROR: "an error that the message on stderr explains",
-    EXIT_FAILURES: "done, but some recordings failed; they are listed with their reason",
+    EXIT_FAILURES: "done, but some recordings failed, or something is damaged (`diar verify`) or left (`diar "
+    "purge`); all are listed with their reason",
+    EXIT_INTERRUPTED: "stopped as asked, before the end; the same command goes on from there",
 }
 
 _PARAMETER = re.compile(r"`(\w+)(?:=([^`\n]+))?`")  # `name` or `name=value`
@@ -44,6 +47,14 @@ class DiarError(Exception):
     A message names parameters in backticks, as in "use `place=copy`, or give another `output_dir`". In Python
     it reads like that; the command line shows "use --place copy, or give another --output_dir".
     """
+
+
+class StoreUnavailable(DiarError):
+    """A remote store gave no usable answer for as long as it is asked; that is no fault of one file."""
+
+
+class NoConditions(DiarError):
+    """A remote store cannot create a file only if there is none: it keeps nobody apart."""
 
 
 def with_flags(message: str, options: Container[str]) -> str:

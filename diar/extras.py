@@ -14,11 +14,24 @@ from pathlib import Path
 
 # As in pyproject.toml, which a wheel's user does not have
 EXTRAS = {
+    "s3": ("s3fs>=2024.10",),
+    "gs": ("gcsfs>=2024.10",),
+    "az": ("adlfs>=2024.7",),
+    "http": ("aiohttp>=3.9", "requests>=2.31"),
     "hub": ("huggingface_hub>=0.25",),
     "score": ("pyannote.metrics>=3.2", "meeteval>=0.4"),
     "vbx": ("h5py>=3.10",),
     "demo": ("espeakng-loader>=0.2.4",),
+    "encryption": ("cryptography>=42", "pyarrow>=21"),
+    "voices": ("onnxruntime>=1.17", "espeakng-loader>=0.2.4"),
+    "enhance": ("onnxruntime>=1.17",),
+    "export": ("onnx>=1.16", "onnxruntime>=1.17"),
     "words": ("faster-whisper>=1.1",),
+    "transformers": ("transformers>=5",),
+    "endpoint": ("urllib3>=2.6.3",),
+    "kafka": ("confluent-kafka>=2.6", "jsonschema>=4.18", "prometheus-client>=0.20"),
+    "mlflow": ("mlflow>=3.1",),
+    "metrics": ("prometheus-client>=0.20",),
     "service": (
         "fastapi>=0.115",
         "uvicorn>=0.40",
@@ -27,6 +40,7 @@ EXTRAS = {
         "PyJWT[crypto]>=2.9",
         "redis>=5.1",
         "anyio>=4",
+        "python-multipart>=0.0.20",
     ),
 }
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import spawn
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
+from diar.errors import DiarError
+
 _PATCHING = threading.Lock()
+_GOODBYE = 2.0  # seconds that a process has to end when it is asked to
 
 
 @contextmanager
@@ -56,6 +60,88 @@ class _Spawning(SpawnContext):
 
 
 SPAWN = _Spawning()
+
+
+class ProcessEnded(DiarError):
+    """The other process has ended, or does not answer."""
+
+
+class SideProcess:
+    """A process that answers messages one after the other, until the pipe to it closes.
+
+    It ends with this process, however that ends. Used by one thread at a time, but for `end`.
+
+    Args:
+        what: it is, for messages.
+        work: runs in the process with its end of the pipe and `arguments`; answers each message with one.
+        arguments: of `work`.
+        starts_others: whether `work` starts processes itself; then `end` must be called.
+    """
+
+    def __init__(
+        self, what: str, work: Callable[..., None], *arguments: Any, starts_others: bool = False
+    ) -> None:
+        self._what, self._work, self._arguments = what, work, arguments
+        self._daemon = not starts_others
+        self._process: Any = None
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.is_alive()
+
+    def start(self) -> None:
+        """Start it, if it does not run; raises ProcessEnded once it was ended for good."""
+        with self._lock:
+            if self.running:
+                return
+            if self._ended:
+                raise ProcessEnded(f"{self._what} was ended")
+            self._connection, theirs = SPAWN.Pipe()
+            arguments = (theirs, *self._arguments)
+            self._process = SPAWN.Process(target=self._work, args=arguments, daemon=self._daemon)
+            self._process.start()
+            theirs.close()
+
+    def ask(self, message: Any, seconds: float) -> Any:
+        """Send a message and return the answer to it; the process is ended where none comes in time.
+
+        Raises:
+            ProcessEnded: it has ended, or has not answered.
+        """
+        self.start()
+        assert self._connection is not None
+        try:
+            self._connection.send(message)
+        except OSError as error:
+            raise ProcessEnded(f"{self._what} has ended: {error}") from None
+        return self.receive(seconds)
+
+    def receive(self, seconds: float) -> Any:
+        """Return what it sends by itself; see `ask`."""
+        assert self._connection is not None
+        try:
+            if self._connection.poll(seconds):
+                return self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(_GOODBYE)
+            raise ProcessEnded(f"{self._what} has ended (exit code {self._process.exitcode})") from None
+        self.end()
+        raise ProcessEnded(f"{self._what} has not answered for {seconds:.0f} s")
+
+    def end(self, for_good: bool = False) -> None:
+        """End it at once."""
+        with self._lock:
+            self._ended = self._ended or for_good
+            if self.running:
+                self._process.terminate()
+                self._process.join(_GOODBYE)
+            if self.running:
+                self._process.kill()
+                self._process.join(_GOODBYE)
 
 
 def usable_cores() -> frozenset[int]:

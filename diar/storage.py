@@ -1,12 +1,12 @@
-"""The only user of fsspec: opening, publishing and naming files on local disks and in object stores.
+"""Opening, publishing and naming files on local disks and in object stores.
 
 A URL is a local path, a `file://` URL, or any other URL that fsspec opens (`s3://…`, `memory://…`,
-`zip://inner::outer.zip`). Local files take the fast way through the operating system.
+`zip://inner::outer.zip`). Local files take the fast way through the operating system, others `diar.remote`.
 """
 
 from __future__ import annotations
 
-import functools
+import errno
 import hashlib
 import io
 import os
@@ -14,28 +14,26 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
 from diar.errors import DiarError
+
+if TYPE_CHECKING:
+    from diar.remote.objects import RemoteFile
+    from diar.remote.ranged import RangedFile
 
 _MAX_NAME = 255  # bytes of one path component on nearly every file system
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::\S*://)")
 PACKED_NAME = "shard_{:05d}.parquet"  # of diar.store.layout; kept free of recordings' outputs
 PACKED_PATTERN = re.compile(r"shard_\d+\.parquet")
+_OWN = ("_extraction", "_words")  # folders of an output
 _READ_AT_ONCE = 16  # remote files
 _TEMPORARY = ".diar-"  # hidden, so that listings leave out a file that is being written
-
-
-class RemoteFile(NamedTuple):
-    """One remote file: path inside its store, bytes, seconds since the epoch (0.0 if unknown)."""
-
-    path: str
-    size: int
-    mtime: float
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def local_path(url: str) -> Path | None:
@@ -84,17 +82,17 @@ def join(base: str, *parts: str) -> str:
 def output_name(recording_id: str, suffix: str) -> str:
     """Return the relative path of a recording's output: `recording_id` + `suffix`.
 
-    A component that no file system holds (over 255 bytes in UTF-8, empty, `.` or `..`) or that looks like a
-    packed file becomes as much of its beginning as fits, `~`, and 12 hexadecimal digits of its SHA-256.
-    (It may use all 255 bytes: the temporary file of `open_atomic` has a name of its own.)
+    A component that no file system holds (over 255 bytes in UTF-8, empty, `.`, `..`) or that outputs have (a
+    packed file, a folder `*.parquet`, `_extraction`, `_words`) becomes what fits, `~`, 12 digits of SHA-256.
     """
     *folders, name = recording_id.split("/")
-    return "/".join([*(_storable(folder) for folder in folders), _storable(name, suffix)])
+    own = [one.endswith(".parquet") or (not at and one in _OWN) for at, one in enumerate(folders)]
+    return "/".join([*map(_storable, folders, own), _storable(name, False, suffix)])
 
 
-def _storable(component: str, suffix: str = "") -> str:
+def _storable(component: str, taken: bool, suffix: str = "") -> str:
     encoded = component.encode()
-    taken = component in ("", ".", "..") or PACKED_PATTERN.fullmatch(component + suffix)
+    taken |= component in ("", ".", "..") or PACKED_PATTERN.fullmatch(component + suffix) is not None
     if len(encoded) + len(suffix.encode()) <= _MAX_NAME and not taken:
         return component + suffix
     ending = "~" + hashlib.sha256(encoded).hexdigest()[:12] + suffix
@@ -106,8 +104,7 @@ def exists(url: str) -> bool:
     path = local_path(url)
     if path is not None:
         return path.exists()
-    filesystem, remote = _filesystem(url)
-    return bool(filesystem.exists(remote))
+    return _objects().exists(url)
 
 
 def is_dir(url: str) -> bool:
@@ -115,12 +112,11 @@ def is_dir(url: str) -> bool:
     path = local_path(url)
     if path is not None:
         return path.is_dir()
-    filesystem, remote = _filesystem(url)
-    return bool(filesystem.isdir(remote))
+    return _objects().is_dir(url)
 
 
 def open_binary(url: str) -> BinaryIO:
-    """Open for reading.
+    """Open for reading; a remote file is read in blocks, as they are wanted.
 
     Raises:
         OSError: it is missing or may not be read.
@@ -128,14 +124,22 @@ def open_binary(url: str) -> BinaryIO:
     path = local_path(url)
     if path is not None:
         return path.open("rb")
-    filesystem, remote = _filesystem(url)
-    return cast(BinaryIO, filesystem.open(remote, "rb"))
+    ranged = open_ranged(url)
+    return _objects().open_whole(url) if ranged is None else ranged.open()
+
+
+def open_ranged(url: str) -> RangedFile | None:
+    """Return a remote file whose blocks handles share; None where its store gives only whole files."""
+    from diar.remote.filesystems import has_ranges
+    from diar.remote.ranged import RangedFile
+
+    return RangedFile(url) if has_ranges(url) else None
 
 
 def read_bytes(url: str) -> bytes:
     """Read the whole content; raise OSError as `open_binary` does."""
-    with open_binary(url) as file:
-        return file.read()
+    path = local_path(url)
+    return _objects().read(url) if path is None else path.read_bytes()
 
 
 def read_all(urls: Iterable[str]) -> Iterator[bytes]:
@@ -159,36 +163,23 @@ def list_names(folder: str) -> list[str]:
     if path is not None:
         names = os.listdir(path) if path.is_dir() else []  # noqa: PTH208 - names only, without a Path each
     else:
-        filesystem, remote = _filesystem(folder)
-        filesystem.invalidate_cache(remote)
-        found = filesystem.ls(remote, detail=False) if filesystem.isdir(remote) else []
-        names = [entry.rstrip("/").rpartition("/")[2] for entry in found]
+        names = _objects().list_entries(folder)
     return sorted(name for name in names if not name.startswith("."))
 
 
 def find_remote(url: str, pattern: bool = False) -> tuple[str, list[RemoteFile]]:
     """Find (root path, all files below it) of a remote folder; with `pattern`, the files of a glob."""
-    filesystem, remote = _filesystem(url)
-    if pattern:
-        matches = filesystem.glob(remote, detail=True)
-        root = re.split(r"[*?\[]", remote, maxsplit=1)[0].rpartition("/")[0]
-    else:
-        matches, root = filesystem.find(remote, detail=True), remote
-    files = [
-        RemoteFile(path, int(details.get("size") or 0), _mtime(details))
-        for path, details in matches.items()
-        if details.get("type") == "file"
-    ]
-    return root.rstrip("/"), files
+    return _objects().find(url, pattern)
+
+
+def list_remote(folder: str) -> list[RemoteFile]:
+    """List the files directly in a remote folder, with sizes and times; none if it does not exist."""
+    return _objects().list_files(folder)
 
 
 def remote_file(url: str) -> RemoteFile | None:
     """Return one remote file, None if there is none."""
-    filesystem, remote = _filesystem(url)
-    if not filesystem.isfile(remote):
-        return None
-    details = filesystem.info(remote)
-    return RemoteFile(remote, int(details.get("size") or 0), _mtime(details))
+    return _objects().look_at(url)
 
 
 def remove(url: str) -> None:
@@ -197,9 +188,7 @@ def remove(url: str) -> None:
     if path is not None:
         path.unlink(missing_ok=True)
         return
-    filesystem, remote = _filesystem(url)
-    if filesystem.exists(remote):
-        filesystem.rm_file(remote)
+    _objects().remove(url)
 
 
 def write_bytes_atomic(url: str, data: bytes) -> None:
@@ -218,7 +207,7 @@ def open_atomic(url: str) -> Iterator[BinaryIO]:
     if path is None:
         buffer = io.BytesIO()
         yield buffer
-        _upload(url, buffer.getvalue())
+        _objects().write(url, buffer.getvalue())
         return
     beside = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +220,55 @@ def open_atomic(url: str) -> Iterator[BinaryIO]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def create(url: str, data: bytes) -> bool:
+    """Make a new file, complete; return False, and change nothing, if there is one. One of several succeeds.
+
+    On a disk that is a hard link, where there are none exclusive creation; in an object store a conditional
+    request. `data` must be the writer's own: by it a writer knows that its repeated request had arrived.
+
+    Raises:
+        NoConditions: the store does not know such requests.
+    """
+    path = local_path(url)
+    if path is None:
+        return _objects().create(url, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}.tmp")
+    try:
+        beside.write_bytes(data)
+        linked = _link(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    if linked is not None:
+        return linked
+    try:
+        with path.open("xb") as file:  # a reader may see it empty for a moment
+            file.write(data)
+    except FileExistsError:
+        return False
+    return True
+
+
+def may_keep_apart(url: str) -> bool:
+    """Return whether `create` lets one of several succeed there: on disks, and in object stores."""
+    from diar.remote.filesystems import is_object_store
+
+    return local_path(url) is not None or is_object_store(url)
+
+
+def _link(beside: Path, path: Path) -> bool | None:
+    """Link a file; return whether this process was the first, None if the file system has no links."""
+    try:
+        path.hardlink_to(beside)
+    except FileExistsError:
+        return beside.stat().st_nlink == 2  # NFS may do it, lose the answer and try again
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return None
+        raise
+    return True
 
 
 def remove_temporaries(folder: str) -> None:
@@ -250,51 +288,10 @@ def remove_folder(folder: str) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         return
-    filesystem, remote = _filesystem(folder)
-    filesystem.invalidate_cache()  # others may have written there
-    if filesystem.isdir(remote):
-        filesystem.rm(remote, recursive=True)
+    _objects().remove_folder(folder)
 
 
-def _upload(url: str, data: bytes) -> None:
-    filesystem, remote = _filesystem(url)
-    try:
-        filesystem.pipe_file(remote, data)
-    except FileNotFoundError:  # stores with real folders need them first; buckets must not be created
-        filesystem.makedirs(remote.rpartition("/")[0], exist_ok=True)
-        filesystem.pipe_file(remote, data)
+def _objects() -> ModuleType:
+    from diar.remote import objects  # takes 0.01 s to import, which local files need not pay
 
-
-def _filesystem(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL, and the path inside it."""
-    import fsspec  # takes 0.1 s to import, which local files need not pay
-
-    link, chained, rest = url.partition("::")
-    protocol, has_path, _ = link.partition("://")
-    try:
-        if chained and has_path:
-            filesystem = _container(f"{protocol}://::{rest}")
-            return filesystem, filesystem._strip_protocol(link)
-        filesystem, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:  # a protocol without its package, or unknown
-        raise DiarError(f"cannot open {url}: {error}") from error
-    return filesystem, path
-
-
-@functools.lru_cache(maxsize=8)
-def _container(url: str) -> Any:
-    """Open a zip file or the like once: fsspec closes it as soon as nobody holds it."""
-    import fsspec
-
-    return fsspec.core.url_to_fs(url)[0]
-
-
-def _mtime(details: dict[str, Any]) -> float:
-    """Return the modification time in seconds; file systems of fsspec call it differently."""
-    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
-        value = details.get(key)
-        if isinstance(value, int | float):
-            return float(value)
-        if isinstance(value, datetime):
-            return value.timestamp()
-    return 0.0
+    return objects

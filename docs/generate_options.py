@@ -100,7 +100,7 @@ def shown_options(config_class: type[CommandConfig]) -> dict[str, FieldInfo]:
     """Return what a section lists: what `--help` does, or what is not another command's."""
     options = options_of(config_class)
     in_help = getattr(config_class, "in_help", None)
-    if in_help is None and config_class.__base__ is not CommandConfig:
+    if in_help is None and hasattr(config_class.__base__, "environment_prefix"):
         in_help = set(config_class.__annotations__)
     if in_help is None:
         return options

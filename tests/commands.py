@@ -16,7 +16,24 @@ import soundfile as sf
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
-COMMANDS = ("DIARIZE", "EXTRACT", "DETECT", "PLAN", "STATUS", "SCORE", "MODELS", "DEMO", "SERVE", "LIVE")
+COMMANDS = (
+    "DIARIZE",
+    "EXTRACT",
+    "DETECT",
+    "PLAN",
+    "STATUS",
+    "SCORE",
+    "MODELS",
+    "DEMO",
+    "SERVE",
+    "LIVE",
+    "WORDS",
+    "VERIFY",
+    "PURGE",
+    "REKEY",
+    "STREAM",
+    "SWEEP",
+)
 OPTION_PREFIXES = tuple(f"DIAR_{name}_" for name in COMMANDS)  # of variables that hold options
 
 

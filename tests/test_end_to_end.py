@@ -74,6 +74,7 @@ def test_both_tasks_at_once(demo: Path, tmp_path: Path) -> None:
     assert max(r["der"] for r in score["recordings"] if "conversation" in r["recording"]) < 0.25
 
 
+@pytest.mark.slow
 def test_real_speech_in_noise(
     shared_dir: Path, campplus_dir: Path, segmentation_dir: Path, tmp_path: Path
 ) -> None:

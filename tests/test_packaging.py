@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from diar.extras import EXTRAS
 from tests.commands import OPTION_PREFIXES, ROOT, extract_arguments, write_archive
 
+pytestmark = pytest.mark.slow
+
 BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"
 RELATIVE_LINK = r"\]\((?!https?://|#)|(?:src|href)=[\"'](?!https?://|#)"
 

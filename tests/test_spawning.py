@@ -90,6 +90,7 @@ def test_no_process_is_started_in_another_way() -> None:
     assert not [path for path in sources if re.search(plain, path.read_text(encoding="utf-8"))]
 
 
+@pytest.mark.slow
 def test_both_stages_in_a_script_without_a_guard_and_in_a_notebook(folder: Path) -> None:
     assert run_script(STAGE_1 + STAGE_2) == ["code 0", "code 0 recordings 4"]
     assert "code 0 recordings 4\n" in run_notebook(STAGE_2)

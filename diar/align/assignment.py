@@ -1,9 +1,9 @@
 """A speaker for every word: the way through all words that disagrees least with the turns.
 
 Each word costs the seconds of it that its speaker's turns do not cover; in overlap, less likely speakers cost
-more. A change of speaker costs up to 0.3 s within a clause and next to nothing after a sentence or a pause.
-So changes lie between sentences unless the turns are clear. The cheapest way is found by the Viterbi
-algorithm over words and speakers.
+more. A speaker whose turn begins or ends with the sentence costs less. A change of speaker costs up to 0.3 s
+within a clause and next to nothing after a sentence or a pause. So changes lie between sentences unless the
+turns are clear. The cheapest way is found by the Viterbi algorithm over words and speakers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from itertools import pairwise
 import numpy as np
 
 from diar.align.evidence import Evidence, gather
+from diar.align.sentences import PAUSE, sentence_fit
+from diar.align.streams import split_streams
 from diar.formats.words.punctuation import ends_clause, ends_sentence
+from diar.intervals import at_least, running_seconds
 from diar.records import MIXED, RecordingTracks, SpeakerTurns, Turn, Word
 
 _CHANGE = 0.3  # seconds of disagreement that a change of speaker costs within a clause, …
 _AFTER_CLAUSE = 0.12  # … after a clause, …
-_AFTER_SENTENCE = 0.02  # … after a sentence, …
-_PAUSE = 0.6  # … and after a pause this long; shorter pauses in proportion
+_AFTER_SENTENCE = 0.02  # … after a sentence, and after a pause of `PAUSE`; shorter ones in proportion
 _LENGTHS = 0.1, 1.0  # seconds that a word weighs at least and at most
+_AT_ONCE = 2.0  # seconds of disagreement a second in which a speaker says another word
+_ROUNDS = 2  # through the streams, each of which depends on the others
+_TRUST = 0.5  # in what tells who is likelier in overlap
 _OVERLAP = 0.5  # share of a word in somebody else's turns
 
 
@@ -74,10 +79,16 @@ def _assign(
     if not turns.intervals:
         return [replace(word, speaker=None, overlap=False) for word in words]
     evidence = gather(words, turns, tracks)
-    near = np.flatnonzero(evidence.distance.min(axis=1) <= settings.reach)
+    near = evidence.distance.min(axis=1) <= settings.reach
     speakers = np.full(len(words), -1)
-    costs = _costs(words, evidence, settings)[near]
-    speakers[near] = cheapest_way(costs, _changes([words[n] for n in near], settings))
+    streams = [np.array(stream)[near[stream]] for stream in split_streams(words)]
+    costs = _costs(words, evidence, settings)
+    for own in streams * (1 if len(streams) == 1 else _ROUNDS):
+        spoken = [words[n] for n in own.tolist()]
+        speakers[own] = -1
+        busy = _busy(spoken, words, speakers, len(evidence.speakers))
+        fit = settings.change * sentence_fit(spoken, turns)
+        speakers[own] = cheapest_way(costs[own] + _AT_ONCE * busy - fit, _changes(spoken, settings))
     return [
         replace(word, speaker=None, overlap=False)
         if speaker < 0
@@ -86,10 +97,21 @@ def _assign(
     ]
 
 
+def _busy(own: Sequence[Word], words: Sequence[Word], speakers: np.ndarray, count: int) -> np.ndarray:
+    """Return (W, K) seconds of `own` words in which each speaker says something else of `words`."""
+    times = np.array([(word.start, word.end) for word in own]).reshape(-1, 2)
+    busy = np.zeros((len(own), count))
+    for speaker in set(speakers[speakers >= 0].tolist()):
+        others = [(words[n].start, words[n].end) for n in np.flatnonzero(speakers == speaker).tolist()]
+        busy[:, speaker] = np.diff(running_seconds(at_least(1, [np.array(others)]), times), axis=1)[:, 0]
+    return busy
+
+
 def _costs(words: Sequence[Word], evidence: Evidence, settings: AssignmentSettings) -> np.ndarray:
     """Return (W, K) seconds of disagreement of each word with each speaker; infinite beyond reach."""
     length = np.clip([word.end - word.start for word in words], *_LENGTHS)[:, None]
-    costs = length * (1 - evidence.likely) + evidence.distance
+    likely = _TRUST * evidence.likely + (1 - _TRUST) * evidence.covered
+    costs = length * (1 - likely) + evidence.distance
     return np.where(evidence.distance <= settings.reach, costs, np.inf)
 
 
@@ -100,7 +122,7 @@ def _changes(words: Sequence[Word], settings: AssignmentSettings) -> np.ndarray:
         for word in words[:-1]
     ]
     pauses = np.array([later.start - word.end for word, later in pairwise(words)])
-    by_pause = np.maximum(_CHANGE * (1 - pauses / _PAUSE), _AFTER_SENTENCE)
+    by_pause = np.maximum(_CHANGE * (1 - pauses / PAUSE), _AFTER_SENTENCE)
     return np.asarray(np.minimum(marks, by_pause) * (settings.change / _CHANGE))
 
 
@@ -109,7 +131,7 @@ def cheapest_way(costs: np.ndarray, changes: np.ndarray) -> np.ndarray:
 
     Args:
         costs: (W, K) of each step in each state.
-        changes: (W - 1,) of a change of state after each step but the last.
+        changes: (W - 1,) of a change after each step but the last.
     """
     steps, states = costs.shape
     if not steps:

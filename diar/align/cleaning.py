@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diar.align.times import plausible_times
 from diar.intervals import at_least, running_seconds
 from diar.records import Word
 
@@ -19,6 +20,8 @@ _MARGIN = 0.25  # seconds around speech that count as speech: words are placed n
 _LEAST_SHARE = 0.2  # of a word that must be speech …
 _LEAST_SECONDS = 0.1  # … unless this much of it is
 _BRIDGED = 0.25  # seconds of a pause that a word may span
+_SCRAP = 0.5  # seconds of speech on its own, which may be music, …
+_BELIEVED = 0.3  # … unless one of its words is at least this probable
 _LONGEST_LOOP = 12  # words that are repeated
 # times in a row that words may be said; people say one word more often than several
 _MOST_REPEATS = {1: 5, 2: 4}
@@ -30,20 +33,22 @@ class Cleaned:
     """Words without what nobody said."""
 
     words: list[Word]
-    outside_speech: int  # words that were dropped because nobody speaks there
+    outside_speech: int  # words that were dropped because nobody speaks there, or hardly
     repeated: int  # words that were dropped as repetitions
 
 
 def clean(words: Sequence[Word], speech: np.ndarray, text_key: Callable[[str], str] | None = None) -> Cleaned:
-    """Drop words outside of speech and loops; clip the others to the speech.
+    """Drop words outside of speech, in scraps of it, and loops; clip the others to the speech.
+
+    Words with a probability, which a recogniser has timed, get times that can be, too.
 
     Args:
         words: ascending by start.
         speech: (n, 2) seconds where anybody speaks; ascending, disjoint.
         text_key: what makes two words the same in a loop; default: letters and digits, case ignored.
     """
-    inside = clip_to_speech(words, speech)
-    kept = cut_loops(inside, text_key or _letters)
+    inside = drop_scraps(clip_to_speech(words, speech), speech)
+    kept = cut_loops(plausible_times(inside), text_key or _letters)
     return Cleaned(kept, len(words) - len(inside), len(inside) - len(kept))
 
 
@@ -67,6 +72,23 @@ def clip_to_speech(words: Sequence[Word], speech: np.ndarray) -> list[Word]:
         for word, is_spoken in zip(words, spoken, strict=True)
         if is_spoken
     ]
+
+
+def drop_scraps(words: Sequence[Word], speech: np.ndarray) -> list[Word]:
+    """Return the words without improbable ones in half a second of speech on its own.
+
+    A beat of music may pass for speech that short; what Whisper hears there ("you", "Thank") has a
+    probability of less than 0.1. Words without a probability are kept.
+    """
+    if not words or not len(speech):
+        return list(words)
+    islands = at_least(1, [speech + np.array([-_MARGIN, _MARGIN])])
+    place = np.searchsorted(islands[:, 0], [(word.start + word.end) / 2 for word in words], "right") - 1
+    best = np.zeros(len(islands))
+    probable = [1.0 if word.probability is None else word.probability for word in words]
+    np.maximum.at(best, place, probable)
+    kept = (np.diff(islands, axis=1)[:, 0] - 2 * _MARGIN >= _SCRAP) | (best >= _BELIEVED)
+    return [word for word, island in zip(words, place.tolist(), strict=True) if kept[island]]
 
 
 def _bridge(speech: np.ndarray, pause: float) -> np.ndarray:

@@ -97,12 +97,20 @@ class _Voices:
 
 
 def _speaker_of_rows(tracks: Tracks, turns: SpeakerTurns) -> np.ndarray:
-    """Return (n,) the speaker whose turns have most of each local speaker's activity, -1 for nobody's."""
+    """Return (n,) the speaker whose turns in its seg_window are most like each local speaker's activity.
+
+    Common seconds are divided by those of either, since all that one says may lie within the turn of
+    another; -1 for nobody's.
+    """
     heard = np.isin(tracks.channel, [turn.channel for turn in turns])
     row = np.repeat(np.arange(len(tracks)), tracks.active.counts)
-    common = np.zeros((len(tracks), len(turns.intervals)))
+    active = np.bincount(row, np.diff(tracks.active.intervals, axis=1)[:, 0], minlength=len(tracks))
+    places = np.column_stack([tracks.start, tracks.end])
+    alike = np.zeros((len(tracks), len(turns.intervals)))
     for column, intervals in enumerate(turns.intervals.values()):
         inside = np.diff(running_seconds(intervals, tracks.active.intervals), axis=1)[:, 0]
-        common[:, column] = np.bincount(row, inside, minlength=len(tracks))
-    found = common.argmax(axis=1) if common.size else np.zeros(len(tracks), int)
-    return np.where((common.max(axis=1, initial=0) > 0) & (tracks.local_speaker >= 0) & heard, found, -1)
+        common = np.bincount(row, inside, minlength=len(tracks))
+        either = active + np.diff(running_seconds(intervals, places), axis=1)[:, 0] - common
+        alike[:, column] = common / np.maximum(either, 1e-6)
+    found = alike.argmax(axis=1) if alike.size else np.zeros(len(tracks), int)
+    return np.where((alike.max(axis=1, initial=0) > 0) & (tracks.local_speaker >= 0) & heard, found, -1)

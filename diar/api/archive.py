@@ -18,10 +18,10 @@ from diar.api.errors import ArgumentError, AudioError, MissingPackageError
 from diar.api.voice import Voice
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.records import OK, Tracks
+from diar.store.absent import UnknownRecordingError
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, TracksReader, finished_rows, read_config
 from diar.store.schema import matrix
-from diar.store.unknown_recording import UnknownRecordingError
 from diar.wording import counted
 
 if TYPE_CHECKING:

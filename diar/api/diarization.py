@@ -13,6 +13,7 @@ import numpy as np
 
 import diar
 from diar.api.asked import Asked
+from diar.api.data_frame import data_frame
 from diar.api.errors import ArgumentError, MissingPackageError
 from diar.api.voice import Voice
 from diar.detect.diarize import DiarizedRecording
@@ -119,13 +120,7 @@ class Diarization:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise MissingPackageError("to_pandas", "pandas") from None
-        columns = list(Turn.__dataclass_fields__)
-        rows = [[getattr(turn, column) for column in columns] for turn in self.turns]
-        return pandas.DataFrame(rows, columns=columns)
+        return data_frame(Turn, self.turns)
 
     def to_annotation(self) -> Annotation:
         """Return the turns as an Annotation of pyannote.core.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
 from diar.api.asked import PresetName, checked
 from diar.api.audio import Audio
 from diar.api.diarization import Diarization, of_voice
 from diar.api.encoder import Encoder, Segmentation
+from diar.api.enhancement import NONE, EnhanceFor
 from diar.api.errors import ArgumentError
 from diar.api.voice import Voice, embed
 from diar.archive.audio_tracks import AUTO
@@ -24,6 +29,9 @@ def diarize(
     segmentation: Segmentation | None = None,
     channel: int | str = choice.AUTO,
     track: int | str = AUTO,
+    enhance: str = NONE,
+    enhance_for: EnhanceFor = "both",
+    aec: bool = False,
 ) -> Diarization:
     """Find who speaks when in one recording, as the two commands do on that file alone.
 
@@ -32,8 +40,8 @@ def diarize(
         num_speakers: how many speak, if that is known.
         min_speakers, max_speakers: fewest and most that may speak.
         preset: thresholds for this kind of recording: `general`, `telephone`; `auto`: as the spectrum says.
-        sample_rate, encoder, segmentation, channel, track: as for `diar.embed`; segmentation is never `none`,
-            and channel `auto` reads the sides of a two-channel call apart.
+        sample_rate, …, aec: as for `diar.embed`; segmentation is never `none`, and channel `auto` reads the
+            sides of a two-channel call apart.
 
     Raises:
         ArgumentError: an argument that cannot be used.
@@ -47,31 +55,19 @@ def diarize(
     asked = checked(num_speakers, min_speakers, max_speakers, preset)
     if isinstance(segmentation, str):
         raise ArgumentError("`segmentation=none` finds no turns: leave it out")
+    reading: dict[str, Any] = {"sample_rate": sample_rate, "encoder": encoder, "segmentation": segmentation}
+    reading |= {"channel": channel, "track": track, "aec": aec}
+    reading |= {"enhance": enhance, "enhance_for": enhance_for}
     if isinstance(audio, Voice):
-        _refuse_with_voice(sample_rate, encoder, segmentation, channel, track)
+        _refuse_with_voice(reading)
         return of_voice(audio, asked)
-    voice = embed(
-        audio,
-        sample_rate=sample_rate,
-        encoder=encoder,
-        segmentation=segmentation,
-        channel=channel,
-        track=track,
-    )
-    return of_voice(voice, asked)
+    return of_voice(embed(audio, **reading), asked)
 
 
-def _refuse_with_voice(
-    sample_rate: int | None,
-    encoder: Encoder | None,
-    segmentation: Segmentation | None,
-    channel: int | str,
-    track: int | str,
-) -> None:
+def _refuse_with_voice(reading: Mapping[str, Any]) -> None:
     """Refuse what decided a `Voice` when it was embedded and decides nothing now."""
-    given = {"sample_rate": sample_rate, "encoder": encoder, "segmentation": segmentation}
-    late = [name for name, value in given.items() if value is not None]
-    late += [name for name, value in (("channel", channel), ("track", track)) if value != AUTO]
+    defaults = signature(embed).parameters
+    late = [name for name, value in reading.items() if value != defaults[name].default]
     if late:
         names = ", ".join(f"`{name}`" for name in late)
         raise ArgumentError(f"`audio` is embedded already: give {names} to `diar.embed`")

@@ -129,7 +129,7 @@ def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision
     """
     if precision != "auto" and precision not in PRECISIONS:
         raise ArgumentError(f"`precision={precision}` is not one of auto, {', '.join(PRECISIONS)}")
-    place = _find_device(device)
+    place = find_device(device)
     chosen = best_precision(place) if precision == "auto" else cast(Precision, precision)
     check_precision(chosen, place)
     return Encoder(networks.open_encoder(str(name)), place, chosen)
@@ -193,7 +193,7 @@ def chosen_segmentation(segmentation: Segmentation | Literal["none"] | None) -> 
     return segmentation
 
 
-def _find_device(device: Any) -> Device:
+def find_device(device: Any) -> Device:
     """Return a device that exists; raises ArgumentError, and what `device_kind` does."""
     requested, colon, number = str(device).partition(":")
     if requested not in ("auto", "cpu", "cuda") or (
@@ -204,7 +204,7 @@ def _find_device(device: Any) -> Device:
     return rank_device(device_kind(requested, gpus), gpus, 0)
 
 
-class _Once(Generic[OpenedT]):
+class Once(Generic[OpenedT]):
     """Something that the first thread to ask for it opens, and all others share."""
 
     def __init__(self, make: Callable[[], OpenedT]) -> None:
@@ -213,11 +213,12 @@ class _Once(Generic[OpenedT]):
         self._opened: OpenedT | None = None
 
     def get(self) -> OpenedT:
+        """Return it; open it if nobody has."""
         with self._lock:
             if self._opened is None:
                 self._opened = self._make()
             return self._opened
 
 
-_default_encoder = _Once(open_encoder)
-_default_segmentation = _Once(open_segmentation)
+_default_encoder = Once(open_encoder)
+_default_segmentation = Once(open_segmentation)

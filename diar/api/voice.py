@@ -11,12 +11,14 @@ from scipy.special import expit
 
 from diar.api.audio import Audio, GivenAudio, find_source, is_waveform
 from diar.api.encoder import Encoder, Segmentation, chosen_encoder, chosen_segmentation
+from diar.api.enhancement import NONE, EnhanceFor, canceller, denoisers
 from diar.api.errors import ArgumentError, AudioError
 from diar.archive.audio_file import DecodeError
 from diar.archive.audio_tracks import AUTO
 from diar.archive.channels import choice
 from diar.detect.linking.evidence import CAMPPLUS
 from diar.embedding.chunks import Chunk
+from diar.embedding.denoisers import Denoisers
 from diar.embedding.recording import embed_recording
 from diar.models.defaults import DEFAULT_ENCODER
 from diar.reading import ReadSettings, embedded_row, read_recording
@@ -91,6 +93,9 @@ def embed(
     segmentation: Segmentation | Literal["none"] | None = None,
     channel: int | str = choice.AUTO,
     track: int | str = AUTO,
+    enhance: str = NONE,
+    enhance_for: EnhanceFor = "both",
+    aec: bool = False,
     on_read: Callable[[float, float], None] | None = None,
 ) -> Voice:
     """Embed one recording: what stage 1 stores of a file.
@@ -104,6 +109,9 @@ def embed(
             `none`: all is taken for speech of one person.
         channel: `auto`, `mix` (the mean of all), `each` (every channel apart), or a number from 0.
         track: audio track of a video: `auto`, a number from 0, or a language such as `eng`.
+        enhance: denoiser before the networks: `gtcrn`, or `none`; docs/enhancement.md says where it helps.
+        enhance_for: which networks hear what it makes: `both`, `segmentation`, `embedding`.
+        aec: take from each side of a two-channel call the echo of the other, where channels are read apart.
         on_read: called as the recording is read, with the seconds so far and their share of it (0 where its
             length is unknown); what it raises ends the call.
 
@@ -119,10 +127,18 @@ def embed(
     ((192,), 1.0)
     """
     opened, speech = chosen_encoder(encoder), chosen_segmentation(segmentation)
-    chunks = opened.embedder(None).settings
-    settings = ReadSettings(chunks, _checked_channel(channel), track=_checked_track(track))
-    source = _find(audio, sample_rate, "audio")
-    return Voice(_embed(source, settings, opened, speech, on_read))
+    settings, through = (
+        read_settings(opened, channel, track, aec),
+        denoisers(enhance, enhance_for, opened.sample_rate),
+    )
+    return embed_source(find(audio, sample_rate, "audio"), settings, opened, speech, on_read, through)
+
+
+def read_settings(encoder: Encoder, channel: int | str, track: int | str, aec: bool = False) -> ReadSettings:
+    """Return how a recording is read for an encoder; raises ArgumentError."""
+    chunks = encoder.embedder(None).settings
+    named = _checked_channel(channel), _checked_track(track)
+    return ReadSettings(chunks, named[0], track=named[1], cancel=canceller(aec))
 
 
 @dataclass(frozen=True)
@@ -197,26 +213,29 @@ def _voice_of(
 ) -> Voice:
     if isinstance(given, Voice):
         return given
-    source = _find(given, sample_rate if is_waveform(given) else None, parameter)
+    source = find(given, sample_rate if is_waveform(given) else None, parameter)
     opened = chosen_encoder(encoder)
     settings = ReadSettings(opened.embedder(None).settings)
-    return Voice(_embed(source, settings, opened, chosen_segmentation(segmentation)))
+    return embed_source(source, settings, opened, chosen_segmentation(segmentation))
 
 
-def _find(audio: Audio, sample_rate: int | None, parameter: str) -> GivenAudio:
+def find(audio: Audio, sample_rate: int | None, parameter: str) -> GivenAudio:
+    """Return the recording that a caller gave, as `find_source`; raises AudioError for an empty one."""
     try:
         return find_source(audio, sample_rate, parameter)
     except DecodeError as error:
         raise AudioError(error.kind, str(error)) from None
 
 
-def _embed(
+def embed_source(
     source: GivenAudio,
     settings: ReadSettings,
     encoder: Encoder,
     segmentation: Segmentation | None,
     on_read: Callable[[float, float], None] | None = None,
-) -> RecordingTracks:
+    through: Denoisers = Denoisers(),  # noqa: B008 - it never changes
+) -> Voice:
+    """Embed a recording that was found, heard through denoisers; raises AudioError."""
     row = RecordingRow(source.recording.recording_id, source.recording.url)
 
     def chunks() -> Iterator[Chunk]:
@@ -229,13 +248,14 @@ def _embed(
                     on_read(item.chunk.end / settings.chunks.rate, item.share)
                 yield item.chunk
 
-    made = embed_recording(chunks(), encoder.embedder(segmentation))
+    made = embed_recording(chunks(), encoder.embedder(segmentation).with_denoisers(through))
     if made is not None and row.status == OK:
         row = embedded_row(row, made)
     if made is None or row.status != OK:
         told = row.error if row.error.startswith(row.path) else f"{row.path}: {row.error}"
         raise AudioError(row.status, told)
-    return RecordingTracks.of(row, as_stored(row.recording_id, made.tracks), encoder.metadata(segmentation))
+    tracks = as_stored(row.recording_id, made.tracks)
+    return Voice(RecordingTracks.of(row, tracks, encoder.metadata(segmentation)))
 
 
 def as_stored(recording_id: str, tracks: Tracks) -> Tracks:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
 from diar import storage
 from diar.errors import DiarError
 
-FailureKind = Literal["missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel", "bad_track"]
+if TYPE_CHECKING:
+    from diar.remote.ranged import RangedFile
+
+FailureKind = Literal[
+    "missing", "unreadable", "empty", "undecodable", "no_audio", "bad_channel", "bad_track", "stalled"
+]
+
+_SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}  # else a device
 
 # One channel, the mean of some, or (None) of all
 Channels = int | tuple[int, ...] | None
@@ -28,8 +37,9 @@ class DecodeError(DiarError):
     """A recording cannot be decoded.
 
     Attributes:
-        kind: `missing`, `unreadable` (permission, input/output error), `empty` (no samples), `undecodable`,
-            `no_audio` (say, a video without sound), `bad_channel`, `bad_track`.
+        kind: `missing`, `unreadable` (permission, input/output error, a pipe or device), `empty` (no
+            samples), `undecodable`, `no_audio` (say, a video without sound), `bad_channel`, `bad_track`,
+            `stalled` (reading or decoding it came to no end).
     """
 
     def __init__(self, kind: FailureKind, message: str) -> None:
@@ -51,13 +61,13 @@ class AudioFile:
 
     Attributes:
         url: its name in messages.
-        content: a local path, or the bytes of a remote file.
+        content: a local path; of a remote file its bytes, or what reads them in blocks.
         head: its first 128 bytes.
         size: bytes.
     """
 
     url: str
-    content: Path | bytes
+    content: Path | bytes | RangedFile
     head: bytes = b""
     size: int = 0
 
@@ -72,8 +82,17 @@ class AudioFile:
         file = cls(url, path if path is not None else b"")
         with file.reading():
             if path is None:
-                file = cls(url, storage.read_bytes(url))
+                file = cls(url, storage.open_ranged(url) or storage.read_bytes(url))
         return file._measured()
+
+    @classmethod
+    def of_copy(cls, url: str, copy: Path) -> AudioFile:
+        """Return the file at `url`, whose bytes a local `copy` has.
+
+        Raises:
+            DecodeError: `empty`.
+        """
+        return cls(url, copy)._measured()
 
     @classmethod
     def of_bytes(cls, name: str, content: bytes) -> AudioFile:
@@ -99,14 +118,26 @@ class AudioFile:
         """
         if isinstance(self.content, bytes):
             return io.BytesIO(self.content)
+        if not isinstance(self.content, Path):
+            return self.content.open(quiet=True)  # libsndfile and FFmpeg cannot pass errors on
         with self.reading():
-            return self.content.open("rb")
+            mode = self.content.stat().st_mode
+            if not stat.S_ISREG(mode):  # reading a pipe waits for ever, and some devices give bytes for ever
+                what = _SPECIAL.get(stat.S_IFMT(mode), "a device")
+                raise self.error("unreadable", f"is {what}, not a file; leave it out")
+            return open(self.content, "rb", opener=_without_waiting)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn errors of the operating system into a DecodeError, `missing` or `unreadable`."""
+        """Turn errors of the operating system into a DecodeError, `missing` or `unreadable`.
+
+        An error of a remote file, which decoders take for its end, is raised instead of what they make of it.
+        """
         try:
-            yield
+            try:
+                yield
+            finally:
+                self._raise_failure()
         except FileNotFoundError:
             raise self.error("missing", "does not exist (any more)") from None
         except OSError as error:
@@ -115,9 +146,18 @@ class AudioFile:
                 "unreadable", f"cannot be read: {reason}; check its permissions and the disk"
             ) from error
 
+    def _raise_failure(self) -> None:
+        if not isinstance(self.content, Path | bytes) and self.content.failure is not None:
+            raise self.content.failure from None
+
     def error(self, kind: FailureKind, reason: str) -> DecodeError:
         """Return a DecodeError that names this file."""
         return DecodeError(kind, f"{self.url}: {reason}")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that has become its path since it was looked at does not wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class Nameless:

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from diar import storage
 from diar.archive.manifests import LIST_SUFFIXES, read_list
 from diar.archive.recording import ListingError, Recording, has_audio_suffix
 from diar.archive.recording_table import Recordings
+from diar.remote.objects import RemoteFile
 
 __all__ = ["Listing", "ListingError", "Recording", "Recordings", "list_recordings"]
 
@@ -40,7 +41,9 @@ class Listing:
     ordered: bool = False
 
 
-def list_recordings(source: str, *, exclude_dir: str | None = None) -> Listing:
+def list_recordings(
+    source: str, *, exclude_dir: str | None = None, protocols: Collection[str] = ()
+) -> Listing:
     """List an archive.
 
     Args:
@@ -48,26 +51,27 @@ def list_recordings(source: str, *, exclude_dir: str | None = None) -> Listing:
             file, Kaldi `wav.scp` (`*.scp`), NeMo manifest (`*.json`, `*.jsonl`), or an fsspec URL of any of
             these.
         exclude_dir: a folder to leave out, because the output goes there.
+        protocols: of URLs that a list may name, besides local files and the list's own protocol.
 
     Raises:
         ListingError: the source does not exist, or a list has a mistake (the message names the line).
     """
     local = storage.local_path(source)
     if local is None:
-        return _list_remote(source, exclude_dir)
+        return _list_remote(source, exclude_dir, protocols)
     path = local.expanduser()
     if path.is_dir():
         return _LocalLister(path, exclude_dir).folder()
     if path.is_file():
-        return _list_local_file(path)
-    if _MAGIC.search(str(path)):
-        return _LocalLister(_fixed_part(path), exclude_dir).pattern(path)
+        return _list_local_file(path, protocols)
+    if has_wildcard(str(path)):
+        return _LocalLister(fixed_part(path), exclude_dir).pattern(path)
     raise ListingError(f"{source} does not exist; give a folder, a file, a glob pattern or a URL")
 
 
-def _list_local_file(path: Path) -> Listing:
+def _list_local_file(path: Path, protocols: Collection[str]) -> Listing:
     if path.suffix.lower() in LIST_SUFFIXES:
-        recordings, warnings = read_list(str(path))
+        recordings, warnings = read_list(str(path), protocols)
         return Listing(recordings, warnings=warnings, ordered=True)
     details = path.stat()
     return Listing(Recordings.of([_local_recording(path.name, storage.absolute(path), details)]))
@@ -83,7 +87,17 @@ def _as_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _fixed_part(pattern: Path) -> Path:
+def has_wildcard(text: str) -> bool:
+    """Return whether a path or link is a glob pattern."""
+    return _MAGIC.search(text) is not None
+
+
+def fixed_link(pattern: str) -> str:
+    """Return the part of a URL's link above the first component with a wildcard."""
+    return _MAGIC.split(pattern, maxsplit=1)[0].rpartition("/")[0]
+
+
+def fixed_part(pattern: Path) -> Path:
     """Return the folder above the first component with a wildcard."""
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
@@ -187,8 +201,7 @@ class _LocalLister:
         except OSError:  # a dangling link, say: decoding will fail and give the reason
             details = None
         if details is not None and not stat.S_ISREG(details.st_mode):
-            self._ignored += 1
-            return
+            details = None  # a pipe, say: the same
         yield _local_recording(path[len(self._root) :].lstrip("/"), path, details)
 
     def _inside_excluded(self, path: str) -> bool:
@@ -213,24 +226,24 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return details.st_dev, details.st_ino
 
 
-def _list_remote(source: str, exclude_dir: str | None) -> Listing:
+def _list_remote(source: str, exclude_dir: str | None, protocols: Collection[str]) -> Listing:
     found = storage.remote_file(source)
     if found is not None:
         name = found.path.rpartition("/")[2]
         if Path(name).suffix.lower() in LIST_SUFFIXES:
-            recordings, warnings = read_list(source)
+            recordings, warnings = read_list(source, protocols)
             return Listing(recordings, warnings=warnings, ordered=True)
         return Listing(Recordings.of([Recording(name, source, found.size, found.mtime)]))
     link, chained, rest = source.partition("::")
-    if _MAGIC.search(link):
-        base = _MAGIC.split(link, maxsplit=1)[0].rpartition("/")[0] + "/"
+    if has_wildcard(link):
+        base = fixed_link(link) + "/"
         return _select(base + chained + rest, *storage.find_remote(source, pattern=True), exclude_dir)
     if not storage.is_dir(source):
         raise ListingError(f"{source} does not exist; give a folder, a file, a glob pattern or a URL")
     return _select(source, *storage.find_remote(source), exclude_dir)
 
 
-def _select(base: str, root: str, files: list[storage.RemoteFile], exclude_dir: str | None) -> Listing:
+def _select(base: str, root: str, files: list[RemoteFile], exclude_dir: str | None) -> Listing:
     """List the recordings among `files`, whose paths start with `root`, the path of the URL `base`."""
     recordings, ignored = [], 0
     excluded = None if exclude_dir is None else exclude_dir.rstrip("/") + "/"

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from array import array
-from collections.abc import Iterator
-from functools import lru_cache
-from itertools import count, islice
+from collections.abc import Collection, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow.compute as pc
 
 from diar import storage
-from diar.archive.recording import ListingError, Recording, check_recording_id
+from diar.archive.finder import Entry, Finder
+from diar.archive.protocols import check_protocols, protocols_of
+from diar.archive.recording import ListingError, Recording, check_recording_id, check_text
 from diar.archive.recording_table import Recordings
+from diar.texts import from_json
 
 LIST_SUFFIXES = frozenset({".scp", ".json", ".jsonl"})
 
-_PCM_BYTES = 32_000  # a second of 16 kHz PCM
-_MISSING_SHOWN = 3
-_REMEMBERED = 16_384  # files
 _USED = ("recording_id", "audio_filepath", "audio_file", "offset", "duration", "num_speakers", "label")
 _FIELDS = frozenset([*_USED, "rttm_filepath", "text"])  # of a manifest; all but `text` are used
 _NO_LABEL = frozenset(("", "-", "infer", "unk", "unknown"))  # placeholders in manifests for a label
 _FIELDS_SHOWN = 10
+_MOST_SPEAKERS = 10_000
+_LATEST = 1e9  # seconds, thirty years
+_SHOWN = 60  # characters of a value
+_SHOWN_PATH = 200  # of a path or a line
 
 
-class _Entry(NamedTuple):
-    recording_id: str
-    path: str  # as the list gives it
-    offset: float = 0.0
-    duration: float | None = None
-    num_speakers: int | None = None
-    label: str | None = None
-    reference: str | None = None  # path of an RTTM file, as the list gives it
-
-
-def read_list(url: str) -> tuple[Recordings, list[str]]:
+def read_list(url: str, protocols: Collection[str] = ()) -> tuple[Recordings, list[str]]:
     """Read a `wav.scp` (`*.scp`: `recording-id path` a line) or a NeMo manifest (a JSON object a line).
 
     Relative paths of a wav.scp are looked for in the current directory, as Kaldi does, then in the list's
@@ -49,6 +41,10 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
     `recording_id` (default: the path and the part), `num_speakers`, `label` (name of the only speaker; NeMo's
     placeholder `infer` counts as none), and `rttm_filepath` (true turns, looked for as audio is). A warning
     names the other fields once.
+
+    Args:
+        url: of the list.
+        protocols: of URLs that it may name, besides local files and its own protocol.
 
     Returns:
         Recordings in the list's order, and warnings. A missing file stays in the list; decoding reports it.
@@ -63,8 +59,8 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
         raise ListingError(f"{url}: not valid UTF-8 ({error.reason} at byte {error.start})") from error
     lines = _lines(text) if is_scp or not text.lstrip().startswith("[") else _items(text, url)
     folder = _folder_of(url)
-    finder = _Finder(folder, current_first=is_scp)
-    numbers = array("q")
+    finder = Finder(folder, current_first=is_scp)
+    numbers, allowed = array("q"), {*protocols, *protocols_of(url)}
     unused: dict[str, None] = {}
 
     def entries() -> Iterator[Recording]:
@@ -73,13 +69,21 @@ def read_list(url: str) -> tuple[Recordings, list[str]]:
                 continue
             where = f"{url}, line {number}"
             entry = _scp_entry(line, where) if is_scp else _manifest_entry(line, folder, where, unused)
-            check_recording_id(entry.recording_id, where)
+            _check(entry, allowed, where)
             numbers.append(number)
             yield finder.recording(entry)
 
     recordings = Recordings.of(entries())
     _check_unique(recordings, numbers, url)
     return recordings, [*finder.warnings(), *_unused_warning(url, list(unused))]
+
+
+def _check(entry: Entry, protocols: Collection[str], where: str) -> None:
+    check_recording_id(entry.recording_id, where)
+    for text in (entry.path, entry.reference, entry.label):
+        check_text(text, where)
+    for path in filter(None, (entry.path, entry.reference)):
+        check_protocols(path, protocols, where)
 
 
 def _unused_warning(url: str, names: list[str]) -> list[str]:
@@ -98,24 +102,26 @@ def _check_unique(recordings: Recordings, numbers: array[int], url: str) -> None
         earlier = first_line.setdefault(recording_id, number)
         if earlier != number:
             raise ListingError(
-                f"{url}, line {number}: {recording_id!r} is already on line {earlier}; remove one"
+                f"{url}, line {number}: {recording_id[:_SHOWN_PATH]!r} is already on line {earlier}; "
+                "remove one"
             )
 
 
-def _scp_entry(line: str, where: str) -> _Entry:
+def _scp_entry(line: str, where: str) -> Entry:
     recording_id, _, path = line.strip().partition(" ")
     if "\t" in recording_id:
         recording_id, _, path = line.strip().partition("\t")
     path = path.strip()
+    shown = repr(path[:_SHOWN_PATH])
     if not path:
-        raise ListingError(f"{where}: {line.strip()!r} is not 'recording-id path'")
+        raise ListingError(f"{where}: {line.strip()[:_SHOWN_PATH]!r} is not 'recording-id path'")
     if path.endswith("|"):
         raise ListingError(
-            f"{where}: {path!r} is a command, and diar runs none from a list; run it and list its output"
+            f"{where}: {shown} is a command, and diar runs none from a list; run it and list its output"
         )
     if re.search(r"\.ark:\d+$", path):
-        raise ListingError(f"{where}: {path!r} points into a Kaldi archive; list audio files instead")
-    return _Entry(recording_id, path)
+        raise ListingError(f"{where}: {shown} points into a Kaldi archive; list audio files instead")
+    return Entry(recording_id, path)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -133,18 +139,19 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _items(text: str, url: str) -> Iterator[tuple[int, Any]]:
     """Return (position, item) pairs of a file that is one JSON array."""
     try:
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ListingError(f"{url}, line {error.lineno}: not JSON ({error.msg})") from error
+        items = from_json(text)
+    except ValueError as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ListingError(f"{url}{line}: not JSON ({getattr(error, 'msg', error)})") from error
     return iter(enumerate(items, 1))
 
 
-def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None]) -> _Entry:
+def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None]) -> Entry:
     """Return the entry of a line; add the names of fields without use to `unused`."""
     try:
-        item = json.loads(line) if isinstance(line, str) else line
-    except json.JSONDecodeError as error:
-        raise ListingError(f"{where}: not JSON ({error.msg})") from error
+        item = from_json(line) if isinstance(line, str) else line
+    except ValueError as error:
+        raise ListingError(f"{where}: not JSON ({getattr(error, 'msg', error)})") from error
     path = (item.get("audio_filepath") or item.get("audio_file")) if isinstance(item, dict) else None
     if not isinstance(path, str):
         raise ListingError(f"{where}: no audio file; each line is an object with 'audio_filepath'")
@@ -157,7 +164,7 @@ def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None])
         recording_id = f"{recording_id}@{_plain(offset)}-{end}"
     if not item.keys() <= _FIELDS:
         unused.update(dict.fromkeys(key for key in item if key not in _FIELDS))
-    return _Entry(
+    return Entry(
         recording_id,
         path,
         offset,
@@ -170,15 +177,16 @@ def _manifest_entry(line: Any, folder: str, where: str, unused: dict[str, None])
 
 def _given_id(value: Any, where: str) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
-        raise ListingError(f"{where}: recording_id is {value!r}; give a name, or leave it out")
+        raise ListingError(f"{where}: recording_id is {_shown(value)}; give a name, or leave it out")
     return value
 
 
 def _speaker_count(value: Any, where: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value != int(value):
-        raise ListingError(f"{where}: num_speakers is {value!r}; give a number from 1, or leave it out")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 1 <= value <= _MOST_SPEAKERS or value != int(value):
+        raise ListingError(f"{where}: num_speakers is {_shown(value)}; give a number from 1, or leave it out")
     return int(value)
 
 
@@ -193,7 +201,7 @@ def _label(value: Any, unused: dict[str, None]) -> str | None:
 
 def _reference(value: Any, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise ListingError(f"{where}: rttm_filepath is {value!r}; give a path, or leave it out")
+        raise ListingError(f"{where}: rttm_filepath is {_shown(value)}; give a path, or leave it out")
     return value or None
 
 
@@ -202,9 +210,16 @@ def _seconds(item: dict[str, Any], key: str, where: str) -> float | None:
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (key == "duration" and value == 0):
-        raise ListingError(f"{where}: {key} is {value!r}; give seconds, or leave it out")
+    if not number or not 0 <= value <= _LATEST or (key == "duration" and value == 0):
+        raise ListingError(
+            f"{where}: {key} is {_shown(value)}; give seconds, at most {_LATEST:g}, or leave it out"
+        )
     return float(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _plain(seconds: float) -> str:
@@ -228,67 +243,3 @@ def _id_of_path(path: str, folder: str) -> str:
 def _folder_of(url: str) -> str:
     link, chained, rest = url.partition("::")
     return link.rpartition("/")[0] + chained + rest
-
-
-class _Finder:
-    """Finds the files of a list; looks each up once if its parts are listed together."""
-
-    def __init__(self, folder: str, current_first: bool) -> None:
-        self._folder = folder
-        self._current_first = current_first
-        self._find = lru_cache(_REMEMBERED)(self._look_up)
-        self._missing: dict[str, dict[str, None]] = {"files": {}, "RTTM files": {}}
-
-    def recording(self, entry: _Entry) -> Recording:
-        url, size, mtime = self._find(entry.path, "files")
-        if entry.duration is not None:
-            size = min(size, math.ceil(entry.duration * _PCM_BYTES))
-        reference = None if entry.reference is None else self._find(entry.reference, "RTTM files")[0]
-        return Recording(
-            entry.recording_id,
-            url,
-            size,
-            mtime,
-            entry.offset,
-            entry.duration,
-            num_speakers=entry.num_speakers,
-            label=entry.label,
-            reference=reference,
-        )
-
-    def warnings(self) -> list[str]:
-        return [
-            f"{len(missing)} {kind} of the list do not exist, such as "
-            + ", ".join(islice(missing, _MISSING_SHOWN))
-            for kind, missing in self._missing.items()
-            if missing
-        ]
-
-    def _look_up(self, path: str, kind: str) -> tuple[str, int, float]:
-        """Return (url, bytes, mtime); zeros if nothing is found."""
-        candidates = list(self._candidates(path))
-        for url in candidates:
-            local = storage.local_path(url)
-            if local is None:
-                found = storage.remote_file(url)
-                if found is not None:
-                    return url, found.size, found.mtime
-            elif local.is_file():
-                details = local.stat()
-                return url, details.st_size, details.st_mtime
-        self._missing[kind][candidates[0]] = None
-        return candidates[0], 0, 0.0
-
-    def _candidates(self, path: str) -> Iterator[str]:
-        local = storage.local_path(path)
-        if local is None or path.startswith("file://"):
-            yield path
-            return
-        if local.is_absolute():
-            yield path
-            return
-        beside = storage.join(self._folder, path) if self._folder else path
-        if storage.local_path(self._folder) is not None:
-            beside = storage.absolute(beside)
-        here = storage.absolute(path)
-        yield from (here, beside) if self._current_first else (beside, here)

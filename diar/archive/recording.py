@@ -15,6 +15,8 @@ AUDIO_SUFFIXES = frozenset(
         "avi",
     )
 )
+_LONGEST_ID = 2_000  # characters; a path with the output's folder before it has 4,096 bytes at most
+_SHOWN = 200  # characters
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -78,10 +80,22 @@ def check_recording_id(recording_id: str, where: str) -> None:
         where: file and line, for the message.
 
     Raises:
-        ListingError: it is empty, absolute, or has a `..` part.
+        ListingError: it is empty, absolute, has a `..` part, or is too long for a path.
     """
     absolute, parts = recording_id.startswith("/"), recording_id.split("/")
-    if not recording_id or absolute or ".." in parts or "\0" in recording_id:
+    if not recording_id or absolute or ".." in parts or len(recording_id) > _LONGEST_ID:
         raise ListingError(
-            f"{where}: {recording_id!r} cannot name a recording; use an id that is relative and without '..'"
+            f"{where}: {recording_id[:_SHOWN]!r} cannot name a recording; use one that is relative, without "
+            f"'..' and of at most {_LONGEST_ID:,} characters"
         )
+    check_text(recording_id, where)
+
+
+def check_text(text: str | None, where: str) -> None:
+    """Refuse text of a list that is none in UTF-8, as JSON's `\\ud800` is, or holds a NUL byte.
+
+    Raises:
+        ListingError: names the place.
+    """
+    if text is not None and ("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)):
+        raise ListingError(f"{where}: {text[:_SHOWN]!r} is not valid UTF-8, or holds a NUL byte")

@@ -102,9 +102,8 @@ class Recordings(Sequence[Recording]):
         for position in np.flatnonzero(again).tolist():
             earlier, recording = self[position - 1], self[position]
             if earlier.url != recording.url:
-                raise ListingError(
-                    f"{recording.url!r} and {earlier.url!r} have the same name in UTF-8; rename one of them"
-                )
+                names = f"{recording.url[:200]!r} and {earlier.url[:200]!r}"
+                raise ListingError(f"{names} have the same name in UTF-8; rename one of them")
         return self.take(np.flatnonzero(~again)) if again.any() else self
 
 

@@ -68,7 +68,7 @@ class FasterWhisper:
             ) from None
         self._batched = whisper.BatchedInferencePipeline(self._model)
         self._beam_size = beam_size
-        settings = {"beam_size": beam_size, "precision": precision}
+        settings = {"beam_size": beam_size, "precision": precision, "timestamps": "in overlap"}
         self.identity = Identity(ENGINE, name, file_sha256(folder / "model.bin"), settings)
 
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:
@@ -80,8 +80,28 @@ class FasterWhisper:
         )
         return Language(code, float(probability))
 
-    def recognise(self, pieces: Sequence[np.ndarray], language: str | None) -> list[list[Word]]:
-        """Return the words of each piece; all pieces are one batch."""
+    def recognise(
+        self, pieces: Sequence[np.ndarray], language: str | None, overlapped: Sequence[bool] | None = None
+    ) -> list[list[Word]]:
+        """Return the words of each piece; pieces with overlap are one batch, the others another.
+
+        Whisper writes timestamps in overlap: without them it skips sentences there, with them it skips some
+        elsewhere.
+        """
+        asked = [True] * len(pieces) if overlapped is None else overlapped
+        found: list[list[Word]] = [[] for _ in pieces]
+        for timestamps in (False, True):
+            places = [place for place, own in enumerate(asked) if own == timestamps]
+            batch = [pieces[place] for place in places]
+            for place, words in zip(places, self._batch(batch, language, timestamps), strict=True):
+                found[place] = words
+        return found
+
+    def _batch(
+        self, pieces: Sequence[np.ndarray], language: str | None, timestamps: bool
+    ) -> list[list[Word]]:
+        if not pieces:
+            return []
         padded = [np.pad(piece, (0, max(_SHORTEST - len(piece), 0))) for piece in pieces]
         ends = np.cumsum([len(piece) for piece in padded])
         starts = ends - [len(piece) for piece in padded]
@@ -97,13 +117,21 @@ class FasterWhisper:
             temperature=0.0,
             word_timestamps=True,
             vad_filter=False,
+            without_timestamps=not timestamps,
             clip_timestamps=clips,
             batch_size=len(pieces),
         )
         found: list[list[Word]] = [[] for _ in pieces]
-        for segment in segments:
-            piece = int(np.searchsorted(starts, (segment.seek + 1) * _FRAME, "right")) - 1
-            found[piece] += _words(segment.words or (), float(starts[piece]) / RATE)
+        try:
+            for segment in segments:
+                piece = int(np.searchsorted(starts, (segment.seek + 1) * _FRAME, "right")) - 1
+                found[piece] += _words(segment.words or (), float(starts[piece]) / RATE)
+        except RuntimeError as error:  # of CTranslate2
+            if "out of memory" not in str(error):
+                raise
+            raise RecognitionError(
+                f"the GPU has no memory for {len(pieces)} half minutes at once; give a smaller `batch`"
+            ) from None
         return found
 
 

@@ -39,8 +39,16 @@ class Recogniser(Protocol):
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:
         """Return the language of a recording by its first pieces, (n,) float32 each; None: cannot tell."""
 
-    def recognise(self, pieces: Sequence[np.ndarray], language: str | None) -> list[list[Word]]:
+    def recognise(
+        self, pieces: Sequence[np.ndarray], language: str | None, overlapped: Sequence[bool] | None = None
+    ) -> list[list[Word]]:
         """Return the words of each piece, (n,) float32 at 16 kHz; times in seconds from the piece's start.
+
+        Args:
+            pieces: to recognise.
+            language: that is spoken; None = found.
+            overlapped: in which of them people speak at once, for a recogniser that hears those otherwise;
+                None = not known.
 
         Raises:
             RecognitionError: it cannot be done.

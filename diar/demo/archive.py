@@ -27,6 +27,7 @@ from diar.demo.espeak import SAMPLE_RATE, speak_all
 from diar.demo.sentences import SENTENCES, endless
 from diar.demo.voices import VOICES, Voice
 from diar.errors import DiarError
+from diar.options.terminal import progress_stream
 from diar.wording import counted, duration
 
 FILES_PER_FOLDER = 50
@@ -205,7 +206,14 @@ def _speak(
     """Synthesise all files, in the order of the archive."""
     texts = [(utterance.voice, utterance.text) for utterance in utterances]
     texts += [(line.voice, line.text) for conversation in conversations for line in conversation.lines]
-    progress = tqdm(speak_all(texts), total=len(texts), desc="speaking", unit="text", disable=None)
+    progress = tqdm(
+        speak_all(texts),
+        total=len(texts),
+        desc="speaking",
+        unit="text",
+        disable=None,
+        file=progress_stream(),
+    )
     spoken = list(progress)
     rest = iter(spoken[len(utterances) :])
     mixed = {talk.behind: mix(talk.lines, [next(rest) for _ in talk.lines], rng) for talk in conversations}

@@ -65,7 +65,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
     Raises:
         DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
     """
-    library, data = _installed()
+    library, data = installed()
     with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN) as process:
         try:
             yield from process.map(functools.partial(_speak_here, library, data), *zip(*lines, strict=True))
@@ -80,9 +80,9 @@ class Espeak:
     """The library; its state is global, so there is one of these in a process."""
 
     def __init__(self, library: str, data: str) -> None:
-        self._library = ctypes.CDLL(library)
-        self._library.espeak_Synth.argtypes = SYNTH_ARGUMENTS
-        self._rate = self._library.espeak_Initialize(
+        self.library = ctypes.CDLL(library)
+        self.library.espeak_Synth.argtypes = SYNTH_ARGUMENTS
+        self._rate = self.library.espeak_Initialize(
             AUDIO_OUTPUT_SYNCHRONOUS, 0, os.fsencode(data), INITIALIZE_DONT_EXIT
         )
         if self._rate <= 0:
@@ -90,10 +90,10 @@ class Espeak:
                 f"espeak-ng cannot read its data in {data} (code {self._rate}); a path above 160 characters "
                 f"is too long for it, else reinstall it with {install_line('demo', '--force-reinstall')}"
             )
-        self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise it takes the clock
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise it takes the clock
         self._chunks: list[bytes] = []
         self._callback = SynthCallback(self._receive)  # kept alive: the library has only a pointer to it
-        self._library.espeak_SetSynthCallback(self._callback)
+        self.library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, voice: Voice, text: str) -> np.ndarray:
         """Read one text aloud, as the function of the same name."""
@@ -104,16 +104,16 @@ class Espeak:
         return soxr.resample(pcm.astype(np.float32) / 32768, played_rate, SAMPLE_RATE, "HQ")
 
     def _set_voice(self, voice: Voice) -> None:
-        if self._library.espeak_SetVoiceByName(voice.espeak_name.encode()) != 0:
+        if self.library.espeak_SetVoiceByName(voice.espeak_name.encode()) != 0:
             raise DiarError(f"espeak-ng has no voice {voice.espeak_name!r}; update espeakng-loader")
         rate = round(voice.words_per_minute / voice.formants)
         for parameter, value in ((RATE, rate), (PITCH, voice.pitch), (RANGE, voice.pitch_range)):
-            self._library.espeak_SetParameter(parameter, value, 0)
+            self.library.espeak_SetParameter(parameter, value, 0)
 
     def _synthesise(self, text: str) -> np.ndarray:
         self._chunks.clear()
         encoded = text.encode()
-        code = self._library.espeak_Synth(
+        code = self.library.espeak_Synth(
             encoded, len(encoded) + 1, 0, POS_CHARACTER, 0, CHARS_UTF8, None, None
         )
         pcm = np.frombuffer(b"".join(self._chunks), dtype=np.int16)
@@ -127,7 +127,7 @@ class Espeak:
         return 0  # go on
 
 
-def _installed() -> tuple[str, str]:
+def installed() -> tuple[str, str]:
     """Return the paths of the shared library and of its data."""
     try:
         loader = importlib.import_module("espeakng_loader")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,8 @@ from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
 from diar.detect.reconstruction import reconstruct
 from diar.records import MIXED
+
+FindCentroids = Callable[[Observations, ClusteringSettings], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,20 @@ class DiarizedRecording:
     narrow_band: bool = False  # the recording comes over a telephone
 
 
-def diarize(observations: Observations, settings: DiarizeSettings) -> DiarizedRecording:
+def diarize(
+    observations: Observations, settings: DiarizeSettings, find: FindCentroids = find_centroids
+) -> DiarizedRecording:
     """Cluster one recording, reconstruct its frames and clean up its turns.
+
+    Args:
+        observations: of the recording.
+        settings: all that decides the turns.
+        find: clusters; one that remembers serves several settings.
 
     Raises:
         DiarError: a clusterer that lacks what it needs.
     """
-    centroids = find_centroids(observations, settings.clustering)
+    centroids = find(observations, settings.clustering)
     preset = settings.preset_for(observations)
     frames = reconstruct(observations, centroids, preset.reconstruction)
     turns = speaker_turns(frames, preset.turns, observations.duration)

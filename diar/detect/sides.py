@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diar.detect.clustering.choose import find_centroids
 from diar.detect.clustering.speaker_count import SpeakerCount
-from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
+from diar.detect.diarize import DiarizedRecording, DiarizeSettings, FindCentroids, diarize
 from diar.detect.observations import Observations
 from diar.intervals import at_least, common_seconds, seconds
 from diar.records import MIXED, RecordingTracks, Tracks
@@ -40,14 +41,16 @@ class Sides:
         return cls({number: Observations.of(one) for number, one in own.items()}, stored.recording.channels)
 
 
-def diarize_sides(sides: Sides, settings: DiarizeSettings) -> DiarizedRecording:
-    """Diarize one recording; raises what `diarize` does."""
+def diarize_sides(
+    sides: Sides, settings: DiarizeSettings, find: FindCentroids = find_centroids
+) -> DiarizedRecording:
+    """Diarize one recording; takes and raises what `diarize` does."""
     if MIXED in sides.observed:
-        return diarize(sides.observed[MIXED], settings)
+        return diarize(sides.observed[MIXED], settings, find)
     numbers = list(sides.observed)
     count = count_on_side(settings, numbers)
     of_side = replace(settings, clustering=replace(settings.clustering, count=count))
-    found = [diarize(observed, of_side) for observed in sides.observed.values()]
+    found = [diarize(observed, of_side, find) for observed in sides.observed.values()]
     return without_doubles(together(found, numbers, sides.channels))
 
 

@@ -22,7 +22,9 @@ def thresholds(settings: DiarizeSettings) -> dict[str, float]:
 
 def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
     if clustering.method == "auto":
-        return asdict(clustering.iterative)
+        numbers = asdict(clustering.iterative)
+        parts = numbers.pop("two_voices")
+        return numbers | {f"two_voices_{name}": value for name, value in parts.items()}
     if clustering.method == "vbx":
         names = ("vbx_fa", "vbx_fb", "vbx_loop_probability")
         return {name.removeprefix("vbx_"): getattr(clustering, name) for name in names}

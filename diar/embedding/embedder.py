@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from diar.embedding.chunk_rows import ChunkRows
 from diar.embedding.chunks import Chunk, ChunkSettings
+from diar.embedding.denoisers import Denoisers
 from diar.embedding.masks import TrunkFrames, core_masks, local_speaker_masks, sliding_masks
 from diar.embedding.rows import (
     ChunkEmbeddings,
@@ -27,11 +28,12 @@ from diar.embedding.speech.detector import (
     speech_of,
 )
 from diar.embedding.timing import Meter, NoMeter, StepTimer
-from diar.embedding.transfer import HostCopy, to_device
+from diar.embedding.transfer import HostCopy, stack_to_device, to_device
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, num_frames
 from diar.models.inference import Precision, Trunk
+from diar.models.packing import Packing
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ class TrackEmbedder:
         settings: chunk and window lengths.
         device: where the networks compute; `device.place` verifies it.
         precision: of the encoder's trunk.
+        denoisers: take noise away before.
         meter: counts the seconds of each step.
+        trunk: computes the encoder's frames in place of torch.
     """
 
     def __init__(
@@ -86,11 +90,14 @@ class TrackEmbedder:
         device: torch.device,
         *,
         precision: Precision = "fp32",
+        denoisers: Denoisers = Denoisers(),  # noqa: B008 - it never changes
         meter: Meter | None = None,
+        trunk: Callable[[torch.Tensor, Packing | None], torch.Tensor] | None = None,
     ) -> None:
         self.settings = settings
+        self._denoisers = denoisers
         self.device = device
-        self.trunk = place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
+        self.trunk = trunk or place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
         self.detector = detector
@@ -100,6 +107,12 @@ class TrackEmbedder:
         """Return an embedder with another detector on the same device; it shares the encoder."""
         other = copy.copy(self)
         other.detector = detector
+        return other
+
+    def with_denoisers(self, denoisers: Denoisers) -> TrackEmbedder:
+        """Return an embedder that hears audio through `denoisers`; it shares the networks."""
+        other = copy.copy(self)
+        other._denoisers = denoisers
         return other
 
     def count_frames(self, samples: int) -> int:
@@ -119,15 +132,19 @@ class TrackEmbedder:
         """
         order = self._groups(chunks)
         groups = [[chunks[number] for number in numbers] for numbers in order]
+        segmented, embedded = self._denoised([self._whole_frames(group) for group in groups])
         rows = ChunkRows(
-            [self._whole_frames(group) for group in groups],
+            embedded,
             self.fbank.settings,
             self.encoder,
             self.settings.length,
             self.device,
         )
         with self.timer.step("segment"):
-            detections = self._detect(rows.samples)
+            same = segmented is embedded
+            detections = self._detect(
+                rows.samples if same else [stack_to_device(group, self.device) for group in segmented]
+            )
         frames: list[torch.Tensor] | list[None] = [None] * len(groups)
         if self._anybody_speaks(groups, detections):
             with self.timer.step("fbank"):
@@ -157,6 +174,19 @@ class TrackEmbedder:
         for number, chunk in enumerate(chunks):
             groups.setdefault(self.count_frames(len(chunk.samples)), []).append(number)
         return list(groups.values())
+
+    def _denoised(self, groups: list[list[np.ndarray]]) -> tuple[list[list[np.ndarray]], ...]:
+        """Return the samples that the detector hears and those that are embedded: one list, or two."""
+        if self._denoisers == Denoisers():
+            return groups, groups
+        with self.timer.host_step("enhance"):
+            made = {
+                denoise: groups
+                if denoise is None
+                else [[denoise(samples) for samples in group] for group in groups]
+                for denoise in set(self._denoisers)
+            }
+        return made[self._denoisers.segmentation], made[self._denoisers.embedding]
 
     def _detect(self, groups: Sequence[torch.Tensor]) -> list[PendingSpeech]:
         if self.detector is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from diar.embedding.denoisers import Denoise
 from diar.embedding.settings import SpeechSettings
 from diar.embedding.speech import second_opinion
 from diar.embedding.speech.detector import SpeechDetector
@@ -23,6 +24,7 @@ class Models:
     encoder: SpeakerModel
     segmentation: SegmentationModel | None
     second: SegmentationModel | None = None  # for a second opinion on where speech is
+    denoise: Denoise | None = None  # before the networks
 
 
 def describe_encoder(encoder: SpeakerModel) -> dict[str, str]:

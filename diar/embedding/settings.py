@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MIN_DURATION = 0.2  # seconds of audio below which a recording is not embedded
+DEFAULT_MAX_HOURS = 48.0  # of a recording: a file of a hundred kilobytes may hold days of silence
 
 Speech = Literal["segmentation", "doubt", "both"]
 

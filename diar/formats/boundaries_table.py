@@ -6,6 +6,7 @@ import csv
 import io
 
 from diar.formats.result_json import LOW_CONFIDENCE, DetectionResult
+from diar.formats.spreadsheet import cell
 
 BOUNDARIES_NAME = "boundaries.csv"
 _COLUMNS = (
@@ -25,10 +26,10 @@ def to_csv(result: DetectionResult) -> str:
         writer.writerow(
             {
                 "position": boundary.index,
-                "before": boundary.before,
-                "after": boundary.after,
-                "speaker_before": result.segments[right - 1].speaker,
-                "speaker_after": result.segments[right].speaker,
+                "before": cell(boundary.before),
+                "after": cell(boundary.after),
+                "speaker_before": cell(result.segments[right - 1].speaker),
+                "speaker_after": cell(result.segments[right].speaker),
                 "confidence": f"{boundary.confidence:.4f}",
                 "doubtful": "yes" if boundary.confidence < LOW_CONFIDENCE else "no",
                 "score": f"{boundary.score:.4f}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from diar.errors import DiarError, explain
+from diar.texts import from_json
 
 DocumentT = TypeVar("DocumentT")
 
@@ -19,6 +20,9 @@ _NOT_TEXT: dict[str, Callable[[str], Any]] = {
     "activity_first_center": float,
     "activity_step": float,
 }
+
+
+_VERSION = 40  # characters of a version that are looked at
 
 
 class ResultError(DiarError):
@@ -39,12 +43,12 @@ def parse_document(text: str, name: str, schema: str, version: str, what: str) -
         ResultError: not JSON, of another schema, or of a later major version.
     """
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
+        document = from_json(text)
+    except ValueError as error:
         raise ResultError(f"{name} is not JSON: {error}") from None
     if not isinstance(document, dict) or document.get("schema") != schema:
         raise ResultError(f"{name} {what}")
-    found = str(document.pop("schema_version", "none"))
+    found = str(document.pop("schema_version", "none"))[:_VERSION]
     major = found.partition(".")[0]
     if not (major.isdecimal() and 1 <= int(major) <= int(version.partition(".")[0])):
         raise ResultError(f"{name} has schema version {found}, this program reads up to {version}")

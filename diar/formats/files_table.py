@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diar.formats.spreadsheet import cell
+
 FILES_NAME = "files.csv"
 NOT_USED = -1
 NO_SPEECH = "no_speech"  # `odd` of a file in which nobody speaks
@@ -37,7 +39,7 @@ def to_csv(table: FileTable) -> str:
     rows = zip(table.path, table.segment, table.speaker, table.odd, table.similarity, strict=True)
     for position, (path, segment, speaker, odd, similarity) in enumerate(rows):
         if segment == NOT_USED:
-            writer.writerow([position, path, "", "", odd, ""])
+            writer.writerow([position, cell(path), "", "", odd, ""])
         else:
-            writer.writerow([position, path, segment + 1, speaker, odd, f"{similarity:.4f}"])
+            writer.writerow([position, cell(path), segment + 1, cell(speaker), odd, f"{similarity:.4f}"])
     return text.getvalue()

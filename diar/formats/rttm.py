@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -37,6 +38,9 @@ _OTHER_RECORDS = frozenset(
 _LINE_END = re.compile("\r\n|\r|\n")
 _BLANKS = re.compile("[ \t]+")
 _DECIMALS = 3
+_TOLD = 200  # characters of a line in a message
+_ORDER = attrgetter("start", "end", "speaker")
+_LATEST = 1e9  # seconds, thirty years
 
 
 class RttmError(DiarError):
@@ -61,7 +65,7 @@ def rttm_id(name: str) -> str:
 
 def from_rttm_id(field: str) -> str:
     """Return the name that `rttm_id` wrote; a field without percent-encoding stays as it is."""
-    return unquote(field, errors="surrogateescape")
+    return unquote(field, errors="surrogateescape") if "%" in field else field
 
 
 def format_rttm(turns: Iterable[Turn], name: str | None = None) -> str:
@@ -113,17 +117,19 @@ def parse_rttm(text: str, source: str) -> dict[str, list[Turn]]:
         where = f"{source}, line {number}"
         if fields[0] != "SPEAKER":
             raise RttmError(
-                f"{where} starts with {fields[0]!r}, RTTM needs SPEAKER file channel start duration …"
+                f"{where} starts with {fields[0][:40]!r}, RTTM needs SPEAKER file channel start duration …"
             )
         if len(fields) < 8:
             raise RttmError(
-                f"{where} has {len(fields)} fields, the speaker's name is the 8th: {' '.join(fields)}"
+                f"{where} has {len(fields)} fields, the speaker's name is the 8th: {_shown(fields)}"
             )
         start, duration = (_seconds(where, fields[i], name) for i, name in ((3, "start"), (4, "duration")))
         if duration > 0:
             recording, speaker = from_rttm_id(fields[1]), from_rttm_id(fields[7])
             turns.setdefault(recording, []).append(Turn(recording, start, start + duration, speaker))
-    return {recording: sorted(found) for recording, found in turns.items()}
+    for found in turns.values():
+        found.sort(key=_ORDER)
+    return turns
 
 
 def read_turns(path: Path) -> dict[str, list[Turn]]:
@@ -166,7 +172,7 @@ def read_uem(path: Path) -> dict[str, list[Region]]:
         where = f"{path}, line {number}"
         if len(fields) < 4:
             raise RttmError(
-                f"{where} has {len(fields)} fields, UEM needs file channel start end: {' '.join(fields)}"
+                f"{where} has {len(fields)} fields, UEM needs file channel start end: {_shown(fields)}"
             )
         start, end = (_seconds(where, fields[i], name) for i, name in ((2, "start"), (3, "end")))
         if end <= start:
@@ -178,9 +184,11 @@ def read_uem(path: Path) -> dict[str, list[Region]]:
 def _records(text: str) -> Iterable[tuple[int, list[str]]]:
     """Yield line number and fields of the lines that are neither empty nor a comment."""
     for number, line in enumerate(_LINE_END.split(text), start=1):
-        content = line.partition(";;")[0].strip(" \t")
-        if content and not content.startswith(("#", ";")):
-            yield number, _BLANKS.split(content)
+        content = (line.partition(";;")[0] if ";;" in line else line).strip(" \t")
+        if content and content[0] not in "#;":
+            # `split()` is three times as fast, but takes more for blanks than RTTM does
+            plain = content.isascii() and content.isprintable()
+            yield number, content.split() if plain else _BLANKS.split(content)
 
 
 def _read_text(path: Path) -> str:
@@ -192,11 +200,19 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
+def _shown(fields: list[str]) -> str:
+    """Return a line for a message, cut where it is long."""
+    line = " ".join(fields)
+    return line if len(line) <= _TOLD else line[:_TOLD] + "…"
+
+
 def _seconds(where: str, text: str, name: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise RttmError(f"{where}: the {name} is {text!r}, seconds from 0 are needed")
+    if not 0 <= value <= _LATEST:  # NaN is not
+        raise RttmError(
+            f"{where}: the {name} is {text[:40]!r}, seconds from 0 are needed, at most {_LATEST:g}"
+        )
     return value

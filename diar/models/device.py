@@ -60,12 +60,17 @@ def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) ->
     with_memory = physical_memory() // _WORKER_BYTES
     if kind == "cpu":
         return max(1, min(cpu_cores(), with_memory))
-    used = list(gpus) if gpus is not None else list(range(torch.cuda.device_count()))
+    used = list(gpus) if gpus is not None else list(range(count_gpus(gpus)))
     room = int(min(gpu_memory(gpu) for gpu in used) // _GPU_WORKER_BYTES)
     for_each = min(
         _MOST_ON_A_GPU, cpu_cores() // _CORES_A_WORKER // len(used), with_memory // len(used), room
     )
     return max(1, for_each) * len(used)
+
+
+def count_gpus(gpus: Sequence[int] | None) -> int:
+    """Count the GPUs that are used; None = all."""
+    return len(gpus) if gpus is not None else torch.cuda.device_count()
 
 
 def gpu_memory(gpu: int) -> int:

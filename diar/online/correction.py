@@ -20,6 +20,7 @@ from diar.records import ActivityFrames
 
 _EARLY = 120.0  # seconds of the stream, up to which each chunk's tracks lead to a clustering
 _SPLIT_SHARE = 0.5  # of a turn's windows that are of the new speaker's, to be its turn
+_PART = 0.7  # seconds of a speaker's tracks from which they say whether the speaker is another one
 _TRACKED_LEVEL = round(0.95 * FULL)
 
 
@@ -51,16 +52,15 @@ class Corrections:
         if numbers and end > self._timeline.first:
             span = (self._timeline.first, end)
             labels = relabel(observations, centroids, self._settings, self._frames, span)
-            levels = np.zeros((len(labels), max(self._speakers.numbers)), np.uint8)
-            levels[:, np.array(numbers) - 1] = labels * np.uint8(_TRACKED_LEVEL)
-            self._timeline.write(self._timeline.first, levels)
+            levels = labels * np.uint8(_TRACKED_LEVEL)
+            self._timeline.write(self._timeline.first, levels, numbers)
             self._hops.tracked = end
         return drafts
 
     def labels(self, found: DiarizedRecording) -> list[str]:
         """Return the speaker that each of the offline result is, by common time, or a new one."""
         names = [str(number) for number in self._speakers.numbers]
-        live = [at_least(1, [self._told(name)]) for name in names]
+        live = [at_least(1, [self._book.spans(name)]) for name in names]
         common = np.array([[common_seconds(own, other) for other in live] for own in found.turns])
         labels = [""] * len(found.turns)
         if common.size:
@@ -73,11 +73,6 @@ class Corrections:
                 self._speakers.next_number += 1
         return labels
 
-    def _told(self, speaker: str) -> np.ndarray:
-        """Return the turns of a speaker, (n, 2) seconds."""
-        turns = [(turn.start, turn.end) for turn in self._book.turns if turn.speaker == speaker]
-        return np.array(turns, np.float64).reshape(-1, 2)
-
     def _clustering_is_due(self, until: float) -> bool:
         sure = {row.number for row in self._speakers.rows if row.sure}
         return (
@@ -88,7 +83,7 @@ class Corrections:
 
     def _recluster(self, observations: Observations, until: float) -> list[Draft]:
         numbers = self._speakers.numbers
-        found = cluster(observations, [self._told(str(number)) for number in numbers], self._settings)
+        found = cluster(observations, [self._book.spans(str(number)) for number in numbers], self._settings)
         self.clustered = until
         self._speakers.different = found.different
         drafts: list[Draft] = []
@@ -99,6 +94,7 @@ class Corrections:
                 speaker = self._speakers.get(numbers[found.own[row]])
                 assert speaker is not None
                 speaker.total, speaker.seconds, speaker.sure = total, float(found.seconds[row]), True
+                speaker.single = False
                 owner[row] = speaker
         for row in range(len(found.centroids)):
             if row not in owner:
@@ -106,7 +102,7 @@ class Corrections:
                     found.centroids[row] * max(found.seconds[row], 0.1), float(found.seconds[row]), sure=True
                 )
                 drafts += self._split(row, owner, found, numbers, observations)
-        drafts += self._merge(found, numbers, owner)
+        drafts += self._merge(found, numbers, owner, until)
         self.numbers_clustered = {row.number for row in self._speakers.rows if row.sure}
         return drafts
 
@@ -125,7 +121,7 @@ class Corrections:
         center = (windows.start + windows.end) / 2
         own = (windows.embedding @ found.centroids.T).argmax(axis=1) == row
         moved: dict[str, list[int]] = {}
-        for turn in self._book.turns:
+        for turn in self._book.since(float(center.min())):
             inside = (center >= turn.start) & (center < turn.end)
             if inside.any() and own[inside].mean() > _SPLIT_SHARE:
                 moved.setdefault(turn.speaker, []).append(turn.id)
@@ -136,7 +132,9 @@ class Corrections:
             drafts.append(Draft(SpeakerSplit, self._timeline.edge(self._timeline.end), fields))
         return drafts
 
-    def _merge(self, found: Clusters, numbers: list[int], owner: dict[int, Speaker]) -> list[Draft]:
+    def _merge(
+        self, found: Clusters, numbers: list[int], owner: dict[int, Speaker], until: float
+    ) -> list[Draft]:
         """Merge speakers whose windows went to a cluster that is another one's."""
         drafts = []
         owned = {speaker.number for speaker in owner.values()}
@@ -145,13 +143,13 @@ class Corrections:
             if number in owned:
                 continue
             if not heard.sum() > 0:
-                self._forget_mistake(number)
+                self._forget_mistake(number, until)
                 continue
             into = owner[int(heard.argmax())]
             old = self._speakers.get(number)
             assert old is not None
-            if old.sure and _cosine(old.total, into.total) < self._speakers.same:
-                continue  # too little speech for a cluster, but nobody else's
+            if self._stays_apart(old, into, found, column):
+                continue
             into.name = into.name or old.name
             self._speakers.drop(number)
             self._timeline.merge(number, into.number)
@@ -163,11 +161,25 @@ class Corrections:
             drafts.append(Draft(SpeakerMerged, self._timeline.edge(self._timeline.end), fields))
         return drafts
 
-    def _forget_mistake(self, number: int) -> None:
-        """Forget a speaker who was never sure and does not speak any more."""
+    def _stays_apart(self, old: Speaker, into: Speaker, found: Clusters, column: int) -> bool:
+        """Tell whether a speaker has too little speech for a cluster, but is nobody else; keep that."""
+        part, seconds = found.part[column], float(found.part_seconds[column])
+        if seconds < _PART:
+            return old.sure and _cosine(old.total, into.total) < self._speakers.same
+        rest = into.total - part
+        if _cosine(part, rest) >= found.alike:
+            return False
+        old.total, old.seconds, old.sure = part, seconds, True
+        into.total, into.seconds = rest, max(0.1, into.seconds - seconds)
+        return True
+
+    def _forget_mistake(self, number: int, until: float) -> None:
+        """Forget a speaker who was never sure, has no name and was not told after the second `until`."""
         speaker = self._speakers.get(number)
         speaking = {voice.speaker for voice in self._hops.voices.rows}
-        if speaker is not None and not speaker.sure and number not in speaking:
+        told = self._book.spans(str(number))
+        known = number in speaking or (told[:, 1] > until).any()  # tracks have not heard the rest
+        if speaker is not None and not speaker.sure and speaker.name is None and not known:
             self._speakers.drop(number)
 
     def _named(self, until: float) -> list[Draft]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+import os
+import sys
+import threading
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,26 +19,25 @@ from diar.online.progress import Steps
 from diar.online.settings import LiveSettings
 from diar.online.stream import Stream
 
+_NICENESS = 10  # of the thread that makes tracks: hops are what somebody waits for
+
 
 class Engine:
-    """The streams of a process; used by one thread at a time.
+    """The streams of a process; several threads may use it at once, each for streams of its own.
 
-    On a GPU, requests of many streams go through the networks in one batch. On the CPU, `workers` threads
-    answer them, so that each stream's events are those that it would have alone. Tracks of whole chunks,
-    which take half a second, are made by a thread of their own.
+    On a GPU, requests of many streams go through the networks in one batch. On the CPU they are answered so
+    that each stream's events are those that it would have alone. Tracks of whole chunks, which take half a
+    second, are made by a thread of their own, which gives way to all others.
 
     Args:
         models: the networks.
         settings: of streams that are opened without their own.
-        workers: threads for the CPU; PyTorch's own threads come on top of them.
     """
 
-    def __init__(self, models: LiveModels, settings: LiveSettings | None = None, *, workers: int = 1) -> None:
+    def __init__(self, models: LiveModels, settings: LiveSettings | None = None) -> None:
         self._models, self._settings = models, settings or LiveSettings()
         self._streams: dict[Hashable, Stream] = {}
-        self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, "diar-hop") if workers > 1 else None
-        self._tracks = ThreadPoolExecutor(1, "diar-track")
+        self._tracks = ThreadPoolExecutor(1, "diar-track", initializer=_give_way)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -49,8 +51,16 @@ class Engine:
         settings: LiveSettings | None = None,
         known: KnownSpeakers | None = None,
         state: bytes | None = None,
+        **how: Any,
     ) -> Stream:
         """Add a stream, from `state` where it is given; return it for `turns`, `names`, `rename` and `state`.
+
+        Args:
+            key: of the stream.
+            settings: of the stream; None = the engine's.
+            known: enrolled voices.
+            state: of a stream that goes on.
+            how: the last arguments of `Stream.restore`.
 
         Raises:
             DiarError: the key is in use, or as `Stream.restore`.
@@ -61,7 +71,7 @@ class Engine:
         if state is None:
             self._streams[key] = Stream(self._models, chosen, known)
         else:
-            self._streams[key] = Stream.restore(self._models, chosen, state, known)
+            self._streams[key] = Stream.restore(self._models, chosen, state, known, **how)
         return self._streams[key]
 
     def feed(self, samples: Mapping[Hashable, np.ndarray]) -> dict[Hashable, list[Event]]:
@@ -90,10 +100,8 @@ class Engine:
         del self._streams[key]
 
     def shut_down(self) -> None:
-        """End the threads."""
-        for pool in (self._pool, self._tracks):
-            if pool is not None:
-                pool.shutdown()
+        """End the thread of the tracks."""
+        self._tracks.shutdown()
 
     def _drive(self, steps: dict[Hashable, Steps]) -> dict[Hashable, list[Event]]:
         """Let all streams ask, answer all, and so on until nobody asks."""
@@ -115,19 +123,18 @@ class Engine:
             if isinstance(request, Track):
                 found[number] = self._tracks.submit(self._models.track, request.chunk)
             else:
-                groups.setdefault(self._group_of(request, number), []).append(number)
-        for numbers, answers in zip(groups.values(), self._answered(groups.values(), requests), strict=True):
+                groups.setdefault(self._group_of(request), []).append(number)
+        for numbers in groups.values():
+            answers = self._models.answer([requests[number] for number in numbers])
             found.update(zip(numbers, answers, strict=True))
         return [found[number] for number in range(len(requests))]
 
-    def _group_of(self, request: Hear | Tell, number: int) -> Hashable:
+    def _group_of(self, request: Hear | Tell) -> Hashable:
         """Return what requests that are answered in one call have in common."""
-        if not self._models.one_by_one:
-            return type(request), len(request.samples)
-        return number % self._workers if isinstance(request, Hear) else (number, "alone")
+        return type(request), 0 if self._models.one_by_one else len(request.samples)
 
-    def _answered(self, groups: Iterable[list[int]], requests: list[Request]) -> Iterable[list[Answer]]:
-        batches = [[requests[number] for number in numbers] for numbers in groups]
-        if self._pool is not None and self._models.one_by_one and len(batches) > 1:
-            return self._pool.map(self._models.answer, batches)
-        return map(self._models.answer, batches)
+
+def _give_way() -> None:
+    """Let other threads run before this one, where a thread can have a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -9,11 +9,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 _DECIMALS = 3  # of seconds and confidences in JSON
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # thousands are kept
 class LiveTurn:
     """One speaker talks from `start` to `end`.
 
@@ -53,7 +53,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain values, `type` first."""
-        return {"type": self.type, **_rounded(asdict(self))}
+        return {"type": self.type, **rounded(asdict(self))}
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -174,6 +174,43 @@ class SpeakerNamed(Event):
     confidence: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class LiveWord:
+    """One word.
+
+    Attributes:
+        text: as it is written, with the marks around it.
+        start: seconds.
+        end: seconds.
+        speaker: of the turn; None = nobody's.
+        turn: that covers it; whoever's that turn is found to be later, the word is, too.
+        probability: 0 … 1 that this was said; None where the recogniser tells none.
+        overlap: somebody else talks meanwhile.
+    """
+
+    text: str
+    start: float
+    end: float
+    speaker: str | None
+    turn: int | None
+    probability: float | None
+    overlap: bool
+
+
+@dataclass(frozen=True)
+class WordsHeard(Event):
+    """What was said. `delay` counts from the end of the audio that was listened to.
+
+    Attributes:
+        words: follow those of earlier events; text and times never change.
+        partial: all words after those so far; they replace the `partial` of the event before.
+    """
+
+    type: ClassVar[str] = "word"
+    words: tuple[LiveWord, ...]
+    partial: tuple[LiveWord, ...]
+
+
 @dataclass(frozen=True)
 class FinalTurn:
     """One turn of the whole stream as the offline pipeline finds it; `speaker` as in the events before."""
@@ -210,15 +247,17 @@ EVENTS: tuple[type[Event], ...] = (
     SpeakerMerged,
     SpeakerSplit,
     SpeakerNamed,
+    WordsHeard,
     SessionEnded,
 )
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return plain values with the decimals of events."""
     if isinstance(value, float):
         return round(value, _DECIMALS)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

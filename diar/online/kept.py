@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from diar.detect.clustering.calibration import different_cosine
+from diar.detect.clustering.calibration import different_cosine, translated
 from diar.detect.clustering.choose import find_centroids
 from diar.detect.diarize import DiarizedRecording, diarize
+from diar.detect.linking.evidence import CAMPPLUS
 from diar.detect.observations import LocalSpeakers, Observations
 from diar.detect.reconstruction import reconstruct
 from diar.embedding.rows import ChunkEmbeddings, assemble
@@ -85,14 +86,26 @@ class Clusters:
         seconds: (K,) of clean speech in each.
         shared: (K, S) seconds of each cluster in the turns of each speaker before.
         own: (K,) column of the speaker before that each cluster is; -1 where it is nobody's.
+        part: (S, D) sum of unit vectors, each times its seconds, of what each speaker before said in the
+            cluster that has most of it.
+        part_seconds: (S,) of clean speech in `part`.
         different: cosine of different people in these tracks.
+        alike: cosine from which two clusters are one speaker.
     """
 
     centroids: np.ndarray
     seconds: np.ndarray
     shared: np.ndarray
     own: np.ndarray
+    part: np.ndarray
+    part_seconds: np.ndarray
     different: float
+    alike: float
+
+    def least_alike(self, seconds: float) -> float:
+        """Return the cosine from which so many seconds of speech and a cluster are one speaker."""
+        share = 1 / (1 + float(CAMPPLUS.content_variance(np.array(seconds))))
+        return self.different + (self.alike - self.different) * float(share**0.5)
 
 
 def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSettings) -> Clusters:
@@ -105,19 +118,71 @@ def cluster(observations: Observations, told: list[np.ndarray], settings: LiveSe
     """
     centroids = find_centroids(observations, settings.offline.clustering)
     center, embedding, weight = _units(observations)
-    shared = np.zeros((len(centroids), len(told)))
-    seconds: np.ndarray = np.zeros(len(centroids))
-    if len(centroids) and len(embedding):
-        new = (embedding @ centroids.T).argmax(axis=1)
-        seconds = np.bincount(new, weight, minlength=len(centroids))
-        for column, own in enumerate(told):
-            spoken = ((center[:, None] >= own[:, 0]) & (center[:, None] < own[:, 1])).any(axis=1)
-            shared[:, column] = np.bincount(new[spoken], weight[spoken], minlength=len(centroids))
-    owners = np.full(len(centroids), -1)
+    different = different_cosine(observations)
+    alike = translated(settings.offline.clustering.iterative.threshold, different)
+    spoken = np.zeros((len(told), len(center)), bool)
+    for column, own in enumerate(told):
+        spoken[column] = ((center[:, None] >= own[:, 0]) & (center[:, None] < own[:, 1])).any(axis=1)
+    if not len(centroids) or not len(embedding):
+        nobody = np.full(len(centroids), -1)
+        shared = np.zeros((len(centroids), len(told)))
+        part = np.zeros((len(told), embedding.shape[1]))
+        none, nothing = np.zeros(len(centroids)), np.zeros(len(told))
+        return Clusters(centroids, none, shared, nobody, part, nothing, different, alike)
+    new = (embedding @ centroids.T).argmax(axis=1)
+    centroids, new = _folded(centroids, new, embedding * weight[:, None], spoken, weight, alike)
+    shared = _shared(new, len(centroids), spoken, weight)
+    main = spoken & (new == shared.argmax(axis=0)[:, None])
+    part, part_seconds = (main * weight) @ embedding, main @ weight
+    seconds = np.bincount(new, weight, minlength=len(centroids))
+    return Clusters(centroids, seconds, shared, _owners(shared), part, part_seconds, different, alike)
+
+
+def _shared(new: np.ndarray, clusters: int, spoken: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the seconds of each cluster in the turns of each speaker, (clusters, speakers)."""
+    shared = np.zeros((clusters, len(spoken)))
+    for column, own in enumerate(spoken):
+        shared[:, column] = np.bincount(new[own], weight[own], minlength=clusters)
+    return shared
+
+
+def _owners(shared: np.ndarray) -> np.ndarray:
+    """Return the column of the speaker that each cluster is, -1 where it is nobody's."""
+    owners = np.full(len(shared), -1)
     for row, column in zip(*linear_sum_assignment(-shared), strict=True):
         if shared[row, column] > 0:
             owners[row] = column
-    return Clusters(centroids, seconds, shared, owners, different_cosine(observations))
+    return owners
+
+
+def _folded(
+    centroids: np.ndarray,
+    new: np.ndarray,
+    weighted: np.ndarray,
+    spoken: np.ndarray,
+    weight: np.ndarray,
+    alike: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return centroids and the cluster of each row, without clusters that would be mistaken for new speakers.
+
+    A cluster that is nobody's is no new speaker where it is as alike to the cluster of the one who was told
+    in most of it as clusters of one speaker are.
+    """
+    shared = _shared(new, len(centroids), spoken, weight)
+    owners, target = _owners(shared), np.arange(len(centroids))
+    for row in np.flatnonzero((owners < 0) & (shared.sum(axis=1) > 0)):
+        (whose,) = np.nonzero(owners == shared[row].argmax())
+        if len(whose) and centroids[row] @ centroids[whose[0]] >= alike:
+            target[row] = whose[0]
+    if (target == np.arange(len(centroids))).all():
+        return centroids, new
+    left = np.unique(target)
+    new = np.searchsorted(left, target[new])
+    centroids = centroids[left].copy()
+    for row in np.flatnonzero(np.isin(left, target[target != np.arange(len(target))])):
+        total = weighted[new == row].sum(axis=0)
+        centroids[row] = total / np.linalg.norm(total)
+    return centroids, new
 
 
 def _units(observations: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

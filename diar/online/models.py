@@ -227,18 +227,18 @@ class LiveModels:
         frames = self._quick(cmn(fbank(samples)))
         stride = fbank.settings.frame_shift * self._embedder.encoder.frame_stride
         centres = np.arange(frames.shape[-1]) * stride + fbank.settings.frame_length / 2
-        masks = np.concatenate(
-            [
-                local_speaker_masks(
-                    request.local, TrunkFrames(centres + request.before, stride / SAMPLE_RATE)
-                )
-                for request in requests
-            ]
-        )
+        parts = [
+            local_speaker_masks(request.local, TrunkFrames(centres + request.before, stride / SAMPLE_RATE))[0]
+            for request in requests
+        ]
+        masks = np.zeros((len(parts), max(map(len, parts)), len(centres)), bool)  # no voice: an empty mask
+        for row, part in zip(masks, parts, strict=True):
+            row[: len(part)] = part
         pooled = self._embedder.encoder.pool(frames, to_device(masks, self.device)).float().cpu().numpy()
         norms = np.maximum(np.linalg.norm(pooled, axis=2, keepdims=True), 1e-6)
         seconds = masks.sum(axis=2) * stride / SAMPLE_RATE
-        return list(zip(pooled / norms, seconds, strict=True))
+        units = pooled / norms
+        return [(units[row, : len(part)], seconds[row, : len(part)]) for row, part in enumerate(parts)]
 
     def _quick_network(self, segmentation: SegmentationModel) -> PyanNet:
         """Return the network in bf16 where the CPU has it; that takes half as long."""
@@ -246,7 +246,7 @@ class LiveModels:
             return segmentation.network.in_bf16()
         return segmentation.network
 
-    def _quick_trunk(self, encoder: SpeakerModel) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _quick_trunk(self, encoder: SpeakerModel) -> Callable[..., torch.Tensor]:
         """Return a trunk for `TOLD_SECONDS` at most, in bf16 and compiled where the CPU has bf16."""
         has_bf16 = self.device.type == "cpu" and cpu_has_bf16()
         if not has_bf16 or not isinstance(encoder.encoder, StatisticsEncoder):

@@ -36,6 +36,7 @@ _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk ar
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
 _LOOK, _CHUNKS_LOOKED_AT = 16.0, 4
 _TOLD_STEP = SAMPLE_RATE // 2  # samples; the trunk sees a multiple
+_LEAST_TRACKED = SAMPLE_RATE // 40  # samples; the encoder's features need 25 ms
 _UNSEEN = 1.0  # seconds at the end of such tracks, which are less sure
 
 
@@ -94,10 +95,10 @@ class Progress:
         """Look at all samples, correct with the tracks up to here, and make all turns final."""
         yield from self.advance()
         if self.audio.end > self.position:
-            yield from self._hop(self.audio.end)
+            yield from self._hop(self.audio.end, last=True)
         if self.waiting is not None:
             self._use_waiting(self.waiting)
-        if self.audio.end:
+        if self.audio.end >= _LEAST_TRACKED:
             future = cast("Future[ChunkEmbeddings]", (yield Track(self._unfinished(self.audio.end))))
             self.last, seconds = future.result(), self.audio.end / SAMPLE_RATE
             self._correct(self.kept.observations(seconds, self.last), seconds)
@@ -132,8 +133,8 @@ class Progress:
         self.onset.tick = max(self.onset.tick, regular)
         return regular
 
-    def _hop(self, position: int) -> Steps:
-        """Look at the seg_window that ends at sample `position`."""
+    def _hop(self, position: int, *, last: bool = False) -> Steps:
+        """Look at the seg_window that ends at sample `position`; nothing follows the `last` one."""
         step = self.models.geometry.step
         start = max(0, -(-(position - self.models.window) // step) * step)
         begin, end = self.models.block_start(start), min(position, start + self.models.window)
@@ -143,12 +144,13 @@ class Progress:
         if local is None:
             return
         first, told = start // step, round(TOLD_SECONDS / self.step)
-        if (frame := self.hops.follow(first, local, told)) >= 0:
+        power = _power(hear.window, step, len(local.edges) - 1)
+        if (frame := self.hops.follow(first, local, power, told)) >= 0:
             voices = self.hops.voices.as_speakers(local)
             before = max(0, end - start - _told_samples(end - start - frame * step))
             answer = yield Tell(hear.window[before:], before, voices)
             self.hops.tell(*cast("tuple[np.ndarray, np.ndarray]", answer), told)
-        self._note_speech(first, self.hops.write(first, local))
+        self._note_speech(first, self.hops.write(first, local, last=last))
         self._update()
 
     def _note_speech(self, first: int, voices: np.ndarray) -> None:
@@ -242,3 +244,11 @@ def _told_samples(least: int) -> int:
     """Return how many samples the trunk sees, `least` or more; few different numbers, which run faster."""
     most = round(TOLD_SECONDS * SAMPLE_RATE)
     return min(most, -(-least // _TOLD_STEP) * _TOLD_STEP)
+
+
+def _power(samples: np.ndarray, step: int, frames: int) -> np.ndarray:
+    """Return the variance of samples (n,) in each of so many frames, `step` apart."""
+    count = min(frames, len(samples) // step)
+    parts = samples[: count * step].reshape(count, step)
+    power = np.maximum(np.einsum("ij,ij->i", parts, parts) / step - parts.mean(axis=1) ** 2, 0)
+    return np.pad(power, (0, frames - count), mode="edge")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 
 from diar.detect.linking.known import KnownSpeakers
+from diar.embedding.stored import from_bytes, to_bytes
 from diar.errors import DiarError
-from diar.online.events import Event, LiveTurn, SessionStarted, SpeakerNamed
+from diar.online.events import Event, LiveTurn, LiveWord, SessionStarted, SpeakerNamed, WordsHeard
 from diar.online.models import Answer, LiveModels
 from diar.online.progress import Progress, Steps
 from diar.online.saving.packed import pack, unpack
-from diar.online.saving.parts import load, save
+from diar.online.saving.parts import SAVED_CHUNKS, load, save
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.online.telling import Draft
 from diar.records import RecordingTracks
@@ -33,6 +36,7 @@ class Stream:
         self._models, self._settings = models, settings or LiveSettings()
         self._progress = Progress(models, self._settings, known)
         self._begun = self._ended = self._restored = False
+        self.words_done = 0.0  # second up to which words are told and certain
 
     @property
     def time(self) -> float:
@@ -96,13 +100,40 @@ class Stream:
         self._tell(SpeakerNamed, {"speaker": speaker, "name": row.name})
         return self.taken()
 
+    def tell_words(
+        self, words: tuple[LiveWord, ...], partial: tuple[LiveWord, ...], until: float, done: float
+    ) -> list[Event]:
+        """Tell words that were recognised in the second before `until`; they are certain up to `done`."""
+        self.words_done = done
+        self._tell(WordsHeard, {"words": words, "partial": partial}, until)
+        return self.taken()
+
+    def last_samples(self, since: float) -> np.ndarray:
+        """Return the samples (n,) float32 from a second on, as far as they are kept."""
+        audio = self._progress.audio
+        return audio.take(max(audio.start, round(since * SAMPLE_RATE)), audio.end)
+
     def tracks(self) -> RecordingTracks:
         """Return the tracks of a finished stream, as stage 1 stores them."""
         return self._progress.kept.stored(self.time)
 
-    def state(self) -> bytes:
-        """Return all that is needed to go on elsewhere; no pickle, versioned."""
-        return pack(*save(self._progress, begun=self._begun))
+    def state(self, most_chunks: int = SAVED_CHUNKS) -> bytes:
+        """Return all that is needed to go on elsewhere; no pickle, versioned.
+
+        Args:
+            most_chunks: whose tracks are in it, the newest; `chunks` returns others.
+        """
+        return pack(*save(self._progress, begun=self._begun, most_chunks=most_chunks))
+
+    def chunks(self, known: Collection[int]) -> tuple[frozenset[int], dict[int, bytes]]:
+        """Return the numbers of the chunks whose tracks are kept, and the tracks of those not `known`."""
+        kept = self._progress.kept.chunks
+        new = {number: to_bytes({number: chunk}) for number, chunk in kept.items() if number not in known}
+        return frozenset(kept), new
+
+    def skip_to(self, seq: int) -> None:
+        """Give no event a number up to `seq`."""
+        self._progress.telling.seq = max(self.seq, seq)
 
     @classmethod
     def restore(
@@ -111,15 +142,29 @@ class Stream:
         settings: LiveSettings | None,
         state: bytes,
         known: KnownSpeakers | None = None,
+        *,
+        chunks: Iterable[bytes] = (),
+        unnoticed: bool = False,
     ) -> Stream:
         """Return the stream of a `state`; its next `feed` begins with `session.started`, restored.
+
+        Args:
+            models: the networks.
+            settings: as before.
+            state: see there.
+            known: enrolled voices.
+            chunks: tracks that are not in the state.
+            unnoticed: whoever listens goes on, too: without `session.started`, if that was told.
 
         Raises:
             DiarError: not such a state, or of other models or another hop.
         """
-        stream = cls(models, settings, known)
-        load(stream._progress, *unpack(state))
-        stream._restored = True
+        stream, (values, arrays) = cls(models, settings, known), unpack(state)
+        load(stream._progress, values, arrays)
+        for chunk in chunks:
+            stream._progress.kept.chunks |= from_bytes(chunk)
+        stream._restored = not unnoticed
+        stream._begun = unnoticed and bool(values["begun"])
         return stream
 
     def check(self, samples: np.ndarray | None = None) -> None:
@@ -176,5 +221,6 @@ class Stream:
         }
         self._tell(SessionStarted, fields)
 
-    def _tell(self, kind: type[Event], fields: dict[str, object]) -> None:
-        self._progress.telling.tell([Draft(kind, self.time, fields)], self.time)
+    def _tell(self, kind: type[Event], fields: dict[str, object], moment: float | None = None) -> None:
+        draft = Draft(kind, self.time if moment is None else moment, fields)
+        self._progress.telling.tell([draft], self.time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +37,24 @@ class Carried:
 class Timeline:
     """Frames from `first` on; each holds a level for each speaker, 0 = does not speak.
 
-    Frames before `first` are settled. Speakers are counted from 1.
+    Frames before `first` are settled. Numbers of speakers grow as long as the stream lasts, so only those who
+    speak in these frames have a column.
 
     Args:
         geometry: where the frames lie.
         turns: how runs become turns.
+
+    Attributes:
+        level: (frames, columns) uint8.
+        numbers: of the speaker of each column.
+        carried: what is settled of runs that go on, by speaker.
     """
 
     def __init__(self, geometry: FrameGeometry, turns: TurnSettings) -> None:
         self._geometry, self._turns = geometry, turns
         self.first = 0
-        self.level = np.zeros((0, 0), np.uint8)  # (frames, speakers)
+        self.level = np.zeros((0, 0), np.uint8)
+        self.numbers: list[int] = []
         self.carried: dict[int, Carried] = {}
 
     @property
@@ -64,27 +71,51 @@ class Timeline:
         frame = (seconds - self._geometry.first_center) / self._geometry.step_seconds + 0.5
         return max(0, int(np.ceil(frame - 1e-9)))
 
-    def grow(self, end: int, speakers: int) -> None:
-        """Make room up to the frame `end` and for so many speakers."""
-        more = max(0, end - self.end), max(0, speakers - self.level.shape[1])
-        if any(more):
-            self.level = np.pad(self.level, ((0, more[0]), (0, more[1])))
+    def write(self, first: int, levels: np.ndarray, numbers: Sequence[int]) -> None:
+        """Replace frames from `first` on by `levels` (n, numbers); settled ones stay as they are."""
+        first, levels = self._changeable(first, levels)
+        self._grow(first + len(levels))
+        self.level[first - self.first : first - self.first + len(levels)] = 0
+        self._put(first, levels, numbers)
 
-    def write(self, first: int, levels: np.ndarray) -> None:
-        """Replace frames from `first` on by `levels` (n, speakers); settled ones stay as they are."""
-        skip = max(0, self.first - first)
-        levels = levels[skip:]
-        self.grow(first + skip + len(levels), levels.shape[1])
-        rows = slice(first + skip - self.first, first + skip - self.first + len(levels))
-        self.level[rows] = 0
-        self.level[rows, : levels.shape[1]] = levels
+    def complete(self, first: int, levels: np.ndarray, numbers: Sequence[int]) -> None:
+        """Put `levels` (n, numbers) into frames from `first` on in which nobody speaks."""
+        first, levels = self._changeable(first, levels)
+        silent = ~np.asarray(self.level[first - self.first : first - self.first + len(levels)].any(axis=1))
+        self._put(first, levels * silent[:, None], numbers)
 
     def replace(self, frames: np.ndarray, old: int, new: int) -> None:
         """Give `new` what `old` has in `frames`, (n,) numbers of frames."""
         rows = frames[(frames >= self.first) & (frames < self.end)] - self.first
-        self.grow(self.end, max(old, new))
-        self.level[rows, new - 1] = np.maximum(self.level[rows, new - 1], self.level[rows, old - 1])
-        self.level[rows, old - 1] = 0
+        if old not in self.numbers or not self.level[rows, self.numbers.index(old)].any():
+            return
+        own, other = self._column(old), self._column(new)
+        self.level[rows, other] = np.maximum(self.level[rows, other], self.level[rows, own])
+        self.level[rows, own] = 0
+
+    def _grow(self, end: int) -> None:
+        """Make room up to the frame `end`."""
+        if end > self.end:
+            self.level = np.pad(self.level, ((0, end - self.end), (0, 0)))
+
+    def _changeable(self, first: int, levels: np.ndarray) -> tuple[int, np.ndarray]:
+        """Return the part of `levels`, and its first frame, that is not settled."""
+        skip = max(0, self.first - first)
+        return first + skip, levels[skip:]
+
+    def _put(self, first: int, levels: np.ndarray, numbers: Sequence[int]) -> None:
+        """Write the levels of those who speak in `levels`, where they are higher."""
+        rows = slice(first - self.first, first - self.first + len(levels))
+        for place in np.flatnonzero(levels.any(axis=0)).tolist():
+            column = self._column(numbers[place])
+            self.level[rows, column] = np.maximum(self.level[rows, column], levels[:, place])
+
+    def _column(self, number: int) -> int:
+        """Return the column of a speaker, a new one where there is none."""
+        if number not in self.numbers:
+            self.numbers.append(number)
+            self.level = np.pad(self.level, ((0, 0), (0, 1)))
+        return self.numbers.index(number)
 
     def merge(self, old: int, new: int) -> None:
         """Give `new` all that `old` has."""
@@ -100,20 +131,27 @@ class Timeline:
             return
         gone, self.level = self.level[:count], self.level[count:]
         carried = {}
-        for column in np.flatnonzero(gone[-1]):
+        for column in np.flatnonzero(gone[-1]).tolist():
             silent = np.flatnonzero(gone[:, column] == 0)
             begin = int(silent[-1]) + 1 if len(silent) else 0
             total, frames = float(gone[begin:, column].sum()), count - begin
-            start, before_it = self.edge(self.first + begin), self.carried.get(int(column) + 1)
+            start, before_it = self.edge(self.first + begin), self.carried.get(self.numbers[column])
             if begin == 0 and before_it is not None:
                 start, total, frames = (
                     before_it.start,
                     total + before_it.total,
                     frames + before_it.frames,
                 )
-            carried[int(column) + 1] = Carried(start, total, frames)
+            carried[self.numbers[column]] = Carried(start, total, frames)
         self.carried = carried
         self.first += count
+        self._forget_silent()
+
+    def _forget_silent(self) -> None:
+        """Drop the columns of speakers who speak in no frame that may change."""
+        spoken = np.asarray(self.level.any(axis=0))
+        self.level = self.level[:, spoken].copy()  # settled frames are not kept behind a view
+        self.numbers = [number for number, own in zip(self.numbers, spoken, strict=True) if own]
 
     def speaks_at_end(self, frames: int) -> bool:
         """Tell whether anybody speaks in the last so many frames."""
@@ -125,22 +163,24 @@ class Timeline:
         Args:
             patience: a run that ended in the last so many frames is still `at_end`.
         """
-        found = [run for column in self._columns() for run in self._runs_of(column, patience)]
+        found = [run for speaker in self._speakers() for run in self._runs_of(speaker, patience)]
         long = max(self._turns.min_duration_on, 1e-9)
         kept = [(run, cut) for run, cut in found if run.end - run.start >= long]
         spans = [(run.speaker, run.start, run.end) for run, _ in kept]
         runs = [_with_overlaps(run, spans) for run, _ in kept]
         return sorted(runs, key=lambda run: (run.start, run.end, run.speaker))
 
-    def _columns(self) -> Iterable[int]:
-        active = set(np.flatnonzero(self.level.any(axis=0)).tolist())
-        return sorted(active | {speaker - 1 for speaker in self.carried})
+    def _speakers(self) -> Iterable[int]:
+        spoken = np.flatnonzero(self.level.any(axis=0)).tolist()
+        return sorted({self.numbers[column] for column in spoken} | set(self.carried))
 
-    def _runs_of(self, column: int, patience: int) -> Iterable[tuple[Run, bool]]:
-        level = self.level[:, column] if column < self.level.shape[1] else np.zeros(len(self.level), np.uint8)
+    def _runs_of(self, speaker: int, patience: int) -> Iterable[tuple[Run, bool]]:
+        level = np.zeros(len(self.level), np.uint8)
+        if speaker in self.numbers:
+            level = self.level[:, self.numbers.index(speaker)]
         edges = np.flatnonzero(np.diff(level > 0, prepend=False, append=False)).reshape(-1, 2)
         spans: list[tuple[int, int]] = [(int(a), int(b)) for a, b in edges]
-        carried = self.carried.get(column + 1)
+        carried = self.carried.get(speaker)
         if carried is not None and not (spans and spans[0][0] == 0):
             spans.insert(0, (0, 0))  # it ended where the settled frames end
         for begin, end in _bridged(spans, self._turns.min_duration_off / self._geometry.step_seconds):
@@ -152,7 +192,7 @@ class Timeline:
             at_end = end >= len(level) - patience
             confidence = total / frames / FULL
             yield (
-                Run(column + 1, start, self.edge(self.first + end), min(1.0, confidence), (), at_end),
+                Run(speaker, start, self.edge(self.first + end), min(1.0, confidence), (), at_end),
                 at_end,
             )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from diar.online.events import (
     LiveTurn,
     TurnCorrected,
@@ -13,6 +15,7 @@ from diar.online.events import (
     TurnStarted,
     TurnUpdated,
 )
+from diar.online.final_turns import FinalTurns, renamed
 from diar.online.telling import Draft
 from diar.online.timeline import Run
 
@@ -32,12 +35,12 @@ class TurnBook:
 
     Attributes:
         told: those that may change, by number.
-        final: those that never change, ascending by end; speakers by number of the stream.
+        final: those that never change, ascending by end.
     """
 
     def __init__(self) -> None:
         self.told: dict[int, ToldTurn] = {}
-        self.final: list[LiveTurn] = []
+        self.final = FinalTurns()
         self.next_id = 1
 
     @property
@@ -46,22 +49,31 @@ class TurnBook:
         both = [*self.final, *(told.turn for told in self.told.values())]
         return sorted(both, key=lambda turn: (turn.start, turn.end, turn.id))
 
+    def since(self, seconds: float) -> list[LiveTurn]:
+        """Return the turns that end later than that, ascending by start."""
+        return [turn for turn in self.turns if turn.end > seconds]
+
+    def spans(self, speaker: str) -> np.ndarray:
+        """Return start and end of a speaker's turns, (n, 2) seconds, ascending."""
+        open_turns = [told.turn for told in self.told.values() if told.turn.speaker == speaker]
+        later = np.array([(turn.start, turn.end) for turn in open_turns], np.float64).reshape(-1, 2)
+        both = np.concatenate([self.final.spans(speaker), later])
+        return both[np.lexsort((both[:, 1], both[:, 0]))]
+
     def rename(self, old: str, new: str) -> None:
         """Give the turns of one speaker to another, told and final; a client does so by itself."""
 
         def own(turn: LiveTurn) -> LiveTurn:
-            overlaps = tuple(
-                sorted({new if name == old else name for name in turn.overlaps} - {turn.speaker})
-            )
+            overlaps = renamed(turn.overlaps, old, new, turn.speaker)
             return replace(turn, speaker=new if turn.speaker == old else turn.speaker, overlaps=overlaps)
 
         self.told = {number: replace(told, turn=own(told.turn)) for number, told in self.told.items()}
-        self.final = [own(turn) for turn in self.final]
+        self.final.rename(old, new)
 
     def hand_over(self, numbers: Iterable[int], speaker: str) -> None:
         """Give some turns to a speaker; a client does so by itself."""
         chosen = set(numbers)
-        self.final = [replace(turn, speaker=speaker) if turn.id in chosen else turn for turn in self.final]
+        self.final.hand_over(chosen, speaker)
         for number in chosen & set(self.told):
             told = self.told[number]
             self.told[number] = replace(told, turn=replace(told.turn, speaker=speaker))

@@ -18,10 +18,12 @@ from pydantic.fields import FieldInfo
 from diar.errors import explain
 from diar.options.base import CommandConfig, ConfigError, describe_option, options_of
 from diar.options.unknown import explain_arguments, explain_key, misspelt_variable
+from diar.texts import read_yaml
 from diar.wording import did_you_mean
 
 ConfigT = TypeVar("ConfigT", bound=CommandConfig)
 
+_SHOWN = 200  # characters of a value
 _METAVARS = {str: "TEXT", int: "N", float: "X", Path: "PATH"}
 
 
@@ -108,7 +110,7 @@ def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo, lis
 def _add_value(group: argparse._ArgumentGroup, name: str, field: FieldInfo, listed: bool) -> None:
     """Add `--name VALUE`, and for a positional option `NAME` as well, or several where it is a tuple."""
     notes = describe_option(field)
-    several = notes["positional"] and get_origin(field.annotation) is tuple
+    several = (notes["positional"] or notes["several"]) and get_origin(field.annotation) is tuple
     help_text, default = _escaped(field.description), _default_suffix(field)
     metavar = notes["metavar"] or _metavar(field.annotation)
     if notes["positional"]:
@@ -156,14 +158,21 @@ def _metavar(annotation: Any) -> str:
     )
 
 
-def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
-    import yaml
+def read_options(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
+    """Return the options of a command that a YAML file gives.
 
+    Raises:
+        ConfigError: it cannot be read, or names what is no option.
+    """
+    return _read_yaml(config_class, file)
+
+
+def _read_yaml(config_class: type[CommandConfig], file: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+        content = read_yaml(Path(file)) or {}
     except OSError as error:
         raise ConfigError(f"--config {explain(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"--config {file} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"--config {file} must hold `option: value` lines, found {type(content).__name__}")
@@ -214,10 +223,15 @@ def _explain(
             origin = next(label for label, values in reversed(list(sources.items())) if name in values)
             value = sources[origin][name]
             near = did_you_mean(str(value), _choices(options_of(config_class)[name].annotation))
-            lines.setdefault(name, f"--{name} {value!r} (from {origin}): {message}{near}")
+            lines.setdefault(name, f"--{name} {_shown(value)} (from {origin}): {message}{near}")
         else:
             lines[message] = message
     return "\n".join(lines.values())
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _message(detail: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ def option(
     *,
     result: bool = False,
     positional: bool = False,
+    several: bool = False,
     metavar: str | None = None,
     short: str | None = None,
     off: str = "",
@@ -35,13 +36,14 @@ def option(
         help: what it does, with its unit.
         result: whether it changes the numbers written, and so belongs to the fingerprint.
         positional: whether its value may also be given without its flag.
+        several: of a tuple, whether its flag takes several words; one that is positional does anyhow.
         metavar: what `--help` calls its value; by default this follows from the type.
         short: its flag of one letter, such as `-o`.
         off: of a switch that is on: what `--no_NAME` does.
         constraints: pydantic's, such as `gt=0`; `alias` is the option's name where the field has another.
     """
     notes: dict[str, Any] = {"group": group, "result": result, "positional": positional, "metavar": metavar}
-    notes["short"], notes["off"] = short, off
+    notes["short"], notes["off"], notes["several"] = short, off, several
     return Field(default, description=help, json_schema_extra=notes, **constraints)
 
 
@@ -59,7 +61,7 @@ class CommandConfig(BaseModel):
         in_help: options that `--help` lists; None = all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
     environment_prefix: ClassVar[str]
     withheld: ClassVar[frozenset[str]] = frozenset()
     in_help: ClassVar[frozenset[str] | None] = None

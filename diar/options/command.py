@@ -6,11 +6,15 @@ import atexit
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from diar.errors import EXIT_ERROR, DiarError, explain, with_flags
 from diar.options.arguments import ConfigT, parse_arguments
 from diar.options.base import options_of
-from diar.options.terminal import print_all_characters
+from diar.options.keys import keys_from
+from diar.options.logs import logged_as
+from diar.options.sharing import Share, shared_with
+from diar.options.terminal import escaped_output, print_all_characters
 
 
 def run_command(
@@ -36,17 +40,23 @@ def run_command(
     """
     print_all_characters(sys.stdout)
     atexit.register(gc.freeze)  # after torch, Python's last look for garbage takes half a second
-    try:
-        return run(
-            parse_arguments(config_class, arguments, prog=prog, description=description, epilog=epilog)
-        )
-    except DiarError as error:
-        _print_error(with_flags(str(error), options_of(config_class)))
-    except BrokenPipeError:
-        raise  # whoever read our output has gone; `diar.cli.main` ends quietly
-    except OSError as error:
-        _print_error(explain(error))
-    return EXIT_ERROR
+    with escaped_output(), ExitStack() as stack:
+        try:
+            config = parse_arguments(
+                config_class, arguments, prog=prog, description=description, epilog=epilog
+            )
+            keys = getattr(config, "encryption_key", None)
+            share: Share = getattr(config, "share", "all")
+            stack.enter_context(logged_as(getattr(config, "log_format", "text"), prog))
+            with keys_from(keys), shared_with(share):
+                return run(config)
+        except DiarError as error:
+            _print_error(with_flags(str(error), options_of(config_class)))
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; `diar.cli.main` ends quietly
+        except OSError as error:
+            _print_error(explain(error))
+        return EXIT_ERROR
 
 
 def _print_error(message: str) -> None:

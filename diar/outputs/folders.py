@@ -11,12 +11,13 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from diar import storage
+from diar.archive.places import outside_of
 from diar.errors import explain
 from diar.formats.files_table import NO_SPEECH, FileTable
 from diar.outputs.managed_directory import Entry, Kind, OutputDirectory, OutputError
@@ -39,7 +40,10 @@ class Placement:
 
 
 def check_audio(
-    placement: Placement, recordings: Iterable[tuple[str, str]], output_dir: str | None = None
+    placement: Placement,
+    recordings: Collection[tuple[str, str]],
+    output_dir: str | None = None,
+    archive: str | None = None,
 ) -> None:
     """Check that every recording (id, url) can be placed; call it before the work.
 
@@ -47,12 +51,16 @@ def check_audio(
         placement: how, and from where.
         recordings: id and url of each.
         output_dir: where to; hard links are then checked as well.
+        archive: what stage 1 was given as archive; audio outside of it is refused.
 
     Raises:
-        OutputError: how many are missing, the first one, and what to do.
+        OutputError: how many are missing, or lie elsewhere, the first one, and what to do.
+        ListingError: the archive is a list that is gone.
     """
     if placement.how == "none":
         return
+    if archive is not None and placement.audio_dir is None:
+        check_inside(archive, [url for _, url in recordings])
     sources = [placement.source(recording_id, url) for recording_id, url in recordings]
     local = [storage.local_path(source) for source in sources]
     remote = [source for source, path in zip(sources, local, strict=True) if path is None]
@@ -69,6 +77,22 @@ def check_audio(
         )
     if placement.how == "hardlink" and output_dir is not None:
         _check_hard_links(paths, Path(output_dir))
+
+
+def check_inside(archive: str, urls: Collection[str]) -> None:
+    """Refuse audio that the index names outside of its archive: the index is not what stage 1 wrote.
+
+    Raises:
+        OutputError: how many, the first one, and what to do.
+        ListingError: the archive is a list that is gone.
+    """
+    outside = outside_of(archive, urls)
+    if outside:
+        raise OutputError(
+            f"the index names {counted(len(outside), 'audio file')} outside of the archive {archive}, the "
+            f"first is {outside[0]}; nothing of it is read: extract again, or say with `audio_dir` where "
+            "the archive lies now"
+        )
 
 
 def _check_hard_links(paths: Iterable[Path], output: Path) -> None:

@@ -12,7 +12,7 @@ import csv
 import io
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,26 @@ class OutputDirectory:
         if self.root.is_dir() and not any(self.root.iterdir()):
             self.root.rmdir()
 
+    def entries(self) -> list[Entry]:
+        """Return what the list names; nothing without a list.
+
+        Raises:
+            OutputError: the list is damaged.
+        """
+        return self._read_list()
+
+    def is_as_written(self, entry: Entry) -> bool:
+        """Return whether there is what an entry says."""
+        return _is_as_written(_join(str(self.root), entry.name), entry)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Remove the entries of these names, if they are as written, and take them off the list."""
+        earlier = self._earlier()
+        gone = {name: same for name, same in earlier.items() if name in names}
+        if gone:
+            self._remove(gone)
+            self._write_list(entry for name, same in earlier.items() if name not in names for entry in same)
+
     def write(self, name: str, data: bytes) -> None:
         """Write one of the planned files."""
         path = self.root / name
@@ -128,16 +148,7 @@ class OutputDirectory:
 
     def _read_list(self) -> list[Entry]:
         path = self.root / self._list_name
-        if not path.exists():
-            return []
-        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(errors="surrogateescape"), newline="")))
-        try:
-            return [
-                Entry(kind, name, target, int(size), int(mtime))  # type: ignore[arg-type]
-                for kind, name, target, size, mtime in rows[1:]
-            ]
-        except ValueError as error:
-            raise OutputError(f"{path} is damaged ({error}); give another `output_dir`") from None
+        return read_entries(path.read_bytes(), str(path)) if path.exists() else []
 
     def _write_list(self, entries: Iterable[Entry]) -> None:
         text = io.StringIO(newline="")
@@ -145,6 +156,22 @@ class OutputDirectory:
         writer.writerow(["kind", "name", "target", "size", "mtime_ns"])
         writer.writerows((e.kind, e.name, e.target, e.size, e.mtime_ns) for e in entries)
         self.write(self._list_name, text.getvalue().encode(errors="surrogateescape"))
+
+
+def read_entries(data: bytes, source: str) -> list[Entry]:
+    """Return the entries of a list; `source` is its name in errors.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    rows = list(csv.reader(io.StringIO(data.decode(errors="surrogateescape"), newline="")))
+    try:
+        return [
+            Entry(kind, name, target, int(size), int(mtime))  # type: ignore[arg-type]
+            for kind, name, target, size, mtime in rows[1:]
+        ]
+    except ValueError as error:
+        raise OutputError(f"{source} is damaged ({error}); give another `output_dir`") from None
 
 
 def _stays(entry: Entry | None, earlier: list[Entry]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from diar.formats.spreadsheet import cell
 from diar.formats.turns_json import RecordingTurns
 from diar.store.parquet import write_table
 from diar.store.schema import vectors
@@ -69,7 +70,7 @@ class ArchiveSpeakers:
 
 
 def speakers_table(speakers: ArchiveSpeakers) -> pa.Table:
-    """Return one row a person; `centroid`, the last column, is a fixed-size list of float32."""
+    """Return one row a person; `centroid`, the last column, is a fixed-size list of float32, null for NaN."""
     return pa.table(
         {
             "speaker_id": pa.array(speakers.id, pa.string()),
@@ -100,7 +101,7 @@ def speakers_csv(speakers: ArchiveSpeakers) -> str:
         seconds = f"{speakers.seconds[i]:.{_DECIMALS}f}"
         row = [
             speakers.id[i],
-            speakers.name[i],
+            cell(speakers.name[i]),
             known,
             len(speakers.recordings[i]),
             seconds,

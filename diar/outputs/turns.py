@@ -19,6 +19,7 @@ from diar.archive.audio_file import DecodeError
 from diar.formats.labels import LABELS_NAME, TEXTGRID_NAME, format_labels, format_textgrid
 from diar.formats.manifests import ListedRecording
 from diar.formats.rttm import ALL_NAME, format_rttm, rttm_id
+from diar.formats.spreadsheet import cells
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, Times, on_file_clock, to_json
 from diar.outputs.contact_sheets import ContactSheets
 from diar.outputs.managed_directory import Entry, OutputDirectory
@@ -248,5 +249,5 @@ def _joined(warnings: Sequence[str]) -> str:
 
 def _csv_line(fields: Iterable[object]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(fields)
+    csv.writer(text).writerow(cells(fields))
     return text.getvalue().encode()

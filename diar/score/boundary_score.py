@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diar.errors import DiarError, explain
+from diar.formats import spreadsheet
 from diar.formats.result_json import DetectionResult, read_result
 from diar.wording import counted
 
@@ -120,7 +121,7 @@ def read_truth(path: Path) -> Truth:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = list(spreadsheet.rows(file))
     except OSError as error:
         raise TruthError(explain(error)) from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from diar.options.base import CommandConfig, option
+from diar.options.base import option
+from diar.options.tracking import TrackedConfig
+from diar.options.watching import METRICS_FILE_HELP
 
 
-class ScoreBoundariesConfig(CommandConfig):
+class ScoreBoundariesConfig(TrackedConfig):
     """Boundaries between files against a truth."""
 
     environment_prefix: ClassVar[str] = "DIAR_SCORE_BOUNDARIES_"
@@ -22,7 +24,7 @@ class ScoreBoundariesConfig(CommandConfig):
     as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
 
 
-class ScoreDerConfig(CommandConfig):
+class ScoreDerConfig(TrackedConfig):
     """Turns against reference turns."""
 
     environment_prefix: ClassVar[str] = "DIAR_SCORE_DER_"
@@ -49,4 +51,10 @@ class ScoreDerConfig(CommandConfig):
         "output",
         "write index.html there: a page for a browser, with pictures of the worst recordings",
         metavar="DIR",
+    )
+    metrics_file: str | None = option(
+        None, "output", f"write the figures as metrics: {METRICS_FILE_HELP}", metavar="FILE"
+    )
+    metrics_set: str | None = option(
+        None, "output", "name of what is scored, their label `set`; default: that of the reference"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,11 +18,18 @@ from diar.service.answers import answer_problems, operation_id
 from diar.service.health import health_routes
 from diar.service.jobs.routes import job_routes
 from diar.service.page.routes import page_routes
+from diar.service.security.names import new_identifier
 from diar.service.security.shield import Shield
 from diar.service.service import Service
 from diar.service.sessions.one_request import stream_routes
 from diar.service.sessions.routes import session_routes
+from diar.service.speech.routes import speech_routes
+from diar.service.transcriptions.routes import transcription_routes
 
+_LOG = logging.getLogger("diar.service")
+_REQUEST_ID = b"x-request-id"
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ASKED_ALWAYS = ("/healthz", "/readyz", "/metrics")  # every few seconds: no line in the log
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 
 
@@ -42,7 +52,10 @@ def make_application(service: Service) -> ASGIApp:
         generate_unique_id_function=operation_id,
     )
     answer_problems(app, service)
-    for routes in (health_routes, session_routes, stream_routes, job_routes, page_routes):
+    parts = [health_routes, session_routes, stream_routes, job_routes, transcription_routes, page_routes]
+    if service.config.voices:
+        parts.append(speech_routes)
+    for routes in parts:
         app.include_router(routes(service))
     if service.config.allowed_origins:
         app.add_middleware(
@@ -55,7 +68,7 @@ def make_application(service: Service) -> ASGIApp:
 
 
 class Counting:
-    """Counts requests by route; unknown paths are one route, so that nobody can make more of them."""
+    """Counts requests by route, and gives each an id, for logs; unknown paths are one route, whoever asks."""
 
     def __init__(self, app: ASGIApp, requests: Counter) -> None:
         self._app, self._requests = app, requests
@@ -66,11 +79,29 @@ class Counting:
             await self._app(scope, receive, send)
             return
 
+        request, began = _request_id(scope), time.monotonic()
+
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unknown")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self._requests.labels(method, route, str(message["status"])).inc()
+                message["headers"] = [*message.get("headers", ()), (_REQUEST_ID, request.encode())]
+                if route not in _ASKED_ALWAYS:
+                    facts = {
+                        "request": request,
+                        "method": method,
+                        "route": route,
+                        "status": message["status"],
+                    }
+                    facts["seconds"] = round(time.monotonic() - began, 4)  # to the beginning of the answer
+                    _LOG.info("request", extra={"facts": facts})
             await send(message)
 
         await self._app(scope, receive, counted)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the id that a caller has given, where it is short and plain, or a new one."""
+    given = dict(scope["headers"]).get(_REQUEST_ID, b"").decode("latin-1")
+    return given if _PLAIN.fullmatch(given) else new_identifier("q")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
+from diar.connectors.mlflow.tracking import Tracking, run_tracked
 from diar.errors import EXIT_OK, DiarError
 from diar.extras import install_line
+from diar.models.weights.registered import with_versions
 from diar.options.command import run_command
+from diar.options.logs import log_from
 from diar.service.config import ServeConfig
 
 DESCRIPTION = """\
@@ -36,16 +40,27 @@ def main(arguments: Sequence[str], prog: str = "diar serve") -> int:
 
 
 def _serve(config: ServeConfig) -> int:
+    if config.log_format == "json":
+        log_from(logging.INFO)
     os.environ["OMP_NUM_THREADS"] = str(config.threads)  # read when PyTorch is loaded
     try:
-        from diar.service.engine import engine_opener
+        from diar.service.computing.compute import engine_openers
         from diar.service.server import serve
+        from diar.service.tracked import ServiceFigures
     except ImportError as error:
         raise DiarError(
             f"`diar serve` needs packages that are not installed ({error.name}): {install_line('service')}"
         ) from None
-    serve(config, engine_opener(config), _tell)
-    return EXIT_OK
+    config = with_versions(config, config.mlflow)
+    openers = engine_openers(config)
+
+    def work(tracking: Tracking) -> int:
+        serve(
+            config, openers, _tell, lambda service: tracking.watch(ServiceFigures(service.metrics.registry))
+        )
+        return EXIT_OK
+
+    return run_tracked(config, "serve", work, _tell)
 
 
 def _tell(message: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
-from diar.options.base import CommandConfig, option
+from diar.options.base import option
+from diar.options.tracking import TrackedConfig
+from diar.options.watching import LOG_FORMAT_HELP, LogFormat
 
 
-class ServeConfig(CommandConfig):
+class ServeConfig(TrackedConfig):
     """Live diarization and jobs over HTTP and WebSocket."""
 
     environment_prefix: ClassVar[str] = "DIAR_SERVE_"
@@ -33,6 +35,7 @@ class ServeConfig(CommandConfig):
         "those of all replicas",
         metavar="URL",
     )
+    log_format: LogFormat = option("text", "server", LOG_FORMAT_HELP)
 
     insecure: bool = option(False, "security", "let everybody in; only on this machine (loopback)")
     jwt_secret_file: Path | None = option(
@@ -56,7 +59,9 @@ class ServeConfig(CommandConfig):
     )
     open_metrics: bool = option(False, "security", "serve /metrics without credentials")
 
-    model: str = option(DEFAULT_ENCODER, "models", "speaker encoder: named weights or path")
+    model: str = option(
+        DEFAULT_ENCODER, "models", "speaker encoder: named weights, path, or models:/NAME@ALIAS of MLflow"
+    )
     segmentation: str = option(
         DEFAULT_SEGMENTATION, "models", "what finds speech and overlap: named weights or path"
     )
@@ -65,13 +70,35 @@ class ServeConfig(CommandConfig):
         "auto", "models", "of the networks"
     )
     workers: int | None = option(
-        None, "models", "threads that compute streams side by side on the CPU; default: one a core", ge=1
+        None,
+        "models",
+        "processes that compute streams; default: one a core up to 4, or one for a GPU",
+        ge=1,
     )
     threads: int = option(1, "models", "CPU threads of each forward pass", ge=1)
     known_speakers: Path | None = option(
         None, "models", "folder with audio of people, NAME/*.wav: whoever is heard gets the name"
     )
     hop: float = option(0.5, "models", "seconds from one look at the audio to the next", ge=0.1, le=2)
+
+    asr: str = option(
+        "whisper-tiny.en",
+        "words",
+        "recogniser for whoever asks for words: named weights (`diar models list`), Hugging Face id or path; "
+        "empty = no words",
+    )
+    asr_threads: int = option(1, "words", "CPU threads that recognise the words of live sessions", ge=1)
+
+    voices: tuple[str, ...] = option(
+        (),
+        "speech",
+        "text to speech beside it: kokoro-82m, espeak or a folder of weights; NAME=WEIGHTS gives the model "
+        "another name, NAME=WEIGHTS*0.1 gives a tenth of its requests to a canary",
+        metavar="MODEL,MODEL",
+    )
+    speech_threads: int = option(1, "speech", "CPU threads of each synthesizer", ge=1)
+    speech_queue: int = option(16, "speech", "requests for speech at work at once", ge=1)
+    speech_keep_hours: float = option(24.0, "speech", "what was spoken is kept so long in Redis", gt=0)
 
     max_sessions: int = option(64, "limits", "live sessions of this process", ge=1)
     caller_sessions: int = option(16, "limits", "live sessions of a caller", ge=1)
@@ -84,6 +111,7 @@ class ServeConfig(CommandConfig):
         "seconds of live audio a minute of a caller; more is slowed, over HTTP refused",
         gt=0,
     )
+    characters_per_minute: int = option(20_000, "limits", "of a caller, that are spoken", ge=1)
     session_hours: float = option(24.0, "limits", "longest session, hours of audio", gt=0)
     idle_seconds: float = option(30.0, "limits", "a session without audio and KeepAlive ends then", gt=0)
     keep_seconds: float = option(
@@ -125,7 +153,7 @@ class ServeConfig(CommandConfig):
         8.0, "saving", "after SIGTERM sessions have so long to be saved", ge=1, le=60
     )
 
-    @field_validator("allowed_origins", "job_urls", mode="before")
+    @field_validator("allowed_origins", "job_urls", "voices", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value

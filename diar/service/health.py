@@ -50,10 +50,9 @@ def readiness(service: Service) -> dict[str, Any]:
         redis = (
             f"away for {time.monotonic() - away:.0f} s: sessions are not saved, limits are of this replica"
         )
-    networks = "ok" if service.compute.ready and service.warm else "loading"
     return {
         "ready": service.compute.ready and service.warm and not service.sessions.draining,
-        "networks": networks,
+        "networks": service.compute.condition() if service.warm else "loading",
         "draining": service.sessions.draining,
         "redis": redis,
         "sessions": len(service.sessions),

@@ -6,14 +6,14 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
 from diar.errors import DiarError, explain
 from diar.service.application import make_application
+from diar.service.computing.compute import Opener
 from diar.service.config import ServeConfig
 from diar.service.protocol import Protocol
 from diar.service.service import Service
@@ -60,18 +60,25 @@ class Server(uvicorn.Server):
         self._on_ready()
 
 
-def serve(config: ServeConfig, open_engine: Callable[[], Any], tell: Callable[[str], None]) -> None:
+def serve(
+    config: ServeConfig,
+    openers: Sequence[Opener],
+    tell: Callable[[str], None],
+    begun: Callable[[Service], None] = lambda service: None,
+) -> None:
     """Serve until a signal.
 
     Args:
         config: of the service.
-        open_engine: makes the engine of live streams.
+        openers: make the engines of live streams.
         tell: is told where the server listens, and when it is ready.
+        begun: is given the service before it serves.
 
     Raises:
         DiarError: a file or address that cannot be used, networks that cannot be opened.
     """
-    service = Service(config, open_engine)
+    service = Service(config, openers)
+    begun(service)
     listening = listen(config.host, config.port)
     address = "{}://{}:{}".format("https" if config.tls_certificate else "http", *_shown(listening))
     tell(f"listening on {address}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from diar.service.compute import Compute, warm_up
+from diar.models.gpus import GpuWatch
+from diar.service.computing.compute import Compute, Opener
 from diar.service.config import ServeConfig
 from diar.service.jobs.desk import JobDesk
 from diar.service.metrics import Metrics
@@ -26,7 +27,9 @@ from diar.service.security.tokens import Tokens, TokenSettings
 from diar.service.sessions.registry import Sessions
 from diar.service.sessions.saving import Saving
 from diar.service.shared.store import Shared
+from diar.service.speech.desk import speech_desk
 from diar.service.waiting import within
+from diar.service.words.desk import WordsDesk
 
 _BEAT = 1.0  # seconds
 _LOG = logging.getLogger("diar.service")
@@ -37,20 +40,25 @@ class Service:
 
     Args:
         config: of the service.
-        open_engine: makes the engine of live streams, in the thread that computes.
+        openers: make the engines of live streams, each in the thread that computes with it.
 
     Raises:
         DiarError: a file of the configuration that cannot be used.
     """
 
-    def __init__(self, config: ServeConfig, open_engine: Callable[[], Any]) -> None:
+    def __init__(self, config: ServeConfig, openers: Sequence[Opener]) -> None:
         self.config, self.replica = config, new_identifier("r")
         self.metrics, self.audit = Metrics(), Audit(config.audit_log)
         self.shared = Shared(_remote(config), self._redis_changed)
         if self.shared.configured:
             self.metrics.registry.register(self.metrics.redis_up)
             self.metrics.redis_up.set(1)
-        self.rates = Rates(self.shared, config.requests_per_minute, config.audio_per_minute)
+        self.rates = Rates(
+            self.shared,
+            config.requests_per_minute,
+            config.audio_per_minute,
+            config.characters_per_minute,
+        )
         self.tickets = Tickets(self.shared)
         self.door = Door(
             _tokens(config),
@@ -59,11 +67,13 @@ class Service:
             insecure=config.insecure,
             origins=config.allowed_origins,
         )
-        self.compute = Compute(open_engine, self.metrics)
-        saving = Saving(self.shared, self.replica, self.compute, self.metrics.save_time.observe)
+        self.compute = Compute(openers, self.metrics)
+        saving = Saving(self.shared, self.replica, self.metrics.save_time.observe)
         self._saving = saving
-        self.sessions = Sessions(config, self.compute, saving, self.metrics, self.audit)
+        self.words = WordsDesk(config, self.metrics)
+        self.sessions = Sessions(config, self.compute, saving, self.metrics, self.audit, self.words)
         self.jobs = JobDesk(config, self.shared, self.metrics, self.audit, self.replica)
+        self.speech = speech_desk(config, self.shared, self.metrics.registry)
         self._tasks: list[asyncio.Task[None]] = []
         self.warm = False  # the networks have computed once
 
@@ -72,7 +82,8 @@ class Service:
         self.compute.start()
         self.jobs.start()
         await self.shared.check()
-        chores = (self._warm_up(), self.sessions.keep_house(), self.sessions.save_all(), self._say_alive())
+        chores = [self._warm_up(), self.sessions.keep_house(), self.sessions.save_all(), self._say_alive()]
+        chores.append(self.words.run())
         self._tasks = [asyncio.create_task(chore) for chore in chores]
         for task in self._tasks:
             task.add_done_callback(_tell_if_broken)
@@ -90,6 +101,8 @@ class Service:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.words.stop()
+        await self.speech.stop()
         await asyncio.to_thread(self.compute.stop)
         await self.jobs.stop()
         await self.shared.close()
@@ -124,10 +137,9 @@ class Service:
             await asyncio.wrap_future(self.compute.opened)
         except Exception:
             return  # the server ends by it, and tells why
-        from diar.models.device import gpu_use  # PyTorch, which is loaded by now
-
-        self.metrics.networks(await self.compute.call(warm_up))
-        self.metrics.watch_gpus(gpu_use)
+        networks = await self.compute.warm_up()
+        self.metrics.networks(networks)
+        self.metrics.watch_gpus(_gpu_reader(networks["device"]), GpuWatch().states)
         self.warm = True
 
     async def _say_alive(self) -> None:
@@ -155,6 +167,15 @@ def _tokens(config: ServeConfig) -> Tokens | None:
         config.jwt_secret_file, config.jwks_file, config.issuer, config.audience, config.tenant_claim
     )
     return Tokens(settings)
+
+
+def _gpu_reader(device: str) -> Callable[[], list[tuple[str, float, int]]]:
+    """Return what tells of the GPUs that this process uses."""
+    if not device.startswith("cuda"):
+        return list
+    from diar.models.device import gpu_use  # loads PyTorch, which a process without networks does without
+
+    return gpu_use
 
 
 def _tell_if_broken(task: asyncio.Task[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diar import storage
+from diar.store.encryption.names import hidden, secret_of
 
 INDEX_SUFFIX = ".pq"  # of Parquet that holds no tracks: `OUT/**/*.parquet` finds tracks only
 MIRROR, PACKED = "mirror", "packed"  # how tracks lie: a file a recording, or a file a folder and shard
@@ -17,7 +18,10 @@ class Layout:
     root: str
 
     def tracks(self, recording_id: str) -> str:
-        """Return the file of one recording's tracks: the input's path + `.parquet`."""
+        """Return the file of one recording's tracks: the input's path + `.parquet`, or a hidden name."""
+        secret = secret_of(Layout(self.root).config)
+        if secret is not None:
+            return storage.join(self.root, hidden(secret, recording_id) + ".parquet")
         return storage.join(self.root, storage.output_name(recording_id, ".parquet"))
 
     def folder(self, recording_id: str) -> str:
@@ -35,6 +39,10 @@ class Layout:
     def progress(self, rank: int) -> str:
         """Return the file that says how far one rank is, rewritten about once a second."""
         return storage.join(self.private, "progress", f"rank_{rank:03d}.json")
+
+    def events(self, rank: int) -> str:
+        """Return the file of what one rank did and when, to which it appends."""
+        return storage.join(self.private, "events", f"rank_{rank:03d}.jsonl")
 
     def profile(self, rank: int) -> str:
         """Return the file of the trace of one rank's forward passes."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from diar import storage
 from diar.records import RecordingTracks, Tracks
+from diar.store.checks import check_tracks, typed_tracks
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, TracksFile, checked_footer, open_parquet, parsing, read_table
 from diar.store.schema import row_from_columns, tracks_of, tracks_table, windows_from_lists, windows_to_lists
@@ -45,7 +46,11 @@ class PackedContents:
     @classmethod
     def from_json(cls, text: str) -> PackedContents:
         """Parse what `to_json` returned."""
-        return cls(**json.loads(text))
+        found = cls(**json.loads(text))
+        lengths = {len(found.recording_id), len(found.tracks), len(found.segmentation_windows)}
+        if len(lengths) > 1 or not all(type(rows) is int and rows >= 0 for rows in found.tracks):
+            raise ValueError("its contents contradict each other")
+        return found
 
 
 class PackedFiles:
@@ -71,13 +76,15 @@ class PackedFiles:
                 files[folder] = _PackedFile(self._layout.packed(folder, shard), self._dimension)
         files[folder].add(recording_id, tracks)
 
-    def publish(self, shard: int, order: Sequence[str]) -> None:
-        """Publish a shard's files; `order` holds the ids of its recordings in archive order."""
+    def publish(self, shard: int, order: Sequence[str]) -> dict[str, str]:
+        """Publish a shard's files; return the SHA-256 of each, by folder.
+
+        `order` holds the ids of its recordings in archive order.
+        """
         with self._lock:
             files = self._open.pop(shard, {})
         place = {recording_id: position for position, recording_id in enumerate(order)}
-        for file in files.values():
-            file.publish(place, self._footer)
+        return {folder: file.publish(place, self._footer) for folder, file in files.items()}
 
 
 class _PackedFile:
@@ -99,13 +106,14 @@ class _PackedFile:
             if self._waiting_rows >= _WAITING_ROWS:
                 self._write()
 
-    def publish(self, place: Mapping[str, int], footer: dict[str, str]) -> None:
-        """Write the rest, in the order of `place`, and the footer."""
+    def publish(self, place: Mapping[str, int], footer: dict[str, str]) -> str:
+        """Write the rest, in the order of `place`, and the footer; return the file's SHA-256."""
         with self._lock:
             self._waiting.sort(key=lambda recording: place[recording[0]])
             parquet = self._write()
             parquet.set_footer({**footer, "recordings": self._contents.to_json()})
             self._open.close()
+            return parquet.sha256
 
     def _write(self) -> TracksFile:
         """Write the rows that wait; open the file if it is not open yet."""
@@ -123,11 +131,24 @@ class _PackedFile:
         return self._parquet
 
 
+def packed_contents(url: str, remedy: str) -> tuple[dict[str, str], PackedContents]:
+    """Read the footer of a packed file: what it says of the extraction, and whose rows it holds.
+
+    Raises:
+        StoreError: it is missing, damaged or of another schema; the message ends with `remedy`.
+    """
+    with open_parquet(url, remedy) as parquet:
+        metadata = parquet.metadata
+    with parsing(url, remedy):
+        footer = checked_footer(url, metadata)
+        return footer, PackedContents.from_json(footer.pop("recordings"))
+
+
 class PackedReader:
     """Reads recordings out of packed files; keeps the contents and rows of the last file."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, dimension: int | None = None) -> None:
+        self._layout, self._dimension = layout, dimension
         self._last: _OpenedFile | None = None
 
     def read(self, recording_id: str, shard: int) -> RecordingTracks:
@@ -139,7 +160,7 @@ class PackedReader:
         url = self._layout.packed(self._layout.folder(recording_id), shard)
         if self._last is None or self._last.url != url:
             self._last = _OpenedFile(url, self._layout.shard(shard))
-        return self._last.read(recording_id)
+        return self._last.read(recording_id, self._dimension)
 
 
 class _OpenedFile:
@@ -156,21 +177,26 @@ class _OpenedFile:
             self._place = {recording_id: i for i, recording_id in enumerate(contents.recording_id)}
             self._borders = np.cumsum([0, *contents.tracks])  # of the recordings' rows
             self._windows = contents.segmentation_windows
+            if int(self._borders[-1]) != metadata.num_rows:
+                raise ValueError(f"{metadata.num_rows} rows, not {self._borders[-1]}")
         counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._group_borders = np.cumsum([0, *counts])
         self._groups, self._rows = range(0), pa.table({})
         self._index = read_table(index_url)
-        self._index_row = {id_: i for i, id_ in enumerate(self._index["recording_id"].to_pylist())}
+        with parsing(index_url, self._remedy):
+            self._index_row = {id_: i for i, id_ in enumerate(self._index["recording_id"].to_pylist())}
 
-    def read(self, recording_id: str) -> RecordingTracks:
+    def read(self, recording_id: str, dimension: int | None) -> RecordingTracks:
         if recording_id not in self._place or recording_id not in self._index_row:
             raise StoreError(f"{self.url} holds no tracks of {recording_id!r}; {self._remedy}")
         place = self._place[recording_id]
         rows = self._read_rows(*self._borders[place : place + 2].tolist())
         with parsing(self.url, self._remedy):
-            tracks = tracks_of(rows, windows_from_lists(self._windows[place]))
+            tracks = tracks_of(typed_tracks(rows), windows_from_lists(self._windows[place]))
             row = row_from_columns(self._index.slice(self._index_row[recording_id], 1).to_pylist()[0])
-            return RecordingTracks.of(row, tracks, self._footer)
+            stored = RecordingTracks.of(row, tracks, self._footer)
+            check_tracks(stored, dimension)
+            return stored
 
     def _read_rows(self, start: int, end: int) -> pa.Table:
         first = int(np.searchsorted(self._group_borders, start, "right")) - 1

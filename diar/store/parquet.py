@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,12 +13,17 @@ import pyarrow.parquet as pq
 
 from diar import storage
 from diar.errors import DiarError, explain
+from diar.store.encryption.files import ENCRYPTED, reading_properties, writing_properties
+from diar.store.encryption.keyring import EncryptionError
 from diar.store.schema import SCHEMA_VERSION, track_schema
+from diar.store.sealed import ChecksumError, SealingFile, checked
 
 _PREFIX = "diar."  # of footer keys
 _ROW_GROUP = 65_536
 # A packed file is read by row group: one of thousands of recordings, or a day of one, takes little memory
 TRACKS_ROW_GROUP = 8_192
+_TOLD = 300  # characters of what is wrong, which may quote the file
+_OF_PARSING = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 class StoreError(DiarError):
@@ -25,15 +31,24 @@ class StoreError(DiarError):
 
 
 def write_table(url: str, table: pa.Table, footer: dict[str, str], row_group_size: int = _ROW_GROUP) -> None:
-    """Write `table` with `footer` metadata to `url`, atomically."""
+    """Write `table` with `footer` metadata to `url`, atomically and sealed, encrypted if there is a key."""
+    table = table.replace_schema_metadata(footer)
     with storage.open_atomic(url) as file:
-        pq.write_table(
-            table.replace_schema_metadata(footer), file, compression="zstd", row_group_size=row_group_size
-        )
+        sealing = SealingFile(file)
+        with pq.ParquetWriter(
+            sealing,
+            table.schema,
+            compression="zstd",
+            write_page_checksum=True,
+            encryption_properties=writing_properties(),
+        ) as parquet:
+            parquet.write_table(table, row_group_size=row_group_size)
+            sealing.begin_footer()
+        sealing.finish()
 
 
 class TracksFile:
-    """A Parquet file of tracks that is being written, complete when the block ends.
+    """A Parquet file of tracks that is being written, complete and sealed when the block ends.
 
     Args:
         file: what to write to.
@@ -41,14 +56,17 @@ class TracksFile:
     """
 
     def __init__(self, file: Any, dimension: int) -> None:
+        self._sealing = SealingFile(file)
         # Floats by byte-stream split, no dictionary of values that do not repeat: docs/on-disk.md
         self._parquet = pq.ParquetWriter(
-            file,
+            self._sealing,
             track_schema(dimension),
             compression="zstd",
             use_dictionary=["recording_id"],
             write_statistics=["recording_id"],
             column_encoding={"embedding.list.element": "BYTE_STREAM_SPLIT"},
+            write_page_checksum=True,
+            encryption_properties=writing_properties(),
         )
 
     def write(self, table: pa.Table) -> None:
@@ -63,8 +81,16 @@ class TracksFile:
     def __enter__(self) -> TracksFile:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._sealing.begin_footer()
         self._parquet.close()
+        if kind is None:
+            self._sealing.finish()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the complete file."""
+        return self._sealing.sha256
 
 
 def footer_of(metadata: pq.FileMetaData) -> dict[str, str]:
@@ -78,7 +104,9 @@ def checked_footer(url: str, metadata: pq.FileMetaData) -> dict[str, str]:
     footer = footer_of(metadata)
     version = footer.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise StoreError(f"{url} has schema version {version}, not {SCHEMA_VERSION}; extract it again")
+        raise StoreError(
+            f"{url} has schema version {str(version)[:_TOLD]}, not {SCHEMA_VERSION}; extract it again"
+        )
     return footer
 
 
@@ -96,24 +124,36 @@ def open_parquet(url: str, remedy: str) -> Iterator[pq.ParquetFile]:
 
     Raises:
         StoreError: it is missing or damaged; the message ends with `remedy`.
+        EncryptionError: it is encrypted with a key that is not given.
     """
     if not storage.exists(url):
         raise StoreError(f"{url} is missing; {remedy}")
     try:
         with storage.open_binary(url) as file:
-            yield pq.ParquetFile(file, pre_buffer=False)
+            yield _opened(checked(file))
+    except EncryptionError as error:
+        raise EncryptionError(f"{url}: {error}") from None
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(url, remedy, error) from None
 
 
+def _opened(file: BinaryIO) -> pq.ParquetFile:
+    file.seek(-len(ENCRYPTED), io.SEEK_END)
+    properties = reading_properties() if file.read() == ENCRYPTED else None
+    file.seek(0)
+    return pq.ParquetFile(
+        file, pre_buffer=False, page_checksum_verification=True, decryption_properties=properties
+    )
+
+
 @contextmanager
 def parsing(url: str, remedy: str) -> Iterator[None]:
-    """Raise StoreError where the block cannot parse the file at `url`: no checksum covers a footer."""
+    """Raise StoreError where the block cannot parse the file at `url`, or refuses what is in it."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except (*_OF_PARSING, pa.ArrowException) as error:
         raise StoreError(
-            f"{url} is damaged ({type(error).__name__}: {error}); delete it, then {remedy}"
+            f"{url} is damaged ({type(error).__name__}: {str(error)[:_TOLD]}); delete it, then {remedy}"
         ) from None
 
 
@@ -135,10 +175,14 @@ def read_rows_where(
     """
     with open_parquet(url, remedy) as parquet:
         number = parquet.schema_arrow.get_field_index(column)
+        if number < 0:
+            raise StoreError(f"{url} is damaged (without the column {column}); delete it, then {remedy}")
         spans = [parquet.metadata.row_group(i).column(number) for i in range(parquet.num_row_groups)]
-        groups = [i for i, span in enumerate(spans) if _may_hold(span.statistics, value)]
+        with parsing(url, remedy):
+            groups = [i for i, span in enumerate(spans) if _may_hold(span.statistics, value)]
         table = parquet.read_row_groups(groups, use_threads=False)
-    return table.filter(pc.equal(table[column], value))
+    with parsing(url, remedy):
+        return table.filter(pc.equal(table[column], value))
 
 
 def _may_hold(statistics: pq.Statistics | None, value: Any) -> bool:
@@ -150,6 +194,8 @@ def _may_hold(statistics: pq.Statistics | None, value: Any) -> bool:
 
 def _unreadable(url: str, remedy: str, error: Exception) -> StoreError:
     """Return what to say of a file that cannot be read; only one that is damaged is to be deleted."""
+    if isinstance(error, ChecksumError):
+        return StoreError(f"{url} is damaged: {error}; delete it, then {remedy}")
     if isinstance(error, OSError) and error.errno is not None:  # Arrow's decompression fails without a number
         return StoreError(f"{url} cannot be read: {explain(error)}")
-    return StoreError(f"{url} cannot be read ({error}); delete it, then {remedy}")
+    return StoreError(f"{url} cannot be read ({str(error)[:_TOLD]}); delete it, then {remedy}")

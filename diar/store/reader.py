@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -14,14 +13,14 @@ import pyarrow.compute as pc
 
 from diar import storage
 from diar.records import OK, ActivityFrames, RecordingRow, RecordingTracks
-from diar.store.absent import no_extraction
+from diar.store.absent import UnknownRecordingError
 from diar.store.earlier_names import stored_at
+from diar.store.index import dimension_of, first_dimension, read_config, read_index, read_plan, read_planned
 from diar.store.layout import MIRROR, PACKED, Layout
 from diar.store.mirrored import published_row, read_mirrored
 from diar.store.packed import PackedReader
-from diar.store.parquet import StoreError, parsing, read_rows_where, read_table
-from diar.store.schema import SCHEMA_VERSION, matrix, row_from_columns
-from diar.store.unknown_recording import UnknownRecordingError
+from diar.store.parquet import StoreError, read_rows_where, read_table
+from diar.store.schema import matrix, row_from_columns
 
 __all__ = [
     "ActivityFrames",
@@ -47,6 +46,7 @@ __all__ = [
 # Columns of the index that have an array of their own in `RecordingIndex`, or that nobody reads from there
 _OWN_ARRAYS = {"recording_id", "path", "status", "error", "duration", "speech_seconds", "embedding"}
 _NOT_READ = {"overlap_seconds", "tracks", "size", "mtime"}
+_CHECKED = [field.name for field in fields(RecordingRow) if field.name != "embedding"]
 _ROW_DETAILS = [field.name for field in fields(RecordingRow) if field.name not in _OWN_ARRAYS | _NOT_READ]
 
 
@@ -153,37 +153,9 @@ def _details(table: pa.Table) -> pa.Table:
     return details
 
 
-def read_config(layout: Layout) -> dict[str, Any]:
-    """Read what stage 1 noted about itself in `_extraction/config.json`.
-
-    Raises:
-        StoreError: there is none, or it has another schema version.
-    """
-    if not storage.exists(layout.config):
-        raise StoreError(no_extraction(layout.root))
-    with parsing(layout.config, "extract again"):
-        config: dict[str, Any] = dict(json.loads(storage.read_bytes(layout.config)))
-    if config.get("schema_version") != SCHEMA_VERSION:
-        raise StoreError(
-            f"{layout.root} has schema version {config.get('schema_version')}, not {SCHEMA_VERSION}; "
-            "use the diar version that wrote it, or extract again"
-        )
-    return config
-
-
 def arrangement(layout: Layout) -> str:
     """Return how the tracks lie, MIRROR or PACKED; raise StoreError as `read_config` does."""
     return str(read_config(layout).get("layout", MIRROR))
-
-
-def read_plan(layout: Layout, columns: list[str] | None = None) -> pa.Table:
-    """Read the plan, or some columns of it."""
-    return read_table(stored_at(layout.plan), columns=columns)
-
-
-def read_planned(layout: Layout, shard: int) -> pa.Table:
-    """Read one shard's part of the plan."""
-    return read_rows_where(stored_at(layout.plan), "shard", shard)
 
 
 def read_shard(layout: Layout, shard: int, columns: list[str] | None = None) -> pa.Table:
@@ -207,20 +179,22 @@ def finished_rows(layout: Layout, columns: list[str] | None = None, planned: Seq
     """Read the current rows of all finished shards, with `shard`, in archive order; there may be none.
 
     A recording that is tried again or has changed moves to a new shard. Its row in the old one is left out.
+    A row that is damaged, or whose shard is, has the status DAMAGED and says why.
 
     Args:
         layout: of the output.
         columns: of the indices; None = all.
         planned: columns of the plan to append.
     """
-    plan = read_plan(layout, columns=["shard", "position", "recording_id", *planned])
+    plan = read_plan(layout, columns=["shard", "position", "recording_id", "path", *planned])
     planned_shard = plan["shard"].to_numpy()  # ascending
     wanted = None if columns is None else list(dict.fromkeys(["recording_id", *columns]))
+    dimension = dimension_of(read_config(layout)) or first_dimension(layout, done_shards(layout))
     tables, positions = [], []
     for shard in done_shards(layout):
         start, end = np.searchsorted(planned_shard, [shard, shard + 1]).tolist()
         part = plan.slice(start, end - start)
-        rows = read_shard(layout, shard, wanted).replace_schema_metadata(None)
+        rows = read_index(layout, shard, wanted, part, dimension)
         found = pc.index_in(part["recording_id"], value_set=rows["recording_id"].combine_chunks())
         current = rows.take(found.drop_null())
         current = current.append_column("shard", pa.array(np.full(len(current), shard, np.int32)))
@@ -231,15 +205,16 @@ def finished_rows(layout: Layout, columns: list[str] | None = None, planned: Seq
         positions.append(part["position"].to_numpy())
     if not tables:
         return pa.table({name: [] for name in [*(wanted or ["recording_id"]), "shard", *planned]})
-    order, table = np.concatenate(positions), pa.concat_tables(tables)
+    order = np.concatenate(positions)
+    table = pa.concat_tables(tables, promote_options="default")  # earlier indices lack a column
     if (np.diff(order) < 0).any():  # sorting copies, so only where something moved
         table = table.take(pa.array(np.argsort(order)))
     return table
 
 
 def failures(layout: Layout) -> list[dict[str, str]]:
-    """Return recording id, status and error of every recording that failed."""
-    rows = finished_rows(layout, ["recording_id", "status", "error"])
+    """Return recording id, status and error of every recording that failed, or whose row is damaged."""
+    rows = finished_rows(layout, _CHECKED).select(["recording_id", "status", "error"])
     failed: list[dict[str, str]] = rows.filter(pc.not_equal(rows["status"], OK)).to_pylist()
     return failed
 
@@ -255,8 +230,10 @@ class TracksReader:
 
     def __init__(self, embeddings_dir: str) -> None:
         self._layout = Layout(embeddings_dir)
-        packed = arrangement(self._layout) == PACKED
-        self._packed = PackedReader(self._layout) if packed else None
+        config = read_config(self._layout)
+        self._dimension = dimension_of(config)
+        packed = config.get("layout", MIRROR) == PACKED
+        self._packed = PackedReader(self._layout, self._dimension) if packed else None
 
     def read(self, recording_id: str, shard: int | None = None) -> RecordingTracks:
         """Read the tracks of one recording, in the order of docs/on-disk.md.
@@ -272,7 +249,7 @@ class TracksReader:
         if self._packed is None:
             if shard is None and not storage.exists(self._layout.tracks(recording_id)):
                 self._shard(recording_id)  # is it in the plan at all?
-            return read_mirrored(self._layout, recording_id)
+            return read_mirrored(self._layout, recording_id, self._dimension)
         return self._packed.read(recording_id, self._shard(recording_id) if shard is None else shard)
 
     def _shard(self, recording_id: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -61,7 +61,10 @@ def track_schema(dimension: int) -> pa.Schema:
 
 
 def index_schema(dimension: int) -> pa.Schema:
-    """Return the schema of a shard index; `embedding` is null where the recording failed."""
+    """Return the schema of a shard index; `embedding` is null where the recording failed.
+
+    Indices that were written before `tracks_sha256` came are read as well.
+    """
     return pa.schema(
         [
             ("recording_id", pa.string()),
@@ -87,6 +90,7 @@ def index_schema(dimension: int) -> pa.Schema:
             ("part_seconds", pa.float64()),
             ("size", pa.int64()),
             ("mtime", pa.float64()),
+            ("tracks_sha256", pa.string()),
             ("embedding", pa.list_(pa.float32(), dimension)),
         ]
     )
@@ -144,10 +148,18 @@ def windows_from_lists(lists: list[list[float]]) -> np.ndarray:
     return np.array(lists, np.float64).reshape(-1, 2)
 
 
-def index_table(rows: list[RecordingRow], dimension: int) -> pa.Table:
-    """Return a shard's recordings as a table."""
+def index_table(rows: list[RecordingRow], dimension: int, sha256: Mapping[str, str]) -> pa.Table:
+    """Return a shard's recordings as a table; `sha256` is that of the file of each one's tracks."""
     schema = index_schema(dimension)
-    records = [{**vars(row), "gaps": _intervals(row.gaps), "embedding": None} for row in rows]
+    records = [
+        {
+            **vars(row),
+            "gaps": _intervals(row.gaps),
+            "tracks_sha256": sha256.get(row.recording_id) or None,
+            "embedding": None,
+        }
+        for row in rows
+    ]
     table = pa.Table.from_pylist(records, schema=schema)
     none = np.array([row.embedding is None for row in rows], bool)
     embeddings = np.zeros((len(rows), dimension), np.float32)
@@ -175,9 +187,11 @@ def rounded(matrix: np.ndarray) -> np.ndarray:
 
 
 def vectors(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    """Convert (n, D) float32 to Arrow fixed-size lists."""
+    """Convert (n, D) float32 to Arrow fixed-size lists; a row of NaN becomes null."""
     flat = np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), matrix.shape[1])
+    none = np.isnan(matrix).all(axis=1)
+    mask = pa.array(none) if none.any() else None
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), matrix.shape[1], mask=mask)
 
 
 def matrix(column: pa.ChunkedArray | pa.FixedSizeListArray) -> np.ndarray:

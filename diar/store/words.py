@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from diar import storage
 from diar.records import MIXED, OK, Word
+from diar.store.encryption.files import protected, revealed
 from diar.store.layout import Layout
 from diar.store.parquet import StoreError, footer_of, open_parquet, parsing, with_prefix, write_table
 
@@ -97,16 +99,34 @@ def read_words(layout: WordsLayout, shard: int) -> dict[str, tuple[RecognisedRec
     with open_parquet(url, _REMEDY) as parquet:
         metadata, table = parquet.metadata, parquet.read(use_threads=False)
     with parsing(url, _REMEDY):
-        footer = footer_of(metadata)
-        if footer["words_version"] != VERSION:
-            raise StoreError(f"{url} has words version {footer['words_version']}, not {VERSION}; {_REMEDY}")
-        told = json.loads(footer["recordings"])
+        told = json.loads(_footer(url, metadata)["recordings"])
         found: dict[str, tuple[RecognisedRecording, list[Word]]] = {
             one["recording_id"]: (RecognisedRecording(**one), []) for one in told
         }
         for row in table.to_pylist():
             found[row.pop("recording_id")][1].append(Word(**row))
     return found
+
+
+def read_told(layout: WordsLayout, shard: int) -> tuple[list[RecognisedRecording], int]:
+    """Read how the recordings of a shard were recognised, and count its words, without reading those.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    url = layout.shard(shard)
+    with open_parquet(url, _REMEDY) as parquet:
+        metadata = parquet.metadata
+    with parsing(url, _REMEDY):
+        told = json.loads(_footer(url, metadata)["recordings"])
+        return [RecognisedRecording(**one) for one in told], metadata.num_rows
+
+
+def _footer(url: str, metadata: pq.FileMetaData) -> dict[str, str]:
+    footer = footer_of(metadata)
+    if footer["words_version"] != VERSION:
+        raise StoreError(f"{url} has words version {footer['words_version']}, not {VERSION}; {_REMEDY}")
+    return footer
 
 
 class PartialShard:
@@ -122,12 +142,12 @@ class PartialShard:
         if name not in self._stored:
             return None
         with storage.open_binary(storage.join(self._folder, name)) as file:
-            return [_word(fields) for fields in json.load(file)]
+            return [_word(fields) for fields in json.loads(revealed(file.read()))]
 
     def write(self, key: str, words: Sequence[Word]) -> None:
         """Store words; a reader never sees half of them."""
         content = json.dumps([[w.start, w.end, w.text, w.probability, w.channel] for w in words])
-        storage.write_bytes_atomic(storage.join(self._folder, f"{key}.json"), content.encode())
+        storage.write_bytes_atomic(storage.join(self._folder, f"{key}.json"), protected(content.encode()))
 
     def remove(self) -> None:
         """Remove everything, once the shard is published."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from diar import storage
-from diar.records import RecordingRow, Tracks
+from diar.records import OK, RecordingRow, Tracks
 from diar.store.layout import PACKED, Layout
-from diar.store.mirrored import published_row, write_mirrored
+from diar.store.mirrored import published, write_mirrored
 from diar.store.packed import PackedFiles
 from diar.store.parquet import with_prefix, write_table
 from diar.store.schema import SCHEMA_VERSION, index_table
@@ -26,18 +27,29 @@ class Writer:
     layout: Layout
     dimension: int
     metadata: dict[str, str]
+    _sha256: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def write_tracks(self, shard: int, row: RecordingRow, tracks: Tracks) -> None:
         """Write one recording of a shard; it is published at once."""
-        write_mirrored(self.layout, row, tracks, self.footer)
+        self._sha256[row.recording_id] = write_mirrored(self.layout, row, tracks, self.footer)
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
         """Publish a shard's index, which marks the shard as done."""
-        write_table(self.layout.shard(shard), index_table(rows, self.dimension), with_prefix(self.footer))
+        known = {row.recording_id: self._sha256.pop(row.recording_id, "") for row in rows}
+        self._write_index(shard, rows, known)
+
+    def _write_index(self, shard: int, rows: list[RecordingRow], sha256: Mapping[str, str]) -> None:
+        """Write the index; `sha256` is that of each recording's file, empty where there is none."""
+        table = index_table(rows, self.dimension, sha256)
+        write_table(self.layout.shard(shard), table, with_prefix(self.footer))
 
     def published(self, recording_id: str) -> RecordingRow | None:
         """Return the index row of a recording that an interrupted run has published, else None."""
-        return published_row(self.layout, recording_id, self.metadata["fingerprint"])
+        found = published(self.layout, recording_id, self.metadata["fingerprint"])
+        if found is None:
+            return None
+        self._sha256[recording_id] = found[1]
+        return found[0]
 
     def remove_tracks(self, recording_id: str) -> None:
         """Delete what an earlier run published of a recording that fails now."""
@@ -62,8 +74,9 @@ class PackedWriter(Writer):
 
     def write_shard(self, shard: int, rows: list[RecordingRow]) -> None:
         """Publish a shard's tracks, then its index."""
-        self._files.publish(shard, [row.recording_id for row in rows])
-        super().write_shard(shard, rows)
+        files = self._files.publish(shard, [row.recording_id for row in rows])
+        with_tracks = (row.recording_id for row in rows if row.status == OK)
+        self._write_index(shard, rows, {id_: files.get(self.layout.folder(id_), "") for id_ in with_tracks})
 
     def published(self, recording_id: str) -> RecordingRow | None:
         """Return None: only whole shards are published."""

@@ -78,6 +78,18 @@ def test_in_overlap_the_sentence_goes_on_and_is_marked() -> None:
     assert [word.overlap for word in found] == [False] * 5 + [True] * 2 + [False] * 3
 
 
+def test_in_overlap_a_sentence_is_that_of_whose_turn_has_its_ends() -> None:
+    """An answer while the other's turn goes on, though the other is the likelier one."""
+    words = words_of("We saw it. And you looked through it? Twice. More", each=0.3)  # asked from 0.9 to 2.4 s
+    turns = [turn(0, 3, "a"), turn(0.9, 2.45, "b")]
+    loud, faint = np.full(100, 250, np.uint8), np.full(100, 150, np.uint8)
+    for tracks in (None, tracks_of([loud, faint], [[(0.0, 3.0)], [(0.9, 2.45)]])):
+        found = assign_speakers(words, turns, tracks)
+        assert speakers(found) == "aaabbbbbaa"
+    late = [turn(0, 3, "a"), turn(1.5, 2.05, "b")]  # its ends are others
+    assert speakers(assign_speakers(words, late, tracks)) == "a" * 10
+
+
 def test_words_outside_of_turns_go_to_the_nearest_within_reach_and_else_to_nobody() -> None:
     words = [Word(0.0, 0.4, "hm"), Word(2.3, 2.6, "so"), Word(5.0, 5.3, "lost"), Word(8.0, 8.2, "late")]
     found = assign_speakers(words, [turn(3, 4, "a"), turn(7, 8.5, "b")], None, AssignmentSettings(reach=0.5))

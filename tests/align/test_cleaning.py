@@ -82,3 +82,17 @@ def test_cutting_loops_keeps_an_order_and_leaves_no_long_loop_of_one_word(letter
     kept = [word.text for word in cut_loops(words_of(" ".join(letters)), str)]
     rest = iter(letters)
     assert all(letter in rest for letter in kept)  # a subsequence
+
+
+def test_improbable_words_in_scraps_of_speech_are_dropped() -> None:
+    speech = np.array([[1.0, 1.3], [5.0, 5.3], [9.0, 10.0], [11.0, 11.2], [11.4, 11.9]])
+    words = [
+        Word(1.0, 1.3, "you", 0.05),  # a beat of music
+        Word(5.0, 5.3, "Yes.", 0.8),
+        Word(9.2, 9.6, "perhaps", 0.05),
+        Word(11.0, 11.3, "so", 0.05),  # its speech goes on after a short pause
+    ]
+    assert texts(clean(words, speech).words) == "Yes. perhaps so"
+    assert clean(words, speech).outside_speech == 1
+    imported = [Word(1.0, 1.3, "you")]
+    assert clean(imported, speech).words == imported

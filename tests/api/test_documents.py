@@ -21,6 +21,12 @@ NOTEBOOK = ROOT / "docs" / "notebooks" / "who_speaks_when.ipynb"
 
 
 @pytest.fixture
+def words() -> None:
+    """What `diar.transcribe` needs."""
+    pytest.importorskip("faster_whisper", reason="it recognises words: the extra words is not installed")
+
+
+@pytest.fixture
 def folder(
     talk: Path,
     phone_call: Path,
@@ -37,7 +43,10 @@ def folder(
     return tmp_path
 
 
-def test_the_page_runs_from_top_to_bottom(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_the_page_runs_from_top_to_bottom(
+    words: None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     blocks = [block for block in run_blocks.blocks_of(PAGE) if block.language == "python"]
     assert len(blocks) >= 9
     names: dict[str, object] = {}
@@ -48,7 +57,7 @@ def test_the_page_runs_from_top_to_bottom(folder: Path, capsys: pytest.CaptureFi
     assert [speaker.channel for speaker in names["call"].speakers.values()] == [0, 1]  # type: ignore[attr-defined]
 
 
-def test_the_lines_of_the_readme_run(folder: Path) -> None:
+def test_the_lines_of_the_readme_run(words: None, folder: Path) -> None:
     blocks = [block for block in run_blocks.blocks_of(ROOT / "README.md") if block.language == "python"]
     assert len(blocks) == 1
     assert not run_blocks.run_python(blocks[0], folder, {})
@@ -77,7 +86,9 @@ def test_the_page_names_everything_that_is_offered() -> None:
 
 
 @pytest.mark.parametrize("module", ["diar", *sorted(set(diar._HOMES.values()))])
-def test_docstrings_run(module: str, folder: Path) -> None:
+def test_docstrings_run(module: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    if module == "diar.api.transcribe":
+        request.getfixturevalue("words")
     (folder / "embeddings").symlink_to(folder / "E")
     done = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
     assert done.failed == 0
@@ -91,6 +102,7 @@ def test_the_notebook_is_stored_without_outputs() -> None:
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient", reason="nbclient runs the notebook (pip install nbclient)")
     pytest.importorskip("ipykernel", reason="the notebook needs a kernel (pip install ipykernel)")

@@ -37,8 +37,8 @@ def test_everything_that_is_offered_is_there() -> None:
     assert set(diar.__all__) <= set(dir(diar))
     for name in diar.__all__:
         assert getattr(diar, name).__doc__, name
-    with pytest.raises(AttributeError, match="'diar' has no attribute 'transcribe'"):
-        _ = diar.transcribe
+    with pytest.raises(AttributeError, match="'diar' has no attribute 'synthesise'"):
+        _ = diar.synthesise
 
 
 def test_the_package_tells_that_it_is_typed() -> None:

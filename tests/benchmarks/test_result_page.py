@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import page_samples
 import result_page
 
 from tests.pages import read_page
@@ -16,3 +17,14 @@ def test_the_made_up_result_has_a_whole_page(tmp_path: Path) -> None:
     assert page.column("remarks", "What") == ["no speech", "warning"]
     assert seconds > 0
     assert peak > path.stat().st_size / 2**20
+
+
+def test_the_long_recording_has_words_and_audio(tmp_path: Path) -> None:
+    page_samples.make_long(tmp_path, 0.05, 200)
+    path, _, _ = result_page.written(str(tmp_path))
+    page = read_page(path)
+    page.check_alone()
+    assert page.column("recordings", "Words") == ["yes"]
+    assert page.column("recordings", "Length") == [180.0]
+    assert Path(page.column("recordings", "Audio")[0]).stat().st_size == 2 * 8_000 * 180 + 44
+    assert (tmp_path / "recordings/board meeting.wav/words.js").read_text().count('"So"') == 200 // 20

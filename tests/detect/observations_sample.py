@@ -149,6 +149,7 @@ def write_store(
     ]
     save_plan(layout, make_plan(recordings, ShardLimits(10_000, 10**9)))
     config = {"schema_version": SCHEMA_VERSION, "input_dir": str(root / "audio"), "metadata": metadata}
+    config["fingerprint"] = "made up"
     Path(layout.config).write_text(json.dumps(config))
     writer.write_shard(0, rows)
     return root / "E"

@@ -30,6 +30,20 @@ FOREIGN = {
     "check",
     "collect-only",
     "data-binary",
+    "signal",
+    "parsable",
+    "array",
+    "rdzv-backend",
+    "rdzv-endpoint",
+    "master-addr",
+    "backend-store-uri",  # MLflow's
+    "artifacts-destination",
+    "env-manager",
+    "build-arg",
+    "sbom",
+    "rm",
+    "for",
+    "model-repository",  # of tritonserver
 }
 
 

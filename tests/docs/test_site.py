@@ -10,6 +10,7 @@ from tests.commands import ROOT
 from tests.docs.pages import PAGES
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package, reason='the site needs the extra docs (pip install -e ".[docs]")')

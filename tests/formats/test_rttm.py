@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -90,12 +91,15 @@ def test_real_world_file(tmp_path: Path) -> None:
         ("SPEAKER a 1 nan 2 <NA> <NA> x", "start is 'nan'"),
         ("SPEAKER a 1 0.5 inf <NA> <NA> x", "duration is 'inf'"),
         ("a 1 0.00 30.00", "starts with 'a'"),
+        ("x" * 5000, "starts with 'xxx"),
+        (f"SPEAKER {'x' * 5000}", "2 fields"),
     ],
 )
 def test_broken_lines_are_named(tmp_path: Path, line: str, told: str) -> None:
     (tmp_path / "x.rttm").write_text(f"SPEAKER a 1 0 2 <NA> <NA> x\n{line}\n")
-    with pytest.raises(RttmError, match=f"x.rttm, line 2.*{told}"):
+    with pytest.raises(RttmError, match=f"x.rttm, line 2.*{told}") as raised:
         read_rttm(tmp_path / "x.rttm")
+    assert len(str(raised.value)) < 1000
 
 
 def test_other_encodings_are_named(tmp_path: Path) -> None:
@@ -130,3 +134,21 @@ def test_uem(tmp_path: Path) -> None:
         (tmp_path / "x.uem").write_text(line)
         with pytest.raises(RttmError, match=f"line 1.*{told}"):
             read_uem(tmp_path / "x.uem")
+
+
+@pytest.mark.parametrize("time", ["1e300", "-1", "nan", "inf", "9" * 400, "1e10"])
+def test_times_that_no_recording_has_are_refused(tmp_path: Path, time: str) -> None:
+    for name, line in (("a.rttm", f"SPEAKER a 1 {time} 1 <NA> <NA> x <NA> <NA>"), ("a.uem", f"a 1 0 {time}")):
+        (tmp_path / name).write_text(line + "\n")
+        with pytest.raises(RttmError, match=r"line 1: the (start|end) is .*, seconds from 0 are needed"):
+            (read_rttm if name == "a.rttm" else read_uem)(tmp_path / name)
+
+
+def test_two_million_lines_take_seconds() -> None:
+    lines = [
+        f"SPEAKER r{n % 50} 1 {n * 0.37:.3f} 1.250 <NA> <NA> s{n % 7} <NA> <NA>\n" for n in range(100_000)
+    ]
+    started = process_time()
+    found = parse_rttm("".join(lines), "many.rttm")
+    assert sum(map(len, found.values())) == 100_000
+    assert process_time() - started < 5  # a twentieth of the lines; 0.5 s where nothing else runs

@@ -26,6 +26,7 @@ def equal_error_rate(scores: np.ndarray, is_target: np.ndarray) -> float:
     return float(np.maximum(false_alarms, 1 - hits).min())
 
 
+@pytest.mark.slow
 def test_equal_error_rate_of_campplus_is_zero(shared_dir: Path, campplus_dir: Path) -> None:
     folders = [
         folder for folder in sorted((shared_dir / "data" / "librispeech").iterdir()) if folder.is_dir()

@@ -42,7 +42,7 @@ def test_usual_blocks_give_the_same_events(
 def test_streams_together_tell_what_each_tells_alone(
     live_models: LiveModels, talk: np.ndarray, told: tuple[Stream, list[Event]]
 ) -> None:
-    engine = Engine(live_models, workers=2)
+    engine = Engine(live_models)
     other = talk[::-1].copy()  # of which 10 s are heard
     try:
         for key in ("a", "b", "c"):

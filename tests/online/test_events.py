@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from diar.online import events
-from diar.online.events import EVENTS, SCHEMA_VERSION, Event, FinalTurn, LiveTurn
+from diar.online.events import EVENTS, SCHEMA_VERSION, Event, FinalTurn, LiveTurn, LiveWord
 from diar.online.stream import Stream
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "live-schema.json"
@@ -19,6 +20,10 @@ def schema_of(kind: Any) -> dict[str, Any]:
     simple = {float: "number", int: "integer", bool: "boolean", str: "string"}
     if kind in simple:
         return {"type": simple[kind]}
+    if typing.get_origin(kind) is types.UnionType:
+        some, none = typing.get_args(kind)
+        assert none is type(None)
+        return {"type": [simple[some], "null"]}
     if typing.get_origin(kind) is tuple:
         return {"type": "array", "items": schema_of(typing.get_args(kind)[0])}
     if typing.get_origin(kind) is dict:
@@ -43,7 +48,7 @@ def test_the_schema_is_that_of_the_events() -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     assert schema["title"] == f"diar.live {SCHEMA_VERSION}"
     assert schema["oneOf"] == [object_of(kind, {"type": {"const": kind.type}}) for kind in EVENTS]
-    assert schema["$defs"] == {kind.__name__: object_of(kind, {}) for kind in (LiveTurn, FinalTurn)}
+    assert schema["$defs"] == {kind.__name__: object_of(kind, {}) for kind in (LiveTurn, LiveWord, FinalTurn)}
 
 
 def test_what_a_stream_tells_fits_the_schema(told: tuple[Stream, list[Event]]) -> None:

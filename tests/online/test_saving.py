@@ -33,6 +33,24 @@ def plain(event: Event) -> dict[str, object]:
     return {key: value for key, value in event.to_dict().items() if key != "seq"}
 
 
+def test_a_stream_goes_on_unnoticed_with_tracks_that_are_kept_elsewhere(
+    live_models: LiveModels, talk: np.ndarray, told: tuple[Stream, list[Event]]
+) -> None:
+    first, cut = Stream(live_models), 35 * SAMPLE_RATE
+    events = first.feed(talk[:cut])
+    kept, new = first.chunks(())
+    assert kept == set(new) == {0} and first.chunks(kept) == (kept, {})
+    state = first.state(0)
+    assert len(state) < len(first.state())
+    second = Stream.restore(live_models, None, state, chunks=new.values(), unnoticed=True)
+    events += second.feed(talk[cut:])
+    assert without_time([*events, *second.finish()]) == without_time(told[1])
+    unheard = Stream.restore(live_models, None, Stream(live_models).state(), unnoticed=True)
+    unheard.skip_to(7)
+    (begun,) = unheard.feed(talk[:160])
+    assert isinstance(begun, SessionStarted) and not begun.restored and begun.seq == 8
+
+
 def test_other_bytes_are_refused(live_models: LiveModels, talk: np.ndarray) -> None:
     stream = Stream(live_models)
     stream.feed(talk[: 2 * SAMPLE_RATE])

@@ -9,6 +9,7 @@ from diar.detect.diarize import DiarizeSettings, diarize
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.observations import Observations
 from diar.errors import DiarError
+from diar.online.engine import Engine
 from diar.online.events import (
     Event,
     SessionEnded,
@@ -165,3 +166,33 @@ def test_what_cannot_be_fed_is_refused(live_models: LiveModels) -> None:
 def test_settings_that_make_no_sense_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(DiarError, match=next(iter(values))):
         LiveSettings(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("samples", [1, 399, 1_300])
+def test_a_stream_too_short_for_the_networks_ends_without_turns(
+    live_models: LiveModels, samples: int
+) -> None:
+    engine = Engine(live_models)
+    engine.open("short")
+    engine.feed({"short": np.full(samples, 0.01, np.float32)})
+    engine.finalize("short")
+    ended = engine.close("short")[-1]
+    assert isinstance(ended, SessionEnded) and ended.turns == () and len(engine) == 0
+    assert ended.duration == samples / SAMPLE_RATE
+    engine.shut_down()
+
+
+def test_a_speaker_who_was_named_early_stays(live_models: LiveModels, talk: np.ndarray) -> None:
+    stream = Stream(live_models)
+    events = stream.feed(talk[: 2 * SAMPLE_RATE])
+    events += stream.rename("1", "Anna")
+    events += stream.feed(talk[2 * SAMPLE_RATE :])
+    merged = {event.speaker: event.into for event in events if isinstance(event, SpeakerMerged)}
+    assert stream.names == {merged.get("1", "1"): "Anna"}
+
+
+def test_hum_is_nobody(live_models: LiveModels) -> None:
+    seconds = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
+    hum = (0.001 * sum(np.sin(2 * np.pi * 50 * k * seconds) / k for k in (1, 2, 3, 5))).astype(np.float32)
+    events = Stream(live_models).feed(hum)
+    assert not [event for event in events if isinstance(event, TurnStarted)]

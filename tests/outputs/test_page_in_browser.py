@@ -1,6 +1,5 @@
 """The page of ten thousand recordings in Chromium; skipped where `playwright` or a Chromium is missing."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from diar.outputs.page.write import write_page
+from tests.outputs.browsers import chromium, open_page
 from tests.outputs.page_sample import write_turns
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright (pip install playwright)")
@@ -20,15 +20,8 @@ SIZES = {"desktop": (1300, 900), "phone": (390, 800)}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        program = (
-            shutil.which("chromium") or shutil.which("google-chrome") or running.chromium.executable_path
-        )
-        if not Path(program).exists():
-            pytest.skip("no Chromium (playwright install chromium)")
-        opened = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +38,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("size", SIZES)
 def test_ten_thousand_recordings_stay_fluid(browser: Any, written: Path, size: str) -> None:
     width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height})
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on(
-        "request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None
-    )
-    page.goto(written.as_uri())
+    page = open_page(browser, written, said, viewport={"width": width, "height": height})
     page.set_default_timeout(1_000 * SECONDS)
     recordings = page.locator('[data-table="recordings"]')
     status, names = recordings.get_by_role("status"), recordings.locator("tbody th")

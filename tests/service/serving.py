@@ -15,8 +15,8 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from diar.service.computing.engine import ServiceEngine
 from diar.service.config import ServeConfig
-from diar.service.engine import ServiceEngine
 from diar.service.server import Server, listen, uvicorn_config
 from diar.service.service import Service
 from tests.commands import RATE
@@ -73,17 +73,17 @@ class Running:
 
 
 @contextmanager
-def serving(models: Any, **options: Any) -> Iterator[Running]:
-    """Serve until the end of the block."""
+def serving(models: Any, openers: Any = None, **options: Any) -> Iterator[Running]:
+    """Serve until the end of the block: with these networks, or with engines that `openers` make."""
     config = ServeConfig(port=0, **{"audit_log": "", **options})
-    service = Service(config, lambda: ServiceEngine(models, config))
+    service = Service(config, openers or [lambda _: ServiceEngine(models, config)])
     listening, ready = listen(config.host, 0), threading.Event()
     server = Server(uvicorn_config(config, service), service, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     address = "{}:{}".format(*listening.getsockname())
     thread.start()
     running = Running(address, service, server, thread)
-    assert ready.wait(60)
+    assert ready.wait(300)
     while not service.warm:
         time.sleep(0.02)
     try:

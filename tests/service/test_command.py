@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -82,12 +83,13 @@ def started(
         str(certificates / "server.pem"),
     ]
     call += ["--client_ca", str(certificates / "ca.pem"), "--audit_log", str(certificates / "audit.jsonl")]
+    call += ["--log_format", "json"]
     process = subprocess.Popen(call, env=clean_environment(), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     address, lines = "", []
     for line in process.stderr:
         lines.append(line)
-        found = re.search(r"listening on https://(\S+)", line)
+        found = re.search(r"listening on https://([\d.:]+)", line)
         address = found[1] if found else address
         if "ready" in line:
             break
@@ -122,6 +124,9 @@ def test_from_the_start_over_a_call_in_a_terminal_to_the_signal(
     assert read_rttm(tmp_path / "call.rttm")["call"]
     audit = [json.loads(line) for line in (certificates / "audit.jsonl").read_text().splitlines()]
     assert {(line["subject"], line["how"]) for line in audit} == {("CN=client,O=Tests", "certificate")}
+    page = urllib.request.Request(f"https://{address}/", headers={"X-Request-ID": "page-1"})
+    with urllib.request.urlopen(page, context=client_tls(certificates, "client"), timeout=10) as answer:
+        assert answer.headers["X-Request-ID"] == "page-1"
     with connect(url, ssl=client_tls(certificates, "client")) as socket:
         socket.send('{"type": "start"}')
         socket.recv(10)
@@ -129,6 +134,10 @@ def test_from_the_start_over_a_call_in_a_terminal_to_the_signal(
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(12) == 0
         assert time.monotonic() - began < 10
+    assert process.stderr is not None
+    lines = [json.loads(line) for line in process.stderr]
+    (asked,) = [line for line in lines if line.get("request") == "page-1"]
+    assert (asked["route"], asked["status"], asked["command"]) == ("/", 200, "diar serve")
 
 
 def test_what_cannot_work_is_said_before_anything_starts(tmp_path: Path) -> None:

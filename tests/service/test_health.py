@@ -17,7 +17,8 @@ PAGE = ROOT / "diar" / "service" / "page"
 METRICS = """
     diar_ttfa_seconds diar_rtf diar_turn_latency_seconds diar_streams_active diar_segments_count
     diar_avg_segment_len diar_cluster_switch_rate diar_speakers diar_gpu_utilization diar_gpu_mem_peak_bytes
-    diar_queue_seconds diar_model_version diar_threshold_profile diar_requests diar_errors"""
+    diar_queue_seconds diar_model_version diar_threshold_profile diar_requests diar_errors
+    diar_words_delay_seconds diar_words_batch_seconds diar_words diar_words_lost_seconds"""
 
 
 def samples(text: str) -> dict[str, float]:
@@ -30,6 +31,11 @@ def test_health_and_metrics_of_a_session(server: Running, talk: np.ndarray) -> N
     assert server.ask("/healthz", Authorization="").json == {"status": "ok"}
     ready = server.ask("/readyz", Authorization="")
     assert (ready.status, ready.json["ready"], ready.json["redis"]) == (200, True, "none")
+    ids = [
+        server.ask("/healthz", Authorization="", **{"X-Request-ID": given}).headers["x-request-id"]
+        for given in ("call-7", "not plain; x=1", "")
+    ]
+    assert ids[0] == "call-7" and all(re.fullmatch(r"q_[A-Za-z0-9]{22}", one) for one in ids[1:])
     with server.socket() as socket:
         socket.send(json.dumps({"type": "start"}))
         session = events_until(socket, "snapshot")[0]["session"]
@@ -46,6 +52,7 @@ def test_health_and_metrics_of_a_session(server: Running, talk: np.ndarray) -> N
     assert found['diar_ttfa_seconds_count{mode="live"}'] == 1
     assert 0 < found['diar_ttfa_seconds_sum{mode="live"}'] < 60
     assert found["diar_turn_latency_seconds_count"] >= 1 and found["diar_segments_count"] >= 1
+    assert 0 < found["diar_turn_confidence_sum"] <= found["diar_turn_confidence_count"]
     assert found["diar_audio_seconds_total"] > 0 and found["diar_rtf_count"] >= 1
     assert found['diar_errors_total{code="forbidden"}'] == 1
     assert found['diar_requests_total{method="GET",route="/readyz",status="200"}'] == 1
@@ -66,6 +73,7 @@ def test_health_and_metrics_of_a_session(server: Running, talk: np.ndarray) -> N
         "model",
         "sha256",
         "profile",
+        "kind",
     }
     assert session not in text and "anna" not in text
     models = [name for name in found if name.startswith("diar_model_version")]
@@ -126,7 +134,7 @@ def test_the_page_is_served_and_loads_nothing_from_elsewhere(server: Running) ->
         content = file.read_text()
         assert not re.search(r"https?://|innerHTML|eval\(|@import|style=|onclick=", content), file.name
         imported = re.findall(r'from "\./([\w.]+)"', content)
-        assert all((PAGE / name).is_file() for name in imported)
+        assert all(server.ask(f"/page/{name}", Authorization="").status == 200 for name in imported)
     named = set(re.findall(r'\$\("(\w+)"\)', "".join(file.read_text() for file in PAGE.glob("*.js"))))
     assert named <= set(re.findall(r'id="([\w-]+)"', text))
     palette = re.findall(r"#[0-9a-f]{6}", (PAGE / "lanes.js").read_text())

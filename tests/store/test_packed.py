@@ -39,7 +39,12 @@ def write_packed(root: Path, rows_of: dict[str, int]) -> dict[str, Tracks]:
         "layout": PACKED,
     }
     storage.write_bytes_atomic(layout.config, json.dumps(config).encode())
-    tracks = {name: replace(make_tracks(rng, n), windows=rng.random((n, 2))) for name, n in rows_of.items()}
+    tracks = {
+        name: replace(
+            made := make_tracks(rng, n), windows=made.start[:, None] + np.sort(rng.random((n, 2)) * [0, 9])
+        )
+        for name, n in rows_of.items()
+    }
     shards: dict[int, list[RecordingRow]] = {}
     for name, shard in zip(plan["recording_id"].to_pylist(), plan["shard"].to_pylist(), strict=True):
         row = RecordingRow(
@@ -184,7 +189,7 @@ def test_threads_may_write_to_several_shards_at_a_time(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         ("missing", "is missing"),
-        ("cut", "cannot be read"),
+        ("cut", "is damaged"),
         ("other", "holds no tracks"),
         ("foreign", "version None"),
     ],

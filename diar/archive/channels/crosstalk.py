@@ -64,11 +64,21 @@ class Leakage:
                 most[other, source] = 10 ** ((middle + 2 * (middle - low) + _SAFETY) / 10)
         return cls(transfer, most, floor, seen.hertz)
 
-    def remove(self, block: np.ndarray, rate: int, seed: int = 0) -> np.ndarray:
-        """Return a block (channels, n) in which noise of the channel's level replaces pure leakage."""
+    def remove(
+        self, block: np.ndarray, rate: int, seed: int = 0, clean: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return a block (channels, n) in which noise of the channel's level replaces pure leakage.
+
+        Args:
+            block: as it was recorded.
+            rate: Hz.
+            seed: of the noise.
+            clean: the block without echo, for where there is no pure leakage; default: as it is.
+        """
+        clean = block if clean is None else clean
         size, hop = round(FRAME * rate), round(_HOP * rate)
         if block.shape[1] < 2 * size or not self.most.any():
-            return block
+            return clean
         padded = np.pad(block, [(0, 0), (size // 2, size // 2)])
         whole = stft(padded, size, hop)
         bins, hertz = band_of(whole, rate, size)
@@ -76,14 +86,14 @@ class Leakage:
         centres = np.arange(leaked.shape[1]) * hop
         times = np.arange(block.shape[1])
         random = np.random.default_rng(seed)
-        cleaned = block.copy()
+        cleaned = clean.copy()
         for channel, frames in enumerate(leaked):
             if frames.any():
                 share = np.interp(times, centres, frames.astype(np.float32)).astype(np.float32)
                 noise = self._level(channel, size, len(hertz)) * _line_noise(
                     whole[channel], rate, block.shape[1], random
                 )
-                cleaned[channel] += share * (noise - block[channel])
+                cleaned[channel] += share * (noise - clean[channel])
         return cleaned
 
     def _leaked(self, bins: np.ndarray, hertz: np.ndarray) -> np.ndarray:

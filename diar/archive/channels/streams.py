@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import tee
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from diar.archive.glimpses import ffmpeg_glimpses, places, soundfile_glimpses
 from diar.archive.recording import Recording
 from diar.records import MIXED
 
+# Takes blocks (2, n) of a call and their rate; gives them, each as long, without echo
+Cancel = Callable[[Iterable[np.ndarray], int], Iterator[np.ndarray]]
+
 
 class ChannelStreams:
     """A recording that is being decoded: iterate once over blocks (signals, n) float32 at the wanted rate.
@@ -30,7 +34,13 @@ class ChannelStreams:
         source_rate, channels, audio_start, audio_track, audio_tracks: as in `AudioStream`.
     """
 
-    def __init__(self, streams: list[AudioStream], choice: ChannelChoice, leakage: Leakage | None) -> None:
+    def __init__(
+        self,
+        streams: list[AudioStream],
+        choice: ChannelChoice,
+        leakage: Leakage | None,
+        cancel: Cancel | None = None,
+    ) -> None:
         first = streams[0]
         self.numbers = tuple(range(len(streams))) if choice.name == channels.EACH else (MIXED,)
         self.channel = choice.name
@@ -38,6 +48,7 @@ class ChannelStreams:
         self.audio_start = first.audio_start
         self.audio_track, self.audio_tracks = first.audio_track, first.audio_tracks
         self._streams, self._leakage = streams, leakage
+        self._cancel = cancel if len(streams) == 2 else None  # each channel is the other's reference
         self._note = [choice.note] if choice.note else []
 
     @property
@@ -60,11 +71,18 @@ class ChannelStreams:
         if len(self._streams) == 1:
             yield from (block[None] for block in self._streams[0])
             return
-        for number, blocks in enumerate(zip(*self._streams, strict=True)):
-            block = np.stack(blocks)
-            yield (
-                block if self._leakage is None else self._leakage.remove(block, self._streams[0].rate, number)
-            )
+        rate = self._streams[0].rate
+        for number, (block, clean) in enumerate(self._without_echo(rate)):
+            yield clean if self._leakage is None else self._leakage.remove(block, rate, number, clean)
+
+    def _without_echo(self, rate: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield blocks (channels, n) of several channels, as they are and without echo."""
+        blocks = (np.stack(own) for own in zip(*self._streams, strict=True))
+        if self._cancel is None:
+            yield from ((block, block) for block in blocks)
+        else:
+            given, kept = tee(blocks)
+            yield from zip(kept, self._cancel(given, rate), strict=True)
 
 
 @contextmanager
@@ -74,6 +92,7 @@ def open_channels(
     channel: str = channels.AUTO,
     track: str = AUTO,
     file: AudioFile | None = None,
+    cancel: Cancel | None = None,
 ) -> Iterator[ChannelStreams]:
     """Open a recording for decoding block by block.
 
@@ -83,6 +102,7 @@ def open_channels(
         channel: `auto`, `mix` (mean of all channels), `each`, or a channel's number, `0` = first.
         track: `auto`, the number of an audio track, or a language tag; see `choose_track`.
         file: its content, where that is at hand; else it is looked for at the recording's URL.
+        cancel: takes the echo from two channels that are read apart; it is not asked elsewhere.
 
     Raises:
         DecodeError: see there for its kinds; iterating may raise it, too.
@@ -108,7 +128,7 @@ def open_channels(
             for one, read in zip([reader, *more], choice.read, strict=True)
         ]
         leakage = Leakage.of(seen) if seen is not None and len(streams) > 1 else None
-        yield ChannelStreams(streams, choice, leakage)
+        yield ChannelStreams(streams, choice, leakage, cancel)
 
 
 def _open(opened: ExitStack, file: AudioFile, track: str) -> Reader:

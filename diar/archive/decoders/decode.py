@@ -212,9 +212,10 @@ def decoded_in_blocks(url: str) -> bool:
 
 def open_reader(file: AudioFile, track: str = AUTO) -> Reader:
     """Open the decoder for a file; arguments and errors as for `choose_track`."""
-    reader = SoundfileReader.try_open(file)
-    if reader is None:
-        return open_by_ffmpeg(file, track)
+    with file.reading():
+        reader = SoundfileReader.try_open(file)
+        if reader is None:
+            return open_by_ffmpeg(file, track)
     with ExitStack() as opened:
         opened.enter_context(reader)
         reader.track = only_track(file, track)

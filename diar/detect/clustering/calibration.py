@@ -41,7 +41,9 @@ def translated(cosine: float, different: float) -> float:
 def calibrated(settings: IterativeSettings, different: float) -> IterativeSettings:
     """Return `settings` with all cosines translated."""
     names = ("threshold", "start_threshold", "stray_cosine")
-    return replace(settings, **{name: translated(getattr(settings, name), different) for name in names})
+    two_voices = replace(settings.two_voices, cosine=translated(settings.two_voices.cosine, different))
+    cosines = {name: translated(getattr(settings, name), different) for name in names}
+    return replace(settings, two_voices=two_voices, **cosines)
 
 
 def cosines_of_different(local: LocalSpeakers) -> np.ndarray:

@@ -9,7 +9,7 @@ same seg_windows are two people, however alike they sound (docs/decisions/033-cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -19,11 +19,13 @@ from diar.detect.clustering.calibration import calibrated, different_cosine
 from diar.detect.clustering.over_clustering import over_cluster
 from diar.detect.clustering.similarity import unit_rows
 from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.clustering.two_voices import Halves, TwoVoices, clearest_two_voices, halve
 from diar.detect.observations import Observations
 
 _PART_SECONDS = 3_600.0
 _CLEAN_SECONDS = 1.0  # of a local speaker to start a cluster
 _ITERATIONS = 6
+_MOST_SPLITS = 20
 _CHANGED = 1e-4  # of a coordinate of a centroid
 
 
@@ -41,6 +43,7 @@ class IterativeSettings:
     enough_seconds: float = 4.0  # … and this many are enough …
     least_apart: float = 0.5  # … unless for this share of its time it stands beside the most similar one …
     least_heard: float = 0.75  # … and has so many seconds of speech in one seg_window
+    two_voices: TwoVoices = field(default_factory=TwoVoices)  # when a cluster is two speakers
 
     def required_seconds(self, speech: float) -> float:
         """Seconds that a cluster needs in a recording with so many seconds of speech.
@@ -101,7 +104,7 @@ class _Clusters:
             if len(fewer) == len(centroids):
                 break
             centroids = self._estimate(fewer)
-        return centroids
+        return self._with_voices_apart(centroids)
 
     def _start(self) -> np.ndarray:
         chosen = self._local.clean_seconds >= _CLEAN_SECONDS
@@ -126,6 +129,23 @@ class _Clusters:
         more, _ = over_cluster(local.embedding[left], self._local_weight[left], threshold)
         others, _ = over_cluster(windows.embedding[stray], self._window_weight[stray], threshold)
         return np.concatenate([centroids, unit_rows(more), unit_rows(others)])
+
+    def _with_voices_apart(self, centroids: np.ndarray) -> np.ndarray:
+        """Split clusters that hold two voices, the clearest first, and assign anew, while any does."""
+        rule = self._settings.two_voices
+        for _ in range(_MOST_SPLITS):
+            found = {cluster: self._halves(cluster) for cluster in range(len(centroids))}
+            halves = {cluster: own for cluster, own in found.items() if own is not None}
+            cluster = clearest_two_voices(halves, rule)
+            if cluster is None or self._count.exceeded_by(len(centroids) + 1):
+                break
+            others = np.delete(centroids, cluster, axis=0)
+            centroids = self._estimate(np.concatenate([others, halves[cluster].centroids]))
+        return centroids
+
+    def _halves(self, cluster: int) -> Halves | None:
+        own = self._window_cluster == cluster
+        return halve(self._windows.embedding[own], self._window_weight[own], self._settings.two_voices)
 
     def _estimate(self, centroids: np.ndarray) -> np.ndarray:
         """Assign and average in turn until the centroids stay; drop clusters without members."""

@@ -106,19 +106,29 @@ function entryButton(text, table) {
   return make("button", {type: "button", class: "leads", onclick: () => target.showEntry(text)}, longName(text));
 }
 
+/** Whether a name leads to the view of a recording. */
+function opensRecording(column, row, table) {
+  return DATA.listen && table.root.dataset.table === "recordings" && column === table.columns[0]
+    && table.value("Length", row) !== null;
+}
+
 const FEW = 3; // people that a cell names
 
 /** Fill a cell of the table's row. */
 function fillCell(cell, column, row, table) {
   const value = column.values[row];
-  if (column.kind === "person" && value !== null) cell.append(personButton(value, table));
+  if (column.kind === "person" && value !== null) {
+    cell.append(personButton(value, table));
+    if (DATA.listen && table.root.dataset.table === "people") cell.append(renameButton(value) || "");
+  }
   else if (column.kind === "people") {
     cell.append(...value.slice(0, FEW).map(person => personButton(person, table)));
     if (value.length > FEW) cell.append(make("span", {class: "quiet"}, ` and ${value.length - FEW} more`));
   } else if (column.kind === "turns") {
     if (value) cell.append(make("canvas", {class: "strip", height: 26, role: "img", "aria-label": described(table, row)}));
     else cell.append(make("span", {class: "quiet"}, "–"));
-  } else if (column.kind === "path") cell.append(longName(value));
+  } else if (column.kind === "path") cell.append(opensRecording(column, row, table)
+    ? make("a", {href: addressOf(value), title: "read and listen"}, longName(value)) : longName(value));
   else if (column.kind === "entry") cell.append(entryButton(value, table));
   else cell.append(textOf(column, row));
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
@@ -21,7 +21,17 @@ from diar.formats.html.elements import Section
 from diar.formats.html.tables import DataTable
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("turns.js", "cells.js", "table.js", "start.js")
+_SCRIPTS = ("canvas.js", "turns.js", "cells.js", "table.js", "details.js")
+_LISTEN_SCRIPTS = (
+    "names.js",
+    "player.js",
+    "lanes.js",
+    "transcript.js",
+    "search.js",
+    "recording.js",
+    "keys.js",
+)
+_START = "start.js"
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Page:
         tables: data of the tables for which `sections` have a place.
         names: people's names by the numbers that the tables use.
         colors: of the names, as `#rrggbb`.
+        listen: what the page needs to play recordings and show their words; None: it shows tables only.
     """
 
     title: str
@@ -45,45 +56,57 @@ class Page:
     tables: Sequence[DataTable] = ()
     names: Sequence[str] = ()
     colors: Sequence[str] = field(default=())
+    listen: Mapping[str, Any] | None = None
 
     def render(self) -> bytes:
         """Return the file's content; what is no Unicode in it becomes a question mark."""
-        style, script = _text("page.css"), "".join(_text(name) for name in _SCRIPTS)
+        style, script, view = self._parts()
         parts = {
             "title": escape(self.title),
             "program": escape(self.program),
             "head": self.head,
             "sections": "\n".join(_entry(section) for section in self.sections),
             "body": "\n".join(section.html() for section in self.sections),
-            "policy": _policy(script, style),
+            "view": view,
+            "policy": _policy(script, style, plays=self.listen is not None),
             "style": style,
             "script": script,
-            "data": _data(self.tables, self.names, self.colors),
+            "data": self._data(),
         }
         return Template(_text("page.html")).substitute(parts).encode(errors="replace")
+
+    def _parts(self) -> tuple[str, str, str]:
+        """Return style, script, and the HTML of the view of one recording."""
+        if self.listen is None:
+            return _text("page.css"), "".join(map(_script, (*_SCRIPTS, _START))), ""
+        scripts = [*map(_script, _SCRIPTS), *(_script(f"listen/{name}") for name in _LISTEN_SCRIPTS)]
+        style = _text("page.css") + _text("listen/listen.css")
+        return style, "".join([*scripts, _script(_START)]), _text("listen/recording.html")
+
+    def _data(self) -> str:
+        """Return JSON that cannot end the script element around it."""
+        data: dict[str, Any] = {
+            "tables": {table.name: table.as_json() for table in self.tables},
+            "names": list(self.names),
+            "colors": list(self.colors),
+            "listen": self.listen,
+        }
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c")
 
 
 def _entry(section: Section) -> str:
     return f'<li><a href="#{section.name}">{escape(section.heading)}</a></li>'
 
 
-def _data(tables: Iterable[DataTable], names: Sequence[str], colors: Sequence[str]) -> str:
-    """Return JSON that cannot end the script element around it."""
-    data: dict[str, Any] = {
-        "tables": {table.name: table.as_json() for table in tables},
-        "names": list(names),
-        "colors": list(colors),
-    }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
-
-
-def _policy(script: str, style: str) -> str:
+def _policy(script: str, style: str, *, plays: bool) -> str:
+    # what the page's own script loads may run: the words of a recording, from the file beside it
     rules = [
         "default-src 'none'",
-        f"script-src '{_digest(script)}'",
+        f"script-src '{_digest(script)}'" + (" 'strict-dynamic'" if plays else ""),
         f"style-src '{_digest(style)}'",
         "img-src 'self' file:",
+        *(["media-src 'self' file: blob:"] if plays else []),
         "base-uri 'none'",
         "form-action 'none'",
     ]
@@ -92,6 +115,11 @@ def _policy(script: str, style: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _script(name: str) -> str:
+    """Return a script; what other pages import as a module is a part of one script here."""
+    return _text(name).replace("\nexport function ", "\nfunction ")
 
 
 @cache

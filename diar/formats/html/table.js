@@ -213,6 +213,7 @@ class DataTable {
   }
 
   draw() {
+    if (document.body.classList.contains("listening")) return; // nobody sees the tables
     for (const canvas of this.rows.querySelectorAll("canvas")) {
       const row = Number(canvas.closest("tr").dataset.row), {turns, people} = this.spoken(row);
       const colors = people.map(onScreen);

@@ -1,4 +1,3 @@
-"use strict";
 // Turns: from their text (turns_text.py) to pictures.
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -27,17 +26,6 @@ function readTurns(text) {
   return turns;
 }
 
-/** Make a canvas as sharp as the screen; return its context, in CSS pixels. */
-function sharp(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.max(1, Math.round(width * ratio));
-  canvas.height = Math.round(height * ratio);
-  canvas.style.height = height + "px";
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  return context;
-}
-
 /** Draw one lane a person, all in the height of a table's row. */
 function drawStrip(canvas, turns, duration, colors) {
   const width = canvas.clientWidth, height = Math.max(26, Math.min(64, 7 * colors.length));
@@ -51,10 +39,13 @@ function drawStrip(canvas, turns, duration, colors) {
   }
 }
 
-const LANE = 20, AXIS = 20; // pixels
+const LANE = 24, AXIS = 20; // pixels
 
-/** Draw lanes of 20 pixels with the time below; `origin` is the clock at the recording's start. */
-function drawLanes(canvas, turns, duration, colors, origin) {
+/**
+ * Draw a lane a person, with the time below: `duration` seconds of the recording, `from` its start; `origin` is the
+ * clock there.
+ */
+function drawLanes(canvas, turns, duration, colors, origin, from = 0) {
   const width = canvas.clientWidth, bottom = LANE * Math.max(1, colors.length);
   const context = sharp(canvas, width, bottom + AXIS);
   const style = getComputedStyle(canvas);
@@ -63,18 +54,20 @@ function drawLanes(canvas, turns, duration, colors, origin) {
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
   const step = TICKS.find(tick => tick / duration * width >= 64) || 86400;
-  for (let time = Math.ceil(origin / step) * step; time <= origin + duration; time += step) {
-    const x = (time - origin) / duration * width;
+  const first = origin + from;
+  for (let time = Math.ceil(first / step) * step; time <= first + duration; time += step) {
+    const x = (time - first) / duration * width;
     context.beginPath();
     context.moveTo(x, 0);
     context.lineTo(x, bottom + 4);
     context.stroke();
-    if (x > 14 && x < width - 14) context.fillText(clock(time), x, bottom + 16);
+    const text = clock(time), half = context.measureText(text).width / 2;
+    if (x >= half && x <= width - half) context.fillText(text, x, bottom + 16);
   }
   for (const {start, end, who} of turns) {
     context.fillStyle = colors[who];
-    const left = start / duration * width;
-    context.fillRect(left, who * LANE + 3, Math.max(1, end / duration * width - left), LANE - 6);
+    const left = (start - from) / duration * width;
+    context.fillRect(left, who * LANE + 3, Math.max(1, (end - from) / duration * width - left), LANE - 6);
   }
 }
 

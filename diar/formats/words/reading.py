@@ -6,7 +6,6 @@ Formats that time only sentences have the time of each shared out among its word
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -15,9 +14,11 @@ from typing import Any
 
 from diar.errors import DiarError, explain
 from diar.formats.rttm import from_rttm_id
-from diar.records import Word
+from diar.records import MIXED, Word
+from diar.texts import from_json
 
 Recordings = dict[str | None, list[Word]]  # by recording id; None: the file does not say
+_TOLD = 300  # characters of what is wrong, which may quote the file
 _TAG = re.compile(r"<[^>]*>")
 _TIME_TAG = re.compile(r"<((?:\d+:)?\d\d:\d\d\.\d{3})>")
 _CUE_TIMES = re.compile(r"^((?:\d+:)?\d\d:\d\d\.\d{3})\s+-->\s+((?:\d+:)?\d\d:\d\d\.\d{3})")
@@ -48,14 +49,14 @@ def read_words(path: Path) -> Recordings:
         raise WordsError(explain(error)) from None
     try:
         found = reader(text)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise WordsError(f"{path}: {what}") from None
+        raise WordsError(f"{path}: {what if len(what) <= _TOLD else what[:_TOLD] + '…'}") from None
     return {recording: sorted(words, key=lambda word: word.start) for recording, words in found.items()}
 
 
 def parse_ctm(text: str) -> Recordings:
-    """Parse CTM: recording, channel (ignored), start, duration, word, and a confidence if there is one.
+    """Parse CTM: recording, channel from 1 or A, start, duration, word, and a confidence if there is one.
 
     Raises:
         ValueError: a line with too few fields, or times that are none.
@@ -64,13 +65,14 @@ def parse_ctm(text: str) -> Recordings:
     for number, fields in _fields(text, "CTM needs file channel start duration word"):
         start, duration = _seconds(fields[2], number), _seconds(fields[3], number)
         probability = float(fields[5]) if len(fields) > 5 and fields[5].upper() != "NA" else None
-        word = Word(start, start + duration, from_rttm_id(fields[4]), probability)
+        text, channel = from_rttm_id(fields[4]), _channel(fields[1])
+        word = Word(start, start + duration, text, probability, channel=channel)
         found.setdefault(from_rttm_id(fields[0]), []).append(word)
     return found
 
 
 def parse_stm(text: str) -> Recordings:
-    """Parse STM: recording, channel (ignored), speaker, start, end, a label in <> if there is one, text.
+    """Parse STM: recording, channel from 1 or A, speaker, start, end, a label in <> if there is one, text.
 
     Raises:
         ValueError: a line with too few fields, or times that are none.
@@ -80,8 +82,16 @@ def parse_stm(text: str) -> Recordings:
         start, end = _seconds(fields[3], number), _seconds(fields[4], number)
         said = fields[6:] if fields[5:] and fields[5].startswith("<") else fields[5:]
         words = spread(" ".join(said), start, end, from_rttm_id(fields[2]))
-        found.setdefault(from_rttm_id(fields[0]), []).extend(words)
+        own = found.setdefault(from_rttm_id(fields[0]), [])
+        own += [replace(word, channel=_channel(fields[1])) for word in words]
     return found
+
+
+def _channel(text: str) -> int:
+    """Return the number of a channel that NIST's formats call 1, 2 or A, B; MIXED for other names."""
+    if text.isdecimal():
+        return max(int(text) - 1, MIXED)
+    return ord(text.upper()) - ord("A") if len(text) == 1 and text.isascii() and text.isalpha() else MIXED
 
 
 def _fields(text: str, needed: str) -> Iterator[tuple[int, list[str]]]:
@@ -143,7 +153,7 @@ def parse_json(text: str) -> Recordings:
     Raises:
         ValueError, KeyError: it is none of them.
     """
-    document = json.loads(text)
+    document = from_json(text)
     if isinstance(document, list):
         return _seglst(document)
     if document.get("schema") == "diar.words":
@@ -155,7 +165,8 @@ def parse_json(text: str) -> Recordings:
 
 def _own_word(fields: dict[str, Any]) -> Word:
     times = float(fields["start"]), float(fields["end"])
-    return Word(*times, fields["text"], fields.get("probability"), fields.get("speaker"))
+    probability, speaker = fields.get("probability"), fields.get("speaker")
+    return Word(*times, fields["text"], probability, speaker, channel=int(fields.get("channel", MIXED)))
 
 
 def _seglst(items: list[dict[str, Any]]) -> Recordings:

@@ -57,7 +57,7 @@ def format_seglst(result: RecordingWords) -> str:
 
 
 def format_words_textgrid(result: RecordingWords) -> str:
-    """Format Praat's TextGrid: a tier a speaker, an interval a word, which the next one ends."""
+    """Format Praat's TextGrid: a tier a speaker, an interval a word."""
     tiers: dict[str, list[tuple[float, float, str]]] = {}
     for word in sorted(result.words, key=lambda word: word.start):
         tiers.setdefault(word.speaker or NOBODY, []).append((word.start, word.end, word.text))
@@ -65,6 +65,14 @@ def format_words_textgrid(result: RecordingWords) -> str:
 
 
 def _disjoint(words: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Return intervals that the next one ends; words that begin in the same millisecond share one."""
     starts = np.round([start for start, _, _ in words], _DECIMALS)
-    ends = np.minimum(np.round([end for _, end, _ in words], _DECIMALS), np.append(starts[1:], np.inf))
-    return list(zip(starts.tolist(), ends.tolist(), [text for _, _, text in words], strict=True))
+    ends = np.maximum([end for _, end, _ in words], starts + 10.0**-_DECIMALS)
+    ends = np.minimum(np.round(ends, _DECIMALS), np.append(starts[1:], np.inf))
+    intervals: list[tuple[float, float, str]] = []
+    waiting = ""
+    for start, end, (_, _, text) in zip(starts.tolist(), ends.tolist(), words, strict=True):
+        if end > start:
+            intervals.append((start, end, waiting + text))
+        waiting = "" if end > start else f"{waiting}{text} "
+    return intervals

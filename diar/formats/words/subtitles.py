@@ -1,11 +1,21 @@
-"""SRT and WebVTT of words with speakers."""
+"""SRT and WebVTT of words with speakers.
+
+SRT has no escapes. FFmpeg, VLC and pysubs2 take `<A>` for a tag and hide it; libass, behind FFmpeg, takes
+backslashes for line ends and hides what stands in braces; some read `&lt;` as HTML. A word joiner (U+2060),
+which nobody sees, keeps such text from being read so; braces have no such remedy and are written full-width.
+"""
 
 from __future__ import annotations
+
+import re
 
 from diar.formats.words.cues import Cue, make_cues
 from diar.formats.words.document import RecordingWords
 from diar.formats.words.utterances import NOBODY
 
+_WORD_JOINER = "\u2060"
+_READ_AS_MARKUP = re.compile(r"<|\\|&(?=#?\w+;)|--(?=>)")
+_BRACES = str.maketrans("{}", "\uff5b\uff5d")
 _VTT_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -13,7 +23,7 @@ def format_srt(result: RecordingWords) -> str:
     """Format SubRip subtitles; a speaker's name stands where the speaker changes."""
     cues = make_cues(result.words, result.language, names=True)
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_lines(cue)}\n\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_plain(_lines(cue))}\n\n"
         for number, cue in enumerate(cues, start=1)
     )
 
@@ -27,6 +37,11 @@ def format_vtt(result: RecordingWords) -> str:
 
 def _lines(cue: Cue) -> str:
     return "\n".join(_printable(line) for line in cue.lines)
+
+
+def _plain(text: str) -> str:
+    """Return `text` so that SRT's readers show all of it."""
+    return _READ_AS_MARKUP.sub(rf"\g<0>{_WORD_JOINER}", text).translate(_BRACES)
 
 
 def _voiced(cue: Cue) -> str:

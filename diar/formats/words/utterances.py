@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from diar.formats.words.punctuation import ends_sentence
 from diar.records import Word
@@ -12,6 +12,7 @@ from diar.records import Word
 NOBODY = "unknown"  # where a format must name a speaker and a word has none
 _WITHOUT_BLANKS = frozenset(["zh", "yue", "ja", "th", "lo", "my", "km"])  # languages that write none
 _LONGEST_PAUSE = 1.0  # seconds within a sentence
+_AT_ONCE = 0.05  # seconds that a word may reach into a pause and still lie in it
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,47 @@ def join(texts: Sequence[str], language: str | None) -> str:
 
 
 def sentences(words: Sequence[Word], language: str | None) -> list[Utterance]:
-    """Return sentences: an utterance ends with a sentence, a change of speaker, or a pause of a second."""
-    found: list[Utterance] = []
-    for turn in _turns(words):
-        first = 0
-        for number, (word, later) in enumerate(pairwise(turn), start=1):
-            if ends_sentence(word.text) or later.start - word.end > _LONGEST_PAUSE:
-                found.append(_utterance(turn[first:number], language))
-                first = number
-        found.append(_utterance(turn[first:], language))
-    return found
+    """Return sentences, by their start.
+
+    One ends with its last word, with a pause of a second, or where somebody else says a word in between.
+
+    People who speak at once do not interrupt each other, nor do channels that are recognised apart.
+    """
+    found = [
+        _utterance(said, language)
+        for channel in sorted({word.channel for word in words})
+        for said in _of_channel([word for word in words if word.channel == channel])
+    ]
+    return sorted(found, key=lambda said: said.start)
 
 
 def paragraphs(words: Sequence[Word], language: str | None) -> list[Utterance]:
-    """Return what each speaker says until another one does."""
-    return [_utterance(turn, language) for turn in _turns(words)]
+    """Return what each speaker says until another one does; whole sentences where people speak at once."""
+    in_order = [word for said in sentences(words, language) for word in said.words]
+    turns = groupby(in_order, key=lambda word: (word.speaker, word.channel))
+    return [_utterance(list(turn), language) for _, turn in turns]
 
 
-def _turns(words: Sequence[Word]) -> list[list[Word]]:
-    return [list(own) for _, own in groupby(words, key=lambda word: (word.speaker, word.channel))]
+def _of_channel(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Yield the words of each sentence, by speaker."""
+    last: dict[str | None, list[Word]] = {}
+    for word in words:
+        said = last.get(word.speaker, [])
+        if said and not _ends(said[-1], word, [own[-1] for who, own in last.items() if who != word.speaker]):
+            said.append(word)
+            continue
+        if said:
+            yield said
+        last[word.speaker] = [word]
+    yield from last.values()
+
+
+def _ends(word: Word, later: Word, others: Sequence[Word]) -> bool:
+    """Tell whether a sentence ends between two words of a speaker; `others` are the last ones of others."""
+    between = any(
+        other.start >= word.end - _AT_ONCE and other.end <= later.start + _AT_ONCE for other in others
+    )
+    return between or ends_sentence(word.text) or later.start - word.end > _LONGEST_PAUSE
 
 
 def _utterance(words: Sequence[Word], language: str | None) -> Utterance:

@@ -8,12 +8,15 @@ from pydantic import PositiveInt, field_validator, model_validator
 
 from diar.jobs.extract.config import ExtractConfig
 from diar.options.base import option
+from diar.options.tracking import TRACKING_OPTIONS
+from diar.options.watching import METRICS_OPTIONS
 
 
 class PlanConfig(ExtractConfig):
     """A run of stage 1 to be planned; no archive is needed, and nothing is written to its output."""
 
     environment_prefix: ClassVar[str] = "DIAR_PLAN_"
+    withheld: ClassVar[frozenset[str]] = METRICS_OPTIONS | {"log_format", *TRACKING_OPTIONS}
 
     input_dir: str = option(
         "", "archive", "as for extract; a sample of its audio is run, its hours are counted"

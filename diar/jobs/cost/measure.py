@@ -34,7 +34,8 @@ _POLL = 0.25  # seconds
 _ENDING = 20.0  # seconds that workers have to end
 # Options of the run on the sample, which is neither resumed nor traced
 _PASSED_ON = set(ExtractConfig.model_fields) - {
-    *("input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run")
+    *("input_dir", "output_dir", "overwrite", "retry_failed", "profile", "dry_run"),
+    *("join", "lease", "interruption_notice"),
 }
 
 

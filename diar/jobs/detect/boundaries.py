@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from diar.custody.removal.unpurged import load_unpurged
 from diar.detect.boundaries.segments import find_segments
 from diar.detect.boundaries.sequences import Sequences, split_archive
 from diar.errors import DiarError
@@ -17,7 +18,6 @@ from diar.jobs.detect.settings import boundary_settings
 from diar.jobs.detect.voices import warn_of_several_voices
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
-from diar.store.reader import load_index
 from diar.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,14 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     Raises:
         DiarError: no embeddings, nothing to detect, or outputs that cannot be written.
     """
-    index = load_index(config.embeddings_dir)
+    index = load_unpurged(config.embeddings_dir, config.output_dir)
     embedded = np.isfinite(index.embedding).all(axis=1)
     spoken = embedded & (index.speech_seconds > 0)  # the vector of a file without speech is of nobody
     sequences = split_archive(index.recording_id, spoken, config.sequence_by == "folder")
     check_sizes(config, sequences)
     placement = Placement(config.place, config.audio_dir)
     recordings = [(index.recording_id[i], index.path[i]) for i in np.flatnonzero(embedded)]
-    check_audio(placement, recordings, config.output_dir)
+    check_audio(placement, recordings, config.output_dir, index.input)
     logger.info("%s, %s with an embedding", counted(len(index), "recording"), f"{int(embedded.sum()):,}")
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
+from diar.connectors.mlflow.files import result_files
+from diar.connectors.mlflow.tracking import Tracking, run_tracked
 from diar.detect.presets import preset_values
-from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
+from diar.errors import EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED, DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.result_page import page_line
 from diar.jobs.detect.without_f2py import keep_f2py_out
+from diar.jobs.progress.own import OwnProgress
+from diar.jobs.tracked.detect import TRACKED_FILES, boundary_figures, stage_1_parameters, turn_figures
+from diar.jobs.tracked.ranks import tell_on_stderr
+from diar.jobs.watching import Watch, watched
 from diar.options.command import run_command
+from diar.options.logs import log_from
 from diar.options.places import check_writable, refuse_same_place
+from diar.outputs.remote_output import local_output
 from diar.store.without_pandas import keep_pandas_out
+from diar.wording import counted
 
 DESCRIPTION = """\
 Stage 2: who spoke, from what stage 1 stored. It needs no GPU and can be run again at will.
@@ -39,9 +49,10 @@ the task.
 
 {presets}
 
-exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing (the outputs list
-them); other: not finished. A recording without speech is a result, not a failure: it is counted and listed,
-with the likely reason, and the code stays 0."""
+exit codes: 0 done; 3 done, some recordings failed: no embedding, or tracks that are missing or damaged (the
+outputs list them); 1 what stage 1 has finished is done, but recordings of its plan are missing; 2 an error. A
+recording without speech is a result, not a failure: it is counted and listed, with the likely reason, and
+the code stays 0."""
 
 
 def main(arguments: Sequence[str], prog: str = "diar detect") -> int:
@@ -61,12 +72,39 @@ def _preset_table() -> str:
 
 
 def _detect(config: DetectConfig) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    incomplete, warnings = False, []
+    log_from(logging.INFO)
+    for driver in ("botocore", "aiobotocore"):  # which tell where they found credentials
+        logging.getLogger(driver).setLevel(logging.WARNING)
     keep_pandas_out()
     keep_f2py_out()
     check_writable("output_dir", config.output_dir)
     _check_archive(config)
+    with local_output(config.output_dir) as folder:
+
+        def tell(text: str) -> None:
+            print(text.replace(folder, config.output_dir))
+
+        own = config.model_copy(update={"output_dir": folder})
+
+        def work(tracking: Tracking) -> int:
+            progress = OwnProgress()
+            with watched(config, "detect", lambda since: progress) as watch:
+                return watch.ended(_detect_into(own, tell, tracking, progress, watch))
+
+        return run_tracked(config, "detect", work, tell_on_stderr)
+
+
+def _detect_into(
+    config: DetectConfig,
+    tell: Callable[[str], None],
+    tracking: Tracking,
+    progress: OwnProgress,
+    watch: Watch,
+) -> int:
+    """Do the tasks, in a local folder; return the exit code."""
+    if config.mlflow is not None:
+        tracking.parameters(stage_1_parameters(config.embeddings_dir))
+    incomplete, warnings, missing = False, [], _missing(config)
     if config.task == "all":
         from diar.jobs.detect.turns import check_options
 
@@ -75,17 +113,36 @@ def _detect(config: DetectConfig) -> int:
         from diar.jobs.detect.boundaries import detect_boundaries
 
         result = detect_boundaries(config)
-        print(result.summary())
+        tell(result.summary())
+        tracking.figures(boundary_figures(result))
         incomplete |= bool(result.not_used)
+        counts = result.counts()
+        watch.result({f"diar_result_{name}": [((), counts[name])] for name in ("segments", "boundaries")})
     if config.task in ("turns", "all"):
         from diar.jobs.detect.turns import diarize_archive
 
-        summary = diarize_archive(config)
-        print(summary.summary())
+        summary = diarize_archive(config, progress)
+        watch.result(summary.figures())
+        tell(summary.summary())
+        tracking.figures(turn_figures(summary))
         incomplete |= summary.failed > 0
         warnings += summary.warnings
-    print(page_line(config.output_dir, warnings))
+    tell(page_line(config.output_dir, warnings))
+    tracking.artifacts(result_files(config.output_dir, TRACKED_FILES))
+    if missing:
+        told = f"stage 1 is not finished, {counted(missing, 'planned recording')} missing"
+        print(f"{told}: let it finish, then run this again", file=sys.stderr)
+        return EXIT_UNFINISHED
     return EXIT_FAILURES if incomplete else EXIT_OK
+
+
+def _missing(config: DetectConfig) -> int:
+    """Count the recordings that stage 1 has still to do."""
+    from diar.store.layout import Layout
+    from diar.store.reader import count_planned, finished_rows
+
+    layout = Layout(config.embeddings_dir)
+    return count_planned(layout) - len(finished_rows(layout, ["recording_id"]))
 
 
 def _check_archive(config: DetectConfig) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from diar.detect.presets import preset_values
-from diar.options.base import CommandConfig, ConfigError, describe_option, option
+from diar.options.base import ConfigError, describe_option, option
+from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
+from diar.options.sharing import HELP as SHARE_HELP
+from diar.options.sharing import Share
+from diar.options.tracking import TrackedConfig
+from diar.options.watching import WatchedConfig
 
 # Options that only one task reads: those of a group, and single ones
 _TASK_OF_GROUP = {"boundaries": "files", "turns": "turns"}
 _TASK_OF_OPTION = {
     **dict.fromkeys(("sequence_by", "odd_threshold", "place", "debug"), "files"),
-    **dict.fromkeys(("link_probability", "known_speakers", "labels", "processes"), "turns"),
+    **dict.fromkeys(("link_probability", "known_speakers", "names", "labels", "processes"), "turns"),
 }
 
 
@@ -27,7 +32,7 @@ def _by_preset(help: str, name: str) -> str:
     return f"{help} [{', '.join(f'{preset} {number:g}' for preset, number in numbers.items())}]"
 
 
-class DetectConfig(CommandConfig):
+class DetectConfig(WatchedConfig, TrackedConfig):
     """Stage 2: stored embeddings to speaker boundaries and turns, with JSON and plots. Needs no GPU."""
 
     environment_prefix: ClassVar[str] = "DIAR_DETECT_"
@@ -163,6 +168,11 @@ class DetectConfig(CommandConfig):
         "speakers",
         "turns: stage 1's output for enrolment audio NAME/*.wav; whoever is found there gets the name",
     )
+    names: str | None = option(
+        None,
+        "speakers",
+        "turns: what people are called in all outputs: the names.json that the page of a result saves",
+    )
     odd_threshold: float | None = option(
         None, "speakers", "probability above which a file is one of another voice; default 0.5", gt=0, lt=1
     )
@@ -200,6 +210,8 @@ class DetectConfig(CommandConfig):
         "also write manifests for other toolkits: lhotse, nemo, kaldi, or several (lhotse,kaldi)",
         metavar="KIND,KIND",
     )
+    encryption_key: str | None = option(None, "output", KEY_HELP, metavar="SOURCE")
+    share: Share = option("none", "output", SHARE_HELP)
     debug: bool = option(False, "output", "also write every candidate's score")
 
     def check_sources(self, sources: Mapping[str, Collection[str]]) -> None:
@@ -231,30 +243,18 @@ class DetectConfig(CommandConfig):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("segment_size", mode="before")
+    @field_validator("segment_size", "num_speakers", mode="before")
     @classmethod
-    def _check_segment_size(cls, value: Any) -> Any:
-        if value == "auto":
-            return value
-        try:
-            size = int(value)
-        except (TypeError, ValueError):
-            size = 0
-        if size < 1 or str(size) != str(value):
-            raise ValueError("is 'auto' or a number of files, at least 1")
-        return size
-
-    @field_validator("num_speakers", mode="before")
-    @classmethod
-    def _check_num_speakers(cls, value: Any) -> Any:
-        if value is None or value == "auto":
+    def _check_count(cls, value: Any, info: ValidationInfo) -> Any:
+        if value == "auto" or (value is None and info.field_name == "num_speakers"):
             return value
         try:
             count = int(value)
         except (TypeError, ValueError):
             count = 0
         if count < 1 or str(count) != str(value):
-            raise ValueError("is 'auto' or a number of speakers, at least 1")
+            things = "files" if info.field_name == "segment_size" else "speakers"
+            raise ValueError(f"is 'auto' or a number of {things}, at least 1")
         return count
 
     @model_validator(mode="after")

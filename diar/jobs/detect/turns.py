@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from diar.custody.removal.unpurged import load_unpurged
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings
 from diar.detect.linking.bandwidth import link_over_channels
@@ -27,6 +28,7 @@ from diar.detect.sides import Sides, diarize_sides
 from diar.detect.thresholds import thresholds
 from diar.errors import DiarError
 from diar.formats.matching import match_names
+from diar.formats.names import Moment, PersonNames, check_names, read_names
 from diar.formats.rttm import read_turns
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.enrolment import read_known_speakers
@@ -35,11 +37,14 @@ from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter
 from diar.jobs.detect.workers import Workers, start_workers, worth_starting
+from diar.jobs.progress.own import OwnProgress
+from diar.options.terminal import progress_stream
+from diar.outputs.folders import check_inside
 from diar.outputs.managed_directory import OutputDirectory
 from diar.outputs.rttm_names import rttm_names
 from diar.records import OK, Turn
 from diar.store.layout import Layout
-from diar.store.reader import RecordingIndex, TracksReader, load_index, read_config
+from diar.store.reader import RecordingIndex, TracksReader, read_config
 from diar.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -48,23 +53,30 @@ logger = logging.getLogger(__name__)
 NO_TRACKS = "no_tracks"  # stage 1 finished the recording, but its file is missing or damaged
 
 
-def diarize_archive(config: DetectConfig) -> TurnsSummary:
+def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -> TurnsSummary:
     """Run stage 2 inside recordings and write everything to `config.output_dir`.
+
+    Args:
+        config: of the command.
+        progress: counts recordings as they are diarized.
 
     Raises:
         DiarError: no embeddings, stage 1 without segmentation, or outputs that cannot be written.
     """
-    index = load_index(config.embeddings_dir)
+    index = load_unpurged(config.embeddings_dir, config.output_dir)
     _check(config, index)
     settings = diarize_settings(config)
     known = (
         None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
     )
+    names = None if config.names is None else read_names(config.names)
     reference = {} if config.reference is None else _read_reference(config.reference, index)
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
-        found = _diarize_all(workers, config, index, settings)
+        found = _diarize_all(workers, config, index, settings, progress or OwnProgress())
         linked = _link(found, index.embedding.shape[1], known, config)
+        if names is not None:
+            linked = _named(linked, names, found, index)
         report = TurnsReport(config, index, settings.clustering.used, thresholds(settings), linked)
         return TurnsWriter(config, index, report, reference).write(workers, found)
 
@@ -73,11 +85,16 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
     """Refuse what cannot succeed, before the work."""
     OutputDirectory(config.output_dir)
     _check_segmentation(config, index.metadata)
+    if config.speaker_audio != "none" and config.audio_dir is None:
+        check_inside(
+            index.input, [url for url, status in zip(index.path, index.status, strict=True) if status == OK]
+        )
     rttm_names(config.rttm_id, zip(index.recording_id, index.path, strict=True))
     if OK not in index.status:
         raise DiarError(
-            f"none of {counted(len(index), 'recording')} in {config.embeddings_dir} has an embedding; "
-            f"`diar status {config.embeddings_dir} --failures` says why"
+            f"none of {counted(len(index), 'recording')} in {config.embeddings_dir} has an embedding; the "
+            f"first is {index.status[0]}: {index.error[0]}; `diar status {config.embeddings_dir} --failures` "
+            "lists all"
         )
 
 
@@ -93,13 +110,15 @@ def check_options(config: DetectConfig) -> None:
     """Refuse options that cannot succeed, without reading the archive: another task may be run before this.
 
     Raises:
-        DiarError: stage 1 without segmentation, a PLDA, enrolment or reference that cannot be used.
+        DiarError: stage 1 without segmentation, a PLDA, enrolment, names or reference that cannot be used.
     """
     metadata = read_config(Layout(config.embeddings_dir))["metadata"]
     _check_segmentation(config, metadata)
     diarize_settings(config)
     if config.known_speakers is not None:
         read_known_speakers(config.known_speakers, metadata)
+    if config.names is not None:
+        read_names(config.names)
     if config.reference is not None:
         read_turns(Path(config.reference))
 
@@ -116,7 +135,11 @@ def _read_reference(path: str, index: RecordingIndex) -> dict[str, list[Turn]]:
 
 
 def _diarize_all(
-    workers: Workers, config: DetectConfig, index: RecordingIndex, settings: DiarizeSettings
+    workers: Workers,
+    config: DetectConfig,
+    index: RecordingIndex,
+    settings: DiarizeSettings,
+    progress: OwnProgress,
 ) -> list[DiarizedRecording | NoTurns]:
     """Diarize each recording of the archive."""
     rows = [row for row in range(len(index)) if index.status[row] == OK]
@@ -129,9 +152,11 @@ def _diarize_all(
     found: list[DiarizedRecording | NoTurns] = [
         NoTurns(status, error) for status, error in zip(index.status, index.error, strict=True)
     ]
-    progress = tqdm(results, "diarize", len(rows), unit="recording", disable=None)
-    for row, result in zip(rows, progress, strict=True):
+    progress.recordings = len(rows)
+    bar = tqdm(results, "diarize", len(rows), unit="recording", disable=None, file=progress_stream())
+    for row, result in zip(rows, bar, strict=True):
         found[row] = result
+        progress.add(float(index.duration[row]), failed=isinstance(result, NoTurns))
     return found
 
 
@@ -181,3 +206,35 @@ def _link(
     voices, recordings = counted(len(embedding), "speaker"), counted(len(good), "recording")
     logger.info("%s in %s: %s", voices, recordings, counted(people, "person"))
     return linked
+
+
+def _named(
+    linked: LinkedSpeakers,
+    names: PersonNames,
+    found: Sequence[DiarizedRecording | NoTurns],
+    index: RecordingIndex,
+) -> LinkedSpeakers:
+    """Call people by `names`.
+
+    Raises:
+        NamesError: somebody who is not there, or the name of somebody else.
+    """
+    counts = [len(one.turns) if isinstance(one, DiarizedRecording) else 0 for one in found]
+    first = np.concatenate([[0], np.cumsum(counts)])  # row of each recording's first speaker in `linked`
+    row_of = {recording_id: row for row, recording_id in enumerate(index.recording_id)}
+
+    def speaking(moment: Moment) -> list[str] | None:
+        row = row_of.get(moment.recording)
+        if row is None:
+            return None
+        one, place = found[row], int(first[row])
+        turns = one.turns if isinstance(one, DiarizedRecording) else []
+        there = [
+            k for k, own in enumerate(turns) if ((own[:, 0] <= moment.time) & (moment.time < own[:, 1])).any()
+        ]
+        return [linked.speaker_id[int(linked.label[place + k])] for k in there]
+
+    given = names.of(speaking)
+    check_names(names.source, given, zip(linked.speaker_id, linked.name, strict=True))
+    called = zip(linked.speaker_id, linked.name, strict=True)
+    return replace(linked, name=[given.get(person, name) for person, name in called])

@@ -71,6 +71,20 @@ class TurnsSummary:
         """Count one recording that could not be diarized."""
         self.failures.add(recording_id, f"{status}: {error}")
 
+    def figures(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+        """Return what metrics tell of the result: values of labels and numbers, by name."""
+        outcomes = {"diarized": self.diarized, "no_speech": self.silent.count, "failed": self.failed}
+        whole = {
+            "diar_result_turns": self.turns,
+            "diar_result_people": self.speakers,
+            "diar_result_speech_seconds": self.speech_seconds,
+            "diar_result_overlap_seconds": self.overlap_seconds,
+        }
+        return {
+            "diar_result_recordings": [((name,), float(count)) for name, count in outcomes.items()],
+            **{name: [((), float(value))] for name, value in whole.items()},
+        }
+
     def summary(self) -> str:
         """Return a few lines for the terminal."""
         share = 100 * self.overlap_seconds / self.speech_seconds if self.speech_seconds else 0.0

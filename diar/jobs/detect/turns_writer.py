@@ -18,6 +18,7 @@ from diar.jobs.detect.listed import file_of, listed_turns, url_of
 from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.workers import Workers
+from diar.options.terminal import progress_stream
 from diar.outputs.contact_sheets import ContactSheets, is_worth_a_timeline
 from diar.outputs.listed_reference import ListedReference
 from diar.outputs.rttm_names import rttm_names
@@ -84,7 +85,9 @@ class TurnsWriter:
             sheets=self._sheets(found, own),
             manifests=config.manifests,
         ) as archive:
-            for row, one in enumerate(tqdm(found, "write", unit="recording", disable=None)):
+            for row, one in enumerate(
+                tqdm(found, "write", unit="recording", disable=None, file=progress_stream())
+            ):
                 if isinstance(one, NoTurns):
                     self._add_failed(archive, summary, row, one)
                     continue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from diar.formats import spreadsheet
 from diar.formats.rttm import ALL_NAME
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, SpeakerInRecording, read_recording_turns
 from diar.jobs.detect.turns_summary import TurnsSummary
@@ -23,7 +23,7 @@ _MOST_TURNS = 3  # of a speaker
 def describe_result(output_dir: str, summary: TurnsSummary) -> str:
     """Return the answer for what lies in `output_dir`."""
     with (Path(output_dir) / RECORDINGS_NAME).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
+        rows = [row for row in spreadsheet.rows(file) if row["status"] == "ok"]
     if summary.diarized > _MOST_RECORDINGS:
         lines = [summary.summary(), *_people(output_dir)]
         places = [f"{output_dir}: {RECORDINGS_FOLDER}/, {ALL_NAME}, {RECORDINGS_NAME}, {SPEAKERS_CSV}"]
@@ -76,7 +76,7 @@ def _clock(seconds: float) -> str:
 def _people(output_dir: str) -> Iterator[str]:
     """Yield a line on each of those who talk most in the archive."""
     with (Path(output_dir) / SPEAKERS_CSV).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(spreadsheet.rows(file))
     talked = sum(float(row["speech_seconds"]) for row in rows)
     width = max((len(row["name"]) for row in rows[:_MOST_PEOPLE]), default=0)
     for row in rows[:_MOST_PEOPLE]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from diar import storage
@@ -29,18 +29,21 @@ class NamedAudio:
     warnings: Sequence[str] = ()
 
 
-def find_audio(sources: Sequence[str], manifest: str, exclude_dir: str) -> NamedAudio:
+def find_audio(
+    sources: Sequence[str], manifest: str, exclude_dir: str, protocols: Collection[str] = ()
+) -> NamedAudio:
     """Find the audio of `sources`; write a manifest of several to the path `manifest`.
 
     Args:
         sources: folders, files, globs, lists, URLs.
         manifest: path of the list that is written.
         exclude_dir: a folder to leave out, because the output goes there.
+        protocols: of URLs that a list may name, besides local files and the list's own protocol.
 
     Raises:
         DiarError: one does not exist or holds no audio, or two recordings have the same name.
     """
-    listings = [_list(source, exclude_dir) for source in sources]
+    listings = [_list(source, exclude_dir, protocols) for source in sources]
     recordings = [recording for listing in listings for recording in listing.recordings]
     little = sum(pcm_bytes(recording.url, recording.size) for recording in recordings) <= LITTLE
     if len(sources) == 1:
@@ -50,8 +53,8 @@ def find_audio(sources: Sequence[str], manifest: str, exclude_dir: str) -> Named
     return NamedAudio(manifest, little, [warning for listing in listings for warning in listing.warnings])
 
 
-def _list(source: str, exclude_dir: str) -> Listing:
-    listing = list_recordings(source, exclude_dir=exclude_dir)
+def _list(source: str, exclude_dir: str, protocols: Collection[str]) -> Listing:
+    listing = list_recordings(source, exclude_dir=exclude_dir, protocols=protocols)
     if not listing.recordings:
         ignored = f" ({listing.ignored:,} files there have no audio suffix)" if listing.ignored else ""
         raise DiarError(f"{source}: no audio files found{ignored}")

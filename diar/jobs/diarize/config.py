@@ -7,10 +7,13 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import field_validator, model_validator
 
 from diar import storage
+from diar.archive.protocols import protocols_of
 from diar.jobs.detect.config import DetectConfig, options_of_task
 from diar.jobs.extract.config import ExtractConfig
 from diar.options.base import CommandConfig, option
 from diar.options.places import refuse_same_place
+from diar.options.tracking import TRACKING_OPTIONS
+from diar.options.watching import METRICS_OPTIONS
 
 StageT = TypeVar("StageT", bound=CommandConfig)
 
@@ -22,13 +25,19 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
 
     environment_prefix: ClassVar[str] = "DIAR_DIARIZE_"
     withheld: ClassVar[frozenset[str]] = frozenset(
-        {"input_dir", "embeddings_dir", "task", "audio_dir", "dry_run", *options_of_task("files")}
+        {
+            *("input_dir", "embeddings_dir", "task", "audio_dir", "dry_run", "join", "lease"),
+            *options_of_task("files"),
+            *TRACKING_OPTIONS,
+            *METRICS_OPTIONS,
+        }
     )
     in_help: ClassVar[frozenset[str] | None] = frozenset(
         [
             *("audio", "output_dir", "num_speakers", "min_speakers", "max_speakers", "preset", "exclusive"),
             *("speaker_audio", "reference", "link", "known_speakers", "plot", "labels", "channel", "track"),
-            *("model", "precision", "device", "gpus", "workers", "overwrite", "retry_failed"),
+            *("model", "precision", "device", "gpus", "workers", "overwrite", "retry_failed", "share"),
+            "encryption_key",
         ]
     )
 
@@ -71,7 +80,10 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
 
     def stage_1(self, input_dir: str, output_dir: str) -> ExtractConfig:
         """Return the options of stage 1 for that archive."""
-        return self._stage(ExtractConfig, input_dir=input_dir, output_dir=output_dir)
+        # Several sources become a list of ours, which names them all
+        asked = frozenset[str]().union(*map(protocols_of, self.audio))
+        protocols = tuple(sorted({*self.protocols, *asked}))
+        return self._stage(ExtractConfig, input_dir=input_dir, output_dir=output_dir, protocols=protocols)
 
     def stage_2(self, known_speakers: str | None) -> DetectConfig:
         """Return the options of stage 2, with people enrolled in that output of stage 1."""
@@ -82,5 +94,5 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
         """Return where stage 1's output lies."""
         return storage.join(self.output_dir, EMBEDDINGS_NAME)
 
-    def _stage(self, kind: type[StageT], **own: str | None) -> StageT:
+    def _stage(self, kind: type[StageT], **own: Any) -> StageT:
         return kind(**{**{name: getattr(self, name) for name in kind.model_fields}, **own})

@@ -47,7 +47,9 @@ def both_stages(config: DiarizeConfig) -> int:
 
 def _find(config: DiarizeConfig, sources: Sequence[str], output_dir: str) -> NamedAudio:
     """Find the audio of an extraction to `output_dir`."""
-    return find_audio(sources, storage.join(Layout(output_dir).private, MANIFEST_NAME), config.output_dir)
+    return find_audio(
+        sources, storage.join(Layout(output_dir).private, MANIFEST_NAME), config.output_dir, config.protocols
+    )
 
 
 def _embed(config: DiarizeConfig, audio: NamedAudio, output_dir: str) -> int:

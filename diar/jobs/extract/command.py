@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from diar.errors import EXIT_FAILURES, EXIT_OK
+from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.ranks.processes import garbage_left, started_by_torchrun, worker_context
+from diar.jobs.tracked.ranks import run_tracked_ranks
+from diar.jobs.watching import watched_ranks
 from diar.models.defaults import DEFAULT_ENCODER
+from diar.models.weights.registered import with_versions
 from diar.options.command import run_command
-from diar.options.places import check_writable
+from diar.options.places import check_reachable, check_writable
 from diar.spawning import usable_cores
+from diar.store.layout import Layout
 
 DESCRIPTION = """\
 Stage 1: turn an archive of audio files into speaker embeddings in Parquet.
@@ -33,7 +38,8 @@ examples:
 Every option can also stand in a YAML file (--config run.yaml) or in the environment, such as
 DIAR_EXTRACT_CHANNEL=0; a flag wins over the environment, the environment over the file.
 
-exit codes: 0 all done; 3 done, some recordings failed (listed with their reason); other: not finished.
+exit codes: 0 all done; 3 done, some recordings failed (listed with their reason); 75 stopped as asked, run it
+again; other: not finished.
 Ranks of torchrun end with 0 in place of 3, or it would stop the others; `diar status OUTPUT_DIR` tells.
 `diar status OUTPUT_DIR` also shows how far a run is, from any terminal."""
 
@@ -51,14 +57,23 @@ def _extract(config: ExtractConfig) -> int:
 
         print_dry_run(config)
         return EXIT_OK
+    check_reachable("input_dir", config.input_dir)
     check_writable("output_dir", config.output_dir)
+    config = with_versions(config, config.mlflow)
+    layout = Layout(config.output_dir)
+    work = partial(watched_ranks, config, "extract", layout, partial(_run, config))
+    return run_tracked_ranks(config, "extract", layout, work)
+
+
+def _run(config: ExtractConfig) -> int:
+    """Do the job as a rank of torchrun, alone, or by workers; return the exit code."""
     # Importing torch takes seconds, which --help and a wrong flag should not cost
     if started_by_torchrun():
         with garbage_left():
             from diar.jobs.extract.run import run_rank
 
         code = run_rank(config)
-        return EXIT_OK if code == EXIT_FAILURES else code
+        return EXIT_OK if code == EXIT_FAILURES else _told(code)
     from diar.archive.little import is_little
 
     if config.workers is None and is_little(config.input_dir):
@@ -73,10 +88,17 @@ def _run_alone(config: ExtractConfig) -> int:
         from diar.jobs.extract.statistics import print_summary
 
     try:
-        return run_alone(config, print_summary)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 128 + signal.SIGINT
+        code = run_alone(config, print_summary)
+    except KeyboardInterrupt:  # before it has begun to listen
+        code = EXIT_INTERRUPTED
+    return _told(code)
+
+
+def _told(code: int) -> int:
+    """Say how to go on where nobody has supervised the work; return the exit code."""
+    if code == EXIT_INTERRUPTED and os.environ.get("LOCAL_RANK", "0") == "0":
+        print("stopped before the end; the same command goes on from here", file=sys.stderr)
+    return code
 
 
 def start_workers(config: ExtractConfig) -> int:
@@ -85,6 +107,7 @@ def start_workers(config: ExtractConfig) -> int:
     Raises:
         DiarError: what a user can mend, found before they start.
     """
+    config = with_versions(config)
     worker_context()  # its server imports torch meanwhile
     _fetch_weights(config)
     from diar.jobs.ranks.launcher import launch
@@ -95,6 +118,7 @@ def start_workers(config: ExtractConfig) -> int:
         workers=_count_workers,
         cores=usable_cores(),
         max_restarts=config.max_restarts,
+        grace=config.grace,
         port=config.port,
     )
 
@@ -107,7 +131,7 @@ def start_one_worker(config: ExtractConfig) -> int:
     """
     from diar.jobs.ranks.launcher import launch_one
 
-    return launch_one(_run_one, config, usable_cores())
+    return launch_one(_run_one, with_versions(config), usable_cores(), config.grace)
 
 
 def _count_workers(config: ExtractConfig) -> int:

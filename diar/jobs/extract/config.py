@@ -7,15 +7,19 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.embedding.settings import MIN_DURATION, EmbedSettings, SpeechSettings
+from diar.embedding.settings import DEFAULT_MAX_HOURS, MIN_DURATION, EmbedSettings, SpeechSettings
+from diar.jobs.long_runs import LongRunConfig, void_options
 from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
-from diar.options.base import CommandConfig, option
+from diar.options.base import option
+from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
+from diar.options.sharing import HELP as SHARE_HELP
+from diar.options.sharing import Share
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
 
-class ExtractConfig(CommandConfig):
+class ExtractConfig(LongRunConfig):
     """Stage 1: an archive of audio files to speaker embeddings in Parquet."""
 
     environment_prefix: ClassVar[str] = "DIAR_EXTRACT_"
@@ -24,6 +28,19 @@ class ExtractConfig(CommandConfig):
         ..., "archive", "folder, glob, wav.scp, NeMo manifest (.jsonl) or fsspec URL of the audio"
     )
     output_dir: str = option(..., "archive", "where the Parquet files go; give it again to resume")
+    protocols: tuple[str, ...] = option(
+        (),
+        "archive",
+        "of URLs that a list may name (https,s3), besides local files and the list's own protocol",
+        metavar="NAME,NAME",
+    )
+    max_hours: float = option(
+        DEFAULT_MAX_HOURS,
+        "archive",
+        "hours of a recording; a longer one is reported as too_long, however small its file",
+        gt=0,
+        le=1000,
+    )
     channel: str = option(
         "auto",
         "archive",
@@ -49,7 +66,10 @@ class ExtractConfig(CommandConfig):
     )
 
     model: str | None = option(
-        None, "model", "named weights (`diar models list`), Hugging Face id or path; default campplus-zh-en"
+        None,
+        "model",
+        "named weights (`diar models list`), Hugging Face id, path, or models:/NAME@ALIAS of MLflow; default "
+        "campplus-zh-en",
     )
     model_dir: str | None = option(
         None, "model", "WeSpeaker model directory: config.yaml + avg_model.pt (instead of --model)"
@@ -86,6 +106,19 @@ class ExtractConfig(CommandConfig):
         ge=0,
         le=40,
     )
+    enhance: str = option(
+        "none",
+        "model",
+        "denoiser before the networks, such as gtcrn; docs/enhancement.md says where it helps or hurts",
+    )
+    enhance_for: Literal["both", "segmentation", "embedding"] = option(
+        "both", "model", "which networks hear what the denoiser makes"
+    )
+    aec: bool = option(
+        False,
+        "model",
+        "take from each side of a two-channel call the echo of the other (where --channel reads them apart)",
+    )
     window: float = option(
         EmbedSettings.window,
         "model",
@@ -111,6 +144,12 @@ class ExtractConfig(CommandConfig):
         "of the networks; mixed = bf16 in the trunk's 2-D convolutions and in segmentation; auto = fp16 on "
         "GPUs, on CPUs mixed or fp32",
         result=True,
+    )
+
+    backend: Literal["torch", "onnx"] = option(
+        "torch",
+        "model",
+        "what computes the encoder's trunk; onnx = ONNX Runtime on the CPU, in fp32 (docs/export.md)",
     )
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
@@ -144,15 +183,27 @@ class ExtractConfig(CommandConfig):
 
     overwrite: bool = option(False, "run", "remove an earlier extraction in output_dir and start again")
     retry_failed: bool = option(False, "run", "try the recordings again that failed in earlier runs")
+    encryption_key: str | None = option(None, "run", KEY_HELP, metavar="SOURCE")
+    share: Share = option("none", "run", SHARE_HELP)
     profile: bool = option(
         False, "run", "trace some forward passes to OUT/_extraction/profile (open in ui.perfetto.dev)"
     )
     dry_run: bool = option(False, "run", "print what would be done (files, hours, shards, disk), do nothing")
 
+    @property
+    def asked_precision(self) -> str:
+        """Return `precision`, and what the backend has where that is left to it."""
+        return "fp32" if self.backend == "onnx" and self.precision == "auto" else self.precision
+
     @field_validator("gpus", mode="before")
     @classmethod
     def _split_gpus(cls, value: Any) -> Any:
         return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("protocols", mode="before")
+    @classmethod
+    def _split_protocols(cls, value: Any) -> Any:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @field_validator("channel", mode="before")
     @classmethod
@@ -171,8 +222,12 @@ class ExtractConfig(CommandConfig):
     @model_validator(mode="after")
     def _check_together(self) -> ExtractConfig:
         refuse_same_place(self.output_dir, {"input_dir": self.input_dir})
+        if self.join and self.overwrite:
+            raise ValueError("--overwrite would remove what others have done: run it once without --join")
         if self.model is not None and self.model_dir is not None:
             raise ValueError("give --model or --model_dir, not both")
+        if self.backend == "onnx" and (self.precision not in ("auto", "fp32") or self.device == "cuda"):
+            raise ValueError("--backend onnx computes on the CPU in fp32: leave --precision and --device out")
         if self.gpus is not None and self.device == "cpu":
             raise ValueError("--gpus contradicts --device cpu")
         if self.gpus is not None and (not self.gpus or len(set(self.gpus)) < len(self.gpus)):
@@ -184,3 +239,41 @@ class ExtractConfig(CommandConfig):
         if self.window > self.chunk:
             raise ValueError(f"window ({self.window} s) must not exceed chunk ({self.chunk} s)")
         return self
+
+
+def describe_choices(config: ExtractConfig) -> dict[str, str | bool]:
+    """Return how noise and echo were taken away, and another backend than torch's.
+
+    Extractions without that do not mention it.
+    """
+    said: dict[str, str | bool] = {"aec": True} if config.aec else {}
+    if config.backend != "torch":
+        said["backend"] = config.backend
+    if config.enhance == "none":
+        return said
+    return {"enhance": config.enhance, "enhance_for": config.enhance_for, **said}
+
+
+def options_without_effect(config: ExtractConfig) -> list[str]:
+    """Return a warning for each option that was changed although another one makes it void."""
+    void = void_options(config, config.output_dir)
+    if config.enhance == "none":
+        void["enhance_for"] = "with --enhance none"
+    if config.channel not in ("auto", "each"):
+        void["aec"] = f"with --channel {config.channel}"
+    if config.segmentation == "none":
+        named = ("speech", "second_segmentation", "step", "silence_margin")
+        void |= dict.fromkeys(named, "with --segmentation none")
+        if config.enhance_for == "segmentation":
+            void["enhance"] = "with --enhance_for segmentation and --segmentation none"
+    elif config.speech == "segmentation":
+        void["second_segmentation"] = "with --speech segmentation"
+    changed = {
+        name: getattr(config, name)
+        for name in void
+        if getattr(config, name) != ExtractConfig.model_fields[name].default
+    }
+    return [
+        f"--{name}{'' if value is True else f' {value}'} has no effect {void[name]}"
+        for name, value in changed.items()
+    ]

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from diar import storage
 from diar.embedding.chunks import ChunkSettings
+from diar.embedding.denoisers import Denoisers
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.networks import Models, make_detector
 from diar.embedding.settings import SpeechSettings
+from diar.enhance.open import open_denoiser
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.progress.counters import Counters
+from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.inference import Precision, check_precision
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
 from diar.models.segmentation.pyannet import SegmentationModel
+
+if TYPE_CHECKING:
+    from diar.export.backend import OnnxTrunk
 
 __all__ = ["MakeEmbedder", "Models", "build_embedder", "open_models"]
 
@@ -31,11 +37,12 @@ def open_models(config: ExtractConfig) -> Models:
         DiarError: one cannot be found, fetched or opened, or they do not fit each other.
     """
     encoder = _open_encoder(config)
+    denoise = open_denoiser(config.enhance, encoder.fbank.sample_rate)
     if config.segmentation == "none":
-        return Models(encoder, None)
+        return Models(encoder, None, denoise=denoise)
     segmentation = open_segmentation(config.segmentation)
     check_rates(encoder, segmentation)
-    return Models(encoder, segmentation, _open_second(config, segmentation))
+    return Models(encoder, segmentation, _open_second(config, segmentation), denoise)
 
 
 def _open_encoder(config: ExtractConfig) -> SpeakerModel:
@@ -70,11 +77,35 @@ def build_embedder(
     if models.segmentation is not None:
         found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
         detector = make_detector(models.segmentation, models.second, found_by, device, precision)
+    denoise = models.denoise
     return TrackEmbedder(
         models.encoder,
         detector,
         settings,
         device,
         precision=precision,
+        denoisers=Denoisers(
+            denoise if config.enhance_for in ("both", "segmentation") else None,
+            denoise if config.enhance_for in ("both", "embedding") else None,
+        ),
         meter=counters,
+        trunk=_other_trunk(config, models.encoder, device),
     )
+
+
+def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.device) -> OnnxTrunk | None:
+    """Return what computes the encoder's trunk in place of torch.
+
+    Raises:
+        DiarError: it cannot on this device, or with `--precision`.
+    """
+    if config.backend == "torch":
+        return None
+    from diar.export.backend import OnnxTrunk
+
+    if device.type != "cpu" or config.precision != "fp32":
+        raise ModelError(
+            f"`backend=onnx` computes on the CPU in fp32, not on {device.type} in {config.precision}: "
+            "give `device=cpu`"
+        )
+    return OnnxTrunk(model, torch.get_num_threads())

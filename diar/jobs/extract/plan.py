@@ -7,18 +7,20 @@ ranks. Recordings that appear later, have changed or are tried again get new sha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from diar.archive.listing import Recording, Recordings
+from diar.archive.listing import Listing, Recording, Recordings
+from diar.custody.removal.tombstone import Tombstone, of_extraction
 from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.parquet import write_table
 from diar.store.reader import finished_rows, read_planned
 from diar.store.schema import PLAN_SCHEMA
+from diar.wording import counted, plural
 
 # Columns of an earlier plan that the next one needs; what a list says of speakers may change without new work
 SETTLED_COLUMNS = ["recording_id", "shard", "size", "mtime", "offset", "duration"]
@@ -127,6 +129,24 @@ def find_ids(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
         found = pc.index_in(ids, value_set=part).fill_null(-1).to_numpy()
         rows[found >= 0] = found[found >= 0] + start
     return rows
+
+
+def without_purged(layout: Layout, listing: Listing) -> Listing:
+    """Return a listing without what was purged from the output, with a warning that counts it.
+
+    Raises:
+        DiarError: the tombstone is damaged.
+    """
+    tombstone = Tombstone.read(of_extraction(layout.root))
+    if not tombstone.sha256:
+        return listing
+    stays = tombstone.lets_in(listing.recordings.table["recording_id"].to_pylist())
+    if stays.all():
+        return listing
+    count = int((~stays).sum())
+    told = f"{counted(count, 'recording')} {plural(count, 'was')} purged from this output and left out"
+    recordings = listing.recordings.take(np.flatnonzero(stays))
+    return replace(listing, recordings=recordings, warnings=[*listing.warnings, told])
 
 
 def save_plan(layout: Layout, plan: pa.Table) -> None:

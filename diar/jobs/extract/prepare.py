@@ -16,17 +16,28 @@ import torch
 
 import diar
 from diar import storage
-from diar.archive.listing import Listing, list_recordings
+from diar.archive.listing import Listing
 from diar.embedding.networks import describe_encoder, describe_segmentation, describe_speech
 from diar.errors import DiarError
-from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.extract.plan import SETTLED_COLUMNS, ShardLimits, failed_ids, find_ids, make_plan, save_plan
+from diar.jobs.extract.config import ExtractConfig, describe_choices, options_without_effect
+from diar.jobs.extract.leftovers import folders_of, sweep_unfinished
+from diar.jobs.extract.plan import (
+    SETTLED_COLUMNS,
+    ShardLimits,
+    failed_ids,
+    find_ids,
+    make_plan,
+    save_plan,
+    without_purged,
+)
 from diar.jobs.extract.sections import remove_sections
 from diar.jobs.progress.counters import Totals
+from diar.jobs.stalls import list_in_time
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.segmentation.pyannet import SegmentationModel
 from diar.store.earlier_names import rename_earlier
+from diar.store.encryption.names import describe_encryption, forget_secrets
 from diar.store.layout import PACKED, Layout
 from diar.store.reader import StoreError, arrangement, done_shards, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION
@@ -62,6 +73,7 @@ class Identity:
             "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
             "second_segmentation_sha256": None if second is None else second.sha256,
             **describe_speech(segmentation, second, config.precision),
+            **describe_choices(config),
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -79,8 +91,8 @@ class Identity:
 
 def settle_precision(config: ExtractConfig, layout: Layout, device: torch.device) -> str:
     """Return the precision; `auto` is what the extraction was begun with, else the device's best."""
-    if config.precision != "auto":
-        return config.precision
+    if config.asked_precision != "auto":
+        return config.asked_precision
     if storage.exists(layout.config) and not config.overwrite:
         settings: dict[str, str] = read_config(layout)["settings"]
         if settings.get("precision") in PRECISIONS:
@@ -111,7 +123,7 @@ def settle_plan(
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
     rename_earlier(layout)
-    listing = listing or list_archive(config)
+    listing = without_purged(layout, listing or list_archive(config))
     previous = _previous_plan(layout)
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)
@@ -122,19 +134,6 @@ def settle_plan(
         remove_packed(layout, plan)  # of shards of a plan that is gone
     save_plan(layout, plan)
     return plan, [*options_without_effect(config), *listing.warnings, *_gone(previous, plan)]
-
-
-def options_without_effect(config: ExtractConfig) -> list[str]:
-    """Return a warning for each option that was changed although another one makes it void."""
-    if config.segmentation == "none":
-        void, cause = ["speech", "second_segmentation", "step", "silence_margin"], "--segmentation none"
-    elif config.speech == "segmentation":
-        void, cause = ["second_segmentation"], "--speech segmentation"
-    else:
-        return []
-    defaults = {name: ExtractConfig.model_fields[name].default for name in void}
-    changed = [name for name, default in defaults.items() if getattr(config, name) != default]
-    return [f"--{name} {getattr(config, name)} has no effect with {cause}" for name in changed]
 
 
 def _write_config(
@@ -150,7 +149,10 @@ def _write_config(
         "diar_version": diar.__version__,
         "job": _job() if config.overwrite else None,
     }
+    if encryption := describe_encryption(layout.config):
+        record["encryption"] = encryption
     storage.write_bytes_atomic(layout.config, json.dumps(record, indent=2).encode())
+    forget_secrets()
 
 
 def _previous_plan(layout: Layout) -> pa.Table | None:
@@ -194,26 +196,13 @@ def archive_root(config: ExtractConfig) -> str:
     return config.input_dir if local is None else storage.absolute(local)
 
 
-def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
-    """Remove the half-written files that a killed run may have left."""
-    done = pc.is_in(plan["shard"], pa.array(done_shards(layout), pa.int32()))
-    unfinished = plan.select(["recording_id"]).filter(pc.invert(done))
-    for folder in (
-        *_folders(layout, unfinished),
-        layout.private,
-        layout.shards,
-        storage.join(layout.private, "progress"),
-    ):
-        storage.remove_temporaries(folder)
-
-
 def list_archive(config: ExtractConfig) -> Listing:
     """List the archive's recordings, without the output directory.
 
     Raises:
         ExtractError: there are none.
     """
-    listing = list_recordings(config.input_dir, exclude_dir=config.output_dir)
+    listing = list_in_time(config.input_dir, config.output_dir, config.protocols, config.stall_timeout)
     if not listing.recordings:
         count = listing.ignored
         ignored = f" ({counted(count, 'file')} there {plural(count, 'has')} no audio suffix)" if count else ""
@@ -257,7 +246,7 @@ def remove_extraction(layout: Layout) -> None:
     if storage.exists(layout.plan) and storage.exists(layout.config):
         _remove_tracks(layout)
     remove_sections(layout)
-    for folder in (layout.shards, *(storage.join(layout.private, name) for name in ("progress", "profile"))):
+    for folder in (storage.join(layout.private, one) for one in ("shards", "progress", "profile", "events")):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
     for url in (layout.statistics, layout.plan, layout.config):
@@ -278,18 +267,9 @@ def _remove_tracks(layout: Layout) -> None:
 
 def remove_packed(layout: Layout, plan: pa.Table) -> None:
     """Delete all packed files in the folders of the plan's recordings."""
-    for folder in _folders(layout, plan):
+    for folder in folders_of(layout, plan):
         for name in filter(storage.PACKED_PATTERN.fullmatch, storage.list_names(folder)):
             storage.remove(storage.join(folder, name))
-
-
-def _folders(layout: Layout, plan: pa.Table) -> set[str]:
-    """Return the folders of the tracks of the plan's recordings."""
-    folders: set[str] = set()
-    for ids in plan["recording_id"].chunks:
-        parents = pc.replace_substring_regex(ids, pattern="[^/]*$", replacement="")
-        folders.update(pc.unique(parents).to_pylist())
-    return {layout.folder(folder) for folder in folders}
 
 
 def job_totals(layout: Layout, plan: pa.Table) -> Totals:

@@ -13,6 +13,7 @@ from diar.embedding.rows import ChunkEmbeddings, assemble
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.sections import RecordingSections, Sections, remove_sections
 from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.events import EventLog
 from diar.reading import embedded_row
 from diar.records import OK, RecordingRow
 from diar.store.writer import Writer
@@ -124,16 +125,23 @@ class Publisher:
         shards: which the recordings belong to.
         rate: Hz of the chunks.
         counters: of this rank.
+        events: of this rank.
     """
 
     def __init__(
-        self, threads: Executor, writer: Writer, shards: OpenShards, rate: int, counters: Counters
+        self,
+        threads: Executor,
+        writer: Writer,
+        shards: OpenShards,
+        rate: int,
+        counters: Counters,
+        events: EventLog,
     ) -> None:
         self._threads = threads
         self._writer = writer
         self._shards = shards
         self._rate = rate
-        self._counters = counters
+        self._counters, self._events = counters, events
         self._waiting: deque[tuple[EmbeddedRecording, Future[RecordingRow | None]]] = deque()
         self._stored: dict[Key, list[Future[None]]] = defaultdict(list)
 
@@ -145,7 +153,13 @@ class Publisher:
         """Publish a recording in another thread; enter those that are written by now."""
         stored = self._stored.pop(recording.key, [])
         self._waiting.append((recording, self._threads.submit(self._publish, recording, stored)))
-        while len(self._waiting) > _MOST_WAITING or (self._waiting and self._waiting[0][1].done()):
+        while len(self._waiting) > _MOST_WAITING:
+            self._enter(*self._waiting.popleft())
+        self.enter_written()
+
+    def enter_written(self) -> None:
+        """Enter the recordings that are written by now."""
+        while self._waiting and self._waiting[0][1].done():
             self._enter(*self._waiting.popleft())
 
     def finish(self) -> None:
@@ -196,5 +210,7 @@ class Publisher:
         if row.status != OK:
             self._writer.remove_tracks(row.recording_id)  # of an earlier, better version
             self._counters.add("failed", 1)
-            log.warning("%s: %s: %s", row.status, row.recording_id, row.error)
+            told = {"facts": {"recording": row.recording_id, "status": row.status}}
+            log.warning("%s: %s: %s", row.status, row.recording_id, row.error, extra=told)
+        self._events.recording(recording.key.shard, row)
         self._shards.add(recording.key, row)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -18,30 +15,34 @@ import torch.distributed as dist
 
 from diar import storage
 from diar.embedding.chunks import ChunkSettings
-from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, explain, with_flags
+from diar.enhance.echo import without_echo
+from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK
 from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.job import Job, Settling, Share
+from diar.jobs.extract.leftovers import sweep_shards
 from diar.jobs.extract.networks import MakeEmbedder, Models, build_embedder, open_models
-from diar.jobs.extract.plan import claim_order, shard_recordings, shards_of_one
+from diar.jobs.extract.plan import shard_recordings
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
-from diar.jobs.extract.sections import Sections, shared_shards
+from diar.jobs.extract.sections import Sections
 from diar.jobs.extract.statistics import print_summary, report_rank, write_statistics
 from diar.jobs.extract.worker import ShardWorker
-from diar.jobs.progress.carried_over import earlier_counters
-from diar.jobs.progress.counters import Counters, Totals
+from diar.jobs.long_runs import apart, joined_over_machines
+from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.events import EventLog
 from diar.jobs.progress.reporter import ProgressReporter
-from diar.jobs.ranks.claims import Claims
-from diar.jobs.ranks.launcher import check_restarts, end_with_parent
-from diar.jobs.ranks.lock import run_lock
-from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
+from diar.jobs.ranks.joined import Joined
+from diar.jobs.ranks.rank import be_rank, stopping_of, telling_errors
+from diar.jobs.ranks.rendezvous import Agreement
+from diar.jobs.ranks.stopping import Stopping
 from diar.models import device as devices
 from diar.models.inference import check_precision
 from diar.models.memory import keep_freed_memory
+from diar.options.logs import logged_as
 from diar.reading import ReadSettings
+from diar.remote.cache import FileCache
 from diar.store.layout import Layout
-from diar.store.reader import done_shards
-from diar.store.without_pandas import keep_pandas_out
 from diar.store.writer import make_writer
 from diar.wording import counted
 
@@ -52,31 +53,22 @@ def run_rank(
 ) -> int:
     """Do this rank's part of the job; return the exit code, which is the same on all ranks.
 
-    An error that a user can mend is printed once. Its exit code is 2, after which no worker is started again.
-
     Args:
         config: the run's options.
         make_embedder: makes what turns chunks into embeddings; benchmarks pass a stand-in.
     """
-    end_with_parent()
-    check_restarts()
-    logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    store, rank, world_size = next(iter(dist.rendezvous("env://")))
-    # Torchrun's store outlives a restart of all ranks; the prefix hides what the dead ranks said and claimed
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    if rank == 0 and attempt != "0":
-        print(f"a worker died; started again (restart {attempt}), going on where it was", file=sys.stderr)
-    agreement = Agreement(dist.PrefixStore(f"attempt_{attempt}", store), rank, world_size)
-    try:
-        local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-        code = Rank(config, agreement, make_embedder, *local).run()
-    except AgreedError as error:
-        if rank == 0:
-            print(f"error: {with_flags(str(error), ExtractConfig.model_fields)}", file=sys.stderr)
-        agreement.leave(str(error))
-        return EXIT_ERROR
-    agreement.leave()
-    return code
+    config = joined_over_machines(config, config.output_dir, config.overwrite)
+
+    def run(agreement: Agreement, local_rank: int, local_world_size: int) -> int:
+        tell = print_summary if local_rank == 0 else _tell_nothing
+        return Rank(config, agreement, make_embedder, local_rank, local_world_size, tell).run()
+
+    with logged_as(config.log_format, "diar extract"):
+        return be_rank(run, ExtractConfig.model_fields, apart=apart(config))
+
+
+def _tell_nothing(layout: Layout, statistics: dict[str, Any]) -> None:
+    """Leave the summary to others."""
 
 
 def run_alone(config: ExtractConfig, tell: Callable[[Layout, dict[str, Any]], None]) -> int:
@@ -102,32 +94,12 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all ranks agree on before they work."""
-
-    config: ExtractConfig  # with the precision settled
-    metadata: dict[str, str]  # of every Parquet file
-    run_id: str
-    order: list[tuple[int, int]]  # (shard, bytes) of unfinished shards, in the order of claiming
-    shared: list[int]  # shards that all ranks do together, before the others
-    totals: Totals
-
-
-@dataclass(frozen=True)
-class Share:
-    """This rank's part of the job; a rank that died and was started again goes on with what it had."""
-
-    claims: Claims
-    unfinished: list[int]  # shards that it claimed and did not finish before it died
-    counters: Counters  # with the figures from before it died
-
-
-@dataclass(frozen=True)
 class Work:
-    """The worker of this rank, with its profiler and its progress reporter."""
+    """The worker of this rank, with its profiler, its progress reporter and its log."""
 
     worker: ShardWorker
     profiler: Profiler
+    events: EventLog
     reporter: ProgressReporter
 
 
@@ -150,18 +122,34 @@ class Rank:
         """Do all steps; return the exit code."""
         agreement = self.agreement
         started = agreement.remember("started", time.time())
-        with ExitStack() as locks:
+        with ExitStack() as locks, stopping_of(self.config, agreement) as stopping:
             networks = agreement.agree("models", self._open_networks)
-            job = self._settle_job(networks, locks)
-            share = agreement.agree("claims", lambda: self._take_share(job, locks))
-            work = self._prepare_work(networks, job, share)
-            with work.reporter, work.profiler:
+            joined = agreement.agree("joined", lambda: self._join(locks))
+            settling = Settling(self.config, agreement, locks, joined)
+            job = settling.job(networks.models, networks.device)
+            share = agreement.agree("claims", lambda: settling.share(job, lambda: self._is_over(stopping)))
+            number = agreement.rank if joined is None else joined.number
+            work = self._prepare_work(networks, job, share, stopping, number)
+            with work.events, work.reporter, work.profiler:
                 agreement.agree("work", lambda: self._do_shards(work.worker, job, share))
+                stopped = any(agreement.gather("stopped", stopping.requested))
+                if stopped:
+                    work.events.asked()
                 sharing, seconds = self._ranks_on(networks.device), time.time() - started
-                report = report_rank(agreement.rank, networks.device, sharing, seconds, share.counters)
+                report = report_rank(number, networks.device, sharing, seconds, share.counters)
+                if joined is not None:
+                    agreement.agree("told", partial(joined.report, report))
                 reports = agreement.gather("report", report)
-            code: int = agreement.broadcast("finish", lambda: self._finish(job, reports))
+            died = {shard for shards in agreement.gather("died", share.before) for shard in shards}
+            finish = partial(self._finish, job, reports, stopped, joined, died)
+            code: int = agreement.broadcast("finish", finish)
             return code
+
+    def _join(self, locks: ExitStack) -> Joined | None:
+        """Take a place among those that share the work, if any may."""
+        if not self.config.join:
+            return None
+        return locks.enter_context(Joined(self.layout.private, self.config.lease))
 
     @property
     def layout(self) -> Layout:
@@ -180,65 +168,36 @@ class Rank:
         torch.set_num_threads(compute_threads(self.config, device, self.local_world_size))
         return Networks(device, open_models(self.config))
 
-    def _settle_job(self, networks: Networks, locks: ExitStack) -> Job:
-        """Let rank 0 settle the precision, then the plan."""
-        models = networks.models
-        precision = self.agreement.broadcast(
-            "precision", lambda: prepare.settle_precision(self.config, self.layout, networks.device)
-        )
-        config = self.config.model_copy(update={"precision": precision})
-        identity = prepare.Identity.of(config, models.encoder, models.segmentation, models.second)
-        metadata = identity.metadata(models.encoder, models.segmentation)
-        keep_pandas_out()
-        plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, locks))
-        shared = plan["shared"]
-        order = [(shard, size) for shard, size in plan["order"] if shard not in set(shared)]
-        return Job(config, metadata, plan["run_id"], order, shared, Totals(**plan["totals"]))
-
-    def _plan(
-        self, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str], locks: ExitStack
-    ) -> dict[str, Any]:
-        """Settle the plan on rank 0; return what the ranks need of it, for JSON."""
-        # A new output is listed before the lock makes its folder: a refused run leaves nothing behind
-        listing = None if storage.exists(self.layout.config) else prepare.list_archive(config)
-        locks.enter_context(run_lock(self.layout.lock, first=True))
-        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata, listing)
-        for warning in warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-        done = set(done_shards(self.layout))
-        order = [(shard, size) for shard, size in claim_order(plan) if shard not in done]
-        return {
-            "run_id": uuid.uuid4().hex,
-            "order": order,
-            "shared": shared_shards(order, shards_of_one(plan), self.agreement.world_size),
-            "totals": asdict(prepare.job_totals(self.layout, plan)),
-        }
-
-    def _take_share(self, job: Job, locks: ExitStack) -> Share:
-        """Join the run; find out how far this rank was, should it have died before."""
-        claims = Claims(self.agreement.store, self.agreement.rank, self.agreement.world_size, job.order)
-        locks.enter_context(run_lock(self.layout.lock, first=False))
-        if not claims.before:
-            return Share(claims, [], Counters())
-        unfinished = [shard for shard in claims.before if not storage.exists(self.layout.shard(shard))]
-        finished = set(claims.before) - set(unfinished)
-        counters = earlier_counters(self.layout, self.agreement.rank, job.run_id, finished)
-        return Share(claims, unfinished, counters)
-
-    def _prepare_work(self, networks: Networks, job: Job, share: Share) -> Work:
-        rank, world_size = self.agreement.rank, self.agreement.world_size
-        profiler = Profiler(job.config.profile, self.layout, rank, networks.device, share.counters)
+    def _prepare_work(
+        self, networks: Networks, job: Job, share: Share, stopping: Stopping, number: int
+    ) -> Work:
+        """Make the worker of this rank, which has `number` among all that work."""
+        profiler = Profiler(job.config.profile, self.layout, number, networks.device, share.counters)
+        events = EventLog(self.layout, number, job.run_id)
         worker = self.agreement.agree(
-            "worker", lambda: self._make_worker(networks, job, share.counters, profiler)
+            "worker", lambda: self._make_worker(networks, job, share.counters, profiler, events, stopping)
         )
         working = self.agreement.remember("working", time.time())
         reporter = ProgressReporter(
-            self.layout, job.run_id, rank, world_size, job.totals, share.counters, working
+            self.layout,
+            job.run_id,
+            number,
+            self.agreement.world_size,
+            job.totals,
+            share.counters,
+            working,
+            shown=self.local_rank == 0,
         )
-        return Work(worker, profiler, reporter)
+        return Work(worker, profiler, events, reporter)
 
     def _make_worker(
-        self, networks: Networks, job: Job, counters: Counters, profiler: Profiler
+        self,
+        networks: Networks,
+        job: Job,
+        counters: Counters,
+        profiler: Profiler,
+        events: EventLog,
+        stopping: Stopping,
     ) -> ShardWorker:
         config, device, encoder = job.config, networks.device, networks.models.encoder
         chunks = ChunkSettings.from_seconds(
@@ -246,15 +205,26 @@ class Rank:
         )
         embedder = self.make_embedder(config, networks.models, chunks, device, counters)
         writer = make_writer(config.layout, self.layout, encoder.encoder.embedding_dim, job.metadata)
-        sharing = self._ranks_on(device)
+        sharing, cancel = self._ranks_on(device), without_echo if config.aec else None
         return ShardWorker(
-            ReadSettings(chunks, config.channel, config.min_duration, config.track),
+            ReadSettings(
+                chunks,
+                config.channel,
+                config.min_duration,
+                config.track,
+                config.max_hours,
+                FileCache.of_options(config.cache_dir, config.cache_gigabytes),
+                cancel,
+            ),
             embedder,
             writer,
             self._make_sections(job, chunks.rate),
             counters,
             profiler,
+            events,
             Sizes.of(config, embedder, self.local_world_size, sharing),
+            config.stall_timeout,
+            stopping,
         )
 
     def _make_sections(self, job: Job, rate: int) -> Sections:
@@ -267,27 +237,39 @@ class Rank:
 
     def _do_shards(self, worker: ShardWorker, job: Job, share: Share) -> None:
         """Do claimed shards; after an error here the other ranks finish the shard that they are at."""
-        try:
-            with share.counters.timing("working_seconds"):
-                shards = self._shards(job, share)
+        telling = telling_errors(self.agreement.rank, ExtractConfig.model_fields)
+        with telling, share.counters.timing("working_seconds"):
+            together = (shard for shard in job.shared if not storage.exists(self.layout.shard(shard)))
+            for claimed in share.claims.rounds(share.unfinished, share.counters.read_bytes):
+                if self.agreement.any_failed():
+                    return
+                shards = self._until_failure(chain(together, claimed))
                 worker.run((shard, shard_recordings(self.layout, shard)) for shard in shards)
-        except MENDABLE as error:
-            told = with_flags(explain(error), ExtractConfig.model_fields)
-            message = f"error: rank {self.agreement.rank}: {told}; the others stop soon"
-            print(message, file=sys.stderr, flush=True)
-            raise
 
-    def _shards(self, job: Job, share: Share) -> Iterator[int]:
-        """Yield the shards that all do together, unless the others have finished one, then claimed ones."""
-        together = (shard for shard in job.shared if not storage.exists(self.layout.shard(shard)))
-        claimed = share.claims.shards(share.unfinished, share.counters.read_bytes)
-        for shard in chain(together, claimed):
+    def _is_over(self, stopping: Stopping) -> bool:
+        """Return whether nothing more is to be claimed: this rank was asked to stop, or any met an error."""
+        return stopping.requested or self.agreement.any_failed()
+
+    def _until_failure(self, shards: Iterable[int]) -> Iterator[int]:
+        """Yield shards until any rank meets an error."""
+        for shard in shards:
             if self.agreement.any_failed():
                 return
             yield shard
 
-    def _finish(self, job: Job, reports: list[dict[str, Any]]) -> int:
-        """Write the statistics on rank 0 and print a summary; return the exit code."""
+    def _finish(
+        self,
+        job: Job,
+        reports: list[dict[str, Any]],
+        stopped: bool,
+        joined: Joined | None,
+        died: set[int],
+    ) -> int:
+        """Write the statistics on rank 0 and print a summary, unless stopped before; return the exit code."""
+        if stopped and any(not storage.exists(self.layout.shard(shard)) for shard in job.open_shards):
+            return EXIT_INTERRUPTED
+        sweep_shards(self.layout, died)
+        reports = reports if joined is None else joined.reports()
         statistics = write_statistics(self.layout, job.metadata, reports)
         self.tell(self.layout, statistics)
         recordings = statistics["recordings"]

@@ -20,6 +20,7 @@ from diar.embedding.rows import ChunkEmbeddings
 from diar.embedding.stored import from_bytes, to_bytes
 from diar.jobs.extract.plan import Key
 from diar.reading import ReadChunk
+from diar.store.encryption.files import protected, revealed
 from diar.store.layout import Layout
 
 _LONG = 600.0  # seconds of audio from which a recording has sections
@@ -128,7 +129,7 @@ class RecordingSections:
         for section in _runs(sorted(chunks)):
             name = f"{section[0]:06d}-{section[-1]:06d}.npz"
             content = to_bytes({index: chunks[index] for index in section})
-            storage.write_bytes_atomic(storage.join(self.folder, name), content)
+            storage.write_bytes_atomic(storage.join(self.folder, name), protected(content))
 
     def to_assemble(self) -> bool:
         """Return whether all chunks are stored and assembling them is left to this rank."""
@@ -148,7 +149,7 @@ class RecordingSections:
         chunks: dict[int, ChunkEmbeddings] = {}
         names = storage.list_names(self.folder)
         for content in storage.read_all(storage.join(self.folder, name) for name in names):
-            chunks.update(from_bytes(content))
+            chunks.update(from_bytes(revealed(content)))
         return [chunks[index] for index in range(self.total)]
 
     def _claim(self, name: str) -> bool:

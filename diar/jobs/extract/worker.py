@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from diar.archive.recording import Recording
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.pipeline import Batch, Batches, Embedded, PassPipeline
-from diar.jobs.extract.decoding import ChunkReader
+from diar.jobs.extract.decoding.ahead import ChunkReader
 from diar.jobs.extract.open_recordings import OpenRecordings
 from diar.jobs.extract.plan import Key
 from diar.jobs.extract.profiling import Profiler
@@ -21,6 +21,8 @@ from diar.jobs.extract.publishing import EmbeddedRecording, EmbeddedSection, Ope
 from diar.jobs.extract.resources import Sizes
 from diar.jobs.extract.sections import Sections
 from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.events import RETRY, EventLog
+from diar.jobs.ranks.stopping import Stopping
 from diar.models.memory import return_free_memory
 from diar.reading import ReadSettings
 from diar.records import RecordingRow
@@ -42,7 +44,10 @@ class ShardWorker:
         sections: of long recordings.
         counters: of this rank, updated as the work goes on.
         profiler: told of every forward pass.
+        events: of this rank.
         sizes: how much is decoded and computed at once.
+        stall_timeout: seconds without anything new, after which a recording fails.
+        stopping: tells when no further recording is begun.
     """
 
     def __init__(
@@ -53,14 +58,18 @@ class ShardWorker:
         sections: Sections,
         counters: Counters,
         profiler: Profiler,
+        events: EventLog,
         sizes: Sizes,
+        stall_timeout: float,
+        stopping: Stopping,
     ) -> None:
         self._reading = reading
         self._writer = writer
         self._sections = sections
         self._counters = counters
-        self._profiler = profiler
+        self._profiler, self._events = profiler, events
         self._sizes = sizes
+        self._stall_timeout, self._stopping = stall_timeout, stopping
         full = round(sizes.batch_seconds * reading.chunks.rate)
         self._batches = Batches[Key](reading.chunks.length, full)
         self._pipeline = PassPipeline[Key](embedder, self._use_smaller_batches)
@@ -75,11 +84,12 @@ class ShardWorker:
         """
         reader = self._read(self._shards.unpublished(shards))
         with reader, ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write") as threads:
-            publisher = Publisher(
-                threads, self._writer, self._shards, self._reading.chunks.rate, self._counters
-            )
+            rate = self._reading.chunks.rate
+            publisher = Publisher(threads, self._writer, self._shards, rate, self._counters, self._events)
             for done in self._embed(reader):
-                if isinstance(done, EmbeddedSection):
+                if done is None:
+                    publisher.enter_written()
+                elif isinstance(done, EmbeddedSection):
                     publisher.store(done)
                 else:
                     publisher.submit(done)
@@ -94,11 +104,20 @@ class ShardWorker:
             processes=self._sizes.decode_processes,
             ahead=round(self._sizes.passes_ahead * self._batches.full),
             counters=self._counters,
+            stall_timeout=self._stall_timeout,
+            stopping=self._stopping,
         )
 
-    def _embed(self, reader: ChunkReader) -> Iterator[EmbeddedRecording | EmbeddedSection]:
-        """Yield chunks of long recordings at once, and recordings as their last chunk is embedded."""
+    def _embed(self, reader: ChunkReader) -> Iterator[EmbeddedRecording | EmbeddedSection | None]:
+        """Yield chunks of long recordings at once, and recordings as their last chunk is embedded.
+
+        Where nothing more is decoded for a while, yield what waits for a full batch, then None.
+        """
         for decoded in self._counters.timed("decode_wait_seconds", reader):
+            if decoded is None:
+                yield from self._embed_rest()
+                yield None
+                continue
             key, item, sections = decoded.key, decoded.item, decoded.sections
             if isinstance(item, RecordingRow):
                 yield from self._recordings.add_row(key, item, sections)
@@ -107,6 +126,10 @@ class ShardWorker:
             self._recordings.add_decoded(key, item, read, sections)
             for batch in self._batches.add(key, item.chunk):
                 yield from self._collect(self._push(batch))
+        yield from self._embed_rest()
+
+    def _embed_rest(self) -> Iterator[EmbeddedRecording | EmbeddedSection]:
+        """Embed what waits for a full batch; yield all that is complete with it."""
         for batch in self._batches.rest():
             yield from self._collect(self._push(batch))
         yield from self._collect(self._flush())
@@ -136,4 +159,5 @@ class ShardWorker:
             self._trimmed = time.monotonic()
 
     def _use_smaller_batches(self, chunks: int) -> None:
+        self._events.add(RETRY, reason=f"too little memory; passes of {chunks} chunks from now on")
         self._batches.full = min(self._batches.full, chunks * self._reading.chunks.length)

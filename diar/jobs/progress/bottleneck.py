@@ -15,6 +15,7 @@ _LOOP = {
 _LOOP_WORDS = {"wait_decode": "decoding", "wait_write": "writing", "other": "the loop itself"}
 _STEP_WORDS = {
     "embed": "the encoder",
+    "enhance": "the denoiser",
     "segment": "the segmentation model",
     "fbank": "fbank",
     "rows": "making rows",
@@ -25,6 +26,7 @@ _REMEDIES = {
     "writing": "choose a faster or nearer --output_dir",
     "the loop itself": "--profile shows what it does; very short recordings cost more than their audio",
     "the encoder": "take more GPUs (without one: more cores), or a smaller --model",
+    "the denoiser": "take more --workers: it computes on the CPU",
     "the segmentation model": "take more GPUs (without one: more cores), or a longer --step",
     "fbank": "take more GPUs (without one: more cores)",
     "making rows": "take more workers; a longer --hop makes fewer rows",

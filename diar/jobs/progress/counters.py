@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # Each recording goes through these; rows are masks, intervals and activities made of the networks' outputs
-STEPS = ("decode", "fbank", "segment", "embed", "rows", "write")
+STEPS = ("decode", "enhance", "fbank", "segment", "embed", "rows", "write")
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Counters:
     decode_wait_seconds: float = 0.0
     write_wait_seconds: float = 0.0
     decode_step: float = 0.0
+    enhance_step: float = 0.0
     fbank_step: float = 0.0
     segment_step: float = 0.0
     embed_step: float = 0.0
@@ -55,6 +56,7 @@ class Counters:
         Raises:
             KeyError: one is missing.
         """
+        figures = {"enhance_step": 0.0, **figures}  # which files of earlier versions lack
         return cls(**{field.name: figures[field.name] for field in fields(cls)})
 
     @classmethod

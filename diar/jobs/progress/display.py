@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from diar.jobs.progress.bottleneck import describe_loop, loop_shares
 from diar.jobs.progress.counters import Counters, Totals
+from diar.options.terminal import progress_stream
 from diar.wording import counted, duration, times
 
 _PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
@@ -30,8 +31,9 @@ class Display:
         self._lines: tuple[tqdm, tqdm] | None = None
         if sys.stderr.isatty():
             layout = "{percentage:3.0f}%|{bar:20}| {desc}"
-            bar = tqdm(total=totals.bytes or 1, initial=totals.bytes_before, bar_format=layout, position=0)
-            self._lines = bar, tqdm(total=0, bar_format="{desc}", position=1)
+            terminal, before = progress_stream(), totals.bytes_before
+            bar = tqdm(total=totals.bytes or 1, initial=before, bar_format=layout, position=0, file=terminal)
+            self._lines = bar, tqdm(total=0, bar_format="{desc}", position=1, file=terminal)
 
     def show(self, done: Counters) -> None:
         """Update the bar, or print a line if the last one is old enough."""

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from diar import storage
-from diar.errors import explain
+from diar.errors import StoreUnavailable, explain
 from diar.jobs.progress.counters import Counters, Totals
 from diar.jobs.progress.display import Display
 from diar.store.layout import Layout
@@ -69,7 +69,7 @@ def read_ranks(layout: Layout) -> list[RankProgress]:
 
 
 class ProgressReporter:
-    """Writes this rank's counters about once a second; on rank 0 it also shows the sum of all ranks.
+    """Writes the counters of this rank about once a second; the first of a machine also shows the sum of all.
 
     Args:
         layout: of the output.
@@ -80,6 +80,7 @@ class ProgressReporter:
         counters: of this rank, changed elsewhere.
         started: when this rank began to work, be it before it died and was started again; seconds since the
             epoch.
+        shown: whether the sum is shown on the terminal.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class ProgressReporter:
         totals: Totals,
         counters: Counters,
         started: float,
+        *,
+        shown: bool | None = None,
     ) -> None:
         self._layout, self._counters = layout, counters
         host, pid = socket.gethostname(), os.getpid()
@@ -100,7 +103,9 @@ class ProgressReporter:
         self._warned = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self._display = Display(totals, time.time() - started) if rank == 0 else None
+        self._display = (
+            Display(totals, time.time() - started) if (rank == 0 if shown is None else shown) else None
+        )
 
     def __enter__(self) -> ProgressReporter:
         self._thread.start()
@@ -128,10 +133,7 @@ class ProgressReporter:
             if self._display:
                 ranks = read_ranks(self._layout)
                 self._display.show(Counters.total(rank.counters for rank in ranks))
-        except (
-            OSError,
-            StoreError,
-        ) as error:  # a full disk, say; the work reports it
+        except (OSError, StoreError, StoreUnavailable) as error:  # a full disk, say; the work reports it
             if not self._warned:
                 told = f"warning: progress cannot be written: {explain(error)}"
                 print(told, file=sys.stderr, flush=True)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from diar import storage
-from diar.errors import EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
-from diar.jobs.progress.bottleneck import describe_loop, loop_shares
+from diar.errors import EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED, DiarError
+from diar.jobs.progress.bottleneck import describe_loop
 from diar.jobs.progress.counters import Counters
-from diar.jobs.progress.display import count_finished, describe
+from diar.jobs.progress.display import count_finished
 from diar.jobs.progress.reporter import RankProgress, read_ranks
-from diar.jobs.ranks.lock import is_locked
+from diar.jobs.progress.running import is_running, print_running
+from diar.jobs.progress.words_status import FoundWords, print_words_status
+from diar.options.terminal import in_one_line
 from diar.store.layout import MIRROR, Layout
 from diar.store.parquet import parsing
 from diar.store.reader import arrangement, count_planned, failures, finished_rows, read_config
 from diar.store.remarks import read_remarks
 from diar.wording import counted, duration, plural, times
-
-_ALIVE_SECONDS = 60.0  # a rank that has not reported for longer is taken for dead
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Found:
         ranks = read_ranks(layout)
         done = in_shards
         # A packed shard that is interrupted starts again; else what is published stays
-        if ranks and in_shards < planned and (arrangement(layout) == MIRROR or _running(layout, ranks)):
+        if ranks and in_shards < planned and (arrangement(layout) == MIRROR or is_running(layout, ranks)):
             told = count_finished(ranks[0].totals, Counters.total(rank.counters for rank in ranks))
             done = max(in_shards, min(told, planned))
         return cls(layout, config, planned, done, in_shards, failures(layout), ranks)
@@ -75,13 +73,28 @@ def print_status(output_dir: str, *, list_failures: bool = False, list_warnings:
         print(remarks.counts("recording") + ("" if list_warnings else " (--warnings lists them)"))
     if list_failures:
         for row in found.failed:
-            print(f"{row['status']}\t{row['recording_id']}\t{row['error']}")
+            print("\t".join(in_one_line(row[name]) for name in ("status", "recording_id", "error")))
     if list_warnings:
         for recording_id, remark in remarks:
-            print(f"{recording_id}\t{remark}")
+            print(f"{in_one_line(recording_id)}\t{in_one_line(remark)}")
+    words = FoundWords.of(output_dir)
+    if words is not None:
+        print_words_status(words)
     if not found.finished:
         return EXIT_UNFINISHED
     return EXIT_FAILURES if found.failed else EXIT_OK
+
+
+def print_status_of_words(output_dir: str, *, list_failures: bool = False) -> int:
+    """Print the state of the words of an extraction alone; return the same codes.
+
+    Raises:
+        DiarError: nothing was recognised yet.
+    """
+    found = FoundWords.of(output_dir)
+    if found is None:
+        raise DiarError(f"{output_dir} has no words; `diar words` makes them")
+    return print_words_status(found, list_failures=list_failures)
 
 
 def _print_state(found: Found) -> None:
@@ -91,31 +104,14 @@ def _print_state(found: Found) -> None:
     if found.finished:
         print(f"finished: {of_all}{failed}")
         _print_speed(found.layout)
-    elif found.ranks and _running(found.layout, found.ranks):
+    elif found.ranks and is_running(found.layout, found.ranks):
         print(f"running: {of_all}")
-        _print_running(found.ranks)
+        print_running(found.ranks)
     else:
         archive, output = map(shlex.quote, (found.config["input_dir"], found.layout.root))
         print(f"stopped before the end: {of_all}{failed if found.failed else ''}")
         print("the command that began it goes on from here, with the same options:")
         print(f"  diar extract --input_dir {archive} --output_dir {output} …")
-
-
-def _running(layout: Layout, ranks: Sequence[RankProgress]) -> bool:
-    if time.time() - max(rank.updated for rank in ranks) > _ALIVE_SECONDS:
-        return False
-    here = ranks[0].host == socket.gethostname() and storage.local_path(layout.lock) is not None
-    return is_locked(layout.lock) if here else True
-
-
-def _print_running(ranks: Sequence[RankProgress]) -> None:
-    done = Counters.total(rank.counters for rank in ranks)
-    print(describe(ranks[0].totals, done, time.time() - ranks[0].started))
-    for rank in ranks:
-        age = time.time() - rank.updated
-        told = f"{counted(rank.counters.files, 'file')}, {describe_loop(loop_shares(rank.counters))}"
-        state = "" if age < _ALIVE_SECONDS else f", silent for {duration(age)}"
-        print(f"  rank {rank.rank} on {rank.host} (pid {rank.pid}): {told}{state}")
 
 
 def _print_speed(layout: Layout) -> None:

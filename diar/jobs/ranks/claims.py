@@ -40,6 +40,10 @@ class Claims:
         self._rest = [*np.cumsum(sizes[::-1])[::-1].tolist(), 0]  # bytes from each position to the end
         self.before = [order[position][0] for position in range(self._proposed()) if self._sign(position)]
 
+    def rounds(self, first: Iterable[int], read: Callable[[], int]) -> Iterator[Iterator[int]]:
+        """Yield the only round, which is all `shards`."""
+        yield self.shards(first, read)
+
     def shards(self, first: Iterable[int], read: Callable[[], int]) -> Iterator[int]:
         """Yield the shards in `first`, then claim and yield others until none is left.
 

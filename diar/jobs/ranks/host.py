@@ -6,6 +6,7 @@ workers, for which GPUs may have to be asked.
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from diar.errors import DiarError
 from diar.jobs.ranks.processes import enter_run, sigint_blocked, worker_context
+from diar.jobs.ranks.stopping import SIGNALS
 
 if TYPE_CHECKING:
     import torch.distributed as dist
@@ -64,7 +66,7 @@ def hosted_store(
         try:
             yield Host(process, *_answer(ours, process))
         finally:
-            process.terminate()
+            process.kill()
             process.join()
 
 
@@ -89,6 +91,8 @@ def _host(
 ) -> None:
     """Host the store until the launcher has ended, in whatever way."""
     enter_run(environment, cores)
+    for number in SIGNALS:  # they may reach all processes of a run; the workers need the store to the end
+        signal.signal(number, signal.SIG_IGN)
     try:
         workers, store = count(), _start_store(port)
     except DiarError as error:

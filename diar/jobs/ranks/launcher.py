@@ -30,6 +30,7 @@ def launch(
     workers: Callable[[ArgumentT], int],
     cores: frozenset[int],
     max_restarts: int,
+    grace: float = 0.0,
     port: int = 0,
 ) -> int:
     """Run `run_rank(argument)` in several processes; return the exit code.
@@ -43,6 +44,7 @@ def launch(
         workers: returns the number of processes; called with `argument` in a process that may import torch.
         cores: numbers of the cores that the processes may use; empty = all.
         max_restarts: of dead workers, all together.
+        grace: seconds that workers have once a signal has asked the run to stop.
         port: TCP port of the store; 0 = any free one.
 
     Raises:
@@ -56,16 +58,19 @@ def launch(
             arguments = (of_rank, cores, run_rank, argument)
             return context.Process(target=_work, args=arguments, name=f"worker {rank}")
 
-        return Supervisor(make, host.workers, max_restarts, host.process).run()
+        return Supervisor(make, host.workers, max_restarts, host.process, grace).run()
 
 
-def launch_one(run: Callable[[ArgumentT], int], argument: ArgumentT, cores: frozenset[int]) -> int:
+def launch_one(
+    run: Callable[[ArgumentT], int], argument: ArgumentT, cores: frozenset[int], grace: float = 0.0
+) -> int:
     """Run `run(argument)` in one process, which is not started again if it dies; return the exit code.
 
     Args:
         run: from a module that a new process can import; returns the exit code.
         argument: must be picklable.
         cores: numbers of the cores that the process may use; empty = all.
+        grace: seconds that the process has once a signal has asked it to stop.
 
     Raises:
         DiarError: by `run`.
@@ -78,7 +83,7 @@ def launch_one(run: Callable[[ArgumentT], int], argument: ArgumentT, cores: froz
         return context.Process(target=_work_alone, args=arguments, name="worker")
 
     with ours, theirs:
-        code = Supervisor(make, 1, max_restarts=0).run()
+        code = Supervisor(make, 1, max_restarts=0, grace=grace).run()
         if ours.poll():
             raise DiarError(ours.recv())
         return code

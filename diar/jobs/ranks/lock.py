@@ -1,48 +1,79 @@
-"""A lock that allows one run at a time for each local output directory.
+"""A lock that allows one run at a time for each output.
 
 The first rank of a run takes the lock exclusively, so that no second run begins. Then all ranks share it. So
-no second run begins either while one of them, be it the first, is dead and about to be started again.
+no second run begins either while one of them, be it the first, is dead and about to be started again. The
+processes of a run that others may join share it among themselves. On a disk it is a lock of the file system,
+in an object store a lease (`diar.leases.alone`).
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from diar import storage
-from diar.errors import DiarError
+from diar.errors import EXIT_ERROR
+from diar.leases.alone import LockError, Waiting, lease_of_run, refuse_beside_run
 
 _LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
-
-
-class LockError(DiarError):
-    """Another run is writing to the same place."""
+_JOINED = ", whose work can be shared with `join`"
 
 
 @contextmanager
-def run_lock(path: str, *, first: bool) -> Iterator[None]:
-    """Keep a second run out of a local output directory while this rank works.
+def run_lock(path: str, *, first: bool, joined: bool = False, lease: float = 60.0) -> Iterator[None]:
+    """Keep a second run out of an output while this rank works.
 
     Args:
-        path: of the lock file; nothing is locked on an object store.
+        path: of the lock file, or URL.
         first: whether this rank begins the run; the other ranks share its lock.
+        joined: whether this is a process of a run that others may join; they share the lock.
+        lease: in an object store, seconds of silence after which this process is taken for dead.
 
     Raises:
         LockError: another run holds it.
     """
     local = storage.local_path(path)
     if local is None:
-        yield
+        waiting = Waiting(_LOCK_WAIT, _tell)
+        if joined:
+            refuse_beside_run(path, waiting)
+            yield
+        else:
+            with lease_of_run(path, first, lease, waiting, _end_as_lost):
+                yield
         return
     local.parent.mkdir(parents=True, exist_ok=True)
     with local.open("a+") as file:
-        if first:
-            _take(file, fcntl.LOCK_EX)
+        if first or joined:
+            _begin(file, joined)
         _take(file, fcntl.LOCK_SH)
+        if not joined:
+            _sign(file)
         yield
+
+
+def _begin(file: IO[str], joined: bool) -> None:
+    """Wait until no run is at work, but one to join; sign while nobody else can."""
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if joined and _signed_by(file).endswith(_JOINED):
+                return
+            if time.monotonic() > deadline:
+                raise _refusal(file) from None
+            time.sleep(0.2)
+        else:
+            _sign(file, _JOINED if joined else "")
+            return
 
 
 def _take(file: IO[str], kind: int) -> None:
@@ -52,10 +83,36 @@ def _take(file: IO[str], kind: int) -> None:
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise LockError(
-                    f"another run is writing here and holds {file.name}; wait for it or stop it"
-                ) from None
+                raise _refusal(file) from None
             time.sleep(0.2)
+
+
+def _refusal(file: IO[str]) -> LockError:
+    who = _signed_by(file)
+    told = f", {who}," if who else ""
+    return LockError(f"another run is writing here{told} and holds {file.name}; wait for it or stop it")
+
+
+def _sign(file: IO[str], how: str = "") -> None:
+    """Write who holds the lock, for whoever is refused; of several the last."""
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}{how}")
+    file.flush()
+
+
+def _signed_by(file: IO[str]) -> str:
+    """Return who holds the lock, in words; nothing where that is not written."""
+    return Path(file.name).read_text(errors="replace")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _end_as_lost(reason: str) -> None:
+    """End this process at once, and the run with it: another one has its output."""
+    _tell(f"error: process {os.getpid()} was silent for too long, and {reason}; this run ends here")
+    os._exit(EXIT_ERROR)
 
 
 def is_locked(path: str) -> bool:

@@ -96,6 +96,9 @@ def enter_run(environment: Mapping[str, str], cores: frozenset[int]) -> None:
         environment: all of it.
         cores: numbers of the cores that the process may use; empty = all.
     """
+    server = sys.modules.get("diar.jobs.ranks.frozen")  # of a fork
+    for number in server.IGNORED if server is not None else ():
+        signal.signal(number, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(environment)
     if cores:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -77,6 +78,17 @@ class Agreement:
     def any_failed(self) -> bool:
         """Return whether any rank has met an error, after which no rank begins further work."""
         return self.store.check(["failed"])
+
+    def request_stop(self) -> None:
+        """Tell all ranks to begin no further recording; called in a thread of its own."""
+        with suppress(RuntimeError):  # the store is gone, which whoever works meets, too
+            self.store.set("stopping", str(self.rank))
+
+    def stop_requested(self) -> bool:
+        """Return whether a rank was asked to stop; called in a thread of its own."""
+        with suppress(RuntimeError):
+            return self.store.check(["stopping"])
+        return False
 
     def leave(self, error: str | None = None) -> None:
         """Tell the others that this rank ends, with the reason if it is an error.

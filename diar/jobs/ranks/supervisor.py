@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +11,17 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, EXIT_UNFINISHED
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNFINISHED
 from diar.jobs.ranks.processes import sigint_blocked
+from diar.jobs.ranks.stopping import AGAIN, promise, replaced_handlers
 
-_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES)  # exit codes of a worker that has ended by itself
+# Exit codes of a worker that has ended by itself
+_SETTLED = (EXIT_OK, EXIT_ERROR, EXIT_FAILURES, EXIT_INTERRUPTED)
 _POLL = 0.2  # seconds
 _GOES_ON = "the same command goes on from here"
 _TIME_TO_END = 30.0  # seconds from SIGTERM to SIGKILL
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TO_DIE = 10.0  # seconds from SIGKILL; a process in a read that cannot be interrupted is left to itself
+_BEYOND_GRACE = 5.0  # seconds; workers end by themselves when the grace is over
 
 
 class Supervisor:
@@ -30,6 +32,7 @@ class Supervisor:
         workers: number of ranks.
         max_restarts: of dead workers, all together.
         needed: a process that no worker can go on without.
+        grace: seconds that workers have once a signal has asked the run to stop; a second signal ends them.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Supervisor:
         workers: int,
         max_restarts: int,
         needed: BaseProcess | None = None,
+        grace: float = 0.0,
     ) -> None:
         self._make = make
         self._needed = [] if needed is None else [needed]
@@ -45,7 +49,9 @@ class Supervisor:
         self._max_restarts = max_restarts
         self._restarts = 0
         self._workers: dict[int, BaseProcess] = {}
-        self._signal: int | None = None
+        self._grace = grace
+        self._signals: list[tuple[int, float]] = []  # with the time
+        self._asked: float | None = None  # when the workers were asked to stop
 
     def run(self) -> int:
         """Start the workers and wait for them; return the exit code of the run."""
@@ -69,19 +75,39 @@ class Supervisor:
             running = [rank for rank in self._ranks if rank not in codes]
             waited = [*(self._workers[rank] for rank in running), *self._needed]
             connection.wait([process.sentinel for process in waited], _POLL)
-            if self._signal is not None:
-                number = int(self._signal)
-                print(f"interrupted (signal {number}); {_GOES_ON}", file=sys.stderr)
-                return 128 + number
+            if self._signals and self._asked is None:
+                self._ask_to_stop()
+            if self._is_over():
+                return EXIT_INTERRUPTED
             if self._any_needed_ended():
                 return EXIT_UNFINISHED
             for rank in running:
                 code = self._workers[rank].exitcode
                 if code in _SETTLED:
                     codes[rank] = code
+                elif code is not None and self._asked is not None:
+                    codes[rank] = EXIT_INTERRUPTED  # it had not begun to listen
                 elif code is not None and not self._restart(rank, code):
                     return EXIT_UNFINISHED
+        if EXIT_INTERRUPTED in codes.values():
+            print(f"stopped before the end; {_GOES_ON}", file=sys.stderr)
         return EXIT_ERROR if EXIT_ERROR in codes.values() else max(codes.values())
+
+    def _ask_to_stop(self) -> None:
+        number, self._asked = self._signals[0]
+        print(f"interrupted (signal {number}); {promise(self._grace)}", file=sys.stderr, flush=True)
+        for worker in self._workers.values():
+            worker.terminate()
+
+    def _is_over(self) -> bool:
+        """Say so if the workers were asked to stop and the grace, or a second signal, ends them."""
+        if self._asked is None:
+            return False
+        again = self._signals[-1][1] - self._asked > AGAIN
+        if again or time.monotonic() - self._asked > self._grace + _BEYOND_GRACE:
+            print(f"stopped at once; {_GOES_ON}", file=sys.stderr)
+            return True
+        return False
 
     def _any_needed_ended(self) -> bool:
         """Say so if a process that no worker can go on without has ended."""
@@ -110,15 +136,9 @@ class Supervisor:
     @contextmanager
     def _noting_signals(self) -> Iterator[None]:
         def note(number: int, frame: FrameType | None) -> None:
-            self._signal = number
+            self._signals.append((int(number), time.monotonic()))
 
-        # Python lets only the main thread handle signals; started in another, this process ends by them
-        ours = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        handlers = {number: signal.getsignal(number) for number in ours}
-        # Signals that the parent ignores stay ignored: SIGHUP by nohup, SIGINT by `command &` in a script
-        before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-        for number in before:
-            signal.signal(number, note)
+        before = replaced_handlers(note)
         try:
             yield
         finally:
@@ -134,7 +154,7 @@ class Supervisor:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():
                 worker.kill()
-                worker.join()
+                worker.join(_TO_DIE)
 
 
 def _describe(code: int) -> str:

@@ -6,14 +6,22 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from diar.align.assignment import AssignmentSettings
+from diar.asr.addresses import is_endpoint
 from diar.formats.words.table import FORMATS
-from diar.options.base import CommandConfig, option
+from diar.jobs.long_runs import LongRunConfig, void_options
+from diar.options.base import option
+from diar.options.keys import KEY_HELP
+from diar.options.sharing import HELP as SHARE_HELP
+from diar.options.sharing import Share
 
-_OF_RECOGNISERS = ("asr", "language", "beam_size", "asr_precision", "batch")
+_OF_ENDPOINTS = ("asr_model", "asr_key_file", "asr_timeout")
+_OF_ENGINES = ("beam_size", "asr_precision", "device", "gpus", "threads")  # that compute here
+_OF_RECOGNISERS = ("asr", "enhance", "aec", "language", "beam_size", "asr_precision", "batch", *_OF_ENDPOINTS)
 DEFAULT_FORMATS = ("json", "txt", "srt")
 
 
-class WordsConfig(CommandConfig):
+class WordsConfig(LongRunConfig):
     """Words with speakers: recognition once (GPU or CPU), speakers and formats at will."""
 
     environment_prefix: ClassVar[str] = "DIAR_WORDS_"
@@ -31,12 +39,39 @@ class WordsConfig(CommandConfig):
     format: tuple[str, ...] = option(
         DEFAULT_FORMATS, "archive", "files a recording gets, such as json,srt: " + ", ".join(FORMATS)
     )
+    speaker_change: float = option(
+        AssignmentSettings.change,
+        "archive",
+        "seconds of disagreement with the turns that a change of speaker costs within a clause; 0 = speakers "
+        "word by word, 1.5 = nearly sentence by sentence",
+        ge=0,
+        le=60,
+    )
+    names: str | None = option(
+        None,
+        "archive",
+        "what people are called in the files of words and on the page: the names.json that the page saves; "
+        "not needed where the turns have these names already",
+    )
 
     asr: str = option(
         "whisper-tiny.en",
         "recogniser",
-        "named weights (`diar models list`), Hugging Face id or path of a CTranslate2 Whisper",
+        "named weights (`diar models list`); Hugging Face id or path of a Whisper for CTranslate2, or of a "
+        "Whisper or CTC model of transformers; address of a server that speaks OpenAI's protocol, such as "
+        "http://host:8000/v1",
         result=True,
+    )
+    asr_model: str = option(
+        "whisper-1", "recogniser", "of a server: the model that it recognises with", result=True
+    )
+    asr_key_file: str | None = option(
+        None,
+        "recogniser",
+        "of a server: a file with its key; default: the variable DIAR_ASR_KEY, if it is set",
+    )
+    asr_timeout: float = option(
+        120.0, "recogniser", "of a server: seconds for an answer, before it is asked again", gt=0, le=3600
     )
     words: str | None = option(
         None,
@@ -45,19 +80,36 @@ class WordsConfig(CommandConfig):
         "SegLST) or a folder with a file a recording (also WhisperX or Whisper JSON, VTT)",
         result=True,
     )
+    enhance: str = option(
+        "none",
+        "recogniser",
+        "denoiser before the recogniser, such as gtcrn; docs/enhancement.md says where it helps or hurts",
+        result=True,
+    )
+    aec: bool = option(
+        False,
+        "recogniser",
+        "take from each side of a two-channel call the echo of the other, before it is recognised",
+        result=True,
+    )
     language: str | None = option(
         None, "recogniser", "of all recordings, such as en; default: found in each recording", result=True
     )
     beam_size: int = option(
-        5, "recogniser", "hypotheses that are followed; 1 is fastest", result=True, ge=1, le=20
+        5, "recogniser", "hypotheses that Whisper follows; 1 is fastest", result=True, ge=1, le=20
     )
     asr_precision: str | None = option(
-        None, "recogniser", "CTranslate2's compute_type; default int8 on CPUs, float16 on GPUs", result=True
+        None,
+        "recogniser",
+        "CTranslate2's compute_type, default int8 on CPUs, float16 on GPUs; of transformers float32, float16 "
+        "or bfloat16, default float32 on CPUs, float16 on GPUs",
+        result=True,
     )
     batch: int | None = option(
         None,
         "recogniser",
-        "half minutes that are recognised at once; default 4, on a GPU 16",
+        "half minutes that are recognised at once, of a server requests; default as before, else 4, on a GPU "
+        "by its memory up to 32",
         result=True,
         ge=1,
         le=256,
@@ -76,6 +128,8 @@ class WordsConfig(CommandConfig):
 
     overwrite: bool = option(False, "run", "remove the words of an earlier recogniser and start again")
     retry_failed: bool = option(False, "run", "try the recordings again that failed in earlier runs")
+    encryption_key: str | None = option(None, "run", KEY_HELP, metavar="SOURCE")
+    share: Share = option("none", "run", SHARE_HELP)
     dry_run: bool = option(False, "run", "print what would be done (recordings, hours of speech), do nothing")
 
     @field_validator("gpus", "format", mode="before")
@@ -86,15 +140,41 @@ class WordsConfig(CommandConfig):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @model_validator(mode="after")
+    def _check_join(self) -> WordsConfig:
+        if self.join and (self.overwrite or self.retry_failed):
+            raise ValueError("--overwrite and --retry_failed undo what others do: run once without --join")
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> WordsConfig:
+        if self.names is not None and self.result is None:
+            raise ValueError("--names has no effect without --result, whose people are named")
+        return self
+
+    @model_validator(mode="after")
     def _check_together(self) -> WordsConfig:
         unknown = [name for name in self.format if name not in FORMATS]
         if unknown:
             raise ValueError(f"--format {unknown[0]}: formats are {', '.join(FORMATS)}")
+        for name, reason in void_options(self, self.embeddings_dir).items():
+            if name in self.model_fields_set:
+                raise ValueError(f"--{name} has no effect {reason}")
         void = [name for name in _OF_RECOGNISERS if name in self.model_fields_set]
         if self.words is not None and void:
             raise ValueError(f"--{void[0]} has no effect with --words: nothing is recognised")
-        if self.result is None and "format" in self.model_fields_set:
-            raise ValueError("--format has no effect without --result, where the files go")
+        others = _OF_ENGINES if is_endpoint(self.asr) else _OF_ENDPOINTS
+        void = [name for name in others if name in self.model_fields_set]
+        if void and self.words is None:
+            where = "with a server" if is_endpoint(self.asr) else "without a server (--asr http://…)"
+            raise ValueError(f"--{void[0]} has no effect {where}")
+        void = [name for name in ("format", "speaker_change") if name in self.model_fields_set]
+        if self.result is None and void:
+            raise ValueError(f"--{void[0]} has no effect without --result, where the files go")
         if self.gpus is not None and self.device == "cpu":
             raise ValueError("--gpus contradicts --device cpu")
         return self
+
+    @property
+    def recognises_here(self) -> bool:
+        """Whether this machine recognises: no server does, and the words are not there already."""
+        return self.words is None and not is_endpoint(self.asr)

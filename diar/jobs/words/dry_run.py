@@ -16,4 +16,5 @@ def print_dry_run(config: WordsConfig) -> None:
     print(f"{counted(len(index), 'recording')}, {duration(speech)} of speech in {config.embeddings_dir}")
     before, left = counted(totals.files_before, "recording"), counted(len(order), "shard")
     print(f"recognised already: {before}; {left} left")
-    print(f"recogniser: {config.asr}; formats: {', '.join(config.format)}")
+    source = f"words: {config.words}" if config.words is not None else f"recogniser: {config.asr}"
+    print(source if config.result is None else f"{source}; formats: {', '.join(config.format)}")

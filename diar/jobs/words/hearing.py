@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from diar.align.cleaning import clean
-from diar.archive.channels.streams import open_channels
+from diar.align.overlap import overlapped_speech
+from diar.archive.channels.streams import Cancel, ChannelStreams, open_channels
 from diar.archive.recording import Recording
 from diar.asr.recogniser import RATE, Identity, Language, Recogniser
 from diar.asr.recording import Heard, Remember, recognise_signal
+from diar.enhance.gtcrn import Gtcrn, denoised
 from diar.errors import DiarError
 from diar.formats.words.reading import read_words, readable_suffixes
 from diar.intervals import at_least
+from diar.jobs.stalls import Patience, watched
 from diar.models.weights.checksum import file_sha256
+from diar.reading import found_file
 from diar.records import MIXED, RecordingRow, Tracks, Word
+from diar.remote.cache import FileCache
 from diar.store.words import RecognisedRecording
 
 Recognised = tuple[RecognisedRecording, list[Word]]
@@ -33,6 +40,7 @@ class Asked:
     row: RecordingRow
     tracks: Tracks
     remember: Callable[[str], Remember]  # of a part of the recording, by name; see diar/asr/recording.py
+    reading: Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]] = iter  # counts what is read
 
 
 class Hearing(Protocol):
@@ -55,9 +63,24 @@ class RecognisedWords:
         recogniser: on this rank's device.
         batch: pieces that are recognised at once.
         language: of all recordings; None = the recogniser tells.
+        denoiser: what the recogniser hears the recording through.
+        cache: of remote recordings.
+        cancel: takes the echo from the sides of a call before.
+        stall_timeout: seconds without any audio, after which a recording fails.
     """
 
-    def __init__(self, recogniser: Recogniser, batch: int, language: str | None) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        batch: int,
+        language: str | None,
+        denoiser: Gtcrn | None = None,
+        cache: FileCache | None = None,
+        cancel: Cancel | None = None,
+        stall_timeout: float = 300.0,
+    ) -> None:
+        self._denoiser, self._cache, self._cancel = denoiser, cache, cancel
+        self._stall_timeout = stall_timeout
         self.identity = recogniser.identity
         self._recogniser, self._batch = recogniser, batch
         self._language = None if language is None else Language(language)
@@ -77,15 +100,29 @@ class RecognisedWords:
         )
         return told, words
 
+    @contextmanager
+    def _open(self, asked: Asked) -> Iterator[ChannelStreams]:
+        recording, channel, track = asked.recording, asked.row.channel, str(asked.row.audio_track)
+        with (
+            found_file(recording.url, self._cache) as file,
+            open_channels(recording, RATE, channel, track, file, self._cancel) as audio,
+        ):
+            yield audio
+
     def _signals(self, asked: Asked) -> Iterator[Heard]:
         language, row = self._language, asked.row
         for channel in sorted(set(asked.tracks.channel.tolist())) or [MIXED]:
-            with open_channels(asked.recording, RATE, row.channel, str(row.audio_track)) as audio:
+            patience = Patience(self._stall_timeout, asked.recording.size)
+            with watched(partial(self._open, asked), patience, row.recording_id) as audio:
+                blocks: Iterable[np.ndarray] = (block[max(channel, 0)] for block in asked.reading(audio))
+                if self._denoiser is not None:
+                    blocks = denoised(self._denoiser, blocks)
                 heard = recognise_signal(
-                    (block[max(channel, 0)] for block in audio),
+                    blocks,
                     _speech(asked.tracks, channel),
                     self._recogniser,
                     batch=self._batch,
+                    overlap=overlapped_speech(asked.tracks, channel),
                     language=language,
                     channel=channel,
                     remember=asked.remember(str(max(channel, 0))),
@@ -114,16 +151,26 @@ class ImportedWords:
         self.identity = Identity(ENGINE_OF_FILES, place, file_sha256(self._place) if one_file else None)
 
     def words(self, asked: Asked) -> Recognised:
-        """Return the recording's words in its speech; status `no_words` where there is no file of it."""
+        """Return the recording's words in its speech; status `no_words` where there is no file of it.
+
+        A channel that a file names counts where stage 1 read the channels apart.
+        """
         recording_id = asked.row.recording_id
         found = self._find(recording_id)
         if found is None:
             return RecognisedRecording(recording_id, "no_words", f"{self._place} has no words of it"), []
-        cleaned = clean(found, at_least(1, [asked.tracks.active.intervals]))
+        channels = set(asked.tracks.channel.tolist())
+        placed = [word if word.channel in channels else replace(word, channel=MIXED) for word in found]
+        cleaned = [
+            clean([word for word in placed if word.channel == channel], _speech(asked.tracks, channel))
+            for channel in sorted({word.channel for word in placed})
+        ]
         told = RecognisedRecording(
-            recording_id, outside_speech=cleaned.outside_speech, repeated=cleaned.repeated
+            recording_id,
+            outside_speech=sum(one.outside_speech for one in cleaned),
+            repeated=sum(one.repeated for one in cleaned),
         )
-        return told, cleaned.words
+        return told, sorted((w for one in cleaned for w in one.words), key=lambda word: word.start)
 
     def _find(self, recording_id: str) -> list[Word] | None:
         if self._all is not None:
@@ -137,5 +184,6 @@ class ImportedWords:
 
 
 def _speech(tracks: Tracks, channel: int) -> np.ndarray:
-    """Return (n, 2) seconds where anybody speaks in a channel."""
-    return at_least(1, [tracks.take(tracks.channel == channel).active.intervals])
+    """Return (n, 2) seconds where anybody speaks in a channel, MIXED: in any."""
+    own = tracks if channel == MIXED else tracks.take(tracks.channel == channel)
+    return at_least(1, [own.active.intervals])

@@ -20,7 +20,7 @@ from diar.records import OK, RecordingRow
 from diar.store.layout import Layout
 from diar.store.reader import done_shards, read_config, read_planned, read_shard
 from diar.store.schema import row_from_columns
-from diar.store.words import WordsLayout, read_words
+from diar.store.words import WordsLayout, read_told
 
 _NOT_NEEDED = "embedding"
 
@@ -40,6 +40,8 @@ def settle(config: WordsConfig, identity: Identity, batch: int) -> dict[str, str
     layout = WordsLayout(config.embeddings_dir)
     extraction = read_config(Layout(config.embeddings_dir))["fingerprint"]
     settings = {"extraction": extraction, **asdict(identity), "language": config.language, "batch": batch}
+    heard = {"enhance": config.enhance, "aec": config.aec}
+    settings |= {name: value for name, value in heard.items() if value not in ("none", False)}
     settings = json.loads(json.dumps(settings))
     if config.overwrite:
         remove_words(layout)
@@ -114,7 +116,7 @@ def open_shards(config: WordsConfig) -> tuple[list[tuple[int, int]], Totals]:
 
 
 def _any_failed(layout: WordsLayout, shard: int) -> bool:
-    return any(recording.status != OK for recording, _ in read_words(layout, shard).values())
+    return any(recording.status != OK for recording in read_told(layout, shard)[0])
 
 
 def shard_rows(extraction: Layout, shard: int) -> list[tuple[Recording, RecordingRow]]:

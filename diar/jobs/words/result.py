@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,19 @@ from typing import Any
 from tqdm import tqdm
 
 import diar
-from diar.align.assignment import assign_speakers
+from diar.align.assignment import AssignmentSettings, assign_speakers
+from diar.formats.html.words_text import WORDS_SCRIPT, words_script
+from diar.formats.names import read_names
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, read_recording_turns
 from diar.formats.words.document import Dropped, Recogniser, RecordingWords
 from diar.formats.words.table import FORMATS
 from diar.jobs.words.config import WordsConfig
 from diar.jobs.words.prepare import WordsJobError, read_settings
+from diar.options.terminal import progress_stream
+from diar.outputs.called import called_now, renamed
+from diar.outputs.managed_directory import OutputError
+from diar.outputs.page.write import write_page
+from diar.outputs.remote_output import working_copy
 from diar.outputs.turns import recording_folder
 from diar.records import OK, RecordingTracks, SpeakerTurns, Word
 from diar.store.parquet import StoreError
@@ -35,6 +43,15 @@ class _Written:
     without_speaker: int = 0
     overlap: int = 0
     left_out: list[str] = field(default_factory=list)  # recordings, with the reason
+    without_tracks: list[str] = field(default_factory=list)  # recordings whose tracks cannot be read
+
+    def tracks_of(self, reader: TracksReader, recording_id: str, shard: int) -> RecordingTracks | None:
+        """Read the tracks that tell who is likelier in overlap; note those that cannot be read."""
+        try:
+            return reader.read(recording_id, shard)
+        except StoreError as error:
+            self.without_tracks.append(f"{recording_id}: {error}")
+            return None
 
 
 def write_result(config: WordsConfig) -> None:
@@ -44,27 +61,56 @@ def write_result(config: WordsConfig) -> None:
         WordsJobError: `result` is no output of stage 2.
     """
     assert config.result is not None
-    result = Path(config.result)
+    with working_copy(config.result, change=True) as folder:
+        _write_into(Path(folder), config, config.result)
+
+
+def _write_into(result: Path, config: WordsConfig, told_as: str) -> None:
+    """Write to the local folder of a result, which messages call `told_as`."""
     if not (result / "recordings").is_dir():
         raise WordsJobError(
             f"`result={config.result}` holds no turns of recordings; make them by "
             f"`diar detect --task turns --embeddings_dir {config.embeddings_dir} "
             f"--output_dir {config.result}`"
         )
+    called = {} if config.names is None else called_now(result, read_names(config.names))
     settings, written = read_settings(WordsLayout(config.embeddings_dir)), _Written()
-    tracks = TracksReader(config.embeddings_dir)
-    for shard, told, words in tqdm(list(_recognised(config)), "words", unit="recording", disable=None):
+    tracks, rule = TracksReader(config.embeddings_dir), AssignmentSettings(change=config.speaker_change)
+    for shard, told, words in tqdm(
+        list(_recognised(config)), "words", unit="recording", disable=None, file=progress_stream()
+    ):
         folder = result / recording_folder(told.recording_id)
         if told.status != OK:
             written.left_out.append(f"{told.recording_id}: {told.error or told.status}")
         elif not (folder / TURNS_NAME).is_file():
-            written.left_out.append(f"{told.recording_id}: no {TURNS_NAME} in {folder}")
+            where = str(folder).replace(str(result), told_as.rstrip("/"))
+            written.left_out.append(f"{told.recording_id}: no {TURNS_NAME} in {where}")
         else:
             turns = read_recording_turns(folder / TURNS_NAME)
-            own = _with_speakers(told, words, turns, _read_tracks(tracks, told.recording_id, shard))
-            _write_files(folder, _document(settings, told, turns, own), config.format)
+            own = _with_speakers(words, turns, written.tracks_of(tracks, told.recording_id, shard), rule)
+            document = _document(settings, told, turns, own)
+            _write_script(folder / WORDS_SCRIPT, document)
+            _write_files(folder, renamed(document, called), config.format)
             _count(written, own)
-    _tell(written, config.result)
+    _tell(written, told_as)
+    _write_page(result, called, told_as)
+
+
+def _write_script(path: Path, document: RecordingWords) -> None:
+    """Write what the page loads; its people have the names of the turns, however they are shown."""
+    if document.words:
+        path.write_bytes(words_script(document))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_page(result: Path, called: Mapping[str, str], told_as: str) -> None:
+    """Write the page again, with the words."""
+    try:
+        page = str(write_page(str(result), None, called)).replace(str(result), told_as.rstrip("/"))
+        print(f"one look at the result, to read and listen: {page}", file=sys.stderr)
+    except OutputError as error:
+        print(f"warning: no page was written: {error}", file=sys.stderr)
 
 
 def _recognised(config: WordsConfig) -> list[tuple[int, RecognisedRecording, list[Word]]]:
@@ -78,18 +124,14 @@ def _recognised(config: WordsConfig) -> list[tuple[int, RecognisedRecording, lis
     return found
 
 
-def _read_tracks(reader: TracksReader, recording_id: str, shard: int) -> RecordingTracks | None:
-    try:
-        return reader.read(recording_id, shard)
-    except StoreError:
-        return None  # the turns are there; only who is likelier in overlap stays unknown
-
-
 def _with_speakers(
-    told: RecognisedRecording, words: list[Word], turns: RecordingTurns, tracks: RecordingTracks | None
+    words: list[Word],
+    turns: RecordingTurns,
+    tracks: RecordingTracks | None,
+    rule: AssignmentSettings,
 ) -> list[Word]:
     shift = turns.offset if turns.times == "file" else 0.0  # words count from the start of the part
-    return assign_speakers(words, SpeakerTurns.of(turns.turns).shifted(-shift), tracks)
+    return assign_speakers(words, SpeakerTurns.of(turns.turns).shifted(-shift), tracks, rule)
 
 
 def _document(
@@ -129,7 +171,18 @@ def _tell(written: _Written, place: str) -> None:
         f"{counted(written.words, 'word')} without a speaker, {written.overlap:,} in overlap",
         file=sys.stderr,
     )
-    for line in written.left_out[:_LISTED]:
-        print(f"  not written: {line}", file=sys.stderr)
-    if len(written.left_out) > _LISTED:
-        print(f"  … and {len(written.left_out) - _LISTED:,} more", file=sys.stderr)
+    _list([f"not written: {line}" for line in written.left_out])
+    if written.without_tracks:
+        print(
+            f"warning: the tracks of {counted(len(written.without_tracks), 'recording')} cannot be read: "
+            "in overlap, nothing tells there who is likelier",
+            file=sys.stderr,
+        )
+        _list(written.without_tracks)
+
+
+def _list(lines: list[str]) -> None:
+    for line in lines[:_LISTED]:
+        print(f"  {line}", file=sys.stderr)
+    if len(lines) > _LISTED:
+        print(f"  … and {len(lines) - _LISTED:,} more", file=sys.stderr)

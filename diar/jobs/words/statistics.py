@@ -9,11 +9,12 @@ from collections import Counter
 from typing import Any
 
 from diar import storage
+from diar.jobs.progress.bottleneck import describe_loop, loop_shares
 from diar.jobs.progress.counters import Counters
 from diar.records import OK
 from diar.store.layout import Layout
 from diar.store.reader import done_shards
-from diar.store.words import WordsLayout, read_words
+from diar.store.words import WordsLayout, read_told
 from diar.wording import counted, duration, times
 
 _LISTED = 10  # failures on the terminal
@@ -25,14 +26,18 @@ def write_statistics(
     """Add up all words and this run's ranks; publish and return the result."""
     wanted = set(done_shards(Layout(layout.root)))
     status: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
     failed: list[dict[str, str]] = []
     words, heard, outside, repeated = 0, 0.0, 0, 0
     for shard in done_shards(layout):
         if shard not in wanted:
             continue
-        for told, own in read_words(layout, shard).values():
+        recordings, count = read_told(layout, shard)
+        words += count
+        for told in recordings:
             status[told.status] += 1
-            words, heard = words + len(own), heard + told.seconds
+            languages.update([told.language or "unknown"] if told.status == OK else [])
+            heard += told.seconds
             outside, repeated = outside + told.outside_speech, repeated + told.repeated
             if told.status != OK:
                 failed.append({"recording_id": told.recording_id, "status": told.status, "error": told.error})
@@ -46,6 +51,7 @@ def write_statistics(
         },
         "words": words,
         "dropped": {"outside_speech": outside, "repeated": repeated},
+        "languages": dict(languages.most_common()),  # recordings of each
         "recognised_hours": heard / 3600,
         "this_run": _this_run(ranks),
         "failures": failed[:_LISTED],
@@ -58,16 +64,14 @@ def _this_run(ranks: list[dict[str, Any]]) -> dict[str, Any]:
     """Return where the time of this run went, of all ranks together."""
     total = Counters.total(Counters.of(rank) for rank in ranks)
     seconds = max(rank["seconds"] for rank in ranks)
-    working = sum(rank["working_seconds"] for rank in ranks)
     return {
         "seconds": seconds,
         "recordings": total.files,
         "audio_seconds": total.audio_seconds,
         "times_real_time": total.audio_seconds / max(seconds, 1e-9),
-        "shares": {
-            "recognise": total.compute_seconds / max(working, 1e-9),
-            "write": total.write_step / max(working, 1e-9),
-        },
+        "batches": {name: sum(rank["batches"][name] for rank in ranks) for name in ranks[0]["batches"]},
+        "startup_seconds": max(seconds - max(rank["working_seconds"] for rank in ranks), 0.0),
+        "loop": loop_shares(total),
         "ranks": ranks,
     }
 
@@ -85,8 +89,10 @@ def print_summary(layout: WordsLayout, statistics: dict[str, Any]) -> None:
         print(
             f"this run: {counted(run['recordings'], 'recording')}, {duration(run['audio_seconds'])} of audio "
             f"in {duration(run['seconds'])} ({times(run['times_real_time'])} real time), "
-            f"recognising {run['shares']['recognise']:.0%} of it",
+            f"on {len(run['ranks'])} × {run['ranks'][0]['device']}",
             file=sys.stderr,
         )
+        split = describe_loop(run["loop"]).replace("computing", "recognising")
+        print(f"time: start-up {duration(run['startup_seconds'])}; then {split}", file=sys.stderr)
     for failure in statistics["failures"]:
         print(f"  {failure['recording_id']}: {failure['error'] or failure['status']}", file=sys.stderr)

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import Tensor
 
 from diar.errors import explain
@@ -35,6 +34,7 @@ from diar.models.features import FbankSettings
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
+from diar.texts import read_yaml
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
@@ -110,11 +110,11 @@ def check_files(path: Path) -> None:
 def read_config(file: Path) -> dict[str, Any]:
     """Read `config.yaml`: `model`, and `model_args` and `dataset_args`, which are empty where missing."""
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = read_yaml(file)
     except OSError as error:
         raise ModelError(explain(error)) from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ModelError(f"{file} cannot be read as YAML: {error}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model"), str):
         raise ModelError(f"{file} names no architecture; it needs a line like 'model: ResNet34'")
     return config | {key: section(config, key, file) for key in ("model_args", "dataset_args")}
@@ -147,7 +147,7 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
             window_type=window_type,
             waveform_scale=float(given.get("waveform_scale", 1.0 if window_type == "povey" else 32768.0)),
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"{file}: dataset_args describe no filterbank: {error}") from error
     for key in ("feat_dim", "acoustic_dim"):
         expected = config["model_args"].get(key, settings.num_mel_bins)

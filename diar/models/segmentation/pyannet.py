@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import yaml
 from torch import Tensor, nn
 
 from diar.errors import explain
@@ -32,6 +31,7 @@ from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
+from diar.texts import read_yaml
 
 CONFIG_FILE = "config.yaml"
 _LARGEST_LEAD = 0.2  # seconds
@@ -252,8 +252,8 @@ def read_settings(file: Path) -> PyanNetSettings:
     Raises:
         ModelError: unreadable, incomplete, or a network that is not supported.
     """
+    config = _parsed(file)
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
         task, model = config["task"], config["model"]
         sincnet, lstm, linear = model["sincnet"], model["lstm"], model["linear"]
         settings = PyanNetSettings(
@@ -273,16 +273,19 @@ def read_settings(file: Path) -> PyanNetSettings:
             "lstm.bidirectional": (lstm.get("bidirectional", True), True),
             "lstm.monolithic": (lstm.get("monolithic", True), True),
         }
-    except OSError as error:
-        raise ModelError(explain(error)) from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{file} describes no PyanNet segmentation model: {error!r}") from error
     for key, (found, expected) in supported.items():
         if found != expected:
             raise ModelError(f"{file}: {key} is {found!r}, only {expected!r} is supported")
     return settings
+
+
+def _parsed(file: Path) -> Any:
+    try:
+        return read_yaml(file)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as YAML: {explain(error)}") from None
 
 
 def _int_or_none(value: Any) -> int | None:

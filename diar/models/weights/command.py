@@ -1,13 +1,19 @@
-"""`diar models list`, `diar models fetch` and `diar models show`."""
+"""`diar models list`, `diar models fetch`, `diar models show` and `diar models register`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
+import diar
 from diar.errors import EXIT_OK
 from diar.models.weights import hub
-from diar.models.weights.config import FetchModelConfig, ListModelsConfig, ShowModelConfig
+from diar.models.weights.config import (
+    FetchModelConfig,
+    ListModelsConfig,
+    RegisterModelConfig,
+    ShowModelConfig,
+)
 from diar.options.command import run_command
 
 LIST_DESCRIPTION = "Names of weights, their licences, and whether each is in the cache."
@@ -29,6 +35,17 @@ SHOW_EPILOG = """\
 example:
   diar models show campplus-zh-en"""
 
+REGISTER_DESCRIPTION = """\
+Register a speaker encoder or a segmentation model with MLflow: its files with their checksums, a card, its
+licence, and what it achieves. It is then opened by --model models:/NAME/VERSION or models:/NAME@ALIAS, and
+`mlflow models serve` serves it."""
+
+REGISTER_EPILOG = """\
+examples:
+  {prog} campplus-zh-en --name speakers --alias champion --mlflow http://127.0.0.1:5000
+  {prog} my_model --name speakers --licence Apache-2.0 --scores eer/VoxCeleb1-O=0.66% der/AMI=der.json
+  MLFLOW_TRACKING_URI=http://127.0.0.1:5000 diar extract --model models:/speakers@champion …"""
+
 
 def list_models(arguments: Sequence[str], prog: str = "diar models list") -> int:
     """Run `diar models list` and return the exit code."""
@@ -49,6 +66,14 @@ def show_model(arguments: Sequence[str], prog: str = "diar models show") -> int:
     )
 
 
+def register_model(arguments: Sequence[str], prog: str = "diar models register") -> int:
+    """Run `diar models register` and return the exit code."""
+    epilog = REGISTER_EPILOG.format(prog=prog)
+    return run_command(
+        _register, RegisterModelConfig, arguments, prog=prog, description=REGISTER_DESCRIPTION, epilog=epilog
+    )
+
+
 def _list(config: ListModelsConfig) -> int:
     print(hub.format_list())
     return EXIT_OK
@@ -65,4 +90,26 @@ def _fetch(config: FetchModelConfig) -> int:
 
 def _show(config: ShowModelConfig) -> int:
     print(hub.format_description(config.name))
+    return EXIT_OK
+
+
+def _register(config: RegisterModelConfig) -> int:
+    from diar.connectors.mlflow.registry import ModelFiles, register, set_alias
+    from diar.connectors.mlflow.server import server_of
+    from diar.models.weights.registering import beside_weights, find_model, parse_scores
+
+    server, scores = server_of(config.mlflow), parse_scores(config.scores)
+    found = find_model(config.model, config.licence)
+    own = found.folder / "README.md"
+    path = config.card or (own if own.is_file() else None)
+    text = None if path is None else path.read_text(encoding="utf-8")
+    others = beside_weights(found, config.name, scores, text)
+    told = {"licence": found.licence, "registered_from": config.model, "diar": diar.__version__}
+    files = ModelFiles(found.kind, found.files, found.sha256(), others)
+    version = register(server, config.name, files, told, scores, config.mlflow_experiment)
+    for alias in config.alias:
+        set_alias(server, version, alias)
+    print(version.uri)
+    for alias in config.alias:
+        print(f"models:/{config.name}@{alias}")
     return EXIT_OK

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import field_validator
 
 from diar.models.defaults import DEFAULT_WEIGHTS
 from diar.options.base import CommandConfig, option
+from diar.options.tracking import tracking_address
 
 
 class ListModelsConfig(CommandConfig):
@@ -39,3 +43,52 @@ class ShowModelConfig(CommandConfig):
     environment_prefix: ClassVar[str] = "DIAR_MODELS_SHOW_"
 
     name: str = option(..., "weights", "a name of `diar models list`", positional=True)
+
+
+class RegisterModelConfig(CommandConfig):
+    """A model for a registry of MLflow."""
+
+    environment_prefix: ClassVar[str] = "DIAR_MODELS_REGISTER_"
+
+    model: str = option(
+        ...,
+        "model",
+        "speaker encoder or segmentation model: named weights (`diar models list`), directory or Hugging "
+        "Face id",
+        positional=True,
+    )
+    name: str = option(..., "model", "of the registered model; another registration is its next version")
+    alias: tuple[str, ...] = option(
+        (),
+        "model",
+        "names for this version, such as champion, whatever had them before",
+        several=True,
+        metavar="NAME",
+    )
+    licence: str | None = option(
+        None, "model", "of the weights, such as Apache-2.0; default: as `diar models list` says"
+    )
+    card: Path | None = option(
+        None, "model", "Markdown file that tells of it; default: README.md of the directory", metavar="FILE"
+    )
+    scores: tuple[str, ...] = option(
+        (),
+        "model",
+        "what it achieves: eer/VoxCeleb1-O=0.66%, der/AMI=0.188, or der/AMI=FILE of `diar score der --json`",
+        several=True,
+        metavar="METRIC/SET=VALUE",
+    )
+    mlflow: str | None = option(
+        None, "registry", "address of the server; default: the variable MLFLOW_TRACKING_URI", metavar="URI"
+    )
+    mlflow_experiment: str = option("diar models", "registry", "experiment whose run holds the files")
+
+    @field_validator("mlflow")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        return None if value is None else tracking_address(value)
+
+    @field_validator("alias", "scores", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value

@@ -15,12 +15,20 @@ import platformdirs
 from diar.extras import install_line
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedFile, NamedModel
+from diar.models.weights.registered import fetch_registered, is_registered
 from diar.models.weights.sources import HubError
 from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
 _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
-_KINDS = {"model": "speaker encoder", "segmentation": "segmentation model", "asr": "recogniser"}
+_RECOGNISER_FILES = ["*.json", "*.txt", "*.model", "model.bin", "*.safetensors"]
+_KINDS = {
+    "model": "speaker encoder",
+    "segmentation": "segmentation model",
+    "asr": "recogniser",
+    "enhance": "denoiser",
+    "synthesizer": "synthesizer",
+}
 
 
 def cache_dir() -> Path:
@@ -32,12 +40,14 @@ def resolve(model: str, parameter: str = "model") -> Path:
     """Return the model directory of an existing path, a name, or a Hugging Face id (`org/name[@revision]`).
 
     Args:
-        model: one of these.
+        model: one of these, or a registered model, `models:/NAME@ALIAS`.
         parameter: what messages call it.
 
     Raises:
         HubError: none of these, or it cannot be fetched.
     """
+    if is_registered(model):
+        return fetch_registered(model, parameter, cache_dir())
     path = Path(model).expanduser()
     if path.is_dir():
         return path
@@ -200,13 +210,20 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
             f"`{parameter}={model}`: no such directory; as a Hugging Face id it needs `{install_line('hub')}`"
         ) from None
     repository, _, revision = model.partition("@")
-    try:
-        folder = huggingface_hub.snapshot_download(
-            repository, revision=revision or None, allow_patterns=_REPOSITORY_FILES
+
+    def fetched(files: list[str]) -> Path:
+        return Path(
+            huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=files)
         )
+
+    try:
+        if parameter != "asr":
+            return fetched(_REPOSITORY_FILES)
+        folder = fetched(_RECOGNISER_FILES)
+        has_weights = any([*folder.glob("*.safetensors"), *folder.glob("model.bin")])
+        return folder if has_weights else fetched([*_RECOGNISER_FILES, "pytorch_model*.bin"])
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = " ".join(str(error).split())
         raise HubError(
             f"`{parameter}={model}`: cannot be fetched from Hugging Face and is not in its cache: {reason}"
         ) from None
-    return Path(folder)

@@ -140,6 +140,7 @@ class CheckpointArchive:
     """A checkpoint's zip archive: what it describes, and the numbers behind that."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        self._size = file.seek(0, io.SEEK_END)
         try:
             self._zip = zipfile.ZipFile(file)
         except zipfile.BadZipFile as error:
@@ -187,4 +188,6 @@ class CheckpointArchive:
         info = self._zip.getinfo(self._folder + member)
         if info.compress_type != zipfile.ZIP_STORED:  # PyTorch never does; it could grow without bounds
             raise ValueError(f"{info.filename} is compressed")
+        if info.file_size > self._size:  # it would be made room for
+            raise ValueError(f"{info.filename} claims {info.file_size:,} bytes in a file of {self._size:,}")
         return self._zip.read(info)

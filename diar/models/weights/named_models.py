@@ -11,9 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from diar.models.weights.sources import HubError, Joined, Source, WebFile, WheelMember
 
 WEIGHTS_FILE = "avg_model.pt"
-_KINDS = {WEIGHTS_FILE: "speaker encoder", "model.bin": "recogniser"}  # all others are segmentation models
+_KINDS = {
+    WEIGHTS_FILE: "speaker encoder",
+    "model.bin": "recogniser",
+    "denoiser.onnx": "denoiser",
+    "kokoro.onnx": "synthesizer",
+}  # all others are segmentation models
 # In the order of `diar models list`; each has a file in `catalogue`
-_NAMES = ("campplus-zh-en", "segmentation-3.0", "segmentation-2022.07", "whisper-tiny.en", "whisper-base")
+_NAMES = (
+    "campplus-zh-en",
+    "segmentation-3.0",
+    "segmentation-2022.07",
+    "whisper-tiny.en",
+    "whisper-base",
+    "gtcrn",
+    "kokoro-82m",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class NamedModel:
 
     @property
     def kind(self) -> str:
-        """What it is: `speaker encoder`, `segmentation model` or `recogniser`."""
+        """What it is: `speaker encoder`, `segmentation model`, `recogniser`, `denoiser` or `synthesizer`."""
         return _KINDS.get(self.weights_file, "segmentation model")
 
 

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from diar.detect.clustering.calibration import REFERENCE, translated
+from diar.detect.clustering.calibration import REFERENCE
 from diar.detect.linking.evidence import CAMPPLUS
 from diar.detect.linking.known import KnownSpeakers
 
-_NARROW = 0.40  # cosine of different people over a telephone, before the stream shows its own
-_SAME = 0.35  # cosine of half a second of speech and its speaker, where different people have 0.22
+_NARROW = 0.40  # cosine of different people's tracks over a telephone, before the stream shows its own
+# The same of what hops embed, with little context, and over a telephone
+_HEARD, _HEARD_NARROW = 0.14, 0.30
+_ASSUMED, _MOST_SEEN = 20, 200  # weight of these two, in cosines of the stream; how many of those are kept
+_SAME = 0.35  # cosine of a second of speech and its speaker, where different people have `_HEARD` …
+_LITTLE, _SAME_LITTLE = 0.78, 0.175  # seconds of speech up to which this cosine is enough …
+_FULL, _FULL_NARROW = 0.8, 2.0  # … and from which `_SAME` is asked for: later over a telephone
+_MATURE, _HALF = 10.0, 0.8  # seconds of a speaker's voice; a centroid of `_HALF` is half of noise
+_MOST_GAIN = 1.5
 _LEAST_KNOWN = 2.0  # seconds of clean speech from which a voice is compared with known ones
 
 
@@ -26,6 +33,7 @@ class Speaker:
         seconds: of clean speech in `total`.
         sure: there is enough of it that the speaker is no mistake.
         name: of a known voice, or given.
+        single: all that is known of the speaker is one voice, which may still turn out to be somebody else's.
     """
 
     number: int
@@ -33,6 +41,12 @@ class Speaker:
     seconds: float
     sure: bool = False
     name: str | None = None
+    single: bool = False
+
+    def add(self, embedding: np.ndarray, seconds: float) -> None:
+        """Add an embedding (D,) of so many seconds of clean speech."""
+        self.total = self.total + embedding * seconds
+        self.seconds += seconds
 
 
 class Speakers:
@@ -42,6 +56,9 @@ class Speakers:
         narrow_band: over a telephone.
         maximum: most speakers; None = any number.
         known: enrolled voices.
+
+    Attributes:
+        different: cosine of different people's tracks.
     """
 
     def __init__(self, narrow_band: bool, maximum: int | None, known: KnownSpeakers | None) -> None:
@@ -49,6 +66,8 @@ class Speakers:
         self.next_number = 1
         self.different = _NARROW if narrow_band else REFERENCE
         self._maximum = maximum
+        self._narrow_band = narrow_band
+        self.seen: list[float] = []  # cosines of voices to speakers that they are not
         self.known = known
 
     def __len__(self) -> int:
@@ -83,13 +102,47 @@ class Speakers:
 
     @property
     def same(self) -> float:
-        """Return the cosine from which a few tenths of a second of speech are taken for a speaker's."""
-        return translated(_SAME, self.different)
+        """Return the cosine from which a second of speech is taken for a speaker's."""
+        return self._translated(_SAME)
+
+    def least(self, seconds: float) -> float:
+        """Return the cosine from which so many seconds of speech are taken for a speaker's."""
+        full = _FULL_NARROW if self._narrow_band else _FULL
+        return self._translated(float(np.interp(seconds, [_LITTLE, full], [_SAME_LITTLE, _SAME])))
+
+    @property
+    def heard_different(self) -> float:
+        """Return the cosine of what hops embed of different people in this stream."""
+        assumed, count = (_HEARD_NARROW if self._narrow_band else _HEARD), len(self.seen)
+        median = float(np.median(self.seen)) if count else 0.0
+        return (median * count + assumed * _ASSUMED) / (count + _ASSUMED)
+
+    def saw_different(self, voice: np.ndarray, own: Speaker) -> None:
+        """Note the cosines of a voice (D,) that is surely a speaker's to the others."""
+        others = [row.total / np.linalg.norm(row.total) for row in self.rows if row.sure and row is not own]
+        self.seen = [*self.seen, *(float(voice @ other) for other in others)][-_MOST_SEEN:]
 
     def cosines(self, embedding: np.ndarray) -> dict[int, float]:
         """Return the cosine of an embedding (D,) to each speaker, by number."""
         numbers, centroids = self.centroids()
         return dict(zip(numbers, (centroids @ embedding).tolist(), strict=True)) if numbers else {}
+
+    def scores(self, embedding: np.ndarray) -> dict[int, float]:
+        """Return the cosines that an embedding (D,) would have to speakers who were heard for long.
+
+        The centroid of a second of speech is in part noise, so that its cosines are lower.
+        """
+        different, score = self.heard_different, self.cosines(embedding)
+        for row in self.rows:
+            above = score[row.number] - different
+            if above > 0:
+                share, mature = (heard / (heard + _HALF) for heard in (row.seconds, _MATURE))
+                score[row.number] = different + above * min(_MOST_GAIN, (mature / share) ** 0.5)
+        return score
+
+    def _translated(self, cosine: float) -> float:
+        different = self.heard_different
+        return different + (cosine - _HEARD) * (1 - different) / (1 - _HEARD)
 
     def add(self, total: np.ndarray, seconds: float, *, sure: bool) -> Speaker:
         """Add a speaker with the next number."""

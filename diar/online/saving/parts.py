@@ -14,6 +14,7 @@ from diar.embedding.stored import from_bytes, to_bytes
 from diar.errors import DiarError
 from diar.online.audio import Samples
 from diar.online.events import LiveTurn
+from diar.online.final_turns import COLUMNS, FinalTurns
 from diar.online.hearing.onset import Onset
 from diar.online.hearing.speakers import Speaker
 from diar.online.hearing.voices import Voice
@@ -22,17 +23,17 @@ from diar.online.saving.packed import audio_from_flac, audio_to_flac
 from diar.online.timeline import Carried
 from diar.online.turns import ToldTurn
 
-_SAVED_CHUNKS = 4  # with their tracks; what is older is as good as forgotten, but for voices and turns
+SAVED_CHUNKS = 4  # with their tracks; what is older is as good as forgotten, but for voices and turns
 _PLAIN = ("position", "chunk", "chunk_start", "looked", "speech_end")
 
 Values = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 
 
-def save(progress: Progress, *, begun: bool) -> tuple[Values, Arrays]:
-    """Return numbers and names, and arrays."""
-    newest = sorted(progress.kept.chunks)[-_SAVED_CHUNKS:]
-    chunks = to_bytes({number: progress.kept.chunks[number] for number in newest})
+def save(progress: Progress, *, begun: bool, most_chunks: int) -> tuple[Values, Arrays]:
+    """Return numbers and names, and arrays; the tracks of the newest chunks only."""
+    newest = sorted(progress.kept.chunks, reverse=True)[:most_chunks]
+    chunks = to_bytes({number: progress.kept.chunks[number] for number in sorted(newest)})
     waiting = progress.waiting
     values = {
         **{name: float(getattr(progress, name)) for name in _PLAIN},
@@ -97,23 +98,26 @@ def _save_turns(progress: Progress) -> tuple[Values, Arrays]:
     timeline, book = progress.timeline, progress.book
     values = {
         "first": timeline.first,
+        "numbers": timeline.numbers,
         "carried": {str(number): asdict(carried) for number, carried in timeline.carried.items()},
         "next_id": book.next_id,
         "told": [[asdict(told.turn), told.ended] for told in book.told.values()],
-        "final": [asdict(turn) for turn in book.final],
+        "final_overlaps": {str(number): others for number, others in book.final.overlaps.items()},
         "tracked": progress.hops.tracked,
     }
-    return values, {}
+    return values, {f"final_{name}": column for name, column in book.final.columns().items()}
 
 
 def _load_turns(progress: Progress, values: Values, arrays: Arrays) -> None:
     timeline, book = progress.timeline, progress.book
     timeline.first, timeline.level = values["first"], arrays["level"]
+    timeline.numbers = values["numbers"]
     timeline.carried = {int(number): Carried(**carried) for number, carried in values["carried"].items()}
     book.next_id = values["next_id"]
     told = [ToldTurn(_turn(turn), ended) for turn, ended in values["told"]]
     book.told = {one.turn.id: one for one in told}
-    book.final = [_turn(turn) for turn in values["final"]]
+    overlaps = {int(number): tuple(others) for number, others in values["final_overlaps"].items()}
+    book.final = FinalTurns({name: arrays[f"final_{name}"] for name in COLUMNS}, overlaps)
     progress.hops.tracked = values["tracked"]
 
 
@@ -125,9 +129,10 @@ def _save_speakers(progress: Progress) -> tuple[Values, Arrays]:
     speakers, corrections = progress.speakers, progress.corrections
     rows = speakers.rows
     values = {
-        "speakers": [[row.number, row.seconds, row.sure, row.name] for row in rows],
+        "speakers": [[row.number, row.seconds, row.sure, row.name, row.single] for row in rows],
         "next_number": speakers.next_number,
         "different": speakers.different,
+        "seen": speakers.seen,
         "clustered": corrections.clustered,
         "numbers_clustered": sorted(corrections.numbers_clustered),
     }
@@ -137,10 +142,13 @@ def _save_speakers(progress: Progress) -> tuple[Values, Arrays]:
 def _load_speakers(progress: Progress, values: Values, arrays: Arrays) -> None:
     speakers, corrections = progress.speakers, progress.corrections
     speakers.rows = [
-        Speaker(number, total, seconds, sure, name)
-        for (number, seconds, sure, name), total in zip(values["speakers"], arrays["totals"], strict=True)
+        Speaker(number, total, seconds, sure, name, single)
+        for (number, seconds, sure, name, single), total in zip(
+            values["speakers"], arrays["totals"], strict=True
+        )
     ]
     speakers.next_number, speakers.different = values["next_number"], values["different"]
+    speakers.seen = values["seen"]
     corrections.clustered = values["clustered"]
     corrections.numbers_clustered = set(values["numbers_clustered"])
 
@@ -151,6 +159,7 @@ def _save_voices(progress: Progress) -> tuple[Values, Arrays]:
     known = [row.embedding for row in rows if row.embedding is not None]
     values = {
         "voices_first": voices.first,
+        "cuts": voices.cuts,
         "voices": [[row.slot, row.begin, row.end, row.embedding is not None, *_known(row)] for row in rows],
     }
     arrays = {
@@ -161,13 +170,13 @@ def _save_voices(progress: Progress) -> tuple[Values, Arrays]:
     return values, arrays
 
 
-def _known(voice: Voice) -> tuple[int | None, float, float, float]:
-    return voice.speaker, voice.seconds, voice.certainty, voice.fresh
+def _known(voice: Voice) -> tuple[int | None, float, float, float, int]:
+    return voice.speaker, voice.seconds, voice.certainty, voice.fresh, voice.tried
 
 
 def _load_voices(progress: Progress, values: Values, arrays: Arrays) -> None:
     voices = progress.hops.voices
-    voices.first, voices.rows = values["voices_first"], []
+    voices.first, voices.cuts, voices.rows = values["voices_first"], values["cuts"], []
     embeddings = iter(arrays["embedding"])
     for row, (slot, begin, end, embedded, speaker, *numbers) in enumerate(values["voices"]):
         active, clean = arrays["active"][row], arrays["clean"][row]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from diar.formats import spreadsheet
 from diar.formats.document import ResultError
 from diar.formats.files_table import FILES_NAME
 from diar.formats.html.elements import Section, facts, notes, paragraph, picture, subheading, table_place
@@ -195,7 +196,7 @@ def read_boundaries(root: Path, names: Names) -> BoundariesPart | None:
     part = BoundariesPart(root, names, read_result(path), KeptRows(MOST_FILES))
     try:
         with files.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
+            for row in spreadsheet.rows(file):
                 needy = bool(row["odd"]) or not row["speaker"]
                 if part.kept.wants(needy):
                     part.kept.add(FileRow.of(row), needy)

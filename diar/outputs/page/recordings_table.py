@@ -9,8 +9,14 @@ from pathlib import Path
 
 from diar.formats.html.tables import Column, DataTable, Names, RowFiles
 from diar.formats.html.turns_text import turns_text
+from diar.formats.html.words_text import WORDS_SCRIPT
+from diar.formats.turns_json import TURNS_NAME
+from diar.formats.words.table import FORMATS
 from diar.outputs.page.rttm_lines import SpokenTurn
 from diar.plots.timeline import TIMELINE_NAME
+
+WORDS_THERE, WORDS_OLD = "yes", "older than the turns"
+_WHOLE_NAMES = frozenset([TIMELINE_NAME, FORMATS["txt"].file_name])
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class RecordingEntry:
         )
 
 
-def recordings_table(root: Path, entries: Sequence[RecordingEntry], names: Names) -> DataTable:
-    """Return the table; opened rows link to the files that are in `root` now."""
+def recordings_table(root: Path, entries: Sequence[RecordingEntry], words: Sequence[str]) -> DataTable:
+    """Return the table; opened rows link to the files that are in `root` now, `words` are `words_of` each."""
     files = RowFiles()
     for entry in entries:
         files.add(entry.folder, _files(root / entry.folder) if entry.folder else [])
@@ -72,6 +78,7 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], names: Names
         Column("Speech", "seconds", [entry.speech for entry in entries], minor=True),
         Column("Overlap", "share", [_share(entry.overlap, entry.speech) for entry in entries], minor=True),
         Column("Turns", "number", [entry.turns for entry in entries], minor=True),
+        *([Column("Words", "choice", words, minor=True)] if any(words) else []),
         Column("Status", "choice", [entry.status for entry in entries], minor=True),
         Column("Starts at", "seconds", [entry.origin or None for entry in entries], more=True),
         Column("Begins in its file at", "seconds", offsets, more=True),
@@ -82,12 +89,22 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], names: Names
 
 
 def _files(folder: Path) -> list[str]:
-    """Return the names of a recording's turns and picture, sorted."""
+    """Return the names of a recording's turns, words and picture, sorted."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - names only, without a Path each
     except FileNotFoundError:  # somebody removed it
         return []
-    return sorted(name for name in names if name.startswith("turns.") or name == TIMELINE_NAME)
+    kept = (name for name in names if name.startswith(("turns.", "words.")) or name in _WHOLE_NAMES)
+    return sorted(name for name in kept if name != WORDS_SCRIPT)
+
+
+def words_of(folder: Path) -> str:
+    """Return whether the words of a recording are there, and have their speakers by its turns of now."""
+    try:
+        words, turns = (os.stat(folder / name).st_mtime_ns for name in (WORDS_SCRIPT, TURNS_NAME))  # noqa: PTH116
+    except FileNotFoundError:
+        return ""
+    return WORDS_THERE if words >= turns else WORDS_OLD
 
 
 def _number(text: str) -> float | None:

@@ -38,6 +38,11 @@ class RttmLines:
         return taken
 
 
+def speaking(lines: Iterable[str]) -> list[str]:
+    """Return the names in lines, each once."""
+    return [from_rttm_id(name) for name in dict.fromkeys(line.split(" ")[7] for line in lines)]
+
+
 def spoken_turns(lines: Iterable[str], origin: float) -> list[SpokenTurn]:
     """Parse lines; times count from `origin`, seconds on the lines' clock."""
     turns = []

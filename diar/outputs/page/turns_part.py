@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from diar.formats import spreadsheet
 from diar.formats.document import ResultError
 from diar.formats.html.elements import Section, facts, notes, table_place
 from diar.formats.html.tables import Column, DataTable, Names
@@ -14,12 +16,13 @@ from diar.formats.rttm import ALL_NAME
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, read_recording_turns
 from diar.outputs.page.colors import name_colors
 from diar.outputs.page.kept import KeptRows
-from diar.outputs.page.recordings_table import RecordingEntry, recordings_table
-from diar.outputs.page.rttm_lines import RttmLines, spoken_turns
+from diar.outputs.page.recordings_table import WORDS_OLD, RecordingEntry, recordings_table, words_of
+from diar.outputs.page.rttm_lines import RttmLines, speaking, spoken_turns
 from diar.outputs.page.settings import clock_time, hours, settings
 from diar.outputs.speakers_table import SPEAKERS_CSV
 from diar.outputs.turns import NO_SPEECH, RECORDINGS_NAME
 from diar.records import OK
+from diar.wording import counted
 
 MOST_RECORDINGS = 50_000
 MOST_PEOPLE = 20_000
@@ -54,8 +57,11 @@ class TurnsPart:
     everybody: set[str] = field(
         default_factory=set
     )  # names of all people, enrolled ones who were not found, too
+    words: list[str] = field(default_factory=list)  # of each kept recording, see `words_of`
+    listed: list[dict[str, str]] = field(default_factory=list)  # rows of `speakers.csv`
     people: list[dict[str, str]] = field(default_factory=list)  # who were found, those who talk most first
     warnings: list[str] = field(default_factory=list)  # about the whole archive: no file holds them
+    heard: dict[str, list[str]] = field(default_factory=dict)  # first and last recording of each person
 
     def head(self) -> str:
         """Return the figures of the whole archive."""
@@ -91,7 +97,7 @@ class TurnsPart:
 
     def tables(self) -> list[DataTable]:
         """Return the tables of `sections`."""
-        return [self._people_table(), recordings_table(self.root, self.kept.rows, self.names)]
+        return [self._people_table(), recordings_table(self.root, self.kept.rows, self.words)]
 
     def _people_table(self) -> DataTable:
         spoken = sum(float(person["speech_seconds"]) for person in self.people) or 1.0
@@ -102,9 +108,34 @@ class TurnsPart:
             Column("Speech", "seconds", [float(person["speech_seconds"]) for person in shown]),
             Column("Share", "share", [float(p["speech_seconds"]) / spoken for p in shown], decimals=1),
             Column("Turns", "number", [int(person["turns"]) for person in shown], minor=True),
+            *(self._first_and_last(shown) if self.kept.total > 1 else []),
             Column("Enrolled", "choice", [person["known"] for person in shown], minor=True),
         ]
         return DataTable("people", "person", "people", columns, order=(2, True), target="recordings")
+
+    def _first_and_last(self, people: Sequence[dict[str, str]]) -> list[Column]:
+        heard = [self.heard.get(person["name"], [""]) for person in people]
+        return [
+            Column("First in", "entry", [recordings[0] for recordings in heard], minor=True),
+            Column("Last in", "entry", [recordings[-1] for recordings in heard], minor=True),
+        ]
+
+    def listen(self, called: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the page's script needs to play recordings and to name people.
+
+        Args:
+            called: new names of people, by those that the turns have.
+        """
+        listed = {row["name"]: row for row in self.listed}
+        rows = [listed.get(name) for name in self.names.all]
+        return {
+            "root": str(self.root.resolve()),
+            "made": self.made,
+            "ids": [row and row["speaker_id"] for row in rows],
+            "enrolled": [n for n, row in enumerate(rows) if row and row["known"] == "yes"],
+            "inTurns": self.names.all if called else None,
+            "taken": [called.get(name, name) for name in sorted(self.everybody - set(self.names.all))],
+        }
 
 
 def read_turns(root: Path, names: Names) -> TurnsPart | None:
@@ -129,15 +160,16 @@ def read_turns(root: Path, names: Names) -> TurnsPart | None:
 def _read(part: TurnsPart) -> None:
     """Read recordings and people; ValueError and the like where a file is damaged."""
     root, names, drawn = part.root, part.names, 0
-    listed = list(_rows(root / SPEAKERS_CSV))
-    part.everybody = {row["name"] for row in listed}
-    part.people = [row for row in listed if int(row["num_recordings"])]
+    part.listed = list(_rows(root / SPEAKERS_CSV))
+    part.everybody = {row["name"] for row in part.listed}
+    part.people = [row for row in part.listed if int(row["num_recordings"])]
     with RttmLines.open(root / ALL_NAME) as lines:
         for row in _rows(root / RECORDINGS_NAME):
             if row["status"] == OK and isinstance(part.settings, str):
                 part.settings = _settings(root / row["folder"])
             _count(part, row)
             taken = lines.take(row["rttm_id"], int(row["turns"] or 0))
+            _hear(part, row["recording_id"], taken)
             needy = row["status"] != OK or bool(row["warnings"])
             if not part.kept.wants(needy):
                 continue
@@ -148,11 +180,21 @@ def _read(part: TurnsPart) -> None:
             entry = RecordingEntry.of(row, spoken_turns(taken, _origin(part, row)), names, _origin(part, row))
             part.kept.add(entry, needy)
     part.everybody.update(names.all)  # where the tables do not agree
+    part.words = [words_of(root / one.folder) if one.folder else "" for one in part.kept.rows]
+    if old := part.words.count(WORDS_OLD):
+        whose = counted(old, "recording")
+        part.warnings.append(f"the words of {whose} are older than the turns: run `diar words` again")
+
+
+def _hear(part: TurnsPart, recording_id: str, lines: list[str]) -> None:
+    """Note who speaks in a recording."""
+    for name in speaking(lines):
+        part.heard.setdefault(name, [recording_id])[1:] = [recording_id]
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        yield from spreadsheet.rows(file)
 
 
 def _settings(folder: Path) -> RecordingTurns | str:

@@ -6,7 +6,8 @@ memory; it can therefore be written again at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,26 +26,38 @@ PartT = TypeVar("PartT")
 
 PAGE_NAME = "index.html"
 LIST_NAME = "_detection/written_page.csv"
+WARNINGS_NAME = "_detection/warnings.json"
 
 
-def write_page(output_dir: str, warnings: Iterable[str] = ()) -> Path:
+def write_page(
+    output_dir: str, warnings: Iterable[str] | None = (), called: Mapping[str, str] | None = None
+) -> Path:
     """Write the page of the results in `output_dir`; return its path.
 
     Args:
         output_dir: of stage 2, local.
-        warnings: of the run, about the whole archive.
+        warnings: of the run, about the whole archive; None = those of the page that is there.
+        called: new names of people, by those that the turns have.
 
     Raises:
         OutputError: there is an `index.html` that this program did not write.
         OSError: the folder cannot be written to.
     """
     output = OutputDirectory(output_dir, LIST_NAME)
-    output.replace([Entry("file", PAGE_NAME)])
-    output.write(PAGE_NAME, result_page(output.root, warnings).render())
+    told = _earlier_warnings(output.root) if warnings is None else list(warnings)
+    output.replace([Entry("file", PAGE_NAME), Entry("file", WARNINGS_NAME)])
+    output.write(PAGE_NAME, result_page(output.root, told, called or {}).render())
+    output.write(WARNINGS_NAME, json.dumps(told).encode())
     return output.root / PAGE_NAME
 
 
-def result_page(root: Path, warnings: Iterable[str] = ()) -> Page:
+def _earlier_warnings(root: Path) -> list[str]:
+    """Return the warnings of the last run of stage 2, which no other file holds."""
+    path = root / WARNINGS_NAME
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def result_page(root: Path, warnings: Iterable[str], called: Mapping[str, str]) -> Page:
     """Return the page of the results in `root`."""
     names = Names()
     warnings = list(warnings)
@@ -62,8 +75,9 @@ def result_page(root: Path, warnings: Iterable[str] = ()) -> Page:
         head="".join(part.head() for part in parts),
         sections=[look, *middle, settings, files_section(root)],
         tables=[*look_tables, *(table for part in parts for table in part.tables())],
-        names=names.all,
+        names=[called.get(name, name) for name in names.all],
         colors=[colors[name] for name in names.all],
+        listen=None if turns is None else turns.listen(called),
     )
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from diar.connectors.mlflow.files import result_files
+from diar.connectors.mlflow.tracking import Tracking, run_tracked
 from diar.errors import EXIT_OK
 from diar.formats.words.document import WORDS_NAME
 from diar.formats.words.reading import read_words
 from diar.options.command import run_command
+from diar.options.places import check_writable, folder_of
 from diar.records import Word
+from diar.score.tracked import REPORT_FILES, numbers
 from diar.score.words.config import ScoreWordsConfig
 from diar.score.words.rates import NORMALISATIONS, WordErrors, WordsScoreError, score_words
 
@@ -25,24 +30,71 @@ scored.
 
 examples:
   diar score words OUT/truth.seglst.json R
+  diar score words OUT/truth.seglst.json R --report REPORT
   diar score words --reference truth.stm --hypothesis words.json --normalise none --json"""
 
 
 def main(arguments: Sequence[str], prog: str = "diar score words") -> int:
     """Run `diar score words` and return the exit code."""
-    return run_command(_score, ScoreWordsConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
+
+    def run(config: ScoreWordsConfig) -> int:
+        return run_tracked(
+            config, "score words", partial(_score, config), lambda text: print(text, file=sys.stderr)
+        )
+
+    return run_command(run, ScoreWordsConfig, arguments, prog=prog, description=DESCRIPTION, epilog=EPILOG)
 
 
-def _score(config: ScoreWordsConfig) -> int:
+def _score(config: ScoreWordsConfig, tracking: Tracking) -> int:
     if config.normalise not in NORMALISATIONS:
         raise WordsScoreError(f"`normalise={config.normalise}`: it is {' or '.join(NORMALISATIONS)}")
+    check_writable("report", str(config.report or ""))
+    check_writable("metrics_file", folder_of(config.metrics_file))
     reference, hypothesis = _read(config.reference), _read(config.hypothesis)
     scores = score_words(reference, hypothesis, NORMALISATIONS[config.normalise])
-    for recording in reference:
-        if recording not in hypothesis:
-            print(f"warning: {recording} has no words in {config.hypothesis}", file=sys.stderr)
+    missing = [recording for recording in reference if recording not in hypothesis]
+    warnings = [f"{recording} has no words in {config.hypothesis}" for recording in missing]
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(to_json(scores, config.normalise) if config.as_json else to_text(scores))
+    tracking.figures(numbers(_figures(sum(scores.values(), WordErrors()))))
+    if config.report is None:
+        tracking.artifacts([("words_score.json", to_json(scores, config.normalise).encode())])
+    else:
+        _write_report(config, config.report, scores, warnings)
+        tracking.artifacts(result_files(config.report, REPORT_FILES))
+    if config.metrics_file is not None:
+        _write_metrics(sum(scores.values(), WordErrors()), config)
     return EXIT_OK
+
+
+def _write_metrics(pooled: WordErrors, config: ScoreWordsConfig) -> None:
+    from diar.connectors.prometheus.families import WORDS_SCORE
+    from diar.connectors.prometheus.scoring import now, write_scores
+
+    figures = {
+        "diar_wer": pooled.wer,
+        "diar_cpwer": pooled.cpwer,
+        "diar_wder": pooled.wder,
+        "diar_words_score_words": float(pooled.words),
+        "diar_words_score_time_seconds": now(),
+    }
+    name = config.metrics_set or config.reference.stem
+    write_scores(str(config.metrics_file), WORDS_SCORE, name, figures)
+
+
+def _write_report(
+    config: ScoreWordsConfig, folder: Path, scores: Mapping[str, WordErrors], warnings: list[str]
+) -> None:
+    from diar.score.words.report_page import write_words_report
+
+    scored = {
+        "reference": str(config.reference),
+        "hypothesis": str(config.hypothesis),
+        "normalised": config.normalise,
+    }
+    page = write_words_report(folder, scores, to_json(scores, config.normalise), scored, warnings)
+    print(f"report, to be opened in a browser: {page}", file=sys.stderr)
 
 
 def _read(path: Path) -> dict[str, list[Word]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from diar.options.base import CommandConfig, option
+from diar.options.base import option
+from diar.options.tracking import TrackedConfig
+from diar.options.watching import METRICS_FILE_HELP
 
 
-class ScoreWordsConfig(CommandConfig):
+class ScoreWordsConfig(TrackedConfig):
     """Words with speakers against a reference."""
 
     environment_prefix: ClassVar[str] = "DIAR_SCORE_WORDS_"
@@ -23,3 +25,12 @@ class ScoreWordsConfig(CommandConfig):
         "basic", "scoring", "of both: basic = lower case without punctuation; none = as they are written"
     )
     as_json: bool = option(False, "output", "print the figures as JSON", alias="json")
+    report: Path | None = option(
+        None, "output", "write index.html there: a page for a browser, with all recordings", metavar="DIR"
+    )
+    metrics_file: str | None = option(
+        None, "output", f"write the figures as metrics: {METRICS_FILE_HELP}", metavar="FILE"
+    )
+    metrics_set: str | None = option(
+        None, "output", "name of what is scored, their label `set`; default: that of the reference"
+    )

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from diar.service.config import ServeConfig
@@ -17,13 +17,14 @@ from diar.service.jobs.job import CANCELLED, DONE, RUNNING, Asked, Job, job_key
 from diar.service.jobs.process import Worker
 from diar.service.jobs.results import Results
 from diar.service.jobs.uploads import Upload, Uploads
-from diar.service.jobs.worker import Networks, Task
+from diar.service.jobs.worker import TURNS, WORDS, Networks, Task
 from diar.service.metrics import Metrics
 from diar.service.problems import Problem
 from diar.service.security.audit import Audit
 from diar.service.security.callers import Caller
 from diar.service.security.names import checked_identifier, new_identifier
 from diar.service.shared.store import Shared
+from diar.service.words.wanted import check_words
 
 _TELL = 0.5  # seconds from one note of the progress to the next
 _LOG = logging.getLogger("diar.service")
@@ -66,7 +67,9 @@ class JobDesk:
     def start(self) -> None:
         """Start to do jobs."""
         config = self._config
-        networks = Networks(config.model, config.segmentation, config.device, config.precision)
+        networks = Networks(
+            config.model, config.segmentation, config.device, config.precision, config.asr, config.threads
+        )
         workers = [Worker(networks) for _ in range(config.job_workers)]
         self._tasks = [asyncio.create_task(self._work(worker)) for worker in workers]
 
@@ -83,8 +86,10 @@ class JobDesk:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def check_room(self) -> None:
-        """Raise Problem if no job can be taken."""
+    def check_room(self, asked: Asked) -> None:
+        """Raise Problem if no job can be taken, or not this one."""
+        if asked.words:
+            check_words(self._config, asked.language)
         if not self._config.job_workers:
             raise Problem("not_found", "this server takes no jobs (`job_workers=0`)")
         if self._waiting.qsize() >= self._config.job_queue:
@@ -120,13 +125,15 @@ class JobDesk:
             await self._keep_job(caller, job)
         return job
 
-    async def result(self, job: Job) -> bytes:
-        """Return turns.json of a job; raises Problem if there is none."""
+    async def result(self, job: Job, document: str = TURNS) -> bytes:
+        """Return turns.json of a job, or words.json; raises Problem if there is none."""
+        if document == WORDS and not job.asked.words:
+            raise Problem("not_found", "the job was not asked for words: send it with 'words=true'")
         if not job.over:
             raise Problem("not_ready", f"the job is {job.status}", retry_after=2)
         if job.status != DONE or job.result is None:
             raise Problem("failed", job.message or f"the job was {job.status}")
-        found = await self._results.get(job.result)
+        found = await self._results.get(job.document_key(document))
         if found is None:
             raise Problem("gone", "the result is kept no more: send the job again")
         return found
@@ -176,12 +183,12 @@ class JobDesk:
         await self._keep_job(caller, job)
         self._running[job.id] = worker
         try:
-            versions = await asyncio.to_thread(worker.versions)
+            versions = await asyncio.to_thread(worker.versions, job.asked.words)
             job = replace(job, versions=versions, result=job.result_key(versions))
-            assert job.result is not None
-            cached = await self._results.get(job.result) is not None
+            cached = await self._is_kept(job)
             if not cached:
-                await self._results.put(job.result, (await self._run(worker, caller, job, upload)).encode())
+                for document, text in (await self._run(worker, caller, job, upload)).items():
+                    await self._results.put(job.document_key(document), text.encode())
             done = replace(job, status=DONE, ended=time.time(), progress=1.0, cached=cached)
             self._metrics.ttfa.labels("job").observe(time.time() - job.created)
             await self._end(caller, done)
@@ -191,8 +198,13 @@ class JobDesk:
         finally:
             self._running.pop(job.id, None)
 
-    async def _run(self, worker: Worker, caller: Caller, job: Job, upload: Upload) -> str:
-        """Return turns.json; note the progress meanwhile."""
+    async def _is_kept(self, job: Job) -> bool:
+        """Whether all documents of a job's result are there already."""
+        wanted = (TURNS, WORDS) if job.asked.words else (TURNS,)
+        return all([await self._results.get(job.document_key(one)) is not None for one in wanted])
+
+    async def _run(self, worker: Worker, caller: Caller, job: Job, upload: Upload) -> dict[str, str]:
+        """Return the documents of the result; note the progress meanwhile."""
         loop, noted = asyncio.get_running_loop(), 0.0
 
         def on_read(seconds: float, share: float) -> None:
@@ -203,7 +215,8 @@ class JobDesk:
             told = replace(job, read_seconds=round(seconds, 1), progress=share)
             asyncio.run_coroutine_threadsafe(self._keep_job(caller, told), loop)
 
-        task = Task(str(upload.path), asdict(job.asked), self._config.job_hours * 3600)
+        asked, most = job.asked, self._config.job_hours * 3600
+        task = Task(str(upload.path), asked.of_speakers(), most, asked.words, asked.language)
         return await asyncio.to_thread(worker.run, task, self._config.job_seconds, on_read)
 
     async def _end(self, caller: Caller, job: Job) -> None:

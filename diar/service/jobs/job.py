@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,16 +15,26 @@ from diar.service.security.callers import Caller
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 OVER = (DONE, FAILED, CANCELLED)
 PRESETS = ("auto", "general", "telephone")
+WORD_FORMS = ("json", "srt", "vtt", "txt")
+_LANGUAGE = re.compile("[a-z]{2,3}")
+
+
+def check_language(language: str) -> None:
+    """Raise Problem for what is no code of a language."""
+    if not _LANGUAGE.fullmatch(language):
+        raise Problem("bad_request", f"'language' is a code such as en; found {language!r}")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job asks of `diar.diarize`; None = what the recording shows."""
+    """What a job asks of `diar.diarize` and `diar.transcribe`; None = what the recording shows."""
 
     num_speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
     preset: str = "auto"
+    words: bool = False  # what was said, too
+    language: str | None = None  # of the words
 
     def __post_init__(self) -> None:
         for name in ("num_speakers", "min_speakers", "max_speakers"):
@@ -38,6 +49,14 @@ class Asked:
             )
         if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
             raise Problem("bad_request", "'min_speakers' exceeds 'max_speakers'")
+        if self.language is not None:
+            if not self.words:
+                raise Problem("bad_request", "'language' is that of words: give 'words=true', too")
+            check_language(self.language)
+
+    def of_speakers(self) -> dict[str, Any]:
+        """Return what is asked of `diar.diarize`."""
+        return {name: value for name, value in asdict(self).items() if name not in ("words", "language")}
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,10 @@ class Job:
         parts = [self.tenant, self.sha256, self.name, asdict(self.asked), versions]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    def document_key(self, document: str) -> str:
+        """Return what a document of its result is kept under, once `result` is known."""
+        return hashlib.sha256(f"{self.result} {document}".encode()).hexdigest()
+
     def to_json(self) -> str:
         """Return it as text."""
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -93,6 +116,8 @@ class Job:
         hidden = ("tenant", "replica", "result")
         told = {name: value for name, value in asdict(self).items() if name not in hidden}
         links = {name: f"/v1/jobs/{self.id}/turns.{name}" for name in ("json", "rttm", "TextGrid")}
+        if self.asked.words:
+            links |= {f"words.{name}": f"/v1/jobs/{self.id}/words.{name}" for name in WORD_FORMS}
         return {**told, "progress": round(self.progress, 3), "links": links if self.status == DONE else {}}
 
 

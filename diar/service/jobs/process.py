@@ -8,7 +8,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from diar.service.jobs.worker import Networks, Task, work
+from diar.service.jobs.worker import Networks, OpenWords, Task, work
 from diar.service.problems import Problem
 from diar.spawning import SPAWN
 
@@ -26,14 +26,26 @@ class Worker:
         self._versions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def versions(self) -> dict[str, Any]:
-        """Return what the networks and thresholds are; raises Problem if the process cannot begin."""
+    def versions(self, words: bool = False) -> dict[str, Any]:
+        """Return what the networks and thresholds are, and the recogniser where `words` are wanted.
+
+        Raises:
+            Problem: the process cannot begin, or the recogniser cannot be opened.
+        """
         if self._process is None or not self._process.is_alive():
             self._start()
-        return self._versions
+        if not words:
+            return self._versions
+        assert self._connection is not None
+        self._connection.send(OpenWords())
+        kind, told = self._receive(_OPENING)
+        if kind == "broken":
+            raise Problem("failed", f"the recogniser cannot be opened: {told}")
+        versions: dict[str, Any] = told
+        return versions
 
-    def run(self, task: Task, seconds: float, on_read: Callable[[float, float], None]) -> str:
-        """Return turns.json of a recording.
+    def run(self, task: Task, seconds: float, on_read: Callable[[float, float], None]) -> dict[str, str]:
+        """Return the documents of a recording, by name.
 
         Args:
             task: the recording.
@@ -43,7 +55,7 @@ class Worker:
         Raises:
             Problem: it cannot be diarized, took too long, was cancelled, or ended the process.
         """
-        self.versions()
+        self.versions(task.words)  # a new process opens what the task needs
         assert self._connection is not None
         self._connection.send(task)
         until = time.monotonic() + seconds
@@ -52,7 +64,8 @@ class Worker:
             if kind == "read":
                 on_read(*told)
             elif kind == "done":
-                return str(told[0])
+                documents: dict[str, str] = told[0]
+                return documents
             else:
                 raise Problem(*told)
 

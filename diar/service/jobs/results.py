@@ -18,10 +18,13 @@ class Results:
         folder: where results are without it.
         megabytes: that the folder holds; the results that were not asked for longest go.
         seconds: how long Redis keeps a result.
+        suffix: of their files.
     """
 
-    def __init__(self, shared: Shared, folder: Path, megabytes: float, seconds: float) -> None:
-        self._shared, self._folder, self._seconds = shared, folder, seconds
+    def __init__(
+        self, shared: Shared, folder: Path, megabytes: float, seconds: float, suffix: str = ".json"
+    ) -> None:
+        self._shared, self._folder, self._seconds, self._suffix = shared, folder, seconds, suffix
         self._most = megabytes * 1e6
 
     async def get(self, key: str) -> bytes | None:
@@ -47,10 +50,10 @@ class Results:
             self._shrink()
 
     def _file(self, key: str) -> Path:
-        return self._folder / f"{key}.json"  # keys are made here: 64 hexadecimal digits
+        return self._folder / f"{key}{self._suffix}"  # keys are made here: 64 hexadecimal digits
 
     def _shrink(self) -> None:
-        files = sorted(self._folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self._folder.glob(f"*{self._suffix}"), key=lambda file: file.stat().st_mtime)
         size = sum(file.stat().st_size for file in files)
         while size > self._most and len(files) > 1:
             oldest = files.pop(0)

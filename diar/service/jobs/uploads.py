@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from starlette.requests import ClientDisconnect, Request
+
 from diar import storage
 from diar.errors import explain
 from diar.service.problems import Problem
@@ -28,6 +30,26 @@ class Upload:
     path: Path
     sha256: str
     size: int
+
+
+async def body_pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body of a request as it comes; raises Problem if its client leaves."""
+    try:
+        async for piece in request.stream():
+            if piece:
+                yield piece
+    except ClientDisconnect:
+        raise Problem("bad_request", "the client left before the end of the upload") from None
+
+
+async def small_body(request: Request, most: int) -> str:
+    """Return the body of a request as text; raises Problem where it has more than `most` bytes."""
+    body = b""
+    async for piece in body_pieces(request):
+        body += piece
+        if len(body) > most:
+            raise Problem("too_large", f"JSON bodies have at most {most} bytes here")
+    return body.decode(errors="replace")
 
 
 def safe_name(name: str | None) -> str:

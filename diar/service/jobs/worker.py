@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+TURNS, WORDS = "turns", "words"  # documents of a recording
 _NICENESS = 10  # live sessions come first
+_READING = 0.3  # of the time, where words are wanted, too
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Networks:
     segmentation: str
     device: str
     precision: str
+    asr: str  # the recogniser, opened by the first task that wants words
+    threads: int  # of the recogniser
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,13 @@ class Task:
     path: str
     asked: dict[str, Any]
     most_seconds: float  # of audio
+    words: bool = False
+    language: str | None = None  # of the words; None = found
+
+
+@dataclass(frozen=True)
+class OpenWords:
+    """A wish for the recogniser: it is opened, and its version told."""
 
 
 class TooLong(Exception):
@@ -36,12 +47,16 @@ class TooLong(Exception):
 def work(connection: Connection, networks: Networks) -> None:
     """Open the networks, tell their versions, then do tasks until the connection closes.
 
-    Sends `("versions", dict)` once; for each task any number of `("read", seconds, share)`, then
-    `("done", json)` or `("failed", code, message)`. If the networks cannot be opened: `("broken", message)`.
+    Sends `("versions", dict)` once, and for each `OpenWords`; for each task any number of
+    `("read", seconds, share)`, then `("done", parts)` or `("failed", code, message)`. If the networks or the
+    recogniser cannot be opened: `("broken", message)`.
     """
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     from diar.errors import DiarError
+    from diar.options.logs import log_as_parent
+
+    log_as_parent()
 
     try:
         pipeline = _Pipeline(networks)
@@ -57,9 +72,14 @@ def work(connection: Connection, networks: Networks) -> None:
         connection.send(_outcome(pipeline, task, connection))
 
 
-def _outcome(pipeline: _Pipeline, task: Task, connection: Connection) -> tuple[str, ...]:
+def _outcome(pipeline: _Pipeline, task: Task | OpenWords, connection: Connection) -> tuple[Any, ...]:
     from diar.errors import DiarError
 
+    if isinstance(task, OpenWords):
+        try:
+            return "versions", pipeline.open_words()
+        except DiarError as error:
+            return "broken", str(error)
     try:
         return "done", pipeline.run(task, connection)
     except TooLong as error:
@@ -77,6 +97,8 @@ class _Pipeline:
         import diar
         from diar.api.asked import Asked
 
+        self._networks = networks
+        self._recogniser: Any = None  # opened when words are wanted
         self._encoder = diar.open_encoder(
             networks.model, device=networks.device, precision=networks.precision
         )
@@ -88,8 +110,19 @@ class _Pipeline:
             "thresholds": Asked().thresholds(),
         }
 
-    def run(self, task: Task, connection: Connection) -> str:
-        """Return turns.json of a recording; raises TooLong and what `diar.diarize` does."""
+    def open_words(self) -> dict[str, Any]:
+        """Open the recogniser if it is not open; return the version of all; raises DiarError."""
+        import diar
+
+        networks = self._networks
+        if self._recogniser is None:
+            self._recogniser = diar.open_recogniser(
+                networks.asr, device=networks.device, threads=networks.threads
+            )
+        return {**self.versions, "recogniser": asdict(self._recogniser.identity)}
+
+    def run(self, task: Task, connection: Connection) -> dict[str, str]:
+        """Return the documents of a recording by name; raises TooLong and what `diar.diarize` does."""
         import diar
 
         def on_read(seconds: float, share: float) -> None:
@@ -99,5 +132,23 @@ class _Pipeline:
                 )
             connection.send(("read", seconds, share))
 
-        voice = diar.embed(task.path, encoder=self._encoder, segmentation=self._segmentation, on_read=on_read)
-        return diar.diarize(voice, **task.asked).to_json()
+        networks: dict[str, Any] = {"encoder": self._encoder, "segmentation": self._segmentation}
+        if not task.words:
+            voice = diar.embed(task.path, **networks, on_read=on_read)
+            return {TURNS: diar.diarize(voice, **task.asked).to_json()}
+
+        def on_progress(stage: str, seconds: float, share: float) -> None:
+            if stage == "read":
+                on_read(seconds, _READING * share)
+            else:
+                connection.send(("read", seconds, _READING + (1 - _READING) * share))
+
+        heard = diar.transcribe(
+            task.path,
+            recogniser=self._recogniser,
+            language=task.language,
+            on_progress=on_progress,
+            **networks,
+            **task.asked,
+        )
+        return {TURNS: heard.diarization.to_json(), WORDS: heard.to_json()}

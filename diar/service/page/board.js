@@ -11,6 +11,8 @@ export class Board {
     this.changes = []; // {when, text}, the latest first
     this.corrected = 0; // changes of who spoke
     this.final = null; // the last event
+    this.words = []; // what was said and never changes: {text, start, end, speaker, turn}
+    this.partial = []; // words after them that may change
   }
 
   /** Take an event. */
@@ -21,6 +23,7 @@ export class Board {
     else if (type === "speaker.merged") this.merge(event);
     else if (type === "speaker.split") this.split(event);
     else if (type === "speaker.named") this.names.set(event.speaker, event.name);
+    else if (type === "word") this.say(event);
     else if (type === "session.ended") this.end(event);
     else if (turn) {
       const known = this.turns.get(turn.id);
@@ -29,7 +32,40 @@ export class Board {
     }
   }
 
-  reset({turns, names}) {
+  say({words, partial}) {
+    this.words.push(...words);
+    this.partial = partial;
+  }
+
+  /** Whose a word is: its turn's speaker, who may have been corrected; at last whoever's final turns cover it most. */
+  speakerOf(word) {
+    if (!this.final) {
+      const turn = this.turns.get(word.turn);
+      return turn ? turn.speaker : word.speaker;
+    }
+    let best = null, most = 0;
+    for (const turn of this.turns.values()) {
+      const common = Math.min(turn.end, word.end) - Math.max(turn.start, word.start);
+      if (common > most) [best, most] = [turn.speaker, common];
+    }
+    return best ?? word.speaker;
+  }
+
+  /** What was said, a paragraph a speaker, the last `most`: {speaker, start, text, partial}; `partial` may change. */
+  paragraphs(most) {
+    const found = [], add = (word, certain) => {
+      const speaker = this.speakerOf(word), last = found[found.length - 1];
+      const place = last && last.speaker === speaker ? last : {speaker, start: word.start, text: "", partial: ""};
+      if (place !== last) found.push(place);
+      place[certain ? "text" : "partial"] += `${word.text} `;
+    };
+    for (const word of this.words.slice(-40 * most)) add(word, true);
+    for (const word of this.partial) add(word, false);
+    return found.slice(-most);
+  }
+
+  reset({turns, names, words, partial}) {
+    if (words) [this.words, this.partial] = [words, partial];
     const open = new Set([...this.turns.values()].filter(turn => turn.open).map(turn => turn.id));
     this.turns = new Map();
     for (const turn of turns) this.put({...turn, open: open.has(turn.id)});
@@ -72,6 +108,7 @@ export class Board {
 
   end(event) {
     this.final = event;
+    this.partial = [];
     const wanted = Object.entries(event.names);
     this.names = new Map([...this.names, ...wanted]);
     this.turns = new Map();
@@ -85,6 +122,11 @@ export class Board {
   }
 
   name(speaker) { return this.names.get(speaker) || `Speaker ${speaker}`; }
+
+  nameOf(word) {
+    const speaker = this.speakerOf(word);
+    return speaker === null ? null : this.name(speaker);
+  }
 
   /** Speakers who have turns, in the order of their first appearance. */
   speakers() {
@@ -121,6 +163,8 @@ export class Board {
   /** What was found, as JSON; the last event where the session has ended. */
   json(recording, seconds) {
     const turns = this.sorted().map(({start, end, speaker}) => ({start, end, speaker: this.name(speaker)}));
-    return JSON.stringify({recording, final: this.final !== null, duration: seconds, turns}, null, 1) + "\n";
+    const words = this.words.map(word => ({start: word.start, end: word.end, text: word.text, speaker: this.nameOf(word)}));
+    const said = words.length ? {words} : {};
+    return JSON.stringify({recording, final: this.final !== null, duration: seconds, turns, ...said}, null, 1) + "\n";
   }
 }

@@ -8,8 +8,8 @@ const FOR_GOOD = new Set(["bad_request", "bad_audio", "unauthorized", "forbidden
 
 export class Connection {
   /** `told(event)` gets every message; `state(text)` and `failed(text)` what a person should know. */
-  constructor(rate, maxSpeakers, token, {told, state, failed}) {
-    this.opening = {format: "pcm_s16le", sample_rate: rate, channels: 1, max_speakers: maxSpeakers};
+  constructor(rate, maxSpeakers, words, token, {told, state, failed}) {
+    this.opening = {format: "pcm_s16le", sample_rate: rate, channels: 1, max_speakers: maxSpeakers, words};
     Object.assign(this, {rate, token, told, state, failed});
     this.session = null;
     this.lastSeq = this.known = 0; // `known`: seconds of audio that the server has told of

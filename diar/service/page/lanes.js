@@ -1,5 +1,7 @@
 // The picture of turns: one lane a speaker, time to the right.
 
+import {sharp} from "./canvas.js";
+
 // As diar/plots/style.py, so that a speaker has the same colour in every picture
 export const PALETTE = [
   "#4787d1", "#00a52d", "#ffc32d", "#b40f96", "#00e1c3", "#f087a5", "#5a5a00", "#9678ff",
@@ -95,17 +97,6 @@ function line(context, x0, y0, x1, y1) {
   context.moveTo(x0, y0);
   context.lineTo(x1, y1);
   context.stroke();
-}
-
-/** Make a canvas as sharp as the screen; return its context, in CSS pixels. */
-function sharp(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.max(1, Math.round(width * ratio));
-  canvas.height = Math.round(height * ratio);
-  canvas.style.height = height + "px";
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  return context;
 }
 
 /** `m:ss` or `h:mm:ss`. */

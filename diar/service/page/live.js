@@ -6,7 +6,7 @@ import {Connection} from "./connection.js";
 import {amount, clock, color, draw, lanesOf} from "./lanes.js";
 
 const $ = id => document.getElementById(id);
-const MOST_LATEST = 60, CORRECTED_AFTER = 5; // turns; seconds after which a turn that is told is part of a correction
+const MOST_LATEST = 60, MOST_PARAGRAPHS = 60, CORRECTED_AFTER = 5; // turns; seconds after which a turn that is told is part of a correction
 let board = new Board(), connection = null, source = null, recording = "live", stale = true, delays = [], notice = "";
 
 $("microphone").onclick = () => begin("microphone", take => openMicrophone(take));
@@ -51,7 +51,7 @@ async function begin(name, open) {
   }
   [board, delays, recording] = [new Board(), [], name];
   const most = Number($("max_speakers").value) || null;
-  connection = new Connection(source.rate, most, $("token").value.trim(), {
+  connection = new Connection(source.rate, most, $("words").checked, $("token").value.trim(), {
     told,
     state: text => { notice = text; stale = true; },
     failed: text => { stopSource(); busy(false); problem(text); },
@@ -117,6 +117,7 @@ function show() {
   showFacts(seconds, speakers);
   showLabels(speakers);
   showPeople(speakers);
+  showTranscript();
   showLatest();
   showChanges();
   $("rttm").disabled = $("json").disabled = !board.turns.size;
@@ -197,6 +198,21 @@ function personRow() {
   return row;
 }
 
+function showTranscript() {
+  $("transcript-part").hidden = !board.words.length && !board.partial.length;
+  const shown = board.paragraphs(MOST_PARAGRAPHS).reverse();
+  fill($("transcript"), shown, paragraph, (item, {speaker, start, text: certain, partial}) => {
+    const [when, dot, who, said, maybe] = item.children;
+    text(when, `${clock(start)} `);
+    dot.style.background = speaker === null ? "" : color(board.order.indexOf(speaker));
+    text(who, speaker === null ? "Somebody: " : `${board.name(speaker)}: `);
+    text(said, certain);
+    text(maybe, partial);
+  });
+}
+
+function paragraph() { return parts(["when", "dot", "who", "said", "maybe"]); }
+
 function showLatest() {
   const latest = board.sorted().slice(-MOST_LATEST).reverse();
   fill($("latest"), latest, entry, (item, turn) => {
@@ -218,9 +234,11 @@ function showChanges() {
   });
 }
 
-function entry() {
+function entry() { return parts(["when", "dot", "what"]); }
+
+function parts(kinds) {
   const item = document.createElement("li");
-  for (const kind of ["when", "dot", "what"]) {
+  for (const kind of kinds) {
     const part = document.createElement("span");
     part.className = kind;
     item.append(part);

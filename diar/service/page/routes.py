@@ -19,7 +19,8 @@ _KINDS = {
     ".js": "text/javascript; charset=utf-8",
 }
 _FILES = {file.name: file for file in _HERE.iterdir() if file.suffix in _KINDS}
-_FILES["base.css"] = Path(html.__file__).parent / "page.css"  # of result pages: all pages are one family
+_RESULT_PAGES = Path(html.__file__).parent  # all pages are one family
+_FILES["base.css"], _FILES["canvas.js"] = _RESULT_PAGES / "page.css", _RESULT_PAGES / "canvas.js"
 START = "index.html"
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from diar.service.problems import Problem
 
-LIVE, JOBS, ADMIN = "live", "jobs", "admin"
-SCOPES = frozenset({LIVE, JOBS, ADMIN})
+LIVE, JOBS, SPEECH, ADMIN = "live", "jobs", "speech", "admin"
+SCOPES = frozenset({LIVE, JOBS, SPEECH, ADMIN})
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Caller:
     Attributes:
         tenant: whose sessions, jobs and results are seen.
         subject: who it is within the tenant.
-        scopes: what may be done: `live`, `jobs`, `admin`.
+        scopes: what may be done: `live`, `jobs`, `speech`, `admin`.
         how: `jwt`, `certificate`, `ticket` or `insecure`, for the audit log.
     """
 

@@ -11,7 +11,7 @@ from diar.service.problems import Problem
 
 MOST_BODY = 64 * 1024  # bytes of a JSON body; routes that take audio have limits of their own
 MOST_QUERY = 4_096
-AUDIO_PATHS = ("/v1/jobs", "/diar/stream")
+AUDIO_PATHS = ("/v1/jobs", "/diar/stream", "/v1/audio/transcriptions")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from diar.service.waiting import within
 
-MOST_EVENTS = 4_000  # a reader that is further behind gets a snapshot
+MOST_EVENTS = 2_000  # ten minutes; a reader that is further behind gets a snapshot
 
 
 class Entry(NamedTuple):
@@ -37,6 +37,12 @@ class EventLog:
         """Add an event."""
         self._entries.append(entry)
         self.next_seq = entry.seq + 1
+        self._tell()
+
+    def renew(self, next_seq: int) -> None:
+        """Forget all events: readers, who get no event before `next_seq`, need a snapshot."""
+        self._entries.clear()
+        self.next_seq = next_seq
         self._tell()
 
     def end(self) -> None:

@@ -57,15 +57,15 @@ async def _turns(service: Service, request: Request, session: Session) -> AsyncI
     """Feed the body, yield what comes of it."""
     session.readers += 1
     feeding = asyncio.create_task(_feed(service, request, session))
-    seq = 0
+    seq, sent = 0, set[int]()
     try:
         while True:
-            entries = session.log.after(seq)
-            for entry in entries:
-                seq = entry.seq
-                if entry.type == "turn.final":
-                    yield sse.message("turn", json.dumps(json.loads(entry.text)["turn"]), seq)
-            if not entries and session.log.ended:
+            before, seq, turns = seq, session.log.next_seq - 1, _final_turns(session, seq)
+            for number, turn in turns:
+                if turn["id"] not in sent:
+                    sent.add(turn["id"])
+                    yield sse.message("turn", json.dumps(turn), number)
+            if seq == before and session.log.ended:
                 break
             if not await session.log.news(seq, sse.BEAT):
                 yield ": still here\n\n"
@@ -77,6 +77,14 @@ async def _turns(service: Service, request: Request, session: Session) -> AsyncI
         session.readers -= 1
         if session.open:
             await service.sessions.end(session, "left")
+
+
+def _final_turns(session: Session, seq: int) -> list[tuple[int, dict[str, Any]]]:
+    """Return turns that became final after an event, each with the number of its event."""
+    if not session.log.holds(seq):
+        return [(session.log.next_seq - 1, turn) for turn in session.board.final_turns()]
+    entries = session.log.after(seq)
+    return [(entry.seq, json.loads(entry.text)["turn"]) for entry in entries if entry.type == "turn.final"]
 
 
 async def _feed(service: Service, request: Request, session: Session) -> None:

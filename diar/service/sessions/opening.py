@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from diar.online.settings import LiveSettings
 from diar.service.problems import Problem
 
 FORMATS = ("pcm_s16le", "pcm_f32le", "webm", "ogg")
@@ -19,6 +21,7 @@ OTHER_NAMES = {
 NARROW_RATE = 9_400  # Hz
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 MIX = "mix"
+_LANGUAGE = re.compile("[a-z]{2,3}")
 MOST_SPEAKERS, LONGEST_CORRECTION = 64, 120  # people, seconds
 SCHEMA = {  # of the API's description
     "type": "object",
@@ -30,6 +33,8 @@ SCHEMA = {  # of the API's description
         "channel": {"type": "string", "pattern": r"^(mix|\d)$"},
         "max_speakers": {"type": "integer", "minimum": 1, "maximum": MOST_SPEAKERS},
         "correction_seconds": {"type": "number", "minimum": 0, "maximum": LONGEST_CORRECTION},
+        "words": {"type": "boolean"},
+        "language": {"type": "string", "pattern": "^[a-z]{2,3}$"},
     },
 }
 
@@ -45,6 +50,8 @@ class Opening:
         channel: which is listened to: `mix`, or a number from 0.
         max_speakers: most speakers; None = any number.
         correction_seconds: for so long a turn may change; None = the default.
+        words: what is said is recognised, too.
+        language: of the words; None = found.
     """
 
     format: str = "pcm_s16le"
@@ -53,6 +60,8 @@ class Opening:
     channel: str = MIX
     max_speakers: int | None = None
     correction_seconds: float | None = None
+    words: bool = False
+    language: str | None = None
 
     @property
     def contained(self) -> bool:
@@ -64,9 +73,19 @@ class Opening:
         """Whether there can be no sound above 4.7 kHz, as over a telephone."""
         return not self.contained and self.sample_rate <= NARROW_RATE
 
+    def settings(self, hop: float) -> LiveSettings:
+        """Return the settings of the stream."""
+        settings = LiveSettings(hop=hop, max_speakers=self.max_speakers, narrow_band=self.narrow_band)
+        if self.correction_seconds is None:
+            return settings
+        return replace(settings, correction_seconds=self.correction_seconds)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
+        """Return it as plain values; words only where they are wanted, as replicas without them read it."""
+        plain = asdict(self)
+        if not self.words:
+            del plain["words"], plain["language"]
+        return plain
 
     @classmethod
     def of(cls, fields: dict[str, Any], most_channels: int) -> Opening:
@@ -88,6 +107,7 @@ class Opening:
         _whole("channels", given, 1, most_channels)
         _whole("max_speakers", given, 1, MOST_SPEAKERS)
         _seconds("correction_seconds", given, 0, LONGEST_CORRECTION)
+        _words(given)
         opening = cls(**{**given, "channel": str(given.get("channel", MIX))})
         _check_channel(opening)
         return opening
@@ -155,6 +175,18 @@ def _seconds(name: str, given: dict[str, Any], least: float, most: float) -> Non
     value = given.get(name, least)
     if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
         raise Problem("bad_request", f"'{name}' is seconds from {least:g} to {most:g}; found {value!r}")
+
+
+def _words(given: dict[str, Any]) -> None:
+    words, language = given.get("words", False), given.get("language")
+    if not isinstance(words, bool):
+        raise Problem("bad_request", f"'words' is true or false; found {words!r}")
+    if language is None:
+        return
+    if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+        raise Problem("bad_request", f"'language' is a code such as en; found {language!r}")
+    if not words:
+        raise Problem("bad_request", "'language' is that of words: give 'words', too")
 
 
 def _check_channel(opening: Opening) -> None:

@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from diar.errors import DiarError
-from diar.online.settings import SAMPLE_RATE, LiveSettings
-from diar.service.compute import Compute
+from diar.online.settings import SAMPLE_RATE
+from diar.service.computing.compute import Compute
+from diar.service.computing.lane import Lane
+from diar.service.computing.streams import Begun, Checkpoint, LaneEngine
 from diar.service.config import ServeConfig
 from diar.service.problems import Problem
 from diar.service.security.audit import Audit
@@ -23,6 +24,8 @@ from diar.service.security.names import checked_identifier, new_identifier
 from diar.service.sessions.opening import Opening
 from diar.service.sessions.saving import Saved, Saving
 from diar.service.sessions.session import Session, Watcher
+from diar.service.words.desk import WordsDesk, captions_of
+from diar.service.words.wanted import check_words
 
 _LOG = logging.getLogger("diar.service")
 _LOOK = 0.5  # seconds from one look at idle sessions to the next
@@ -39,16 +42,23 @@ class Sessions:
         saving: where sessions are saved.
         watcher: is told of events.
         audit: is told of beginnings and ends.
+        words: recognises those of sessions that want them.
 
     Attributes:
         draining: no session begins any more.
     """
 
     def __init__(
-        self, config: ServeConfig, compute: Compute, saving: Saving, watcher: Watcher, audit: Audit
+        self,
+        config: ServeConfig,
+        compute: Compute,
+        saving: Saving,
+        watcher: Watcher,
+        audit: Audit,
+        words: WordsDesk,
     ) -> None:
         self._config, self._compute, self._saving = config, compute, saving
-        self._watcher, self._audit = watcher, audit
+        self._watcher, self._audit, self._words = watcher, audit, words
         self._sessions: dict[str, Session] = {}
         self._opening: Counter[str] = Counter()  # callers whose sessions are being opened
         self.draining = False
@@ -64,7 +74,7 @@ class Sessions:
         """Begin a session.
 
         Raises:
-            Problem: too many, draining, or not ready.
+            Problem: too many, draining, not ready, or words that cannot be had.
         """
         session = await self._open(new_identifier("s"), caller, opening, None)
         self._audit.write("session.start", caller, "ok", session=session.id, **opening.to_dict())
@@ -147,18 +157,24 @@ class Sessions:
                     _LOG.exception("session %s could not be ended", session.id)
 
     async def save_all(self) -> None:
-        """Save sessions as often as is configured; for ever."""
+        """Save sessions as often as is configured, for ever; each lane's by themselves: one may wait."""
+        await asyncio.gather(*(self._save_lane(lane) for lane in self._compute.lanes))
+
+    async def _save_lane(self, lane: Lane) -> None:
         while True:
             await asyncio.sleep(self._config.save_seconds)
             if not self._saving.possible:
                 continue
             started = time.monotonic()
-            for session in [one for one in self._sessions.values() if one.open]:
+            for session in self._open_in(lane):
                 try:
                     await self.save(session)
                 except Exception:  # the others are saved all the same
                     _LOG.exception("session %s was not saved", session.id)
             self._saving.took(time.monotonic() - started)
+
+    def _open_in(self, lane: Lane) -> list[Session]:
+        return [one for one in self._sessions.values() if one.open and one.lane is lane]
 
     async def save(self, session: Session) -> None:
         """Save a session; drop it if it has gone on at another replica."""
@@ -168,8 +184,14 @@ class Sessions:
 
     async def drain(self) -> None:
         """Tell all clients to come back elsewhere, and save their sessions."""
-        self.draining = True
-        for session in [one for one in self._sessions.values() if one.open]:
+        self.draining = self._words.hurried = True
+        await asyncio.gather(*(self._drain_lane(lane) for lane in self._compute.lanes))
+        until = time.monotonic() + _LAST_WORDS
+        while any(one.readers for one in self._sessions.values()) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+    async def _drain_lane(self, lane: Lane) -> None:
+        for session in self._open_in(lane):
             if self._saving.possible:
                 await self._saving.save(session, self._config.keep_seconds, release=True)
                 await session.drop(
@@ -177,11 +199,10 @@ class Sessions:
                 )
             else:
                 await self.end(session, "draining")
-        until = time.monotonic() + _LAST_WORDS
-        while any(one.readers for one in self._sessions.values()) and time.monotonic() < until:
-            await asyncio.sleep(0.02)
 
     async def _look_at(self, session: Session) -> None:
+        if session.open and session.inbox.waiting:
+            session.touch()  # its client need not send more while the process that computes is started again
         config, quiet = self._config, time.monotonic() - session.touched
         patience = config.keep_seconds if session.feeder is None else config.idle_seconds
         if not session.open:
@@ -202,29 +223,50 @@ class Sessions:
 
     async def _open(self, identifier: str, caller: Caller, opening: Opening, saved: Saved | None) -> Session:
         self._check_room(caller)
-        session = Session(
-            identifier, caller, opening, self._compute, self._watcher, self._config.buffer_seconds
-        )
         self._opening[caller.key] += 1
         try:
-            await self._compute.call(self._opener(session, saved))
+            opening = await self._with_words(opening, saved)
+            session = Session(
+                identifier, caller, opening, self._compute.lane(), self._watcher, self._config.buffer_seconds
+            )
+            begun = await session.lane.call(self._opener(session, saved))
         except DiarError as error:
             raise Problem("failed", f"the session cannot begin: {error}") from None
         finally:
             self._opening[caller.key] -= 1
         self._sessions[identifier] = session
-        self._compute.add(identifier, session)
+        if opening.words:
+            restored, done = (None, 0.0) if saved is None else (begun.heard, saved.words_done)
+            session.captions = captions_of(session, restored, done)
+            session.last_words = self._words.finish
+            self._words.add(session)
+        session.lane.add(identifier, session)
         return session
 
-    def _opener(self, session: Session, saved: Saved | None) -> Callable[[Any], None]:
-        """Return what opens the stream, in the thread."""
-        settings = live_settings(self._config, session.opening)
+    async def _with_words(self, opening: Opening, saved: Saved | None) -> Opening:
+        """Open the recogniser where words are wanted; a saved session goes on without it if need be."""
+        if not opening.words:
+            return opening
+        try:
+            check_words(self._config, opening.language)
+            await self._words.open()
+        except Problem as problem:
+            if saved is None:
+                raise
+            _LOG.warning("a session goes on without words: %s", problem)
+            return replace(opening, words=False, language=None)
+        return opening
 
-        def open_stream(engine: Any) -> None:
-            session.stream = engine.begin(session.id, settings, None if saved is None else saved.state)
+    def _opener(self, session: Session, saved: Saved | None) -> Callable[[LaneEngine], Begun]:
+        """Return what opens the stream, in the thread."""
+        settings = session.opening.settings(self._config.hop)
+
+        def open_stream(engine: LaneEngine) -> Begun:
+            past = None if saved is None else Checkpoint(saved.state, saved.words_done)
+            begun = engine.begin(session.id, settings, past)
             if saved is not None:
-                stream = session.stream
-                session.restored(stream.time, saved.next_seq, stream.turns, stream.names)
+                session.restored(begun.time, saved.next_seq, begun.turns, begun.names)
+            return begun
 
         return open_stream
 
@@ -242,15 +284,5 @@ class Sessions:
             raise Problem("full", f"all {self._config.max_sessions} sessions of this replica are taken", 10)
 
 
-def live_settings(config: ServeConfig, opening: Opening) -> LiveSettings:
-    """Return the settings of a stream."""
-    settings = LiveSettings(
-        hop=config.hop, max_speakers=opening.max_speakers, narrow_band=opening.narrow_band
-    )
-    if opening.correction_seconds is None:
-        return settings
-    return replace(settings, correction_seconds=opening.correction_seconds)
-
-
 def _speakers(session: Session) -> set[str]:
-    return {turn.speaker for turn in session.board.turns.values()}
+    return session.board.speakers()

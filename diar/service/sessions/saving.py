@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from diar.service.computing.streams import LaneEngine
 from diar.service.problems import Problem
 from diar.service.security.callers import Caller
 from diar.service.security.names import checked_identifier
@@ -15,7 +15,7 @@ from diar.service.sessions.session import Session
 from diar.service.shared.store import Shared
 
 ALIVE = 5.0  # seconds for which a replica counts as alive after it last said so
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Saved:
     opening: Opening
     next_seq: int
     state: bytes  # the stream's own
+    words_done: float = 0.0  # second up to which words were told
 
     def to_bytes(self) -> bytes:
         """Return a line of JSON and the state."""
@@ -34,6 +35,7 @@ class Saved:
             "caller": self.caller.to_json(),
             "opening": self.opening.to_dict(),
             "next_seq": self.next_seq,
+            "words_done": self.words_done,
         }
         return json.dumps(header).encode() + b"\n" + self.state
 
@@ -45,7 +47,11 @@ class Saved:
         if header.pop("version") != VERSION:
             return None
         return cls(
-            Caller.from_json(header["caller"]), Opening(**header["opening"]), header["next_seq"], state
+            Caller.from_json(header["caller"]),
+            Opening(**header["opening"]),
+            header["next_seq"],
+            state,
+            header.get("words_done", 0.0),
         )
 
 
@@ -55,12 +61,11 @@ class Saving:
     Args:
         shared: the store.
         replica: name of this process.
-        compute: calls something in the thread of the streams.
         took: is told how many seconds it took to save all.
     """
 
-    def __init__(self, shared: Shared, replica: str, compute: Any, took: Callable[[float], None]) -> None:
-        self._shared, self._replica, self._compute, self.took = shared, replica, compute, took
+    def __init__(self, shared: Shared, replica: str, took: Callable[[float], None]) -> None:
+        self._shared, self._replica, self.took = shared, replica, took
 
     @property
     def possible(self) -> bool:
@@ -86,11 +91,13 @@ class Saving:
             return await self._save(session, seconds, release)
 
     async def _save(self, session: Session, seconds: float, release: bool) -> bool:
-        def state(engine: Any) -> tuple[bytes, int, int]:
-            return session.stream.state(), session.inbox.taken, session.made_seq
+        def state(engine: LaneEngine) -> tuple[bytes, float, int, int]:
+            return *engine.state(session.id), session.inbox.taken, session.made_seq
 
-        content, taken, next_seq = await self._compute.call(state, after=session.id if release else None)
-        saved = Saved(session.caller, session.opening, next_seq, content).to_bytes()
+        content, words_done, taken, next_seq = await session.lane.call(
+            state, after=session.id if release else None
+        )
+        saved = Saved(session.caller, session.opening, next_seq, content, words_done).to_bytes()
         owner, key = _owner(session.id), _key(session.id)
         kept = await self._shared.try_remote(
             lambda store: store.set_owned(owner, self._replica, key, saved, seconds)

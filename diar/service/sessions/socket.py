@@ -155,11 +155,11 @@ async def _write(service: Service, socket: WebSocket, session: Session, last_seq
         seq = last_seq
     await _send(service, socket, json.dumps(session.snapshot(), ensure_ascii=False))
     while True:
-        entries = session.log.after(seq)
-        if entries and entries[0].seq > seq + 1:  # too far behind
+        if not session.log.holds(seq):  # too far behind
             seq = session.log.next_seq - 1
             await _send(service, socket, json.dumps(session.snapshot(), ensure_ascii=False))
             continue
+        entries = session.log.after(seq)
         for entry in entries:
             await _send(service, socket, entry.text)
             seq = entry.seq

@@ -46,10 +46,11 @@ async def session_events(session: Session, last_seq: int | None) -> AsyncIterato
     session.readers += 1
     try:
         seq = -1 if last_seq is None else last_seq
-        if not session.log.holds(seq):
-            seq = session.log.next_seq - 1
-            yield message("snapshot", json.dumps(session.snapshot(), ensure_ascii=False), seq)
         while True:
+            if not session.log.holds(seq):
+                seq = session.log.next_seq - 1
+                yield message("snapshot", json.dumps(session.snapshot(), ensure_ascii=False), seq)
+                continue
             entries = session.log.after(seq)
             for entry in entries:
                 yield message(entry.type, entry.text, entry.seq)

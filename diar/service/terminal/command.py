@@ -14,6 +14,7 @@ from diar.errors import EXIT_OK, DiarError, explain
 from diar.extras import install_line
 from diar.formats.rttm import write_rttm
 from diar.options.command import run_command
+from diar.options.terminal import as_written, shown
 from diar.records import Turn
 from diar.service.terminal.config import LiveConfig
 from diar.service.terminal.display import Display, summary
@@ -26,6 +27,7 @@ lost, the session goes on over the next one."""
 EPILOG = """\
 examples:
   diar live meeting.wav
+  diar live meeting.wav --words
   diar live meeting.mp3 --pace 0 --rttm meeting.rttm
   arecord -t raw -f S16_LE -r 16000 -c 1 | diar live -
   diar live call.wav --url wss://diar.example.com/v1/live --token_file token --json"""
@@ -61,6 +63,7 @@ async def _run(config: LiveConfig) -> tuple[dict[str, Any], dict[str, str]]:
         "sample_rate": rate,
         "channels": channels,
         "max_speakers": config.max_speakers,
+        **({"words": True, "language": config.language} if config.words else {}),
     }
     display = Display()
 
@@ -71,8 +74,9 @@ async def _run(config: LiveConfig) -> tuple[dict[str, Any], dict[str, str]]:
         for line in display.lines(event):
             _write(line)
         if sys.stdout.isatty():
-            sys.stdout.write(f"\r\x1b[2K{display.now()[:100]}")
-            sys.stdout.flush()
+            terminal = as_written(sys.stdout)
+            terminal.write(f"\r\x1b[2K{shown(display.now()[:100])}")
+            terminal.flush()
 
     client = LiveClient(config.url, opening, show, _headers(config.token_file), _tls(config))
     ended = await client.run(audio)
@@ -80,7 +84,8 @@ async def _run(config: LiveConfig) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _write(line: str) -> None:
-    print(f"\r\x1b[2K{line}" if sys.stdout.isatty() else line, flush=True)
+    clear = "\r\x1b[2K" if sys.stdout.isatty() else ""
+    print(f"{clear}{shown(line)}", file=as_written(sys.stdout), flush=True)
 
 
 def _source(config: LiveConfig) -> tuple[AsyncIterator[bytes], int, int]:

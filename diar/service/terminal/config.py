@@ -22,6 +22,8 @@ class LiveConfig(CommandConfig):
         1.0, "audio", "times real time at which a file is played; 0 = as fast as it is taken", ge=0
     )
     max_speakers: int | None = option(None, "audio", "most speakers", ge=1, le=64)
+    words: bool = option(False, "audio", "show what is said, too, where the server recognises words")
+    language: str | None = option(None, "audio", "of the words, such as en; default: the server finds it")
 
     url: str = option("ws://127.0.0.1:8000/v1/live", "server", "of the server; wss:// over TLS")
     token_file: Path | None = option(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from diar.formats.words.punctuation import ends_sentence
+
 Turn = dict[str, Any]
 
 
@@ -14,12 +16,15 @@ class Display:
     def __init__(self) -> None:
         self.turns: dict[int, Turn] = {}
         self.names: dict[str, str] = {}
+        self._said: list[dict[str, Any]] = []  # words of the sentence that goes on
+        self._partial = ""
 
     def lines(self, event: dict[str, Any]) -> Iterator[str]:
         """Yield lines for one event."""
         kind = event["type"]
         if kind == "snapshot":
-            self.turns = {turn["id"]: turn for turn in event["turns"]}
+            talking = {number for number, turn in self.turns.items() if turn.get("open")}
+            self.turns = {turn["id"]: {**turn, "open": turn["id"] in talking} for turn in event["turns"]}
             self.names = dict(event["names"])
         elif kind.startswith("turn."):
             yield from self._turn(kind, event)
@@ -32,17 +37,41 @@ class Display:
         elif kind == "speaker.named":
             yield f"{'':17}{self.name(event['speaker'])} is called {event['name']}"
             self.names[event["speaker"]] = event["name"]
+        elif kind == "word":
+            yield from self._words(event)
+        elif kind == "session.ended":
+            yield from self._sentence()
         elif kind == "error":
             yield f"{'':17}{event['message']}"
 
     def now(self) -> str:
         """Return who is talking, for a line that is written over."""
         talking = [turn for turn in self.turns.values() if turn.get("open")]
-        return ", ".join(f"{self.name(turn['speaker'])} since {clock(turn['start'])}" for turn in talking)
+        who = ", ".join(f"{self.name(turn['speaker'])} since {clock(turn['start'])}" for turn in talking)
+        words = " ".join([*(word["text"] for word in self._said), self._partial]).strip()
+        return f"{who}  {words}" if words else who
 
     def name(self, speaker: str) -> str:
         """Return what a speaker is called."""
         return self.names.get(speaker, f"speaker {speaker}")
+
+    def _words(self, event: dict[str, Any]) -> Iterator[str]:
+        """Yield a line for each sentence of one speaker that is certain."""
+        for word in event["words"]:
+            if self._said and word["speaker"] != self._said[-1]["speaker"]:
+                yield from self._sentence()
+            self._said.append(word)
+            if ends_sentence(word["text"]):
+                yield from self._sentence()
+        self._partial = " ".join(word["text"] for word in event["partial"])
+
+    def _sentence(self) -> Iterator[str]:
+        if self._said:
+            speaker = self._said[0]["speaker"]
+            name = "somebody" if speaker is None else self.name(speaker)
+            text = " ".join(word["text"] for word in self._said)
+            yield f"{clock(self._said[0]['start']):>7}{'':10}{name}: {text}"
+        self._said = []
 
     def _turn(self, kind: str, event: dict[str, Any]) -> Iterator[str]:
         turn, known = event["turn"], self.turns.get(event["turn"]["id"])

@@ -103,6 +103,12 @@ def test_textgrids_of_anything_have_words_that_do_not_overlap(words: list[Word])
         assert ends == sorted(set(ends))
 
 
+def test_textgrids_of_words_without_length_have_no_empty_intervals() -> None:
+    words = [Word(n / 1000, n / 1000, "a", speaker="Ann") for n in range(3000)]
+    ends = [line for line in FORMATS["textgrid"].write(result_of(words)).splitlines() if "xmax" in line][2:]
+    assert len(ends) == len(set(ends)) == 3001
+
+
 def test_whisperx_has_a_speaker_on_every_word() -> None:
     document = json.loads(FORMATS["whisperx"].write(RESULT))
     assert document["segments"][0]["text"] == "Good morning, everybody."

@@ -14,6 +14,7 @@ from tests.commands import run_diar, write_noise
 LONG, SHORT = 900.0, 30
 
 
+@pytest.mark.slow
 def test_a_short_run_on_the_archive_tells_its_speed(campplus_dir: Path, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     write_noise(archive / "long.wav", LONG, 0)

@@ -133,7 +133,7 @@ def test_every_number_of_the_clusterer_is_told(method: str, tmp_path: Path) -> N
     assert told["min_duration_on"] == settings.preset.turns.min_duration_on
     own = {name.removeprefix("clustering_") for name in told if name.startswith("clustering_")}
     expected = {
-        "auto": set(asdict(settings.clustering.iterative)),
+        "auto": {*asdict(settings.clustering.iterative), "two_voices_cosine"} - {"two_voices"},
         "ahc": {"threshold", "least_seconds"},
         "spectral": {"least_seconds"},
         "vbx": {"fa", "fb", "loop_probability"},

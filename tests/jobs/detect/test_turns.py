@@ -258,7 +258,7 @@ def without_segmentation() -> dict[str, str]:
         (("--known_speakers", "flat"), "x.wav lies in no folder with the person's name: NAME/x.wav"),
         (("--known_speakers", "nothing"), "To enrol people, put the audio"),
         (("--reference", "foreign.rttm"), "is about other recordings (elsewhere, …)"),
-        (("--output_dir", "memory://R"), "is not local"),
+        (("--output_dir", "memory://R"), "a place in memory ends with this command"),
         (
             ("--embeddings_dir", "twice/E", "--rttm_id", "stem"),
             "both a/x.wav and b/x.wav x; use --rttm_id path",

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from diar.cli import main
+from diar.jobs.progress.events import read_events
+from diar.store.layout import Layout
 from diar.store.reader import load_index
 from tests.commands import RATE, extract, run_diar, write_noise
 from tests.jobs.extract.comparison import read_tracks
@@ -85,6 +88,7 @@ def test_samples_that_are_not_numbers_become_a_gap(result) -> None:
     assert (gaps[0]["start"], gaps[0]["end"]) == pytest.approx((1.0, 1.1), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_failed_recordings_are_tried_again_when_asked(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive, out = tmp_path / "archive", tmp_path / "out"
     write_noise(archive / "a.wav", 1.0, 0)
@@ -161,3 +165,19 @@ def test_a_precision_that_the_device_lacks_is_refused_before_the_plan(
     assert done.returncode == 2
     assert "error: --precision fp16 needs a GPU" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_event_log_has_every_recording_once_and_a_page_is_made_of_it(result, tmp_path: Path) -> None:
+    _, index, out = result
+    events = list(read_events(Layout(str(out))))
+    told = {event["recording"]: event for event in events if "recording" in event}
+    assert sorted(told) == sorted(index.recording_id)
+    assert len([event for event in events if "recording" in event]) == len(told)
+    for recording_id, status in zip(index.recording_id, index.status, strict=True):
+        assert told[recording_id]["event"] == ("done" if status == "ok" else "failed")
+        assert told[recording_id].get("status", "ok") == status
+    ranks = {event["rank"] for event in events}
+    for name in ("start", "stop"):
+        assert [event["event"] for event in events].count(name) == len(ranks)
+    assert main(["status", str(out), "--report", str(tmp_path / "page.html")]) == 3
+    assert "What happened" in (tmp_path / "page.html").read_text()

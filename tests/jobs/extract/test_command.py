@@ -66,6 +66,7 @@ def test_statistics_and_status_tell_what_happened(archive: Path, output: Path) -
     assert f"finished: {len(DURATIONS)} of {len(DURATIONS)} recordings are done, none failed" in told.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers_gives_the_same_output(
     archive: Path, output: Path, tiny_model_dir: Path, tmp_path: Path, workers: int
@@ -77,6 +78,7 @@ def test_any_number_of_workers_gives_the_same_output(
     assert Path(Layout(str(tmp_path / "out")).profile(0)).exists() == bool(traced)
 
 
+@pytest.mark.slow
 def test_torchrun_does_the_same_job(
     archive: Path, output: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_recording_that_fails_now_keeps_no_old_tracks(tiny_model_dir: Path, tm
     assert load_index(str(out)).status == ["undecodable", "ok"]
 
 
+@pytest.mark.slow
 def test_a_lost_plan_is_made_again_from_what_is_published(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive, out = write_archive(tmp_path / "archive", [1.0] * 20), tmp_path / "out"
     model = ("--model_dir", tiny_model_dir, "--workers", 1)
@@ -168,6 +171,7 @@ def test_another_model_setting_or_archive_in_the_same_output_is_refused(
     assert sorted((path, path.stat().st_mtime_ns) for path in output.rglob("*.wav.parquet")) == before
 
 
+@pytest.mark.slow
 def test_overwrite_removes_what_the_earlier_extraction_wrote_and_nothing_else(
     tiny_model_dir: Path, tmp_path: Path
 ) -> None:
@@ -243,6 +247,7 @@ def test_an_object_store_is_written_and_resumed(tiny_model_dir: Path, tmp_path: 
     assert len(load_index(url)) == 3
 
 
+@pytest.mark.slow
 def test_a_second_run_into_the_same_output_waits_and_gives_up(
     tiny_model_dir: Path, tmp_path: Path, archive: Path
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from diar.jobs.progress.events import read_events
 from diar.store.layout import Layout
 from diar.store.reader import load_index
 from tests.commands import (
@@ -62,6 +63,7 @@ def wait_until(condition, seconds: float) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600 + 120 * KILLS)
 def test_killed_at_random_moments_the_run_goes_on_where_it_was(tiny_model_dir: Path, tmp_path: Path) -> None:
     rng = random.Random(7)
@@ -108,31 +110,40 @@ def progress(output: Path) -> dict[int, dict[str, Any]]:
 
 def test_a_killed_worker_is_started_again_and_hurts_nobody(tiny_model_dir: Path, tmp_path: Path) -> None:
     rank = 0  # which holds most: the plan, the display, the final statistics
-    archive = write_archive(tmp_path / "archive", [1.0] * 300)
+    archive = write_archive(tmp_path / "archive", [1.0] * 600)
     out = tmp_path / "out"
     terminal = {"stderr": subprocess.PIPE, "text": True}
     process = start_extract(archive, out, "--model_dir", tiny_model_dir, "--overwrite", **terminal)
     assert wait_until(lambda: len(published(out)) > 2 and len(progress(out)) == 2, 240)
     pids = {number: record["pid"] for number, record in progress(out).items()}
     before = published(out)
+    half_written = out / "_extraction" / f".diar-{'0' * 32}.tmp"
+    half_written.touch()
     os.kill(pids[rank], signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert f"worker {rank} died (signal 9, SIGKILL" in errors
     assert "Traceback" not in errors
     after = published(out)
-    assert len(after) == 300
+    assert len(after) == 600
     assert {name: after[name] for name in before} == before, "a published recording was computed twice"
     records = progress(out)
     assert records[rank]["pid"] != pids[rank]
     assert records[1 - rank]["pid"] == pids[1 - rank], "the other worker was started again, too"
     counted = [record["counters"] for record in records.values()]
-    assert sum(counters["files"] + counters["skipped_files"] for counters in counted) == 300
+    assert sum(counters["files"] + counters["skipped_files"] for counters in counted) == 600
     assert load_index(str(out)).unfinished == 0
+    assert not half_written.exists() and not list(out.rglob(".*")), "of the worker that died"
+    events = [(event["rank"], event["event"]) for event in read_events(Layout(str(out)))]
+    assert [event for event in events if event[1] in ("start", "stop")] == [
+        *((0, name) for name in ("start", "start", "stop")),
+        *((1, name) for name in ("start", "stop")),
+    ]
 
 
+@pytest.mark.slow
 def test_torchrun_starts_all_its_workers_again(tiny_model_dir: Path, tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "archive", [1.0] * 300)
+    archive = write_archive(tmp_path / "archive", [1.0] * 600)
     out = tmp_path / "out"
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     script = command("extract_embeddings_multigpu.py", *extract_arguments(archive, out))
@@ -145,7 +156,7 @@ def test_torchrun_starts_all_its_workers_again(tiny_model_dir: Path, tmp_path: P
     assert process.returncode == 0, errors
     assert "started again (restart 1)" in errors
     after = published(out)
-    assert len(after) == 300
+    assert len(after) == 600
     assert {name: after[name] for name in before} == before, "a published recording was computed twice"
 
 
@@ -158,11 +169,12 @@ def test_an_interrupt_from_the_keyboard_says_how_to_go_on(tiny_model_dir: Path, 
     assert wait_until(lambda: Path(Layout(str(out)).plan).exists(), 240)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == 75
     assert "the same command goes on from here" in errors
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_under_nohup_a_run_outlives_its_terminal(tiny_model_dir: Path, tmp_path: Path) -> None:
     archive, out = write_archive(tmp_path / "archive", [1.0] * 100), tmp_path / "out"
     alone = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile as sf
 
 from diar.store.reader import load_index
@@ -12,6 +13,7 @@ from tests.jobs.extract.comparison import assert_same_extraction, read_tracks
 SECONDS = (1.237, 3.0, 0.311, 11.513, 2.7719, 3.0)
 
 
+@pytest.mark.slow
 def test_recordings_that_share_a_pass_are_as_each_alone(
     campplus_dir: Path, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def tracks_files(output: Path) -> set[str]:
     return {path for path in found if not path.startswith("_extraction")}
 
 
+@pytest.mark.slow
 def test_a_packed_extraction_is_resumed_by_the_shard(
     archive: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
@@ -72,7 +73,12 @@ def test_another_layout_in_the_same_output_is_refused(tmp_path: Path) -> None:
     config = ExtractConfig(input_dir=str(tmp_path), output_dir=str(tmp_path / "out"), layout="packed")
     layout = Layout(config.output_dir)
     identity = Identity({"step": 5.0}, "f")
-    record = {"schema_version": SCHEMA_VERSION, "settings": identity.settings, "input_dir": str(tmp_path)}
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "settings": identity.settings,
+        "input_dir": str(tmp_path),
+        "metadata": {"model": "m"},
+    }
     storage.write_bytes_atomic(layout.config, json.dumps(record).encode())  # of the time before packed ones
     with pytest.raises(ExtractError, match="layout: 'mirror' there, 'packed' now"):
         check_same_extraction(config, layout, identity)

@@ -76,6 +76,7 @@ def test_several_workers_share_a_recording(
     assert sum(rank["bytes"] for rank in run["ranks"]) == pytest.approx(size, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_within_the_recording(
     archive: Path, alone: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:

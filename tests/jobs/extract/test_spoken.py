@@ -129,6 +129,7 @@ def test_activity_is_what_the_network_says_of_the_window(
     assert compared >= 4
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_tracks(
     archive: Path, output: Path, model: tuple[object, ...], tmp_path: Path
 ) -> None:

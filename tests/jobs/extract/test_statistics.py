@@ -1,14 +1,17 @@
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from diar import storage
 from diar.archive.recording import Recording
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.jobs.extract.statistics import summarise_ranks, write_statistics
 from diar.jobs.progress.counters import Counters
 from diar.records import RecordingRow
 from diar.store.layout import Layout
+from diar.store.schema import SCHEMA_VERSION
 from diar.store.writer import make_writer
 
 METADATA = {"model": "m", "model_sha256": "0", "architecture": "a", "fingerprint": "f"}
@@ -27,7 +30,15 @@ def test_the_run_is_the_sum_of_its_ranks_and_keeps_each() -> None:
     )
     assert (run["seconds"], run["working_seconds"], run["startup_seconds"]) == (12, 10, 2)
     assert (run["recordings"], run["audio_seconds"], run["times_real_time"]) == (4, 60, 5)
-    assert run["steps"] == {"decode": 5, "fbank": 0, "segment": 0, "embed": 0, "rows": 0, "write": 0}
+    assert run["steps"] == {
+        "decode": 5,
+        "enhance": 0,
+        "fbank": 0,
+        "segment": 0,
+        "embed": 0,
+        "rows": 0,
+        "write": 0,
+    }
     assert run["loop"] == pytest.approx(
         {"compute": 9 / 15, "wait_decode": 4 / 15, "wait_write": 0, "other": 2 / 15}
     )
@@ -49,6 +60,8 @@ def test_recordings_are_counted_by_kind_also_before_any_shard_is_done(tmp_path: 
     layout = Layout(str(tmp_path))
     listed = [Recording(f"{number}.wav", f"/a/{number}.wav", 10, 1.0) for number in range(5)]
     save_plan(layout, make_plan(listed, ShardLimits(5, 1000)))
+    config = {"schema_version": SCHEMA_VERSION, "settings": {}, "metadata": METADATA, "input_dir": "/a"}
+    storage.write_bytes_atomic(layout.config, json.dumps({**config, "fingerprint": "f"}).encode())
     before = write_statistics(layout, METADATA, [rank(0)])["recordings"]
     assert (before["planned"], before["ok"], before["failed"], before["with_gaps"]) == (5, 0, 0, 0)
     kinds = ["empty", "missing", "empty", "missing", "silent"]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.jobs.progress.bottleneck import describe_loop, find_bound, loop_shares, remedy
-from diar.jobs.progress.counters import Counters
+from diar.jobs.progress.counters import STEPS, Counters
 
 seconds = st.floats(0, 1e6)
 
@@ -55,3 +55,9 @@ def test_what_took_longest_bounds_the_run(counters: dict[str, float], startup: f
 
 def test_a_run_that_did_nothing_is_bound_by_its_start_up() -> None:
     assert find_bound(figures(), 3.0) == "start-up"
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step not in ("decode", "write")])
+def test_every_step_that_may_bound_a_run_has_a_remedy(step: str) -> None:
+    counters = figures(working_seconds=10, compute_seconds=9, **{f"{step}_step": 9.0})
+    assert remedy(find_bound(counters, 0.0))

@@ -36,6 +36,16 @@ def test_the_ranks_of_a_run_share_the_lock_of_the_first(layout: Layout) -> None:
     assert not is_locked(layout.lock)
 
 
-def test_object_stores_have_no_lock() -> None:
-    with run_lock(Layout("memory://out").lock, first=True), run_lock(Layout("memory://out").lock, first=True):
-        pass
+def test_a_run_that_nobody_may_join_and_one_that_others_may_keep_each_other_out(layout: Layout) -> None:
+    def begin(joined: bool) -> None:
+        with run_lock(layout.lock, first=not joined, joined=joined):
+            pass
+
+    with run_lock(layout.lock, first=False, joined=True):
+        begin(joined=True)
+        with pytest.raises(LockError, match="can be shared with `join`"):
+            begin(joined=False)
+    refused = pytest.raises(LockError, match=r"process \d+ on \S+, and holds")
+    with run_lock(layout.lock, first=True), run_lock(layout.lock, first=False), refused:
+        begin(joined=True)
+    begin(joined=True)

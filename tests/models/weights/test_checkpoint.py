@@ -6,6 +6,7 @@ import io
 import os
 import pathlib
 import pickle
+import resource
 import sys
 import zipfile
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diar.models.encoders.base import ModelError
+from diar.models.encoders.wespeaker import build_encoder
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 
@@ -285,3 +287,24 @@ def test_loading_is_strict(tmp_path: Path) -> None:
 def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")
+
+
+def test_a_member_that_claims_more_than_the_file_is_not_made_room_for(tmp_path: Path) -> None:
+    content = bytearray(saved({"state_dict": WEIGHTS}))
+    claim = (2**32 - 2).to_bytes(4, "little")
+    at = content.find(b"PK\x01\x02")
+    while at >= 0:  # sizes in the directory of the archive
+        if b"/data/0" in content[at : at + 80]:
+            content[at + 20 : at + 28] = claim + claim
+        at = content.find(b"PK\x01\x02", at + 4)
+    (tmp_path / "model.bin").write_bytes(content)
+    with pytest.raises(ModelError, match="claims 4,294,967,294 bytes in a file of"):
+        read_state_dict(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize("sizes", [{"embed_dim": 10**12}, {"growth_rate": 10**6}, {"feat_dim": 10**9}])
+def test_a_network_of_128_gb_is_refused_before_it_takes_memory(tmp_path: Path, sizes: dict[str, int]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match="CAMPPlus cannot be built"):
+        build_encoder("CAMPPlus", {"feat_dim": 80, **sizes}, 80, tmp_path / "config.yaml")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB

@@ -236,19 +236,21 @@ def test_a_hugging_face_id_comes_from_its_cache(tmp_path: Path) -> None:
     repository = tmp_path / "hub" / "models--org--name"
     (repository / "snapshots" / commit).mkdir(parents=True)
     (repository / "snapshots" / commit / "config.yaml").write_text(CONFIG)
+    (repository / "snapshots" / commit / "pytorch_model.bin").write_bytes(CONTENT)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     code = (
         "from diar.models.weights import hub\n"
         "print(hub.resolve('org/name')); print(hub.resolve('org/name@main'))\n"
+        "print(hub.resolve('org/name', 'asr'))\n"
         "try: hub.resolve('org/name@v2')\n"
         "except hub.HubError as error: print(error)\n"
     )
     environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    first, pinned, failed = done.stdout.splitlines()
-    assert first == pinned == str(repository / "snapshots" / commit)
+    first, pinned, recogniser, failed = done.stdout.splitlines()
+    assert first == pinned == recogniser == str(repository / "snapshots" / commit)
     assert failed.startswith("`model=org/name@v2`: cannot be fetched from Hugging Face")
 
 

@@ -1,0 +1,176 @@
+"""Exported files beside torch: one Markdown table of cosines, frames alike, sizes.
+
+    python benchmarks/export_parity.py --audio FOLDER [--architectures CAMPPlus,ResNet34,…] [--opset 17]
+
+FOLDER holds WAV files of speech at 16 kHz. Three batches of it, of 1, 2 and 7 pieces of lengths that are no
+multiple of 200 frames, go through the `waveform` part in ONNX Runtime and through fbank, trunk and pooling of
+torch in fp32, each with masks of three speakers. campplus-zh-en, segmentation-3.0 and segmentation-2022.07
+have their weights, the other architectures random ones. Features are compared down to 70 dB
+below the strongest of its frame. `error`: length of the difference of embeddings over that of torch's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import torch
+
+from diar.export.comparison import compare_encoder, compare_segmentation
+from diar.export.graph.front_end import ProductFbank
+from diar.export.graph.parts import encoder_part, segmentation_part
+from diar.export.metadata import encoder_metadata, segmentation_metadata
+from diar.export.runtime import OnnxNetwork
+from diar.export.targets.onnx_file import DEFAULT_OPSET, write_onnx
+from diar.models.encoders.wespeaker import ARCHITECTURES, SpeakerModel
+from diar.models.features import Fbank, FbankSettings
+from diar.models.open import open_encoder, open_segmentation
+
+RATE = 16_000
+BATCHES = {1: 9.371, 2: 4.013, 7: 2.219}  # pieces → seconds of each
+REAL = {"CAMPPlus": "campplus-zh-en"}
+SEGMENTATION = ("segmentation-3.0", "segmentation-2022.07")
+DEFAULT = [
+    *("CAMPPlus", "ECAPA_TDNN_GLOB_c512", "ECAPA_TDNN_c1024", "ERes2Net34_Base", "SimAM_ResNet34_ASP"),
+    *("ResNet18", "ResNet34", "ResNet50", "ResNet152", "ResNet221", "SimAM_ResNet100_ASP"),
+]
+BELOW = np.log(10.0**7)  # 70 dB, natural logarithm of energies
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table line by line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--architectures", default=",".join(DEFAULT))
+    parser.add_argument("--opset", type=int, default=DEFAULT_OPSET)
+    options = parser.parse_args(arguments)
+    waveforms = speech(options.audio)
+    cases = [(waveform, masks_for(waveform)) for waveform in waveforms]
+    print(f"Features: largest difference {fbank_difference(waveforms):.1e} (povey), ", end="")
+    print(f"{fbank_difference(waveforms, 'hamming', 32768.0):.1e} (hamming)\n")
+    print("| network | weights | agreement | MB | nodes | export s | CPU s torch | CPU s onnxruntime |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in SEGMENTATION:
+            segmentation_row(name, waveforms, Path(folder), options.opset)
+        for name in options.architectures.split(","):
+            encoder_row(name, cases, Path(folder), options.opset)
+
+
+def segmentation_row(name: str, waveforms: list[np.ndarray], folder: Path, opset: int) -> None:
+    """Export and compare a segmentation network."""
+    model = open_segmentation(name)
+    began = time.process_time()
+    file = folder / f"{name}.onnx"
+    write_onnx(segmentation_part(model, "waveform"), file, segmentation_metadata(model), opset)
+    took = time.process_time() - began
+    network = OnnxNetwork(file)
+    agreement = compare_segmentation(model, network, waveforms)
+    seconds = cpu_seconds(
+        lambda: [model.network(torch.from_numpy(waveform)) for waveform in waveforms],
+        lambda: [network({"waveform": waveform}) for waveform in waveforms],
+    )
+    row(name, "its own", str(agreement), file, took, seconds)
+
+
+def encoder_row(
+    architecture: str, cases: list[tuple[np.ndarray, np.ndarray]], folder: Path, opset: int
+) -> None:
+    """Export and compare an encoder."""
+    model = real_or_random(architecture)
+    began = time.process_time()
+    file = folder / f"{architecture}.onnx"
+    write_onnx(encoder_part(model, "waveform"), file, encoder_metadata(model), opset)
+    took = time.process_time() - began
+    network = OnnxNetwork(file)
+    agreement = compare_encoder(model, network, cases)
+    fbank = Fbank(model.fbank)
+    seconds = cpu_seconds(
+        lambda: [model.encoder(fbank(torch.from_numpy(waveform))) for waveform, _ in cases],
+        lambda: [network({"waveform": waveform, "masks": masks}) for waveform, masks in cases],
+    )
+    row(architecture, REAL.get(architecture, "random"), str(agreement), file, took, seconds)
+    file.unlink()
+
+
+def real_or_random(architecture: str) -> SpeakerModel:
+    """Return an encoder with its weights where they are at hand, else with random ones."""
+    if architecture in REAL:
+        return open_encoder(REAL[architecture])
+    torch.manual_seed(0)
+    key = "acoustic_dim" if architecture.startswith("SimAM") else "feat_dim"
+    encoder = ARCHITECTURES[architecture](**{key: 80, "embed_dim": 256})
+    for layer in encoder.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):  # so that folding has something to fold
+            assert layer.running_mean is not None and layer.running_var is not None
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+    encoder.eval().requires_grad_(False)
+    return SpeakerModel(architecture, encoder, FbankSettings(), "0" * 64, architecture)
+
+
+@torch.inference_mode()
+def cpu_seconds(*functions) -> list[float]:
+    """Return CPU seconds of each function, the lesser of two runs that take turns."""
+    found = [[] for _ in functions]
+    for _ in range(2):
+        for function, seconds in zip(functions, found, strict=True):
+            began = time.process_time()
+            function()
+            seconds.append(time.process_time() - began)
+    return [min(seconds) for seconds in found]
+
+
+def row(name: str, weights: str, agreement: str, file: Path, took: float, seconds: list[float]) -> None:
+    """Print a line of the table."""
+    import onnx
+
+    nodes = len(onnx.load(str(file)).graph.node)
+    size = file.stat().st_size / 1e6
+    cells = [name, weights, agreement, f"{size:.1f}", str(nodes), f"{took:.1f}"]
+    print("| " + " | ".join(cells + [f"{value:.2f}" for value in seconds]) + " |", flush=True)
+
+
+def speech(folder: Path) -> list[np.ndarray]:
+    """Return batches (pieces, samples) of what the files hold, one piece a file in turn."""
+    files = sorted(folder.glob("*.wav"))
+    if not files:
+        sys.exit(f"{folder} holds no WAV file")
+    batches = []
+    for number, (pieces, seconds) in enumerate(BATCHES.items()):
+        length = int(seconds * RATE)
+        chosen = [files[(number + piece) % len(files)] for piece in range(pieces)]
+        loaded = [sf.read(file, frames=length, start=3 * RATE, dtype="float32")[0] for file in chosen]
+        batches.append(np.stack(loaded))
+    return batches
+
+
+def masks_for(waveform: np.ndarray) -> np.ndarray:
+    """Return (batch, 3, frames): all, a third, and intervals of half a second."""
+    frames = 1 + (waveform.shape[1] - 400) // 160
+    masks = np.ones((len(waveform), 3, frames), np.float32)
+    masks[:, 1, frames // 3 :] = 0
+    masks[:, 2] = np.arange(frames) // 50 % 2
+    return masks
+
+
+@torch.inference_mode()
+def fbank_difference(waveforms: list[np.ndarray], window: str = "povey", scale: float = 1.0) -> float:
+    """Return the largest difference of features that are not far below the strongest of their frame."""
+    settings = FbankSettings(window_type=window, waveform_scale=scale)
+    largest = 0.0
+    for waveform in waveforms:
+        expected = Fbank(settings)(torch.from_numpy(waveform))
+        found = ProductFbank(settings)(torch.from_numpy(waveform))
+        near = expected > expected.amax(dim=-1, keepdim=True) - BELOW
+        largest = max(largest, float((found - expected).abs()[near].max()))
+    return largest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Precisions of exported files: size, speed, EER of turns, frames alike; one Markdown table.
+
+    python benchmarks/export_precision.py --audio FOLDER [--calibration_dir FOLDER] [--model campplus-zh-en]
+        [--segmentation segmentation-3.0] [--precisions fp32,fp16,int8,int8-static]
+
+FOLDER holds NAME.wav and NAME.rttm at the networks' rate. EER: cosines between turns of one speaker alone of
+at least 2 s, all recordings together; speakers of two recordings count as two people. Cosine: the smallest of
+a turn to that in fp32. Frames: share with the speakers of fp32, in seg_windows of 10 s. CPU: seconds of one
+core a second of audio, the least of three runs that take turns. Ranges of int8-static are measured on
+`--calibration_dir`, by default on the same recordings, which flatters them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from diar.cli import main as diar_main
+from diar.export.runtime import OnnxNetwork
+from diar.formats.rttm import read_rttm
+
+RATE = 16_000
+LEAST, WINDOW, RUNS = 2.0, 10, 3  # seconds of a turn, of a seg_window; runs of each file
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--calibration_dir", type=Path)
+    parser.add_argument("--model", default="campplus-zh-en")
+    parser.add_argument("--segmentation", default="segmentation-3.0")
+    parser.add_argument("--precisions", default="fp32,fp16,int8,int8-static")
+    options = parser.parse_args(arguments)
+    precisions = options.precisions.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        for precision in precisions:
+            export(options, precision, Path(folder))
+        turns, speakers = turns_of(options.audio)
+        print(
+            "| file | MB | EER % | least cosine | frames alike % | CPU |\n|---|---|---|---|---|---|",
+            flush=True,
+        )
+        encoders = files(Path(folder), options.model, precisions)
+        report_encoders(encoders, turns, np.array(speakers))
+        report_segmentation(files(Path(folder), options.segmentation, precisions), options.audio)
+
+
+def export(options: argparse.Namespace, precision: str, folder: Path) -> None:
+    """Write the files of one precision."""
+    both = options.model if precision == "fp16" else f"{options.model},{options.segmentation}"
+    command = ["export", "--model", both, "--precision", precision]
+    if precision == "int8-static":
+        command += ["--calibration_dir", str(options.calibration_dir or options.audio)]
+    if diar_main([*command, "--output_dir", str(folder)]):
+        raise SystemExit(f"{precision} could not be exported")
+
+
+def files(folder: Path, name: str, precisions: list[str]) -> dict[Path, OnnxNetwork]:
+    """Return the files of a network, opened, fp32 first."""
+    stems = [name if precision == "fp32" else f"{name}.{precision}" for precision in precisions]
+    there = [file for stem in stems if (file := folder / f"{stem}.onnx").exists()]  # fp16: encoders only
+    return {file: OnnxNetwork(file) for file in there}
+
+
+def report_encoders(encoders: dict[Path, OnnxNetwork], turns: list[np.ndarray], speakers: np.ndarray) -> None:
+    """Print a line a file."""
+    seconds = {file: [0.0] * RUNS for file in encoders}
+    made: dict[Path, np.ndarray] = {}
+    for run in range(RUNS):
+        for file, network in encoders.items():
+            began = time.process_time()
+            made[file] = np.concatenate([embed(network, turn) for turn in turns])
+            seconds[file][run] = time.process_time() - began
+    heard = sum(map(len, turns)) / RATE
+    reference = next(iter(made.values()))
+    for file, voices in made.items():
+        cosine = float((voices * reference).sum(axis=1).min())
+        rate = 100 * equal_error_rate(voices, speakers)
+        row(file, f"{rate:.2f}", f"{cosine:.6f}", "–", min(seconds[file]) / heard)
+
+
+def embed(network: OnnxNetwork, turn: np.ndarray) -> np.ndarray:
+    """Return (1, dimensions) of unit length."""
+    masks = np.ones((1, 1, 1 + (len(turn) - 400) // 160), np.float32)
+    voice = network({"waveform": turn[None], "masks": masks})[0][:, 0]
+    return voice / np.linalg.norm(voice)
+
+
+def report_segmentation(networks: dict[Path, OnnxNetwork], audio: Path) -> None:
+    """Print a line a file."""
+    recordings = [sf.read(file, dtype="float32")[0] for file in sorted(audio.glob("*.wav"))]
+    size = WINDOW * RATE
+    windows = [
+        one[start : start + size][None] for one in recordings for start in range(0, len(one) - size + 1, size)
+    ]
+    seconds = {file: [0.0] * RUNS for file in networks}
+    found: dict[Path, np.ndarray] = {}
+    for run in range(RUNS):
+        for file, network in networks.items():
+            began = time.process_time()
+            found[file] = np.concatenate([network({"waveform": window})[1][0] for window in windows])
+            seconds[file][run] = time.process_time() - began
+    reference = next(iter(found.values()))
+    for file, speakers in found.items():
+        alike = 100 * float((speakers == reference).all(axis=1).mean())
+        row(file, "–", "–", f"{alike:.3f}", min(seconds[file]) / (len(windows) * WINDOW))
+
+
+def row(file: Path, rate: str, cosine: str, alike: str, cpu: float) -> None:
+    """Print a line of the table."""
+    size = file.stat().st_size / 1e6
+    print(f"| {file.stem} | {size:.1f} | {rate} | {cosine} | {alike} | {cpu:.4f} |", flush=True)
+
+
+def turns_of(folder: Path) -> tuple[list[np.ndarray], list[str]]:
+    """Return the samples of turns in which one speaker talks alone, and whose they are."""
+    samples, speakers = [], []
+    for file in sorted(folder.glob("*.wav")):
+        audio, rate = sf.read(file, dtype="float32")
+        if rate != RATE:
+            raise SystemExit(f"{file} is at {rate} Hz, not {RATE}")
+        turns = [turn for own in read_rttm(file.with_suffix(".rttm")).values() for turn in own]
+        for turn in turns:
+            others = [one for one in turns if one.speaker != turn.speaker]
+            alone = all(one.end <= turn.start or one.start >= turn.end for one in others)
+            if alone and turn.end - turn.start >= LEAST:
+                samples.append(audio[int(turn.start * RATE) : int(turn.end * RATE)])
+                speakers.append(f"{file.stem} {turn.speaker}")
+    return samples, speakers
+
+
+def equal_error_rate(voices: np.ndarray, speakers: np.ndarray) -> float:
+    """Return the share of errors where as many pairs of one speaker are refused as others are accepted."""
+    first, second = np.triu_indices(len(voices), 1)
+    scores = (voices[first] * voices[second]).sum(axis=1)
+    same = (speakers[first] == speakers[second])[np.argsort(scores)]
+    refused = np.cumsum(same) / same.sum()
+    accepted = 1 - np.cumsum(~same) / (~same).sum()
+    crossing = int(np.argmax(refused >= accepted))
+    return float((refused[crossing] + accepted[crossing]) / 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Other systems: Kafka, MLflow, Prometheus; each connector speaks to one kind of server."""

@@ -1,0 +1,1 @@
+"""Kafka: recordings and live audio in, results and events out (docs/streams.md)."""

@@ -1,0 +1,1 @@
+"""Live audio by messages: each stream goes through `diar.online`, and survives its worker."""

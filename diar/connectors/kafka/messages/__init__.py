@@ -1,0 +1,1 @@
+"""Messages of all topics: parsed and checked where they come in, made where they go out."""

@@ -1,0 +1,143 @@
+"""The process that computes references: apart from the consumer, so that no recording can end that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from diar.connectors.kafka.references.jobs import Answer, Broken, Computed, Failed, Job, Ready, Setup
+from diar.errors import DiarError, StoreUnavailable, explain
+
+# Kinds of AudioError that time may heal; all others are the recording's own
+_MAY_PASS = frozenset(["missing", "unreadable", "error"])
+
+
+def work(connection: Connection, setup: Setup) -> None:
+    """Open the networks, tell their versions, then compute batches until the connection closes."""
+    for one in (signal.SIGINT, signal.SIGTERM):  # which some send to all of a group; the consumer ends it
+        signal.signal(one, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = str(setup.threads)  # read when PyTorch is loaded
+    try:
+        pipeline = _Pipeline(connection, setup)
+    except DiarError as error:
+        connection.send(Broken(str(error)))
+        return
+    connection.send(Ready(pipeline.versions))
+    while True:
+        try:
+            jobs = connection.recv()
+        except (EOFError, OSError):
+            return  # the consumer has ended
+        try:
+            pipeline.run(jobs)
+        except BrokenPipeError:
+            return
+
+
+class _Pipeline:
+    """The offline pipeline with its networks."""
+
+    def __init__(self, connection: Connection, setup: Setup) -> None:
+        import diar
+        from diar.api.asked import Asked
+        from diar.connectors.kafka.references.embedding import Together
+        from diar.connectors.kafka.references.publishing import Publisher
+
+        self._connection, self._setup, self._lock = connection, setup, threading.Lock()
+        self._encoder = diar.open_encoder(setup.model, device=setup.device, precision=setup.precision)
+        self._segmentation = diar.open_segmentation(setup.segmentation)
+        self._recogniser: Any = None  # opened when words are wanted
+        self._together = Together(self._encoder, self._segmentation)
+        self.versions = {
+            "program": f"diar {diar.__version__}",
+            "models": self._encoder.metadata(self._segmentation),
+            "precision": self._encoder.precision,
+            "thresholds": Asked().thresholds(),
+        }
+        self._publisher = Publisher(setup.output_dir, self.versions)
+        self._finishing = ThreadPoolExecutor(1, "diar-finish")
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Compute a batch; send an answer for each of its jobs."""
+        began = time.time()
+        todo = [job for job in jobs if not self._answer_published(job)]
+        plain = [job for job in todo if not job.reference.words]
+        finishing = [
+            self._finishing.submit(self._finish, job, outcome, began)
+            for job, outcome in self._together.embed(plain)
+        ]
+        for job in todo:
+            if job.reference.words:
+                self._send(self._guarded(job, lambda job=job: self._transcribed(job, began)))
+        for one in finishing:
+            one.result()
+
+    def _answer_published(self, job: Job) -> bool:
+        try:
+            found = self._publisher.published(job)
+        except (DiarError, OSError) as error:
+            self._send(Failed(job.number, "store", explain(error), again=True))
+            return True
+        if found is not None:
+            self._send(Computed(job.number, found, 0.0))
+        return found is not None
+
+    def _finish(self, job: Job, outcome: Any, began: float) -> None:
+        self._send(self._guarded(job, lambda: self._diarized(job, outcome, began)))
+
+    def _diarized(self, job: Job, outcome: Any, began: float) -> Computed:
+        import diar
+
+        if isinstance(outcome, DiarError):
+            raise outcome
+        found = diar.diarize(outcome, **job.reference.of_speakers)
+        value = self._publisher.publish(job, found, None, self.versions, began)
+        return Computed(job.number, value, found.duration)
+
+    def _transcribed(self, job: Job, began: float) -> Computed:
+        import diar
+
+        if self._recogniser is None:
+            setup = self._setup
+            self._recogniser = diar.open_recogniser(setup.asr, device=setup.device, threads=setup.threads)
+        heard = diar.transcribe(
+            job.reference.audio,
+            recogniser=self._recogniser,
+            language=job.reference.options.get("language"),
+            encoder=self._encoder,
+            segmentation=self._segmentation,
+            **job.reference.of_speakers,
+            **job.reference.of_reading,
+        )
+        versions = {**self.versions, "recogniser": asdict(self._recogniser.identity)}
+        value = self._publisher.publish(job, heard.diarization, heard.to_json(), versions, began)
+        return Computed(job.number, value, heard.diarization.duration)
+
+    def _guarded(self, job: Job, do: Any) -> Answer:
+        """Return what was computed, or why it was not."""
+        from diar.api.errors import AudioError
+
+        try:
+            answer: Answer = do()
+            return answer
+        except AudioError as error:
+            return Failed(job.number, error.kind, str(error), again=error.kind in _MAY_PASS)
+        except StoreUnavailable as error:
+            return Failed(job.number, "store", str(error), again=True)
+        except DiarError as error:
+            return Failed(job.number, "refused", str(error), again=False)
+        except OSError as error:
+            return Failed(job.number, "store", explain(error), again=True)
+        except MemoryError:
+            return Failed(job.number, "too_long", "the recording does not fit into memory", again=True)
+
+    def _send(self, answer: Answer) -> None:
+        with self._lock:
+            self._connection.send(answer)

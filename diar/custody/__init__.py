@@ -1,0 +1,1 @@
+"""Verify, repair and purge what the stages wrote (docs/custody.md)."""

@@ -1,0 +1,1 @@
+"""Removing recordings from outputs, and proving that nothing of them is left."""

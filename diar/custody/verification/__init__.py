@@ -1,0 +1,1 @@
+"""Looking at outputs, and setting what is damaged to be done again."""

@@ -1,0 +1,1 @@
+"""Networks that exporters can follow: twins of fast layers, the front end, parts with named inputs."""

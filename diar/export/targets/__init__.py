@@ -1,0 +1,1 @@
+"""Files and folders that other runtimes read."""

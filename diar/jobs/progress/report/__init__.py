@@ -1,0 +1,1 @@
+"""`diar status --report`: the page of an extraction."""

@@ -1,0 +1,1 @@
+"""Which options of stage 2 suit recordings whose turns are known."""

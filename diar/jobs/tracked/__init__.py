@@ -1,0 +1,1 @@
+"""What a tracking server gets of a command (docs/mlflow.md)."""

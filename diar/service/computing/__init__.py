@@ -1,0 +1,1 @@
+"""What computes live sessions: threads and processes, with the engine of the streams."""

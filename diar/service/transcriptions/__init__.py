@@ -1,0 +1,1 @@
+"""Whole recordings to words by OpenAI's protocol: `POST /v1/audio/transcriptions`."""

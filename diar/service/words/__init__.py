@@ -1,0 +1,1 @@
+"""Words of live sessions: one recogniser in a process of its own, for all sessions."""

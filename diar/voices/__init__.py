@@ -1,0 +1,1 @@
+"""Speech made to measure: synthesizers behind one protocol, and labelled conversations of their voices."""

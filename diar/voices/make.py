@@ -1,0 +1,189 @@
+"""Labelled conversations of synthetic voices, on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+
+from diar.demo.conversations import SpokenText
+from diar.demo.espeak import SAMPLE_RATE
+from diar.errors import DiarError
+from diar.formats.rttm import write_rttm
+from diar.records import Turn
+from diar.voices.acoustics import ROOMS, TELEPHONE_RATE, by_telephone, in_room, scaled, with_noise
+from diar.voices.conversation import Conversation, lay_out, texts_of
+from diar.voices.dialogue import Line, Manner, follow_script, plan_dialogue
+from diar.voices.synthesizer import Synthesizer, Text
+
+_SPEEDS = (0.95, 1.1)  # of a person
+WORDS_TRUTH, RTTM_TRUTH = "truth.seglst.json", "truth.rttm"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to make; the same values and the same synthesizer give the same conversations.
+
+    Attributes:
+        conversations: how many.
+        seconds: of each, about; of a script as long as it takes.
+        people: least and most in one.
+        manner: how they talk to each other.
+        script: names and sentences of each line, in place of made-up ones.
+        voices: to choose from; empty: all of the synthesizer's.
+        room: a name in `acoustics.ROOMS`.
+        noise: dB of pink noise below the speech; None: none.
+        telephone: narrow band at 8 kHz.
+        seed: another seed, other conversations.
+    """
+
+    conversations: int = 1
+    seconds: float = 300.0
+    people: tuple[int, int] = (2, 4)
+    manner: Manner = field(default_factory=Manner)
+    script: Sequence[tuple[str, list[str]]] = ()
+    voices: Sequence[str] = ()
+    room: str = "none"
+    noise: float | None = None
+    telephone: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One conversation before it is spoken."""
+
+    name: str
+    lines: list[Line]
+    voices: list[str]  # of each person
+    speeds: list[float]
+    names: list[str]  # of each person, in the truth
+    seed: tuple[int, int]
+
+    @property
+    def texts(self) -> list[Text]:
+        """What is to be spoken."""
+        return list(texts_of(self.lines, self.voices, self.speeds))
+
+
+@dataclass(frozen=True)
+class Made:
+    """One conversation on disk."""
+
+    path: str  # below audio/
+    seconds: float
+    people: list[str]
+    overlap: float  # share of the speech
+
+
+def plan(wanted: Wanted, voices: Sequence[str]) -> list[Plan]:
+    """Decide who says what in each conversation.
+
+    Raises:
+        DiarError: more people than voices, or voices that there are not.
+    """
+    unknown = [voice for voice in wanted.voices if voice not in voices]
+    if unknown:
+        raise DiarError(f"`voices={unknown[0]}` is unknown; there are {', '.join(voices)}")
+    chosen = list(wanted.voices or voices)
+    names = list(dict.fromkeys(name for name, _ in wanted.script))
+    least, most = (len(names), len(names)) if names else wanted.people
+    if most > len(chosen):
+        raise DiarError(f"`people={most}`: there are {len(chosen)} voices")
+    if least < 1 or least > most:
+        raise DiarError(f"`people={least}-{most}`: at least one, and not fewer than that, are needed")
+    return [_plan(wanted, number, chosen, names, (least, most)) for number in range(wanted.conversations)]
+
+
+def _plan(
+    wanted: Wanted, number: int, voices: Sequence[str], names: Sequence[str], people: tuple[int, int]
+) -> Plan:
+    rng = np.random.default_rng([wanted.seed, number])
+    count = int(rng.integers(people[0], people[1] + 1))
+    own = [voices[i] for i in rng.permutation(len(voices))[:count]]
+    if wanted.script:
+        lines = follow_script(wanted.script, wanted.manner, rng)
+    else:
+        lines = plan_dialogue(count, wanted.seconds, wanted.manner, rng)
+    speeds = [round(float(speed), 3) for speed in rng.uniform(*_SPEEDS, count)]
+    named = list(names) or own
+    return Plan(f"conversation_{number:04d}.wav", lines, own, speeds, named, (wanted.seed, number))
+
+
+def write(
+    out: Path, plans: Sequence[Plan], wanted: Wanted, synthesizer: Synthesizer, spoken: Iterator[np.ndarray]
+) -> Iterator[Made]:
+    """Write OUT/audio, and the truth once all are there; yield each conversation when it is written.
+
+    Args:
+        out: a folder without audio/.
+        plans: of the conversations.
+        wanted: the same.
+        synthesizer: that speaks them.
+        spoken: the samples of all texts of all plans, in order.
+    """
+    folder = out / "audio"
+    folder.mkdir(parents=True)
+    turns: list[Turn] = []
+    texts: list[dict[str, Any]] = []
+    made: list[Made] = []
+    for one in plans:
+        rng = np.random.default_rng([*one.seed, 1])
+        talk = lay_out(one.lines, spoken, synthesizer.rate, one.names, rng)
+        samples, rate = _heard(talk, wanted, rng)
+        sf.write(folder / one.name, samples, rate, subtype="PCM_16")
+        turns += [Turn(one.name, turn.start, turn.end, turn.speaker) for turn in talk.turns]
+        texts += [_item(one.name, text) for text in talk.texts]
+        made.append(Made(one.name, len(samples) / rate, one.names, talk.overlap))
+        yield made[-1]
+    write_rttm(out / RTTM_TRUTH, turns)
+    (out / WORDS_TRUTH).write_text(json.dumps(texts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _write_manifest(out, made)
+    (out / "made.json").write_text(json.dumps(_about(wanted, plans, synthesizer), indent=1) + "\n")
+
+
+def _heard(talk: Conversation, wanted: Wanted, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    samples = with_noise(in_room(talk.tracks, ROOMS[wanted.room], rng), wanted.noise, rng)
+    return (by_telephone(samples), TELEPHONE_RATE) if wanted.telephone else (scaled(samples), SAMPLE_RATE)
+
+
+def _item(recording: str, text: SpokenText) -> dict[str, Any]:
+    """Return one item of SegLST."""
+    times = {"start_time": round(text.start, 3), "end_time": round(text.end, 3)}
+    return {"session_id": recording, "speaker": text.speaker, **times, "words": text.text}
+
+
+def _write_manifest(out: Path, made: Sequence[Made]) -> None:
+    """Write NeMo's list: path, length, number of speakers."""
+    lines = [
+        {
+            "audio_filepath": f"audio/{one.path}",
+            "duration": round(one.seconds, 3),
+            "num_speakers": len(one.people),
+        }
+        for one in made
+    ]
+    (out / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _about(wanted: Wanted, plans: Sequence[Plan], synthesizer: Synthesizer) -> dict[str, Any]:
+    """Return where the audio comes from: it is synthetic, by whom, and how it is made again."""
+    return {
+        "origin": "synthetic speech",
+        "synthesizer": synthesizer.name,
+        "licence": synthesizer.licence,
+        "seed": wanted.seed,
+        "room": wanted.room,
+        "noise_decibels": wanted.noise,
+        "telephone": wanted.telephone,
+        "overlap": wanted.manner.overlap,
+        "backchannels": wanted.manner.backchannels,
+        "conversations": [
+            {"path": one.name, "people": dict(zip(one.names, one.voices, strict=True))} for one in plans
+        ],
+    }

@@ -1,0 +1,34 @@
+"""faster-whisper itself: pieces with overlap and others go apart, and come back in order."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("faster_whisper", reason="words need faster-whisper")
+
+from diar.asr.open import open_recogniser
+from tests.commands import RATE
+from tests.conftest import named_weights
+
+
+def test_pieces_with_overlap_are_heard_with_timestamps_and_come_back_in_order(
+    conversation: np.ndarray,
+) -> None:
+    whisper = open_recogniser(str(named_weights("whisper-tiny.en")), beam_size=1)
+    pieces = [
+        conversation[: 8 * RATE],
+        conversation[10 * RATE : 16 * RATE],
+        conversation[20 * RATE : 26 * RATE],
+    ]
+    apart = [
+        whisper.recognise([piece], "en", [overlapped])[0]
+        for piece, overlapped in zip(pieces, (0, 1, 0), strict=True)
+    ]
+    together = whisper.recognise(pieces, "en", [False, True, False])
+    assert together[1] == apart[1]
+    assert [len(words) > 3 for words in together] == [True] * 3
+    starts = [[word.start for word in words] for words in together]
+    assert all(
+        min(own) >= 0 and max(own) < len(piece) / RATE for own, piece in zip(starts, pieces, strict=True)
+    )
+    assert whisper.recognise([pieces[1]], "en") == [apart[1]], "not known: as in overlap"
+    assert whisper.identity.settings["timestamps"] == "in overlap"

@@ -1,0 +1,62 @@
+"""Stage 1 by ONNX Runtime gives what it gives by torch, and says which it was."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from diar.cli import main
+from diar.errors import EXIT_ERROR, EXIT_OK
+from diar.export.backend import OnnxTrunk
+from diar.models.features import cmn
+from diar.models.inference import Trunk
+from diar.models.open import open_encoder
+from diar.models.packing import Packing
+from diar.store.reader import read_tracks
+from tests.commands import RATE
+from tests.export.test_command import cosines
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+
+def test_packed_chunks_give_the_frames_of_torch(tiny_model_dir: Path) -> None:
+    model = open_encoder(str(tiny_model_dir))
+    ours, theirs = OnnxTrunk(model, 1), Trunk(model.encoder, 16)
+    packing = Packing([211, 100, 57, 33], 220, 4, 2)
+    fbank = torch.randn(packing.rows, packing.length, 16, generator=torch.Generator().manual_seed(0))
+    packed = fbank.clone()
+    for place in packing.places:
+        own = packed[place.row : place.row + 1, place.start : place.end]
+        own.copy_(cmn(own))
+    packing.zero_gaps(packed, 1)
+    with torch.inference_mode():
+        for rows, given in ((packed, packing), (cmn(fbank), None)):
+            found, expected = ours(rows, given), theirs(rows, given)
+            if given is not None:
+                found, expected = packing.zero_gaps(found, 2), packing.zero_gaps(expected, 2)
+            assert found.shape == expected.shape
+            assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@pytest.mark.slow
+def test_stage_1_by_either_backend(
+    tiny_model_dir: Path, tmp_path: Path, conversation: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "audio").mkdir()
+    for number, seconds in enumerate((5.3, 2.1, 8.0)):  # of many lengths, in one pass
+        sf.write(tmp_path / "audio" / f"{number}.wav", conversation[: int(seconds * RATE)], RATE)
+    common = ["extract", "--input_dir", str(tmp_path / "audio"), "--model_dir", str(tiny_model_dir)]
+    common += ["--segmentation", "none", "--workers", "1", "--device", "cpu"]
+    outputs = {name: str(tmp_path / name) for name in ("torch", "onnx")}
+    assert main([*common, "--output_dir", outputs["torch"], "--precision", "fp32"]) == EXIT_OK
+    assert main([*common, "--output_dir", outputs["onnx"], "--backend", "onnx"]) == EXIT_OK
+    for number in range(3):
+        one, other = (read_tracks(place, f"{number}.wav").tracks for place in outputs.values())
+        assert one.start.tolist() == other.start.tolist() and len(one.start) > 0
+        assert cosines(one.embedding, other.embedding).min() > 0.99999
+    capfd.readouterr()
+    assert main([*common, "--output_dir", outputs["onnx"], "--precision", "fp32"]) == EXIT_ERROR
+    assert "backend: 'onnx' there, None now" in capfd.readouterr().err

@@ -1,0 +1,47 @@
+"""Sentences and paragraphs, also of calls whose sides talk at once."""
+
+from diar.formats.words.utterances import paragraphs, sentences
+from diar.records import Word
+
+
+def say(text: str, start: float, speaker: str, channel: int) -> list[Word]:
+    return [
+        Word(start + 0.3 * n, start + 0.3 * n + 0.25, one, None, speaker, channel=channel)
+        for n, one in enumerate(text.split())
+    ]
+
+
+def in_time(*parts: list[Word]) -> list[Word]:
+    return sorted((word for part in parts for word in part), key=lambda word: word.start)
+
+
+def test_sides_of_a_call_that_talk_at_once_keep_their_sentences() -> None:
+    call = in_time(
+        say("We meet on Monday. At ten.", 0.0, "Ann", 0),
+        say("Not on Monday.", 0.4, "Ben", 1),
+        say("Good.", 2.5, "Ann", 0),
+    )
+    assert [(said.speaker, said.text) for said in sentences(call, "en")] == [
+        ("Ann", "We meet on Monday."),
+        ("Ben", "Not on Monday."),
+        ("Ann", "At ten."),
+        ("Ann", "Good."),
+    ]
+    assert [(said.speaker, said.text, said.start) for said in paragraphs(call, "en")] == [
+        ("Ann", "We meet on Monday.", 0.0),
+        ("Ben", "Not on Monday.", 0.4),
+        ("Ann", "At ten. Good.", 1.2),
+    ]
+
+
+def test_in_one_signal_each_change_of_speaker_ends_a_paragraph() -> None:
+    talk = in_time(say("We meet", 0.0, "Ann", -1), say("No", 0.8, "Ben", -1), say("on", 1.3, "Ann", -1))
+    assert [said.text for said in paragraphs(talk, "en")] == ["We meet", "No", "on"]
+    assert [said.text for said in sentences(talk, "en")] == ["We meet", "No", "on"]
+    assert paragraphs([], "en") == sentences([], "en") == []
+
+
+def test_who_speaks_at_the_same_time_does_not_interrupt() -> None:
+    talk = in_time(say("We meet on Monday", 0.0, "Ann", -1), say("No wait", 0.3, "Ben", -1))
+    assert [said.text for said in sentences(talk, "en")] == ["We meet on Monday", "No wait"]
+    assert [said.text for said in paragraphs(talk, "en")] == ["We meet on Monday", "No wait"]

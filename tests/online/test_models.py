@@ -1,0 +1,51 @@
+"""Requests of several streams that are answered together, as on a GPU."""
+
+from collections import defaultdict
+from itertools import combinations
+
+import numpy as np
+
+from diar.online.models import Answer, LiveModels, Request, Tell
+from diar.online.stream import Stream
+from tests.online.conftest import RememberingModels
+
+
+class NotingModels(RememberingModels):
+    """Notes the embeddings that were asked for."""
+
+    asked: list[Tell]
+
+    def computed(self, request: Request) -> Answer:
+        if isinstance(request, Tell):
+            self.asked.append(request)
+        return super().computed(request)
+
+
+def test_seg_windows_of_one_and_of_several_voices_are_embedded_together(
+    live_models: LiveModels, talk: np.ndarray
+) -> None:
+    """Seg_windows that are answered together need not have equally many voices."""
+    models = NotingModels.__new__(NotingModels)
+    models.__dict__ = {**live_models.__dict__, "answered": {}, "asked": []}
+    Stream(models).feed(talk[: 12 * 16_000])
+    by_length = defaultdict(list)
+    for request in models.asked:
+        by_length[len(request.samples)].append(request)
+    pairs = [
+        pair
+        for own in by_length.values()
+        for pair in combinations(own, 2)
+        if pair[0].local.active.shape[3] != pair[1].local.active.shape[3]
+    ]
+    assert pairs
+    for pair in pairs[:4]:
+        together = models._answer(pair)
+        for request, answer in zip(pair, together, strict=True):
+            embeddings, seconds = answer  # type: ignore[misc]
+            alone, own_seconds = models.computed(request)  # type: ignore[misc]
+            assert (
+                len(embeddings) == request.local.active.shape[3] and seconds.tolist() == own_seconds.tolist()
+            )
+            spoken = seconds > 0
+            assert spoken.any()
+            assert (embeddings[spoken] * alone[spoken]).sum(axis=1).min() > 0.995
