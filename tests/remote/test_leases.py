@@ -164,10 +164,10 @@ def test_of_two_runs_one_is_refused_and_a_dead_one_holds_nobody_up(
 def test_of_three_joined_processes_two_do_the_rest_when_one_dies(
     through: Proxy, bucket: str, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
-    archive = write_archive(tmp_path / "archive", [1.0 + 0.1 * number for number in range(24)])
+    archive = write_archive(tmp_path / "archive", [1.0 + 0.1 * (number % 20) for number in range(60)])
     output, model = f"s3://{bucket}/E", ("--model_dir", tiny_model_dir)
     assert extract(archive, tmp_path / "here", *model).returncode == EXIT_OK
-    options = (*model, "--workers", 1, "--shard_files", 3, "--join")
+    options = (*model, "--workers", 1, "--shard_files", 15, "--join")  # so that a shard takes a while
     through.faults, through.kinds = 0.05, ("500", "503", "reset", "cut")
     first = start(archive, output, *options, **variables(through))
     worker = stop_at_work(through.server, bucket, "joined", first)
