@@ -15,9 +15,9 @@ _NARROW = 0.40  # cosine of different people's tracks over a telephone, before t
 # The same of what hops embed, with little context, and over a telephone
 _HEARD, _HEARD_NARROW = 0.14, 0.30
 _ASSUMED, _MOST_SEEN = 20, 200  # weight of these two, in cosines of the stream; how many of those are kept
-_SAME = 0.35  # cosine of a second of speech and its speaker, where different people have `_HEARD` …
+_SAME = 0.33  # cosine of a second of speech and its speaker, where different people have `_HEARD` …
 _LITTLE, _SAME_LITTLE = 0.78, 0.175  # seconds of speech up to which this cosine is enough …
-_FULL, _FULL_NARROW = 0.8, 2.0  # … and from which `_SAME` is asked for: later over a telephone
+_FULL, _FULL_NARROW = 1.0, 2.0  # … and from which `_SAME` is asked for: later over a telephone
 _MATURE, _HALF = 10.0, 0.8  # seconds of a speaker's voice; a centroid of `_HALF` is half of noise
 _MOST_GAIN = 1.5
 _LEAST_KNOWN = 2.0  # seconds of clean speech from which a voice is compared with known ones

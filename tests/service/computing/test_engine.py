@@ -71,7 +71,7 @@ def test_free_memory_between_what_is_kept_goes_back_to_the_system(
     monkeypatch.setattr(computing, "_TIDIED", float("inf"))
     engine = ServiceEngine(live_models, ServeConfig(insecure=True))
     engine.begin("a", LiveSettings())
-    kept = [(np.ones(100), np.ones(12_000)) for _ in range(1_500)]  # 96 kB each between what stays
+    kept = [(np.ones(2_000), np.ones(12_000)) for _ in range(1_500)]  # 96 kB, between 16 kB that stay
     small = [pair[0] for pair in kept]
     kept.clear()
     silence = np.zeros(RATE // 10, np.float32)
