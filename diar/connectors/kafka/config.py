@@ -91,7 +91,12 @@ class WorkConfig(BrokerConfig):
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
         "auto", "models", "of the networks"
     )
-    asr: str = option("whisper-tiny.en", "models", "recogniser, for references that ask for words")
+    asr: str | None = option(
+        None,
+        "models",
+        "recogniser for references that ask for words, as `diar words` takes it, such as whisper-tiny.en; "
+        "default: none, and such references are dead letters",
+    )
     threads: int = option(1, "models", "of the CPU", ge=1)
 
     hop: float = option(0.5, "live audio", "seconds from one look at a stream to the next", ge=0.1, le=2.0)

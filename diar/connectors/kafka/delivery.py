@@ -21,6 +21,9 @@ _ANSWER = 10.0  # seconds for one request
 _PATIENCE = 240.0  # seconds for a broker that has gone; below max.poll.interval.ms
 _TRANSACTION_MS = 60_000  # after which the broker takes back what a dead worker had begun
 _PAUSE = 0.2
+# Without it, librdkafka 2.16 forgets its brokers when all are gone, and waits for the forgotten coordinator
+# of a group for ever when offsets are sent (confluentinc/librdkafka#5511)
+_KEEP_BROKERS = {"metadata.recovery.strategy": "none"}
 _MOVED = frozenset(
     [
         *(KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID),
@@ -52,7 +55,7 @@ class Delivery:
         self._settings, self._name = dict(settings), name
         if name is not None:
             own = {"transactional.id": name, "transaction.timeout.ms": _TRANSACTION_MS}
-            self._settings = {**self._settings, **own}
+            self._settings = {**_KEEP_BROKERS, **self._settings, **own}
         self._producer = self._open()
 
     def send(

@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from confluent_kafka import TopicPartition
 
 from diar.connectors.kafka.client import client_settings, consumer_settings, producer_settings
 from diar.connectors.kafka.config import WorkConfig
@@ -60,13 +62,8 @@ def _references(config: WorkConfig, common: dict[str, Any], metrics: StreamMetri
             if worker is not None:
                 worker.forget()
 
-        intake = _intake(
-            config,
-            common,
-            [topics.references, topics.retries],
-            begin_where_committed(finished, forget),
-            forget,
-        )
+        begin = _told(begin_where_committed(finished, forget), tell)
+        intake = _intake(config, common, [topics.references, topics.retries], begin, forget)
         worker = ReferencesWorker(config, intake, delivery, computing, finished, metrics)
         intake.start()
         tell("ready")
@@ -88,7 +85,8 @@ def _audio(config: WorkConfig, common: dict[str, Any], metrics: StreamMetrics, t
             config.model, config.segmentation, device=config.device, precision=config.precision
         )
         worker = AudioWorker(config, common, models, delivery, metrics)
-        intake = _intake(config, common, [Topics(config.topics).audio], worker.take_over, worker.forget)
+        begin = _told(worker.take_over, tell)
+        intake = _intake(config, common, [Topics(config.topics).audio], begin, worker.forget)
         worker.intake = intake
         worker.warm_up()
         intake.start()
@@ -125,6 +123,18 @@ def _intake(
 ) -> Intake:
     settings = consumer_settings(common, config.group_name)
     return Intake(settings, topics, config.partitions, on_assigned, on_lost)
+
+
+def _told(on_assigned: OnAssigned, tell: Tell) -> OnAssigned:
+    """Return what does the same, and says which partitions the worker has from now on."""
+
+    def assigned(partitions: list[TopicPartition]) -> Sequence[TopicPartition]:
+        begin = on_assigned(partitions)
+        numbers = sorted({one.partition for one in partitions})
+        tell(f"partitions {', '.join(map(str, numbers)) or 'none'}")
+        return begin
+
+    return assigned
 
 
 @contextmanager

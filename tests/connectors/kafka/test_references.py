@@ -2,17 +2,21 @@
 
 import json
 import time
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 from kafka_brokers import Broker, read_topic, send_all, start_stream, stop, wait_ready
 
 from diar.connectors.kafka.messages.checking import check, headers_of
 from diar.connectors.kafka.messages.schemas import DEAD, DONE, REFERENCE, RESULT
 from diar.store.layout import Layout
 from diar.store.mirrored import read_mirrored
-from tests.commands import run_module
+from tests.commands import ROOT, run_module
+from tests.conftest import named_weights
 
 
 def stream(command: str, broker: Broker, topics: str, *arguments: object) -> Any:
@@ -115,6 +119,43 @@ def test_noida_what_was_published_is_sent_and_not_computed_again(
     again = work("after")
     assert again.value() == first.value()
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == written
+
+
+@pytest.mark.skipif(find_spec("faster_whisper") is None, reason="words need faster-whisper (diar[words])")
+def test_noida_words_are_heard_by_workers_that_have_a_recogniser(
+    noida: Broker, calls: Path, tiny_model_dir: Path, segmentation_dir: Path, tmp_path: Path
+) -> None:
+    """Without one, references that ask for words are dead letters; others are done."""
+    log, asr = tmp_path / "log", named_weights("whisper-tiny.en")
+    models = ("--model", tiny_model_dir, "--segmentation", segmentation_dir, "--device", "cpu")
+    where = ("--brokers", noida.address, "--topics", "said", "--output_dir", tmp_path / "out")
+    call = "references", *where, "--partitions", 0, *models
+    assert stream("produce", noida, "said", calls / "call0.wav", "--create_topics", 1).returncode == 0
+
+    def work(topic: str, name: str, options: Sequence[object], **asked: object) -> list[Any]:
+        """Ask for one recording; all messages of a topic once it has one more."""
+        before = len(read_topic(noida.address, topic))
+        send_all(noida.address, "said.references", [reference(name, calls / "call1.wav", **asked)])
+        worker = start_stream("work", *call, *options, log=log)
+        try:
+            found = wait_for(noida, topic, before + 1)
+            assert stop(worker) == 0, log.read_text()
+        finally:
+            worker.kill()
+        return found
+
+    (dead,) = work("said.dead", "said.wav", (), words=True)
+    told = headers_of(dead)
+    assert (told["reason"], told["attempts"]) == ("words", "1") and "without `asr`" in told["message"]
+    plain, heard = work("said.results", "said.wav", ("--asr", asr), words=True, language="en")
+    assert plain.key() == b"call0.wav" and "words" not in json.loads(plain.value())
+    value = json.loads(heard.value())
+    check(value, RESULT)
+    validate(value["words"], json.loads((ROOT / "docs/words-schema.json").read_text()))
+    assert value["words"]["recording_id"] == "said.wav" and len(value["words"]["words"]) > 2
+    assert {word["speaker"] for word in value["words"]["words"]} <= {*value["people"], None}
+    assert value["versions"]["recogniser"]["model"] == asr.name
+    assert json.loads(Path(value["document"]).read_text()) == value
 
 
 def test_tansu_a_dead_worker_s_references_go_to_the_other(

@@ -35,7 +35,7 @@ REFERENCE_SCHEMA: Schema = {
         "preset": {"enum": ["auto", "general", "telephone"]},
         "channel": {"type": "string", "pattern": "^(auto|mix|each|[0-9]{1,3})$"},
         "track": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,20}$"},
-        "words": {"type": "boolean", "description": "what is said, too"},
+        "words": {"type": "boolean", "description": "what is said, too; the worker needs `--asr`"},
         "language": {"type": "string", "pattern": "^[a-z]{2,3}$"},
     },
     "dependentSchemas": {
@@ -61,7 +61,12 @@ RESULT_SCHEMA: Schema = {
             "description": "too large: `turns` and `words` are in `document` only",
         },
         "turns": {"type": "object", "description": "turns.json, see docs/turns-schema.json"},
-        "words": {"type": "object", "description": "words.json, see docs/words-schema.json"},
+        "words": {
+            "type": "object",
+            "description": "words.json, see docs/words-schema.json; where the reference asks for words",
+            "required": ["schema", "schema_version", "recording_id", "language", "recogniser", "words"],
+            "properties": {"schema": {"const": "diar.words"}, "words": {"type": "array"}},
+        },
         "people": {
             "type": "object",
             "description": "speakers of `turns` and the seconds that each talks",
@@ -98,7 +103,7 @@ DEAD_SCHEMA: Schema = {
     "required": ["schema", "reason", "message", "attempts", "topic", "partition", "offset", "time"],
     "properties": {
         "schema": {"const": DEAD},
-        "reason": {**_TEXT, "description": "schema, forbidden, audio, or the kind of failure in one word"},
+        "reason": {**_TEXT, "description": "schema, forbidden, words, audio or another kind, in one word"},
         "message": {"type": "string"},
         "attempts": _DIGITS,
         "topic": _TEXT,

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from diar.asr.addresses import is_endpoint
+from diar.asr.errors import RecognitionError
 from diar.connectors.kafka.references.jobs import Answer, Broken, Computed, Failed, Job, Ready, Setup
 from diar.errors import DiarError, StoreUnavailable, explain
 
@@ -29,7 +31,7 @@ def work(connection: Connection, setup: Setup) -> None:
     except DiarError as error:
         connection.send(Broken(str(error)))
         return
-    connection.send(Ready(pipeline.versions))
+    connection.send(Ready(pipeline.versions, pipeline.with_words))
     while True:
         try:
             jobs = connection.recv()
@@ -50,10 +52,13 @@ class _Pipeline:
         from diar.connectors.kafka.references.embedding import Together
         from diar.connectors.kafka.references.publishing import Publisher
 
-        self._connection, self._setup, self._lock = connection, setup, threading.Lock()
+        self._connection, self._lock = connection, threading.Lock()
+        self._at_a_server = setup.asr is not None and is_endpoint(setup.asr)
         self._encoder = diar.open_encoder(setup.model, device=setup.device, precision=setup.precision)
         self._segmentation = diar.open_segmentation(setup.segmentation)
-        self._recogniser: Any = None  # opened when words are wanted
+        self._recogniser: Any = None
+        if setup.asr is not None:
+            self._recogniser = diar.open_recogniser(setup.asr, device=setup.device, threads=setup.threads)
         self._together = Together(self._encoder, self._segmentation)
         self.versions = {
             "program": f"diar {diar.__version__}",
@@ -61,7 +66,10 @@ class _Pipeline:
             "precision": self._encoder.precision,
             "thresholds": Asked().thresholds(),
         }
-        self._publisher = Publisher(setup.output_dir, self.versions)
+        self.with_words: dict[str, Any] | None = None
+        if self._recogniser is not None:
+            self.with_words = {**self.versions, "recogniser": asdict(self._recogniser.identity)}
+        self._publisher = Publisher(setup.output_dir)
         self._finishing = ThreadPoolExecutor(1, "diar-finish")
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -104,20 +112,23 @@ class _Pipeline:
     def _transcribed(self, job: Job, began: float) -> Computed:
         import diar
 
-        if self._recogniser is None:
-            setup = self._setup
-            self._recogniser = diar.open_recogniser(setup.asr, device=setup.device, threads=setup.threads)
-        heard = diar.transcribe(
-            job.reference.audio,
-            recogniser=self._recogniser,
-            language=job.reference.options.get("language"),
-            encoder=self._encoder,
-            segmentation=self._segmentation,
-            **job.reference.of_speakers,
-            **job.reference.of_reading,
-        )
-        versions = {**self.versions, "recogniser": asdict(self._recogniser.identity)}
-        value = self._publisher.publish(job, heard.diarization, heard.to_json(), versions, began)
+        assert self._recogniser is not None and self.with_words is not None  # others are not sent here
+        language = job.reference.options.get("language")
+        try:
+            heard = diar.transcribe(
+                job.reference.audio,
+                recogniser=self._recogniser,
+                language=language,
+                encoder=self._encoder,
+                segmentation=self._segmentation,
+                **job.reference.of_speakers,
+                **job.reference.of_reading,
+            )
+        except ValueError as error:  # of a language that Whisper does not know
+            if language is None or isinstance(error, DiarError):
+                raise
+            raise RecognitionError(f"`language={language}`: {error}") from None
+        value = self._publisher.publish(job, heard.diarization, heard.to_json(), self.with_words, began)
         return Computed(job.number, value, heard.diarization.duration)
 
     def _guarded(self, job: Job, do: Any) -> Answer:
@@ -131,6 +142,8 @@ class _Pipeline:
             return Failed(job.number, error.kind, str(error), again=error.kind in _MAY_PASS)
         except StoreUnavailable as error:
             return Failed(job.number, "store", str(error), again=True)
+        except RecognitionError as error:  # a server may answer later, networks say the same again
+            return Failed(job.number, "recogniser", str(error), again=self._at_a_server)
         except DiarError as error:
             return Failed(job.number, "refused", str(error), again=False)
         except OSError as error:

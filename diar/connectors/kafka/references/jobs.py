@@ -17,7 +17,7 @@ class Setup:
     segmentation: str
     device: str
     precision: str
-    asr: str
+    asr: str | None  # None = no words
     threads: int
 
 
@@ -58,9 +58,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ready:
-    """The networks are open: what they are."""
+    """The networks are open: what they are.
+
+    Attributes:
+        versions: of program, networks and thresholds.
+        with_words: the same and the recogniser's; None = there is none.
+    """
 
     versions: dict[str, Any]
+    with_words: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

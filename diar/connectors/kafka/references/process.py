@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from diar.connectors.kafka.errors import StreamError
+from diar.connectors.kafka.errors import PoisonError, StreamError
+from diar.connectors.kafka.messages.reference import Reference
 from diar.connectors.kafka.references.computing import work
 from diar.connectors.kafka.references.jobs import Answer, Broken, Job, Ready, Setup
 from diar.spawning import SPAWN
@@ -22,9 +23,6 @@ class Computing:
     Args:
         setup: what it opens.
 
-    Attributes:
-        versions: of its networks.
-
     Raises:
         StreamError: the networks cannot be opened.
     """
@@ -34,8 +32,16 @@ class Computing:
         self._process: Any = None
         self._connection: Connection | None = None
         self._answers: queue.Queue[Answer | None] = queue.Queue()
-        self.versions: dict[str, Any] = {}
+        self._ready = Ready({}, None)
         self.start()
+
+    def versions_for(self, reference: Reference) -> dict[str, Any]:
+        """Return the versions of what computes a reference; raises PoisonError `words` if nothing can."""
+        if not reference.words:
+            return self._ready.versions
+        if self._ready.with_words is None:
+            raise PoisonError("words", "words are asked for, but the worker was started without `asr`")
+        return self._ready.with_words
 
     def start(self) -> None:
         """Start the process, and wait until its networks are open."""
@@ -54,7 +60,7 @@ class Computing:
         if not isinstance(answer, Ready):
             self.end()
             raise StreamError("the process that computes references ended, or took too long, while it opened")
-        self.versions = answer.versions
+        self._ready = answer
 
     def send(self, jobs: Sequence[Job]) -> None:
         """Have a batch computed, after those sent before. If the process is dead, `answer` says so."""

@@ -23,11 +23,10 @@ class Publisher:
 
     Args:
         output_dir: a folder or URL.
-        versions: of program, networks and thresholds.
     """
 
-    def __init__(self, output_dir: str, versions: dict[str, Any]) -> None:
-        self._layout, self._versions = Layout(output_dir), versions
+    def __init__(self, output_dir: str) -> None:
+        self._layout = Layout(output_dir)
 
     def published(self, job: Job) -> bytes | None:
         """Return the result of a reference that was published with the same fingerprint, else None."""

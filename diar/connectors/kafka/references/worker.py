@@ -132,13 +132,13 @@ class ReferencesWorker:
         return due
 
     def _add(self, batch: Batch, message: Any) -> None:
-        """Make a job of a message, unless it is a copy, or no reference."""
+        """Make a job of a message, unless it is a copy, no reference, or one that cannot be computed here."""
         try:
             reference = parse_reference(message.key(), message.value(), self._config.urls)
+            fingerprint = reference.fingerprint(self._computing.versions_for(reference))
         except PoisonError as error:
             batch.ready.append((message, Failed(0, error.reason, str(error), again=False)))
             return
-        fingerprint = reference.fingerprint(self._computing.versions)
         copy = self._finished.has(message.partition(), message.key(), fingerprint) or any(
             task.job.fingerprint == fingerprint and not isinstance(task.outcome, Failed)
             for task in self._tasks.values()
