@@ -15,7 +15,7 @@ from typing import Any
 
 from diar import storage
 from diar.errors import EXIT_UNFINISHED
-from diar.jobs.ranks.lock import LockError
+from diar.leases.alone import LockError
 from diar.leases.leases import Leases
 from diar.leases.places import Place, Places, State, somebody_at_work
 
