@@ -23,6 +23,7 @@ from diar.store.reader import TracksReader, load_index
 LOOK = 0.05  # seconds
 LONGEST = 900.0  # seconds of one run, after which it hangs
 _RUNS = 5  # of the same command, in which it must be done
+_NOT_SAID = "[0123456789"  # how lines begin that are progress, or warnings of torch
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Trial:
             errors += "\nhung"
         lines = [line.strip() for line in errors.replace("\r", "\n").splitlines() if line.strip()]
         self.codes.append(process.returncode)
-        self.told = self.told or next((line for line in reversed(lines) if not line[:1].isdigit()), "")
+        self.told = self.told or next((line for line in reversed(lines) if line[0] not in _NOT_SAID), "")
         if "Traceback" in errors:
             self.told = f"TRACEBACK {self.told}"
         return int(process.returncode)

@@ -6,7 +6,8 @@ The store is moto's S3 server on loopback, behind a proxy that injects the fault
 and starts the same command again until it is done. `lost` counts recordings that are missing or differ from
 an undisturbed run on a disk, `repeated` tracks that were put twice, `clean` trials after which `diar verify`
 finds nothing. A server restarts by refusing all connections for a while: moto's keeps its content in memory.
-Needs the extra `s3` and the package moto[server,s3].
+Archive and model are those of faults.py, unless others are given. Needs the extra `s3` and the package
+moto[server,s3].
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
-from faults import Trial, compare, concur, join, make_archive
+from fault_kinds import concur, join
+from fault_trial import Trial, compare
+from faults import make_archive, small_model
 from measure import ROOT
 
 sys.path.insert(0, str(ROOT))
@@ -59,10 +62,10 @@ class StoreTrial(Trial):
         return f"s3://{self.bucket}/E"
 
     def call(self, *more: object) -> list[str]:
-        """Return the command."""
+        """Return the command without the interpreter."""
         fixed = ["--input_dir", f"s3://{self.bucket}/audio", "--output_dir", self.output, "--device", "cpu"]
         script = str(ROOT / "extract_embeddings_multigpu.py")
-        return [sys.executable, script, *fixed, *self.options, *map(str, more)]
+        return [script, *fixed, *self.options, *map(str, more)]
 
     def published(self) -> int:
         """Count what is published."""
@@ -116,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--archive", type=Path, help="folder of audio [a demo]")
+    parser.add_argument("--archive", type=Path, help="folder of audio [made]")
     parser.add_argument("--trials", type=int, default=3, help="of each fault [3]")
     parser.add_argument("--only", default="", help=f"beginnings of faults' names, of {', '.join(FAULTS)}")
     parser.add_argument("--seed", type=int, default=1, help="of the moments [1]")
@@ -126,19 +129,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, s3_server(Path(temporary, "log")) as address:
         work = Path(temporary)
         make_archive(work, given.archive)
-        whole = Trial(work / "audio", work / "whole", given.options, random.Random(0))
+        options = given.options or small_model(work / "model")
+        whole = Trial(work / "audio", work / "whole", options, random.Random(0))
         whole.finish()
         print("| fault | how | trials | lost | repeated | clean | exit codes | told |")
         print("|---|---|---|---|---|---|---|---|")
         bad = sum(
-            run(name, number, work, address, given)
+            run(name, number, work, address, given, options)
             for number, name in enumerate(FAULTS)
             if name.startswith(wanted)
         )
     sys.exit(f"{bad} lost or not clean" if bad else 0)
 
 
-def run(name: str, number: int, work: Path, address: str, given: argparse.Namespace) -> int:
+def run(
+    name: str, number: int, work: Path, address: str, given: argparse.Namespace, options: list[str]
+) -> int:
     """Run the trials of one fault and print its line; return what was lost or is not clean."""
     how, inject = FAULTS[name]
     lost = repeated = clean = 0
@@ -148,7 +154,7 @@ def run(name: str, number: int, work: Path, address: str, given: argparse.Namesp
         seed = 1000 * given.seed + number + 100 * again
         with CountingProxy(address, seed=seed).running() as proxy:
             assert isinstance(proxy, CountingProxy)
-            trial = prepared(work, f"{name.replace('_', '-')}-{again}", proxy, given.options, seed)
+            trial = prepared(work, f"{name.replace('_', '-')}-{again}", proxy, options, seed)
             inject(trial)
             proxy.faults = 0.0
             clean += trial.is_clean()

@@ -6,8 +6,10 @@ is guarded by `if __name__ == "__main__":`. Our processes need nothing of it: wh
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import spawn
@@ -15,10 +17,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-from diar.errors import DiarError
+from diar.errors import EXIT_UNFINISHED, DiarError
 
 _PATCHING = threading.Lock()
 _GOODBYE = 2.0  # seconds that a process has to end when it is asked to
+_PARENT_POLL = 0.2  # seconds
 
 
 @contextmanager
@@ -147,3 +150,17 @@ class SideProcess:
 def usable_cores() -> frozenset[int]:
     """Return the numbers of the cores that this process may use; empty where the system does not say."""
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is killed: no orphan writes beside a new run."""
+    launcher, parent = multiprocessing.parent_process(), os.getppid()
+
+    def watch() -> None:
+        if launcher is not None:
+            launcher.join()
+        while launcher is None and os.getppid() == parent:  # nothing else shows the end of torchrun
+            time.sleep(_PARENT_POLL)
+        os._exit(EXIT_UNFINISHED)
+
+    threading.Thread(target=watch, name="end_with_parent", daemon=True).start()

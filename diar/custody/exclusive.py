@@ -11,13 +11,14 @@ from pathlib import Path
 from diar import storage
 from diar.errors import DiarError
 from diar.leases.alone import Waiting, folder_of_runs, lease_of_run
+from diar.leases.lock_files import LEASE, only_writer
 from diar.leases.places import anybody, somebody_at_work
 from diar.options.sharing import umask
+from diar.outputs.managed_directory import lock_of
 from diar.store.layout import Layout
 from diar.store.words import WordsLayout
 
 logger = logging.getLogger(__name__)
-_LEASE = 60.0  # seconds of silence after which another machine may take this process for dead
 
 
 @contextmanager
@@ -43,13 +44,31 @@ def _leased(lock: str) -> Iterator[None]:
         DiarError: a run is writing there, or began to because this process was silent for too long.
     """
     lost: list[str] = []
-    with lease_of_run(lock, True, _LEASE, Waiting(0.0, logger.warning), lost.append):
+    with lease_of_run(lock, True, LEASE, Waiting(0.0, logger.warning), lost.append):
         place = somebody_at_work(storage.join(lock.rpartition("/")[0], "joined"))
         if place is not None:
             raise DiarError(f"a run is writing here, {place}; wait for it or stop it, then ask again")
         yield
     if lost:
-        raise DiarError(f"this process was silent for too long, and {lost[0]}; ask again when they are done")
+        raise _lost(lost[0])
+
+
+@contextmanager
+def kept_out_of_result(root: str) -> Iterator[None]:
+    """Keep stage 2, and `diar words`, out of the result in `root` while the block works.
+
+    Raises:
+        DiarError: one is writing there, or began to because this process was silent for too long.
+    """
+    lost: list[str] = []
+    with only_writer(lock_of(root), Waiting(0.0, logger.warning), lost.append):
+        yield
+    if lost:
+        raise _lost(lost[0])
+
+
+def _lost(reason: str) -> DiarError:
+    return DiarError(f"this process was silent for too long, and {reason}; ask again when they are done")
 
 
 def is_written_to(root: str) -> bool:

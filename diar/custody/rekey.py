@@ -14,7 +14,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from diar import storage
-from diar.custody.exclusive import as_private_as, kept_out
+from diar.custody.exclusive import as_private_as, kept_out, kept_out_of_result
 from diar.custody.places import Outputs, own_files
 from diar.outputs.speakers_table import SPEAKERS_NAME
 from diar.store.encryption.files import ENCRYPTED, protected, revealed
@@ -43,7 +43,7 @@ def rekey(places: Sequence[str]) -> int:
             count += _rekey_extraction(root)
     for root in outputs.results:  # the people of a result, if they were encrypted
         url = storage.join(root, SPEAKERS_NAME)
-        with as_private_as(url):
+        with kept_out_of_result(root), as_private_as(url):
             count += _rewrite(url, own_files(root).get(SPEAKERS_NAME))
     return count
 

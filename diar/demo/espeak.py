@@ -21,7 +21,7 @@ import soxr
 from diar.demo.voices import Voice
 from diar.errors import DiarError
 from diar.extras import install_line
-from diar.spawning import SPAWN
+from diar.spawning import SPAWN, end_with_parent
 
 SAMPLE_RATE = 16_000
 
@@ -66,7 +66,7 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
         DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
     """
     library, data = installed()
-    with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN) as process:
+    with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN, initializer=end_with_parent) as process:
         try:
             yield from process.map(functools.partial(_speak_here, library, data), *zip(*lines, strict=True))
         except BrokenProcessPool as error:

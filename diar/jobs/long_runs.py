@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 
 from diar import storage
 from diar.errors import DiarError
+from diar.leases.lock_files import LEASE
 from diar.options.base import option
 from diar.options.tracking import TrackedConfig
 from diar.options.watching import WatchedConfig
@@ -49,7 +50,7 @@ class LongRunConfig(WatchedConfig, TrackedConfig):
         "a Slurm array; whoever dies, the others take over; also what several machines under torchrun do",
     )
     lease: float = option(
-        60.0,
+        LEASE,
         "run",
         "seconds of silence after which a process on another machine is taken for dead: with --join, and "
         "with an output in an object store",

@@ -52,6 +52,26 @@ def describe_option(field: FieldInfo) -> dict[str, Any]:
     return cast(dict[str, Any], field.json_schema_extra)
 
 
+def no_effect(name: str, reason: str) -> str:
+    """Return what is said of an option that another one makes void, such as "without --join"."""
+    return f"--{name} has no effect {reason}"
+
+
+def refuse_void(config: CommandConfig, void: Mapping[str, str]) -> None:
+    """Refuse options that were given although they do nothing.
+
+    Args:
+        config: of the command.
+        void: why, by the option's name.
+
+    Raises:
+        ValueError: names the first; pydantic shows it as an error of the options.
+    """
+    for name, reason in void.items():
+        if name in config.model_fields_set:
+            raise ValueError(no_effect(name, reason))
+
+
 class CommandConfig(BaseModel):
     """Base of the commands' configurations.
 

@@ -19,13 +19,25 @@ from typing import Literal
 
 from diar import storage
 from diar.errors import DiarError
+from diar.leases.alone import folder_of_runs
 
 WRITTEN_NAME = "_detection/written.csv"
+LOCK_NAME = "_detection/run.lock"  # there only while something writes to the output
 _CLOCK_STEP = 2_000_000_000  # nanoseconds; the coarsest time stamps (FAT) count in 2 s
 
 FOLDER_LIST = ".written.csv"  # in a folder that has a list of its own
 
 Kind = Literal["file", "symlink", "hardlink", "copy", "folder"]
+
+
+def lock_of(output_dir: str) -> str:
+    """Return the lock file of an output, which keeps a second writer out."""
+    return storage.join(output_dir, LOCK_NAME)
+
+
+def is_of_lock(name: str) -> bool:
+    """Return whether a file, relative to an output, says who writes to it now, or was killed doing so."""
+    return name == LOCK_NAME or name.startswith(f"{folder_of_runs(LOCK_NAME)}/")
 
 
 class OutputError(DiarError):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diar import storage
-from diar.outputs.managed_directory import FOLDER_LIST, WRITTEN_NAME, OutputError, read_entries
+from diar.outputs.managed_directory import FOLDER_LIST, WRITTEN_NAME, OutputError, is_of_lock, read_entries
 
 _LISTS = "_detection/"
 _AT_ONCE = 16  # files on their way
@@ -50,7 +50,8 @@ def _names(output_dir: str) -> set[str]:
     if not storage.exists(output_dir):
         return set()
     root, files = storage.find_remote(output_dir)
-    return {file.path[len(root) :].lstrip("/") for file in files}
+    names = (file.path[len(root) :].lstrip("/") for file in files)
+    return {name for name in names if not is_of_lock(name)}
 
 
 def _is_wanted(name: str) -> bool:
@@ -141,7 +142,7 @@ def _copy(output_dir: str, local: Path) -> None:
     root, found = storage.find_remote(output_dir)
     files = {file.path[len(root) :].lstrip("/"): file for file in found}
     # Others' files may have names that no folder holds; nobody here reads or changes them
-    names = [name for name in files if not {"", ".", ".."} & set(name.split("/"))]
+    names = [name for name in files if not {"", ".", ".."} & set(name.split("/")) and not is_of_lock(name)]
     read = [name for name in names if Path(name).suffix.lower() not in _NOT_READ]
     _run(lambda name: _fetch(output_dir, local, name), read)
     times = _times_of_copies(local / WRITTEN_NAME)

@@ -11,7 +11,7 @@ from diar.errors import EXIT_OK, DiarError
 from diar.options.command import run_command
 from diar.options.places import check_writable
 from diar.options.terminal import progress_stream
-from diar.voices.config import ListVoicesConfig, MakeVoicesConfig
+from diar.voices.config import ListVoicesConfig, MakeVoicesConfig, is_server
 from diar.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def list_voices(arguments: Sequence[str], prog: str = "diar voices list") -> int
 def _list(config: ListVoicesConfig) -> int:
     from diar.voices.open import open_synthesizer
 
-    if config.synthesizer.startswith(("http://", "https://")):
+    if is_server(config.synthesizer):
         raise DiarError(f"`synthesizer={config.synthesizer}`: a server does not tell its voices")
     for voice in open_synthesizer(config.synthesizer).voices:
         print(voice)

@@ -8,12 +8,18 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.options.base import CommandConfig, option
+from diar.options.base import CommandConfig, option, refuse_void
 
+ESPEAK = "espeak"  # the synthesizer that needs no weights
 _PEOPLE = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 _WHO = (
     "kokoro-82m, a folder of such weights, espeak (fast, robotic), or a server's address, http://host:8880/v1"
 )
+
+
+def is_server(synthesizer: str) -> bool:
+    """Return whether a synthesizer is the address of a server."""
+    return synthesizer.startswith(("http://", "https://"))
 
 
 class ListVoicesConfig(CommandConfig):
@@ -75,10 +81,20 @@ class MakeVoicesConfig(CommandConfig):
     @model_validator(mode="after")
     def _nothing_void(self) -> MakeVoicesConfig:
         """Refuse what another option makes void."""
-        void = {"people", "minutes"} & self.model_fields_set if self.script is not None else set()
-        if void:
-            raise ValueError(f"--{min(void)} does nothing with --script, which says who speaks and how long")
+        refuse_void(self, self._void())
         return self
+
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        void: dict[str, str] = {}
+        if self.script is not None:
+            reason = "with --script, which says who speaks and how long"
+            void |= dict.fromkeys(("people", "minutes"), reason)
+        if not is_server(self.synthesizer):
+            void["server_model"] = "without a server (--synthesizer http://…)"
+        if is_server(self.synthesizer) or self.synthesizer == ESPEAK:
+            void["threads"] = "without Kokoro, which computes with them"
+        return void
 
     @property
     def least_and_most(self) -> tuple[int, int]:

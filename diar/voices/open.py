@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diar.models.weights.hub import resolve
+from diar.voices.config import ESPEAK, is_server
 from diar.voices.endpoint import SpeechEndpoint
 from diar.voices.espeak import EspeakVoices
 from diar.voices.kokoro import Kokoro
@@ -27,9 +28,9 @@ def open_synthesizer(
         HubError: the weights cannot be found or fetched.
         SynthesisError: a package is missing, or a server is given without its voices.
     """
-    if synthesizer == "espeak":
+    if synthesizer == ESPEAK:
         return EspeakVoices()
-    if synthesizer.startswith(("http://", "https://")):
+    if is_server(synthesizer):
         if not voices:
             raise SynthesisError(
                 f"`synthesizer={synthesizer}`: a server does not tell its voices; name them by `voices`"

@@ -43,12 +43,14 @@ TASKS = (
 )
 
 
-def write_extraction(root: Path) -> Path:
+def write_extraction(root: Path, files_a_shard: int = 10_000) -> Path:
     """`root`/E of four conversations, with words, and their audio in `root`/audio."""
     talks = {
         name: converse(VOICES[who], 40.0, seed=number) for number, (name, who) in enumerate(TALKS.items())
     }
-    write_store(root, talks, {**METADATA, "fingerprint": FINGERPRINT})
+    metadata = {**METADATA, "fingerprint": FINGERPRINT}
+    known = {name: {"channel": "mix"} for name in talks}
+    write_store(root, talks, metadata, known=known, files_a_shard=files_a_shard)
     layout = Layout(str(root / "E"))
     config = json.loads(Path(layout.config).read_text())
     config |= {"fingerprint": FINGERPRINT, "settings": SETTINGS}

@@ -18,6 +18,9 @@ import pytest
 
 from diar import storage
 from diar.custody.removal.tombstone import Tombstone, of_extraction, of_result
+from diar.leases.alone import Waiting
+from diar.leases.lock_files import only_writer
+from diar.outputs.managed_directory import lock_of
 from diar.store.layout import Layout
 from diar.store.parquet import write_table
 from diar.store.reader import load_index, read_plan, read_tracks
@@ -207,6 +210,64 @@ def test_nothing_is_left_after_kill_9_in_the_middle_and_the_same_command(outputs
     left = np.concatenate([vectors(place), vectors(result)])
     assert (left[np.isfinite(left).all(axis=1)] @ gone.T).max() < 0.99999
     assert not [path for one in outputs for path in one.rglob(".diar-*")], "temporary files are left"
+
+
+# Kills the process when half of the first file is written that `open_atomic` is asked for
+KILLED_WRITING = """
+import os, signal, sys
+from contextlib import contextmanager
+from diar import storage
+from diar.cli import main
+
+opened = storage.open_atomic
+
+class Half:
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, data):
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@contextmanager
+def killing(url):
+    with opened(url) as file:
+        yield Half(file)
+
+storage.open_atomic = killing
+main(["purge", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("of_extraction_too", [False, True])
+def test_nothing_is_left_after_kill_9_while_the_first_journal_is_written(
+    outputs: tuple[Path, Path], of_extraction_too: bool
+) -> None:
+    places = outputs if of_extraction_too else outputs[1:]
+    call = [sys.executable, "-c", KILLED_WRITING, *map(str, places), "--recording", A]
+    assert subprocess.run(call, cwd=ROOT, env=clean_environment()).returncode == -signal.SIGKILL
+    (half,) = (path for place in places for path in place.rglob(".diar-*"))
+    assert half.parent.name == ("_extraction" if of_extraction_too else "_detection")
+    assert half.stat().st_size > 0 and not under_way(*places) and mentions(outputs[1], A)
+    told = purge(*places, "--recording", A)
+    assert (told["recordings"], told["left"]) == ([A], [])
+    assert all(mentions(place, A) == [] for place in places) and clean(*places)
+    assert not [path for place in places for path in place.rglob(".diar-*")], "temporary files are left"
+    assert not list(outputs[1].rglob("run.lock"))
+
+
+def test_what_stage_2_writes_to_is_not_purged(outputs: tuple[Path, Path]) -> None:
+    place, result = outputs
+    with only_writer(lock_of(str(result)), Waiting(0.0, print), print):
+        refused = diar("purge", place, result, "--recording", A)
+        mended = diar("verify", result, "--repair")
+        looked = diar("verify", result)
+    for done in (refused, mended):
+        told = f"another run is writing here, process {os.getpid()} on "
+        assert done.returncode == 2 and told in done.stderr, done.stderr
+    assert mentions(place, A) and mentions(result, A) and not under_way(place, result)
+    assert looked.returncode == 0 and "did not write" not in looked.stdout, looked.stdout
 
 
 def under_way(*places: Path) -> list[Path]:

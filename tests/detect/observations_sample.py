@@ -116,6 +116,7 @@ def write_store(
     metadata: dict[str, str] = METADATA,
     listed: dict[str, dict] | None = None,
     known: dict[str, dict] | None = None,
+    files_a_shard: int = 10_000,
 ) -> Path:
     """`root`/E as stage 1 would write it for recordings whose audio lies in `root`/audio, or nowhere.
 
@@ -141,17 +142,18 @@ def write_store(
             embedding=(unit(mean) if mean.any() else talk.voices[0]).astype(np.float32),
         )
         row = replace(row, **(known or {}).get(name, {}))
-        writer.write_tracks(0, row, tracks)
+        writer.write_tracks(number // files_a_shard, row, tracks)
         rows.append(row)
     said = listed or {}
     recordings = [
         Recording(name, str(root / "audio" / name), 10, 1.0, **said.get(name, {})) for name in talks
     ]
-    save_plan(layout, make_plan(recordings, ShardLimits(10_000, 10**9)))
+    save_plan(layout, make_plan(recordings, ShardLimits(files_a_shard, 10**9)))
     config = {"schema_version": SCHEMA_VERSION, "input_dir": str(root / "audio"), "metadata": metadata}
     config["fingerprint"] = "made up"
     Path(layout.config).write_text(json.dumps(config))
-    writer.write_shard(0, rows)
+    for first in range(0, len(rows), files_a_shard):
+        writer.write_shard(first // files_a_shard, rows[first : first + files_a_shard])
     return root / "E"
 
 

@@ -11,11 +11,13 @@ from diar.jobs.words.config import WordsConfig
 from diar.jobs.words.result import write_result
 from diar.leases.alone import Waiting, lease_of_run
 from diar.leases.places import Places
+from diar.outputs.managed_directory import lock_of
 from diar.store.layout import Layout
+from tests.commands import run_module
 from tests.custody.sample import diar, write_extraction
 from tests.custody.sample import write_result as write_turns
 from tests.remote.servers import Proxy, client
-from tests.remote.test_stages import download, keys, upload
+from tests.remote.test_stages import download, keys, upload, variables
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -81,3 +83,21 @@ def test_what_a_run_writes_to_is_not_purged(through: Proxy, bucket: str, tmp_pat
     assert f"a run is writing here, process {os.getpid()} on " in refused.stderr
     joined.leave()
     assert not [key for key in keys(through.server, bucket, "E") if "running" in key or "joined" in key]
+
+
+def test_of_two_that_write_a_result_one_is_refused(through: Proxy, bucket: str, tmp_path: Path) -> None:
+    here, place = write_extraction(tmp_path), f"s3://{bucket}/R"
+    call = ("detect", "--embeddings_dir", here, "--output_dir", place, "--task", "turns", "--no_plot")
+    with lease_of_run(lock_of(place), True, 60.0, Waiting(0.0, print), print):
+        refused = run_module("diar", *call, **variables(through))
+        assert refused.returncode == EXIT_ERROR, refused.stderr
+        assert f"another run is writing here, process {os.getpid()} on " in refused.stderr
+        assert f"and holds {place}/_detection/running" in refused.stderr
+        assert keys(through.server, bucket, "R/recordings") == []
+    done = run_module("diar", *call, **variables(through))
+    assert done.returncode == EXIT_OK, done.stderr
+    assert not [key for key in keys(through.server, bucket, "R/_detection/") if "running" in key]
+    assert len(keys(through.server, bucket, "R/recordings/day 1")) > 1
+    with lease_of_run(lock_of(place), True, 60.0, Waiting(0.0, print), print):
+        looked = diar("verify", place, "--embeddings_dir", here)
+    assert looked.returncode == EXIT_OK and "did not write" not in looked.stdout, looked.stdout

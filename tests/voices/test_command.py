@@ -17,6 +17,7 @@ from diar.voices.espeak import EspeakVoices
 from diar.voices.synthesizer import Text
 
 pytest.importorskip("espeakng_loader")
+SERVER = ("--synthesizer", "http://127.0.0.1:1/v1")
 ESPEAK = ("--synthesizer", "espeak", "--minutes", "0.3", "--seed", "3")
 
 
@@ -54,8 +55,12 @@ def test_what_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["new", *ESPEAK, "--people", "2-99"], "there are 14 voices"),
         (["new", *ESPEAK, "--people", "few"], "--people"),
         (["new", *ESPEAK, "--voices", "nobody,steph"], "--voices nobody is unknown"),
-        (["new", *ESPEAK, "--script", str(tmp_path / "talk.txt")], "--minutes does nothing with --script"),
-        (["new", "--synthesizer", "http://127.0.0.1:1/v1"], "does not tell its voices"),
+        (["new", *ESPEAK, "--script", str(tmp_path / "talk.txt")], "--minutes has no effect with --script"),
+        (["new", *ESPEAK, "--threads", "2"], "--threads has no effect without Kokoro"),
+        (["new", *ESPEAK, "--server_model", "tts-2"], "--server_model has no effect without a server"),
+        (["new", "--server_model", "tts-2"], "--server_model has no effect without a server"),
+        (["new", *SERVER, "--voices", "anna", "--threads", "2"], "--threads has no effect without Kokoro"),
+        (["new", *SERVER], "does not tell its voices"),
     ):
         assert main(["voices", "make", str(tmp_path / arguments[0]), *arguments[1:]]) == 2
         assert told in capsys.readouterr().err

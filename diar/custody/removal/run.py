@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from diar import storage
-from diar.custody.exclusive import as_private_as, kept_out
+from diar.custody.exclusive import as_private_as, kept_out, kept_out_of_result
 from diar.custody.files import all_files, is_temporary
 from diar.custody.places import Outputs
 from diar.custody.removal.extraction import purge_extraction
@@ -67,6 +67,8 @@ def purge(places: Sequence[str], asked: Asked, *, dry_run: bool = False) -> Purg
         if not dry_run:
             for root in outputs.extractions:
                 locks.enter_context(kept_out(root))
+            for root in outputs.results:
+                locks.enter_context(kept_out_of_result(root))
         with ExitStack() as copies:
             folders = [copies.enter_context(working_copy(one, change=not dry_run)) for one in outputs.results]
             here = replace(outputs, results=folders)
@@ -93,10 +95,9 @@ def purge(places: Sequence[str], asked: Asked, *, dry_run: bool = False) -> Purg
 def _sweep(outputs: Outputs) -> None:
     """Remove what killed runs and purges had half written, whose content nobody knows.
 
-    Runs of stage 1 are kept out; of results only an interrupted purge says that nobody else is writing.
+    Whoever else writes there is kept out.
     """
-    interrupted = any(storage.exists(journal_of(tombstone)) for tombstone in tombstones(outputs))
-    for root in (*outputs.extractions, *(outputs.results if interrupted else ())):
+    for root in (*outputs.extractions, *outputs.results):
         for where in filter(is_temporary, all_files(root)):
             storage.remove(storage.join(root, where))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from diar import storage
-from diar.custody.exclusive import as_private_as, kept_out
+from diar.custody.exclusive import as_private_as, kept_out, kept_out_of_result
 from diar.custody.verification.findings import LEFTOVER, Finding, Findings
 from diar.store.earlier_names import earlier_name, stored_at
 from diar.store.layout import Layout
@@ -43,8 +43,13 @@ def repair_extraction(findings: Findings) -> None:
 
 
 def sweep_result(findings: Findings) -> None:
-    """Remove what killed runs of stage 2 left; note in `findings` what was done."""
-    _sweep(findings)
+    """Remove what killed runs of stage 2 left; note in `findings` what was done.
+
+    Raises:
+        DiarError: stage 2 or `diar words` is writing there.
+    """
+    with kept_out_of_result(findings.place):
+        _sweep(findings)
 
 
 def _redo(layout: Layout, shard: int, problems: list[Finding], findings: Findings) -> None:

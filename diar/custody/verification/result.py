@@ -33,7 +33,7 @@ from diar.formats.result_json import RESULT_NAME, read_result
 from diar.formats.rttm import ALL_NAME, RttmError, from_rttm_id, parse_rttm
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, read_recording_turns
 from diar.formats.words.table import FORMATS
-from diar.outputs.managed_directory import FOLDER_LIST, Entry, OutputDirectory, OutputError
+from diar.outputs.managed_directory import FOLDER_LIST, Entry, OutputDirectory, OutputError, is_of_lock
 from diar.outputs.speakers_table import SPEAKERS_NAME
 from diar.outputs.turns import RECORDINGS_NAME, RTTM_NAME
 from diar.records import Turn
@@ -238,13 +238,16 @@ class ResultCheck:
         for path in self._files:
             if is_temporary(path):
                 self.findings.add(LEFTOVER, path, "left by a run that was killed")
-            elif not (
-                path in self._listed or path in _PURGED_FILES or path.rpartition("/")[2] in WORDS_FILES
-            ):
+            elif not (path in self._listed or _is_own(path)):
                 foreign.append(path)
         if foreign:
             reason = f"{counted(len(foreign), 'file')} that diar did not write, the first is {foreign[0]}"
             self.findings.add(FOREIGN, ".", reason)
+
+
+def _is_own(path: str) -> bool:
+    """Return whether a file that no list names is diar's."""
+    return path in _PURGED_FILES or path.rpartition("/")[2] in WORDS_FILES or is_of_lock(path)
 
 
 def _complaint(row: dict[str, str], result: RecordingTurns, as_rttm: bool) -> str:

@@ -14,12 +14,14 @@ from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.result_page import page_line
 from diar.jobs.detect.without_f2py import keep_f2py_out
 from diar.jobs.progress.own import OwnProgress
+from diar.jobs.ranks.lock import output_lock
 from diar.jobs.tracked.detect import TRACKED_FILES, boundary_figures, stage_1_parameters, turn_figures
 from diar.jobs.tracked.ranks import tell_on_stderr
 from diar.jobs.watching import Watch, watched
 from diar.options.command import run_command
 from diar.options.logs import log_from
 from diar.options.places import check_writable, refuse_same_place
+from diar.outputs.managed_directory import lock_of
 from diar.outputs.remote_output import local_output
 from diar.store.without_pandas import keep_pandas_out
 from diar.wording import counted
@@ -79,7 +81,7 @@ def _detect(config: DetectConfig) -> int:
     keep_f2py_out()
     check_writable("output_dir", config.output_dir)
     _check_archive(config)
-    with local_output(config.output_dir) as folder:
+    with output_lock(lock_of(config.output_dir)), local_output(config.output_dir) as folder:
 
         def tell(text: str) -> None:
             print(text.replace(folder, config.output_dir))

@@ -13,7 +13,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 from diar.errors import DiarError
-from diar.spawning import SPAWN
+from diar.spawning import SPAWN, end_with_parent
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -71,6 +71,7 @@ def worth_starting(audio_seconds: float, cores: int) -> int:
 def start_workers(wanted: int, items: int) -> Iterator[Workers]:
     """Start `wanted` processes, but no more than there are items.
 
+    They end if this process is killed: the pool's own would wait for work for ever, and write what they have.
     Each uses one thread: the matrices of a recording are small, and more threads are slower even with one
     process.
     """
@@ -79,7 +80,7 @@ def start_workers(wanted: int, items: int) -> Iterator[Workers]:
         with threadpool_limits(1):
             yield Workers(None, 1, items)
         return
-    with ProcessPoolExecutor(processes, mp_context=SPAWN) as pool:
+    with ProcessPoolExecutor(processes, mp_context=SPAWN, initializer=end_with_parent) as pool:
         try:
             yield Workers(pool, processes, items)
         except BaseException:

@@ -13,6 +13,8 @@ from diar.jobs.diarize.answer import describe_result
 from diar.jobs.diarize.audio import NamedAudio, find_audio
 from diar.jobs.diarize.config import DiarizeConfig
 from diar.jobs.extract.command import start_one_worker, start_workers
+from diar.jobs.ranks.lock import output_lock
+from diar.outputs.managed_directory import lock_of
 from diar.store.layout import Layout
 from diar.store.reader import count_planned, failures
 from diar.store.without_pandas import keep_pandas_out
@@ -20,6 +22,7 @@ from diar.store.without_pandas import keep_pandas_out
 KNOWN_NAME = "known_speakers"  # in the result: embeddings of the audio that --known_speakers names
 MANIFEST_NAME = "audio.jsonl"  # in stage 1's private folder, where AUDIO is several
 _SHOWN = 3  # failures
+_PATIENCE = 60.0  # seconds for another one that writes to the result, after hours of stage 1
 
 
 def both_stages(config: DiarizeConfig) -> int:
@@ -39,9 +42,10 @@ def both_stages(config: DiarizeConfig) -> int:
         if (code := _embed(config, found, output_dir)) not in (EXIT_OK, EXIT_FAILURES):
             return code
     _check_any_embedded(config.embeddings)
-    summary = diarize_archive(config.stage_2(known))
-    print(describe_result(config.output_dir, summary))
-    print(page_line(config.output_dir, summary.warnings))
+    with output_lock(lock_of(config.output_dir), _PATIENCE):
+        summary = diarize_archive(config.stage_2(known))
+        print(describe_result(config.output_dir, summary))
+        print(page_line(config.output_dir, summary.warnings))
     return EXIT_FAILURES if summary.failed else EXIT_OK
 
 

@@ -16,7 +16,7 @@ from diar.models.defaults import DEFAULT_ENCODER
 from diar.models.weights.registered import with_versions
 from diar.options.command import run_command
 from diar.options.places import check_reachable, check_writable
-from diar.spawning import usable_cores
+from diar.spawning import end_with_parent, usable_cores
 from diar.store.layout import Layout
 
 DESCRIPTION = """\
@@ -161,7 +161,6 @@ def _run_one(config: ExtractConfig) -> int:
     """Be the only process that works, as `start_one_worker` starts it."""
     with garbage_left():
         from diar.jobs.extract.run import run_alone
-        from diar.jobs.ranks.launcher import end_with_parent
 
     end_with_parent()
     return run_alone(config, lambda layout, statistics: None)

@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from diar.embedding.settings import DEFAULT_MAX_HOURS, MIN_DURATION, EmbedSettings, SpeechSettings
 from diar.jobs.long_runs import LongRunConfig, void_options
 from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
-from diar.options.base import option
+from diar.options.base import no_effect, option
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
 from diar.options.sharing import HELP as SHARE_HELP
@@ -274,6 +274,5 @@ def options_without_effect(config: ExtractConfig) -> list[str]:
         if getattr(config, name) != ExtractConfig.model_fields[name].default
     }
     return [
-        f"--{name}{'' if value is True else f' {value}'} has no effect {void[name]}"
-        for name, value in changed.items()
+        no_effect(name if value is True else f"{name} {value}", void[name]) for name, value in changed.items()
     ]

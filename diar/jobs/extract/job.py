@@ -17,6 +17,7 @@ import torch
 from diar import storage
 from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.leftovers import sweep_shards
 from diar.jobs.extract.networks import Models
 from diar.jobs.extract.plan import claim_order, shards_of_one
 from diar.jobs.extract.sections import shared_shards
@@ -163,6 +164,8 @@ class Settling:
             prepare.check_same_extraction(config, self.layout, identity)
             return run, read_plan(self.layout, columns=["shard", "size"])
         plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata)
+        # While the plan is not settled, nobody else writes
+        sweep_shards(self.layout, {int(shard) for shard in joined.left if shard.isdecimal()})
         run = f"{time.time():.6f}-{uuid.uuid4().hex}"
         joined.settled(run)
         _warn(warnings)

@@ -19,7 +19,7 @@ def sweep_unfinished(layout: Layout, plan: pa.Table) -> None:
 
 
 def sweep_shards(layout: Layout, shards: Collection[int]) -> None:
-    """Remove what workers that died had left of these shards, once all that work have ended."""
+    """Remove what workers that died had left of these shards, while nobody writes."""
     if shards:
         plan = read_plan(layout, columns=["recording_id", "shard"])
         _sweep(layout, plan.filter(pc.is_in(plan["shard"], pa.array(sorted(shards), pa.int32()))))

@@ -15,7 +15,7 @@ from typing import Any
 
 from diar import storage
 from diar.errors import EXIT_UNFINISHED
-from diar.jobs.ranks.lock import LockError
+from diar.leases.alone import LockError
 from diar.leases.leases import Leases
 from diar.leases.places import Place, Places, State, somebody_at_work
 
@@ -29,6 +29,9 @@ class Joined:
         private: folder of the extraction's own files.
         lease: seconds of silence after which a process is taken for dead.
 
+    Attributes:
+        left: names of what earlier processes had claimed when they died, once this one settles the plan.
+
     Entering it raises:
         NoConditions: the output lies in a store that keeps nobody apart.
     """
@@ -37,6 +40,7 @@ class Joined:
         self._folder = joined_folder(private)
         self._places = Places(self._folder, lease, _end_as_lost)
         self.leases = Leases(storage.join(self._folder, "claims"), self._places)
+        self.left: set[str] = set()
 
     def __enter__(self) -> Joined:
         # Numbers of processes that have left are not given again: what they told of themselves stays
@@ -70,7 +74,7 @@ class Joined:
             if run and State.ALIVE in at_it:
                 self._places.work_for(run)
                 return run
-            if State.UNKNOWN not in at_it and self._claim_plan():
+            if State.UNKNOWN not in at_it and self.claim(_PLAN):
                 run, others = self._read_run(), self._places.look().values()
                 if not any(run and place.run == run and state != State.DEAD for place, state in others):
                     self._clean()
@@ -95,6 +99,15 @@ class Joined:
     def state(self, owner: tuple[int, str] | None) -> State:
         """Return what is known of the process that a claim names."""
         return State.UNKNOWN if owner is None else self._places.state(*owner)
+
+    def claim(self, name: str) -> bool:
+        """Claim what one process is to do, if nobody has, or who has is dead; return whether it worked."""
+        generation = self.leases.newest().get(name)
+        if generation is None:
+            return self.leases.take(name)
+        if self.state(self.leases.owner(name, generation)) == State.DEAD:
+            return self.leases.take(name, generation + 1)
+        return False
 
     def report(self, report: dict[str, Any]) -> None:
         """Publish what this process reports at its end."""
@@ -121,16 +134,9 @@ class Joined:
             return ""
         return run
 
-    def _claim_plan(self) -> bool:
-        generation = self.leases.newest().get(_PLAN)
-        if generation is None:
-            return self.leases.take(_PLAN)
-        if self.state(self.leases.owner(_PLAN, generation)) == State.DEAD:
-            return self.leases.take(_PLAN, generation + 1)
-        return False
-
     def _clean(self) -> None:
         """Remove what earlier runs have left."""
+        self.left = self.leases.newest().keys() - {_PLAN}
         self.leases.remove_others()
         self._forget()
         for number, (_, state) in self._places.look().items():

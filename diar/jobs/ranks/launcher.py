@@ -1,26 +1,21 @@
-"""Starting the ranks, and ending them when their launcher is gone."""
+"""Starting the ranks of a run."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-from diar.errors import EXIT_ERROR, EXIT_UNFINISHED, DiarError
+from diar.errors import EXIT_ERROR, DiarError
 from diar.jobs.ranks.host import ADDRESS, Host, hosted_store
 from diar.jobs.ranks.processes import enter_run, worker_context
 from diar.jobs.ranks.supervisor import Supervisor
 
 ArgumentT = TypeVar("ArgumentT")
-
-_PARENT_POLL = 0.2  # seconds
 
 
 def launch(
@@ -143,17 +138,3 @@ def check_restarts() -> None:
         raise DiarError(
             f"{machines} machines: start torchrun with --max-restarts 0, and let the scheduler start it again"
         )
-
-
-def end_with_parent() -> None:
-    """End this rank as soon as its launcher is killed, so that no orphan writes beside a new run."""
-    launcher, parent = multiprocessing.parent_process(), os.getppid()
-
-    def watch() -> None:
-        if launcher is not None:
-            launcher.join()
-        while launcher is None and os.getppid() == parent:  # nothing else shows the end of torchrun
-            time.sleep(_PARENT_POLL)
-        os._exit(EXIT_UNFINISHED)
-
-    threading.Thread(target=watch, name="end_with_parent", daemon=True).start()

@@ -10,24 +10,23 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 from diar import storage
 from diar.errors import EXIT_ERROR
-from diar.leases.alone import LockError, Waiting, lease_of_run, refuse_beside_run
+from diar.leases.alone import Waiting, lease_of_run, refuse_beside_run
+from diar.leases.lock_files import LEASE, only_writer, refusal, sign, signed_by
 
 _LOCK_WAIT = 10.0  # seconds for the workers of a killed run to notice
 _JOINED = ", whose work can be shared with `join`"
 
 
 @contextmanager
-def run_lock(path: str, *, first: bool, joined: bool = False, lease: float = 60.0) -> Iterator[None]:
+def run_lock(path: str, *, first: bool, joined: bool = False, lease: float = LEASE) -> Iterator[None]:
     """Keep a second run out of an output while this rank works.
 
     Args:
@@ -55,7 +54,7 @@ def run_lock(path: str, *, first: bool, joined: bool = False, lease: float = 60.
             _begin(file, joined)
         _take(file, fcntl.LOCK_SH)
         if not joined:
-            _sign(file)
+            sign(file)
         yield
 
 
@@ -66,13 +65,13 @@ def _begin(file: IO[str], joined: bool) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if joined and _signed_by(file).endswith(_JOINED):
+            if joined and signed_by(file).endswith(_JOINED):
                 return
             if time.monotonic() > deadline:
-                raise _refusal(file) from None
+                raise refusal(file) from None
             time.sleep(0.2)
         else:
-            _sign(file, _JOINED if joined else "")
+            sign(file, _JOINED if joined else "")
             return
 
 
@@ -83,26 +82,23 @@ def _take(file: IO[str], kind: int) -> None:
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise _refusal(file) from None
+                raise refusal(file) from None
             time.sleep(0.2)
 
 
-def _refusal(file: IO[str]) -> LockError:
-    who = _signed_by(file)
-    told = f", {who}," if who else ""
-    return LockError(f"another run is writing here{told} and holds {file.name}; wait for it or stop it")
+@contextmanager
+def output_lock(path: str, seconds: float = 0.0) -> Iterator[None]:
+    """Keep other writers out of an output that is no run's, such as stage 2's, while the block works.
 
+    Args:
+        path: of its lock file, or URL.
+        seconds: to wait for another one.
 
-def _sign(file: IO[str], how: str = "") -> None:
-    """Write who holds the lock, for whoever is refused; of several the last."""
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}{how}")
-    file.flush()
-
-
-def _signed_by(file: IO[str]) -> str:
-    """Return who holds the lock, in words; nothing where that is not written."""
-    return Path(file.name).read_text(errors="replace")
+    Raises:
+        LockError: another one is at work.
+    """
+    with only_writer(path, Waiting(seconds, _tell), _end_as_lost):
+        yield
 
 
 def _tell(text: str) -> None:

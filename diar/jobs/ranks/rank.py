@@ -13,10 +13,11 @@ from typing import Protocol
 import torch.distributed as dist
 
 from diar.errors import EXIT_ERROR, explain, with_flags
-from diar.jobs.ranks.launcher import check_restarts, end_with_parent
+from diar.jobs.ranks.launcher import check_restarts
 from diar.jobs.ranks.rendezvous import MENDABLE, AgreedError, Agreement
 from diar.jobs.ranks.stopping import Stopping
 from diar.options.logs import as_json, log_from
+from diar.spawning import end_with_parent
 
 
 class Interruptible(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from diar.options.base import option
+from diar.options.base import option, refuse_void
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
 from diar.options.sharing import HELP as SHARE_HELP
@@ -70,7 +70,7 @@ class SweepConfig(TrackedConfig):
     def _check_together(self) -> SweepConfig:
         refuse_same_place(str(self.output_dir), {"embeddings_dir": self.embeddings_dir}, inside=True)
         refuse_same_place(str(self.output_dir), {"reference": str(self.reference)})
-        void = [name for name in ("trials", "seed") if name in self.model_fields_set]
-        if self.search == "grid" and void:
-            raise ValueError(f"--{void[0]} has no effect with --search grid: every combination is tried")
+        if self.search == "grid":
+            reason = "with --search grid: every combination is tried"
+            refuse_void(self, dict.fromkeys(("trials", "seed"), reason))
         return self

@@ -10,7 +10,7 @@ from diar.align.assignment import AssignmentSettings
 from diar.asr.addresses import is_endpoint
 from diar.formats.words.table import FORMATS
 from diar.jobs.long_runs import LongRunConfig, void_options
-from diar.options.base import option
+from diar.options.base import option, refuse_void
 from diar.options.keys import KEY_HELP
 from diar.options.sharing import HELP as SHARE_HELP
 from diar.options.sharing import Share
@@ -146,33 +146,28 @@ class WordsConfig(LongRunConfig):
         return self
 
     @model_validator(mode="after")
-    def _check_names(self) -> WordsConfig:
-        if self.names is not None and self.result is None:
-            raise ValueError("--names has no effect without --result, whose people are named")
-        return self
-
-    @model_validator(mode="after")
     def _check_together(self) -> WordsConfig:
         unknown = [name for name in self.format if name not in FORMATS]
         if unknown:
             raise ValueError(f"--format {unknown[0]}: formats are {', '.join(FORMATS)}")
-        for name, reason in void_options(self, self.embeddings_dir).items():
-            if name in self.model_fields_set:
-                raise ValueError(f"--{name} has no effect {reason}")
-        void = [name for name in _OF_RECOGNISERS if name in self.model_fields_set]
-        if self.words is not None and void:
-            raise ValueError(f"--{void[0]} has no effect with --words: nothing is recognised")
-        others = _OF_ENGINES if is_endpoint(self.asr) else _OF_ENDPOINTS
-        void = [name for name in others if name in self.model_fields_set]
-        if void and self.words is None:
-            where = "with a server" if is_endpoint(self.asr) else "without a server (--asr http://…)"
-            raise ValueError(f"--{void[0]} has no effect {where}")
-        void = [name for name in ("format", "speaker_change") if name in self.model_fields_set]
-        if self.result is None and void:
-            raise ValueError(f"--{void[0]} has no effect without --result, where the files go")
+        refuse_void(self, self._void())
         if self.gpus is not None and self.device == "cpu":
             raise ValueError("--gpus contradicts --device cpu")
         return self
+
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        void = void_options(self, self.embeddings_dir)
+        if self.words is not None:
+            void |= dict.fromkeys(_OF_RECOGNISERS, "with --words: nothing is recognised")
+        elif is_endpoint(self.asr):
+            void |= dict.fromkeys(_OF_ENGINES, "with a server")
+        else:
+            void |= dict.fromkeys(_OF_ENDPOINTS, "without a server (--asr http://…)")
+        if self.result is None:
+            void["names"] = "without --result, whose people are named"
+            void |= dict.fromkeys(("format", "speaker_change"), "without --result, where the files go")
+        return void
 
     @property
     def recognises_here(self) -> bool:

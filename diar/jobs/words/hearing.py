@@ -13,6 +13,7 @@ import numpy as np
 
 from diar.align.cleaning import clean
 from diar.align.overlap import overlapped_speech
+from diar.archive.channels.choice import EACH, MIX
 from diar.archive.channels.streams import Cancel, ChannelStreams, open_channels
 from diar.archive.recording import Recording
 from diar.asr.recogniser import RATE, Identity, Language, Recogniser
@@ -26,6 +27,7 @@ from diar.models.weights.checksum import file_sha256
 from diar.reading import found_file
 from diar.records import MIXED, RecordingRow, Tracks, Word
 from diar.remote.cache import FileCache
+from diar.store.parquet import StoreError
 from diar.store.words import RecognisedRecording
 
 Recognised = tuple[RecognisedRecording, list[Word]]
@@ -53,6 +55,7 @@ class Hearing(Protocol):
 
         Raises:
             DecodeError: the audio cannot be read.
+            StoreError: the index says of it what stage 1 does not write.
         """
 
 
@@ -111,6 +114,10 @@ class RecognisedWords:
 
     def _signals(self, asked: Asked) -> Iterator[Heard]:
         language, row = self._language, asked.row
+        if row.channel not in (MIX, EACH) and not row.channel.isdecimal():
+            raise StoreError(
+                f"{row.channel!r} in the index is no channel: run stage 1 again, or `diar verify`"
+            )
         for channel in sorted(set(asked.tracks.channel.tolist())) or [MIXED]:
             patience = Patience(self._stall_timeout, asked.recording.size)
             with watched(partial(self._open, asked), patience, row.recording_id) as audio:

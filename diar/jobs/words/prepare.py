@@ -92,6 +92,12 @@ def remove_words(layout: WordsLayout) -> None:
         storage.remove(url)
 
 
+def sweep(layout: WordsLayout) -> None:
+    """Remove half-written files that killed runs have left, while nobody writes."""
+    for folder in (layout.private, layout.shards, storage.join(layout.private, "progress")):
+        storage.remove_temporaries(folder)
+
+
 def open_shards(config: WordsConfig) -> tuple[list[tuple[int, int]], Totals]:
     """Return (shard, bytes) of the shards without words, the largest first, and the size of the whole job."""
     layout, extraction = WordsLayout(config.embeddings_dir), Layout(config.embeddings_dir)

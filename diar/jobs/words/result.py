@@ -17,11 +17,12 @@ from diar.formats.names import read_names
 from diar.formats.turns_json import TURNS_NAME, RecordingTurns, read_recording_turns
 from diar.formats.words.document import Dropped, Recogniser, RecordingWords
 from diar.formats.words.table import FORMATS
+from diar.jobs.ranks.lock import output_lock
 from diar.jobs.words.config import WordsConfig
 from diar.jobs.words.prepare import WordsJobError, read_settings
 from diar.options.terminal import progress_stream
 from diar.outputs.called import called_now, renamed
-from diar.outputs.managed_directory import OutputError
+from diar.outputs.managed_directory import OutputError, lock_of
 from diar.outputs.page.write import write_page
 from diar.outputs.remote_output import working_copy
 from diar.outputs.turns import recording_folder
@@ -31,6 +32,7 @@ from diar.store.reader import TracksReader, load_index
 from diar.store.words import RecognisedRecording, WordsLayout, read_words
 from diar.wording import counted
 
+_PATIENCE = 60.0  # seconds for another one that writes to the result, after hours of recognition
 _LISTED = 10  # recordings that were left out, on the terminal
 
 
@@ -59,9 +61,11 @@ def write_result(config: WordsConfig) -> None:
 
     Raises:
         WordsJobError: `result` is no output of stage 2.
+        LockError: something else has been writing to it for a minute.
     """
     assert config.result is not None
-    with working_copy(config.result, change=True) as folder:
+    lock = lock_of(config.result)
+    with output_lock(lock, _PATIENCE), working_copy(config.result, change=True) as folder:
         _write_into(Path(folder), config, config.result)
 
 

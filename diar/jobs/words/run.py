@@ -164,6 +164,8 @@ class WordsRank:
         if joined is None:
             refuse_beside_joined(layout.private)
         there = None if joined is None else joined.run_to_join()
+        if there is None:
+            prepare.sweep(layout)  # nobody else writes before the plan is settled
         metadata = prepare.settle(self.config, identity, batch)
         order, totals = prepare.open_shards(self.config)
         run_id = there or f"{time.time():.6f}-{uuid.uuid4().hex}"
@@ -216,6 +218,6 @@ class WordsRank:
         statistics = write_statistics(layout, json.loads(metadata["settings"]), reports)
         if self.local_rank == 0:
             print_summary(layout, statistics)
-        if self.config.result is not None and (joined is None or joined.leases.take("result")):
+        if self.config.result is not None and (joined is None or joined.claim("result")):
             write_result(self.config)
         return EXIT_FAILURES if statistics["recordings"]["failed"] else EXIT_OK

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from diar.store.layout import Layout
-from diar.store.reader import load_index
+from diar.store.reader import load_index, read_planned
 from tests.commands import (
     clean_environment,
     command,
@@ -87,9 +87,14 @@ def test_three_share_the_work_and_two_do_the_rest_when_one_dies(
     assert {rank["rank"] for rank in statistics["this_run"]["ranks"]} <= {0, 1, 2}
     done = [rank["files"] for rank in statistics["this_run"]["ranks"]]
     assert len(done) == 2 and all(done)
+    claim = next(path.name for path in (out / "_extraction/joined/claims").iterdir())  # the dead one's
+    planned = read_planned(Layout(str(out)), int(claim.partition(".")[0]))["recording_id"][0].as_py()
+    half = (out / planned).with_name(f".diar-{'0' * 32}.tmp")
+    half.write_bytes(b"half a file")
     again = extract(archive, out, *options)
     assert again.returncode == 0
     assert "all was done already" in again.stderr
+    assert not half.exists()
     left = [path.name for path in (out / "_extraction/joined").rglob("*") if path.is_file()]
     assert left == ["run.json"], "who left or died has left something behind"
 

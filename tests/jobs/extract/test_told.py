@@ -241,7 +241,17 @@ def test_a_changed_manifest_takes_effect_without_new_work(
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [(["--speech", "both"], ["warning: --speech both has no effect with --segmentation none"]), ([], [])],
+    [
+        (["--speech", "both"], ["warning: --speech both has no effect with --segmentation none"]),
+        (
+            ["--lease", "30", "--cache_gigabytes", "5"],
+            [
+                "warning: --cache_gigabytes 5.0 has no effect without --cache_dir",
+                "warning: --lease 30.0 has no effect without --join",
+            ],
+        ),
+        ([], []),
+    ],
 )
 def test_an_option_that_another_makes_void_is_told(
     options: list[str], told: list[str], tmp_path: Path, tiny_model_dir: Path

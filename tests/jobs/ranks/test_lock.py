@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from diar.jobs.ranks import lock
-from diar.jobs.ranks.lock import LockError, is_locked, run_lock
+from diar.jobs.ranks.lock import is_locked, run_lock
+from diar.leases.alone import LockError
 from diar.store.layout import Layout
 
 

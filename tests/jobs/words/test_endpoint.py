@@ -143,6 +143,8 @@ def test_options_that_have_no_effect_are_refused(tmp_path: Path) -> None:
     cases = [
         (("--asr", "http://127.0.0.1:1/v1", "--beam_size", 2), "--beam_size has no effect with a server"),
         (("--asr_model", "large"), "--asr_model has no effect without a server"),
+        (("--cache_gigabytes", 5), "--cache_gigabytes has no effect without --cache_dir"),
+        (("--lease", 30), "--lease has no effect without --join"),
         (("--asr", "http://me:secret@127.0.0.1:1/v1"), "DIAR_ASR_KEY or --asr_key_file"),
     ]
     for arguments, told in cases:
