@@ -31,6 +31,7 @@ from diar.records import ActivityFrames
 Steps = Generator[Request, Answer, None]
 
 _PATIENCE = 0.3  # seconds of silence after which a turn has ended
+_SOONER = SAMPLE_RATE // 4  # samples to the next look while it is not decided who speaks
 _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
@@ -122,6 +123,8 @@ class Progress:
         """Return the sample up to which the next hop looks, None where it is not there yet."""
         hop = self.settings.hop_samples
         regular = (self.position // hop + 1) * hop
+        if self.hops.undecided and self.position + _SOONER < regular:
+            regular = self.position + _SOONER
         if not self.timeline.speaks_at_end(round(_PATIENCE / self.step)):
             for tick in range((self.onset.tick // TICK + 1) * TICK, regular, TICK):
                 if tick > self.audio.end:

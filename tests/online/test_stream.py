@@ -24,6 +24,7 @@ from diar.online.events import (
     TurnStarted,
 )
 from diar.online.models import LiveModels
+from diar.online.progress import Progress, Steps
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.online.stream import Stream
 
@@ -45,6 +46,24 @@ def test_speech_is_noticed_at_once_and_turns_soon(told: tuple[Stream, list[Event
     assert len(noticed) >= 5 and np.median(noticed) <= 0.3
     assert np.median([event.delay for event in started]) <= 0.8
     assert started[0].time < 2.0
+
+
+def test_it_looks_sooner_while_it_is_not_decided_who_speaks(
+    live_models: LiveModels, talk: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[int, bool]] = []
+    hop = Progress._hop
+
+    def looking(progress: Progress, position: int, *, last: bool = False) -> Steps:
+        yield from hop(progress, position, last=last)
+        looks.append((position, progress.hops.undecided))
+
+    monkeypatch.setattr(Progress, "_hop", looking)
+    Stream(live_models, LiveSettings(hop=1.0)).feed(talk)
+    waits = [(after[0] - before[0], before[1]) for before, after in pairwise(looks)]
+    assert all(samples <= SAMPLE_RATE // 4 for samples, undecided in waits if undecided)
+    assert SAMPLE_RATE // 4 in [samples for samples, undecided in waits if undecided]
+    assert SAMPLE_RATE in [samples for samples, undecided in waits if not undecided]
 
 
 def test_a_client_that_applies_the_events_has_the_turns_of_the_stream(

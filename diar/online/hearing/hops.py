@@ -29,7 +29,8 @@ _MARGIN_LEARNT = 0.15  # that a voice which goes on is ahead with its speaker, t
 # A voice in doubt waits while it goes on: up to so many seconds of clean speech (more
 # over a telephone), or since it began; it is in
 # doubt unless the best speaker is ahead by so much, or nobody has more than `_FAR`
-_WAIT_CLEAN, _WAIT_CLEAN_NARROW, _WAIT, _AHEAD, _FAR, _GOES_ON = 0.8, 1.0, 1.0, 0.1, 0.0, 0.3
+_WAIT_CLEAN, _WAIT_CLEAN_NARROW, _WAIT, _AHEAD, _FAR, _GOES_ON = 0.9, 1.0, 1.15, 0.1, 0.0, 0.3
+_UNDECIDED = 1.5  # seconds since a voice began, after which there is no hurry
 # Probability of speech that a voice needs to be somebody new; more, where it is so quiet as hum. Speech is
 # nominally at -26 dB (ITU-T P.56)
 _SPEECH, _QUIET_SPEECH, _QUIET = 0.6, 0.9, -55.0  # dB of full scale
@@ -56,6 +57,15 @@ class Hops:
         self.tracked = 0
         self._probability = np.zeros((0, 0), np.float32)
         self._power = np.zeros(0)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether somebody speaks of whom it is not decided yet who that is, and soon will be."""
+        recent, long = round(_GOES_ON / self._step), round(_UNDECIDED / self._step)
+        return any(
+            voice.speaker is None and voice.active[-recent:].any() and not voice.active[:-long].any()
+            for voice in self.voices.rows
+        )
 
     def follow(self, first: int, local: LocalActivity, power: np.ndarray, told_frames: int) -> int:
         """Take a new seg_window; return from which of its frames on voices must be embedded, -1 for none.
