@@ -14,9 +14,9 @@ Columns:
     last     the newest of them, of the last series
 
 Queries without data say why that is right where it is: no GPU, no Redis, no broker, no recogniser, nothing
-that failed, no true turns (--audio). Any other without data ends the command with code 1. --screenshot draws graphs in Prometheus's
-own page (Chromium). --also scrapes a further target, such as a worker of Kafka, and asks the dashboard
-`stream` as well.
+that failed, no true turns (--audio). Any other without data ends the command with code 1. --screenshot
+draws graphs in Prometheus's own page (Chromium). --also scrapes a further target, such as a worker of
+Kafka, and asks the dashboard `stream` as well.
 """
 
 from __future__ import annotations
@@ -93,30 +93,7 @@ def main() -> int:
         live = start("live", "--url", f"ws://127.0.0.1:{ports['serve']}/v1/live", first_of(audio, truth))
         stack.callback(end, live)
         job = send_job(ports["serve"], first_of(audio, truth))
-        told = ("--log_format", "json")
-        embeddings, result = folder / "E", folder / "R"
-        watched = ("--metrics_port", ports["extract"], "--metrics_file", textfiles / "extract.prom", *told)
-        run("extract", "--input_dir", audio, "--output_dir", embeddings, *watched)
-        tasks = (
-            "--task",
-            "all",
-            "--metrics_port",
-            ports["detect"],
-            "--metrics_file",
-            textfiles / "detect.prom",
-        )
-        run("detect", "--embeddings_dir", embeddings, "--output_dir", result, *tasks, *told)
-        if truth is not None:
-            run(
-                "score",
-                "der",
-                truth,
-                result,
-                "--metrics_file",
-                textfiles / "score.prom",
-                "--metrics_set",
-                "demo",
-            )
+        compute(audio, truth, folder, ports, textfiles)
         live.wait(timeout=600)
         wait_for_job(job)
         time.sleep(3)  # a last scrape
@@ -126,6 +103,22 @@ def main() -> int:
             draw(ports["prometheus"], started, options.screenshot)
             print(f"picture: {options.screenshot}")
     return code
+
+
+def compute(audio: Path, truth: Path | None, folder: Path, ports: dict[str, int], textfiles: Path) -> None:
+    """Run stage 1 and stage 2, and score what has true turns; their metrics go to `textfiles`, too."""
+
+    def watched(name: str) -> tuple[object, ...]:
+        port = ("--metrics_port", ports[name], "--metrics_file", textfiles / f"{name}.prom")
+        return (*port, "--log_format", "json")
+
+    embeddings, result = folder / "E", folder / "R"
+    run("extract", "--input_dir", audio, "--output_dir", embeddings, *watched("extract"))
+    where = ("--embeddings_dir", embeddings, "--output_dir", result)
+    run("detect", *where, "--task", "all", *watched("detect"))
+    if truth is not None:
+        scored = ("--metrics_file", textfiles / "score.prom", "--metrics_set", "demo")
+        run("score", "der", truth, result, *scored)
 
 
 def parse() -> argparse.Namespace:
