@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import soundfile as sf
 from kafka_brokers import DURABLE, broker, read_topic, start_stream, stop, wait_ready
-from running import call, timed
+from running import timed
 
 BAR = 0.9
 _STAGE_1 = "extract_embeddings_multigpu.py"
@@ -49,7 +49,10 @@ def by_kafka(audio: Path, folder: Path, count: int, batch: int) -> tuple[float, 
     log, output = folder / "worker.log", folder / "kafka"
     log.unlink(missing_ok=True)
     with broker(DURABLE, folder / "broker") as one:
-        call("-m", "diar", "stream", "produce", audio, "--brokers", one.address, "--create_topics", 4)
+        # Not by `timed`, which waits for all children: the broker is one
+        sent = start_stream("produce", audio, "--brokers", one.address, "--create_topics", 4, log=log)
+        if sent.wait(600):
+            raise SystemExit(f"references were not sent:\n{log.read_text()}")
         where = ("--brokers", one.address, "--output_dir", output, "--partitions", "0,1,2,3")
         worker = start_stream("work", "references", *where, "--batch", batch, "--device", "cpu", log=log)
         try:

@@ -14,9 +14,9 @@ Columns:
     last     the newest of them, of the last series
 
 Queries without data say why that is right where it is: no GPU, no Redis, no broker, no recogniser, nothing
-that failed. Any other without data ends the command with code 1. --screenshot draws graphs in Prometheus's
-own page (Chromium). --also scrapes a further target, such as a worker of Kafka, and asks the dashboard
-`stream` as well.
+that failed, no true turns (--audio). Any other without data ends the command with code 1. --screenshot
+draws graphs in Prometheus's own page (Chromium). --also scrapes a further target, such as a worker of
+Kafka, and asks the dashboard `stream` as well.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ REASONS = {  # part of a query → why there may be no data
     "diar_stream_": "no broker",
     "diar:turn_confidence": "fewer than 100 turns",
 }
+UNSCORED = (  # metrics of `diar score`, which --audio has no true turns for
+    *("diar_der", "diar_jer", "diar_recording_der", "diar_miss", "diar_fa", "diar_confusion"),
+    *("diar_overlap_coverage", "diar_speakers_estimate_error"),
+)
 SHOWN = (  # on the picture
     "max by (stage) (diar_run_progress_ratio)",
     "sum by (stage) (rate(diar_run_audio_seconds_total[1m]))",
@@ -89,38 +93,32 @@ def main() -> int:
         live = start("live", "--url", f"ws://127.0.0.1:{ports['serve']}/v1/live", first_of(audio, truth))
         stack.callback(end, live)
         job = send_job(ports["serve"], first_of(audio, truth))
-        told = ("--log_format", "json")
-        embeddings, result = folder / "E", folder / "R"
-        watched = ("--metrics_port", ports["extract"], "--metrics_file", textfiles / "extract.prom", *told)
-        run("extract", "--input_dir", audio, "--output_dir", embeddings, *watched)
-        tasks = (
-            "--task",
-            "all",
-            "--metrics_port",
-            ports["detect"],
-            "--metrics_file",
-            textfiles / "detect.prom",
-        )
-        run("detect", "--embeddings_dir", embeddings, "--output_dir", result, *tasks, *told)
-        if truth is not None:
-            run(
-                "score",
-                "der",
-                truth,
-                result,
-                "--metrics_file",
-                textfiles / "score.prom",
-                "--metrics_set",
-                "demo",
-            )
+        compute(audio, truth, folder, ports, textfiles)
         live.wait(timeout=600)
         wait_for_job(job)
         time.sleep(3)  # a last scrape
-        code = tell(ports["prometheus"], started, bool(options.also))
+        reasons = REASONS if truth is not None else REASONS | dict.fromkeys(UNSCORED, "no true turns")
+        code = tell(ports["prometheus"], started, bool(options.also), reasons)
         if options.screenshot:
             draw(ports["prometheus"], started, options.screenshot)
             print(f"picture: {options.screenshot}")
     return code
+
+
+def compute(audio: Path, truth: Path | None, folder: Path, ports: dict[str, int], textfiles: Path) -> None:
+    """Run stage 1 and stage 2, and score what has true turns; their metrics go to `textfiles`, too."""
+
+    def watched(name: str) -> tuple[object, ...]:
+        port = ("--metrics_port", ports[name], "--metrics_file", textfiles / f"{name}.prom")
+        return (*port, "--log_format", "json")
+
+    embeddings, result = folder / "E", folder / "R"
+    run("extract", "--input_dir", audio, "--output_dir", embeddings, *watched("extract"))
+    where = ("--embeddings_dir", embeddings, "--output_dir", result)
+    run("detect", *where, "--task", "all", *watched("detect"))
+    if truth is not None:
+        scored = ("--metrics_file", textfiles / "score.prom", "--metrics_set", "demo")
+        run("score", "der", truth, result, *scored)
 
 
 def parse() -> argparse.Namespace:
@@ -151,7 +149,7 @@ def first_of(audio: Path, truth: Path | None) -> Path:
     return (talks or found)[0]
 
 
-def tell(port: int, started: float, stream: bool) -> int:
+def tell(port: int, started: float, stream: bool, reasons: dict[str, str]) -> int:
     """Print a row a query; return 1 where one has no data and no reason for it."""
     silent = 0
     names = [name for name in dashboards.DASHBOARDS if name != "stream" or stream]
@@ -160,7 +158,7 @@ def tell(port: int, started: float, stream: bool) -> int:
         for panel in dashboards.DASHBOARDS[name][1]:
             for query in panel.queries:
                 values = asked(port, query, started)
-                reason = next((why for part, why in REASONS.items() if part in query), "NO DATA")
+                reason = next((why for part, why in reasons.items() if part in query), "NO DATA")
                 last = f"{values[-1]:.4g}" if values else reason
                 silent += not values and reason == "NO DATA"
                 shown = query.replace("|", "\\|")

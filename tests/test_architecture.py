@@ -48,7 +48,7 @@ ALLOWED = {
         *("connectors.mlflow", "connectors.prometheus"),
     },
     "connectors.kafka": {
-        *("api", "archive", "embedding", "formats", "models", "online", "reading", "store", "service"),
+        *("api", "archive", "asr", "embedding", "formats", "models", "online", "reading", "store", "service"),
     },
     "connectors.mlflow": set(),  # REST alone; what it serves goes through the face
     "connectors.prometheus": {"formats", "models", "jobs.progress"},

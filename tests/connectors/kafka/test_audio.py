@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile as sf
 from kafka_brokers import Broker, read_topic, send_all, start_stream, stop, wait_ready, wait_told
 
@@ -130,6 +131,7 @@ def leave(worker: Any, kill: bool = False) -> None:
         assert stop(worker) == 0
 
 
+@pytest.mark.slow
 def test_tansu_a_stream_goes_over_two_workers_to_a_third(
     tansu: Broker, conversation: np.ndarray, tiny_model_dir: Path, segmentation_dir: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_tansu_a_stream_goes_over_two_workers_to_a_third(
     assert once == alone(talk, tiny_model_dir, segmentation_dir)
 
 
+@pytest.mark.slow
 def test_noida_a_stream_goes_over_two_workers_to_a_third_once(
     noida: Broker, conversation: np.ndarray, tiny_model_dir: Path, segmentation_dir: Path, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_noida_what_was_published_is_sent_and_not_computed_again(
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == written
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("faster_whisper") is None, reason="words need faster-whisper (diar[words])")
 def test_noida_words_are_heard_by_workers_that_have_a_recogniser(
     noida: Broker, calls: Path, tiny_model_dir: Path, segmentation_dir: Path, tmp_path: Path
