@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 from live_server import Served, bearer, serve, token
+from live_soak import soak
 
 from diar.formats.rttm import read_rttm
 from diar.service.terminal.client import LiveClient
@@ -214,57 +215,6 @@ def search(
     print(f"\nmost streams of {SEARCH} within the bars: {most}")
 
 
-def soak(served: Served, headers: dict[str, str], talks: list[Conversation], given: Any) -> None:
-    """Play for long; print delays and memory of each part of the time, then the slope."""
-    started, points = time.monotonic(), []
-    part = max(60.0, given.soak * 60 / 12)
-
-    async def watch() -> None:
-        while True:
-            before = served.metrics()
-            await asyncio.sleep(part)
-            after, minutes = served.metrics(), (time.monotonic() - started) / 60
-            memory = [resident / 2**20 for resident in served.memory()]
-            points.append((minutes / 60, sum(memory)))
-            print(soak_row(minutes, memory, before, after), flush=True)
-
-    async def all_of_it() -> list[Told]:
-        given.seconds = given.soak * 60
-        watching = asyncio.create_task(watch())
-        told = await streams(served.url, headers, talks, given, given.streams)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        return told
-
-    print(
-        "| minutes | memory, MiB | of the service | of its processes | mean turn latency, s | mean wait, s "
-        "| RTF | streams |\n|---|---|---|---|---|---|---|---|"
-    )
-    told = asyncio.run(all_of_it())
-    settled = [
-        point for point in points if point[0] >= given.soak / 60 / 4
-    ]  # what is loaded once is there by then
-    slope = np.polyfit(*zip(*settled, strict=True), 1)[0] / given.streams if len(settled) > 2 else np.nan
-    lost = sum(one.reconnections + len(one.problems) for one in told)
-    print(
-        f"\nmemory: {slope:.2f} MiB/h a stream after the first quarter; connections lost or refused: {lost}"
-    )
-
-
-def soak_row(minutes: float, memory: list[float], before: dict[str, float], after: dict[str, float]) -> str:
-    """Return a line of the soak's table."""
-
-    def mean(name: str) -> float:
-        count = after[f"{name}_count"] - before[f"{name}_count"]
-        return (after[f"{name}_sum"] - before[f"{name}_sum"]) / count if count else np.nan
-
-    values = (mean("diar_turn_latency_seconds"), mean("diar_queue_seconds"), mean("diar_rtf"))
-    shown = " | ".join(f"{value:.2f}" for value in values)
-    own = f"{sum(memory):.0f} | {memory[0]:.0f} | {', '.join(f'{one:.0f}' for one in memory[1:])}"
-    return f"| {minutes:.0f} | {own} | {shown} | {after['diar_streams_active']:.0f} |"
-
-
 def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(
@@ -301,7 +251,8 @@ def main() -> None:
     with server(given) as (served, url, headers):
         if given.soak:
             assert served is not None, "--soak measures a server of its own"
-            return soak(served, headers, talks, given)
+            given.seconds = given.soak * 60
+            return soak(served, given, lambda: streams(served.url, headers, talks, given, given.streams))
         print(HEAD)
         if given.search:
             return search(served, url, headers, talks, given)

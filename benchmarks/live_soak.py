@@ -1,0 +1,76 @@
+"""The soak of live.py: delays and memory of a server over an hour."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+from live_server import Served
+
+LOOKS = 30  # at the memory in each part of the time
+
+
+def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]]) -> None:
+    """Play for long; print delays and memory of each part of the time, then the slope.
+
+    Args:
+        served: the server that is measured.
+        given: options of live.py.
+        play: all streams, to their end; returns what each was told.
+    """
+    started, points = time.monotonic(), []
+    part = max(60.0, given.soak * 60 / 12)
+
+    async def watch() -> None:
+        while True:
+            before, looks = served.metrics(), []
+            while len(looks) < LOOKS:
+                await asyncio.sleep(part / LOOKS)
+                looks.append([resident / 2**20 for resident in served.memory()])
+            after, minutes = served.metrics(), (time.monotonic() - started) / 60
+            memory = np.median(looks, axis=0).tolist()  # a pass of a network takes tens of MiB for a moment
+            points.append(((minutes - part / 120) / 60, sum(memory)))
+            print(soak_row(minutes, memory, before, after), flush=True)
+
+    async def all_of_it() -> Sequence[Any]:
+        watching = asyncio.create_task(watch())
+        told = await play()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        return told
+
+    print(
+        "| minutes | memory, MiB | of the service | of its processes | mean turn latency, s | mean wait, s "
+        "| RTF | streams |\n|---|---|---|---|---|---|---|---|"
+    )
+    told = asyncio.run(all_of_it())
+    settled = [
+        point for point in points if point[0] >= given.soak / 60 / 4
+    ]  # what is loaded once is there by then
+    slope = error = np.nan
+    if len(settled) > 3:
+        line, covariance = np.polyfit(*zip(*settled, strict=True), 1, cov=True)
+        slope, error = line[0] / given.streams, float(covariance[0, 0]) ** 0.5 / given.streams
+    lost = sum(one.reconnections + len(one.problems) for one in told)
+    print(
+        f"\nmemory: {slope:.2f} ± {error:.2f} MiB/h a stream after the first quarter (standard error); "
+        f"connections lost or refused: {lost}"
+    )
+
+
+def soak_row(minutes: float, memory: list[float], before: dict[str, float], after: dict[str, float]) -> str:
+    """Return a line of the soak's table."""
+
+    def mean(name: str) -> float:
+        count = after[f"{name}_count"] - before[f"{name}_count"]
+        return (after[f"{name}_sum"] - before[f"{name}_sum"]) / count if count else np.nan
+
+    values = (mean("diar_turn_latency_seconds"), mean("diar_queue_seconds"), mean("diar_rtf"))
+    shown = " | ".join(f"{value:.2f}" for value in values)
+    own = f"{sum(memory):.0f} | {memory[0]:.0f} | {', '.join(f'{one:.0f}' for one in memory[1:])}"
+    return f"| {minutes:.0f} | {own} | {shown} | {after['diar_streams_active']:.0f} |"
