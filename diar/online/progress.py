@@ -122,19 +122,19 @@ class Progress:
     def _next_hop(self) -> int | None:
         """Return the sample up to which the next hop looks, None where it is not there yet."""
         hop = self.settings.hop_samples
-        regular = (self.position // hop + 1) * hop
-        if self.hops.undecided and self.position + _SOONER < regular:
-            regular = self.position + _SOONER
+        due = (self.position // hop + 1) * hop
+        if self.hops.undecided and self.position + _SOONER < due:
+            due = self.position + _SOONER
         if not self.timeline.speaks_at_end(round(_PATIENCE / self.step)):
-            for tick in range((self.onset.tick // TICK + 1) * TICK, regular, TICK):
+            for tick in range((self.onset.tick // TICK + 1) * TICK, due, TICK):
                 if tick > self.audio.end:
                     return None
                 if self.onset.louder(tick, self.audio.power(max(0, tick - TICK), tick)):
                     return tick
-        if regular > self.audio.end:
+        if due > self.audio.end:
             return None
-        self.onset.tick = max(self.onset.tick, regular)
-        return regular
+        self.onset.tick = max(self.onset.tick, due)
+        return due
 
     def _hop(self, position: int, *, last: bool = False) -> Steps:
         """Look at the seg_window that ends at sample `position`; nothing follows the `last` one."""

@@ -17,7 +17,7 @@ class LiveSettings:
     """Settings of a stream; lengths in seconds.
 
     Attributes:
-        hop: from one look at the audio to the next.
+        hop: from one look at the audio to the next, at most; 0.25 while it is not decided who speaks.
         correction_seconds: for so long a turn may change; then it is final.
         recluster_seconds: from one clustering of all that was heard to the next, once that is 2 minutes.
         keep_seconds: of tracks that are clustered; of what came before, only voices and turns are kept.

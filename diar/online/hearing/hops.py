@@ -26,9 +26,8 @@ _REVISED = 0.75  # seconds before what the hop before told, that are decided ane
 _CONTEXT = 0.5  # seconds before what a voice said, that the trunk sees, too
 _LEARN_SECONDS = 10.0  # of a speaker's voice, up to which hops add to it; tracks do so later
 _MARGIN_LEARNT = 0.15  # that a voice which goes on is ahead with its speaker, to be added
-# A voice in doubt waits while it goes on: up to so many seconds of clean speech (more
-# over a telephone), or since it began; it is in
-# doubt unless the best speaker is ahead by so much, or nobody has more than `_FAR`
+# A voice in doubt waits while it goes on: up to so many seconds of clean speech (more over a telephone), or
+# since it began; it is in doubt unless the best speaker is ahead by so much, or nobody has more than `_FAR`
 _WAIT_CLEAN, _WAIT_CLEAN_NARROW, _WAIT, _AHEAD, _FAR, _GOES_ON = 0.9, 1.0, 1.15, 0.1, 0.0, 0.3
 _UNDECIDED = 1.5  # seconds since a voice began, after which there is no hurry
 # Probability of speech that a voice needs to be somebody new; more, where it is so quiet as hum. Speech is
