@@ -79,7 +79,9 @@ class ServeConfig(TrackedConfig):
     known_speakers: Path | None = option(
         None, "models", "folder with audio of people, NAME/*.wav: whoever is heard gets the name"
     )
-    hop: float = option(0.5, "models", "seconds from one look at the audio to the next, at most", ge=0.1, le=2)
+    hop: float = option(
+        0.5, "models", "seconds from one look at the audio to the next, at most", ge=0.1, le=2
+    )
 
     asr: str = option(
         "whisper-tiny.en",

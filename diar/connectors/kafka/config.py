@@ -99,7 +99,9 @@ class WorkConfig(BrokerConfig):
     )
     threads: int = option(1, "models", "of the CPU", ge=1)
 
-    hop: float = option(0.5, "live audio", "seconds from one look at a stream to the next, at most", ge=0.1, le=2.0)
+    hop: float = option(
+        0.5, "live audio", "seconds from one look at a stream to the next, at most", ge=0.1, le=2.0
+    )
     checkpoint_seconds: float = option(
         10.0,
         "live audio",
