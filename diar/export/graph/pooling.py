@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from diar.models.encoders.pooling import (
@@ -11,8 +12,6 @@ from diar.models.encoders.pooling import (
     EPSILON,
     LOWEST_LOGIT,
     Pooling,
-    attentive_mean_deviation,
-    masked_mean_variance,
 )
 
 
@@ -22,24 +21,16 @@ class AttentionOfTracks(Pooling):
     def __init__(self, pooling: ASTP) -> None:
         super().__init__()
         self.in_dim, self.out_dim = pooling.in_dim, pooling.out_dim
-        self.global_context_att = pooling.global_context_att
-        self.linear1, self.linear2 = pooling.linear1, pooling.linear2
+        self._pooling = pooling
 
     def forward(self, frames: Tensor, masks: Tensor) -> Tensor:
         """Mean, then standard deviation."""
-        if self.global_context_att:
-            return self._with_global_context(frames, masks)
-        logits = self.linear2(torch.tanh(self.linear1(frames)))
-        return torch.cat(attentive_mean_deviation(frames, logits, masks, EPSILON), dim=-1)
-
-    def _with_global_context(self, frames: Tensor, masks: Tensor) -> Tensor:
-        mean, variance = masked_mean_variance(frames, masks)
-        context = torch.cat([mean, (variance + EPSILON).sqrt()], dim=-1)  # (batch, tracks, 2 · channels)
-        first, second = self.linear1.weight.squeeze(-1), self.linear2.weight.squeeze(-1)
-        of_frames = first[:, : self.in_dim] @ frames  # (batch, bottleneck, T')
-        of_context = F.linear(context, first[:, self.in_dim :], self.linear1.bias)
+        if not self._pooling.global_context_att:
+            return cast("Tensor", self._pooling(frames, masks))
+        of_frames, of_context = self._pooling.attention_parts(frames, masks)
+        last = self._pooling.linear2
         hidden = torch.tanh(of_frames.unsqueeze(1) + of_context.unsqueeze(-1))
-        logits = second @ hidden + self.linear2.bias.unsqueeze(-1)  # type: ignore[union-attr]
+        logits = last.weight.squeeze(-1) @ hidden + last.bias.unsqueeze(-1)  # type: ignore[union-attr]
         return torch.cat(self._statistics(frames.unsqueeze(1), logits, masks.unsqueeze(2)), dim=-1)
 
     @staticmethod

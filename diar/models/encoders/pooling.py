@@ -127,12 +127,19 @@ class ASTP(Pooling):
         logits = self.linear2(torch.tanh(self.linear1(frames)))
         return torch.cat(attentive_mean_deviation(frames, logits, masks, EPSILON), dim=-1)
 
-    def _with_global_context(self, frames: Tensor, masks: Tensor) -> Tensor:
+    def attention_parts(self, frames: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what frames and their context add to the attention, before its tanh.
+
+        The first is (batch, bottleneck, T'), shared by the tracks; the second (batch, tracks, bottleneck).
+        """
         mean, variance = masked_mean_variance(frames, masks)
         context = torch.cat([mean, (variance + EPSILON).sqrt()], dim=-1)  # (batch, tracks, 2 · channels)
         weight = self.linear1.weight.squeeze(-1)
-        of_frames = weight[:, : self.in_dim] @ frames  # (batch, bottleneck, T'), shared by the tracks
         of_context = F.linear(context, weight[:, self.in_dim :], self.linear1.bias)
+        return weight[:, : self.in_dim] @ frames, of_context
+
+    def _with_global_context(self, frames: Tensor, masks: Tensor) -> Tensor:
+        of_frames, of_context = self.attention_parts(frames, masks)
         used = masks.amax(dim=0) > 0  # (tracks, T'): a track's attention need not see other frames
         used[:, 0] |= ~used.any(dim=-1)
         pooled = []
