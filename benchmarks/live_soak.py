@@ -12,6 +12,7 @@ import numpy as np
 from live_server import Served
 
 LOOKS = 30  # at the memory in each part of the time
+FULL = 22.0  # minutes after which all is full that is kept of the latest 20 at most (decision 085)
 
 
 def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]]) -> None:
@@ -49,16 +50,15 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
         "| RTF | streams |\n|---|---|---|---|---|---|---|---|"
     )
     told = asyncio.run(all_of_it())
-    settled = [
-        point for point in points if point[0] >= given.soak / 60 / 4
-    ]  # what is loaded once is there by then
+    settled_at = min(FULL, given.soak / 2)
+    settled = [point for point in points if 60 * point[0] >= settled_at]
     slope = error = np.nan
     if len(settled) > 3:
         line, covariance = np.polyfit(*zip(*settled, strict=True), 1, cov=True)
         slope, error = line[0] / given.streams, float(covariance[0, 0]) ** 0.5 / given.streams
     lost = sum(one.reconnections + len(one.problems) for one in told)
     print(
-        f"\nmemory: {slope:.2f} ± {error:.2f} MiB/h a stream after the first quarter (standard error); "
+        f"\nmemory: {slope:.2f} ± {error:.2f} MiB/h a stream after minute {settled_at:.0f} (standard error); "
         f"connections lost or refused: {lost}"
     )
 

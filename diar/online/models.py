@@ -6,8 +6,7 @@ can be answered together.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import cast
@@ -34,11 +33,12 @@ from diar.models.segmentation import bf16
 from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
 from diar.online.hearing.detector import HopDetector
 from diar.online.hearing.front import Front
+from diar.online.hearing.together import Together, compiled
 from diar.online.settings import SAMPLE_RATE
 
 _LIVE_MARGIN = 1.5  # dB above the noise floor of those seconds, below which lasting silence is no speech
 LIVE_WINDOW = 5.0  # seconds that the segmentation network sees at each hop
-_TRACED_FRAMES, _TRIED_FRAMES = 100, (48, 198)  # of fbank, in up to 2 s
+_TOLD_TOGETHER = 4  # requests of one length in one pass of the trunk
 TOLD_SECONDS = 2.0  # that the trunk sees when it must be told whose a new voice is
 
 
@@ -147,7 +147,7 @@ class LiveModels:
         chosen = rank_device(device_kind(requested, gpus), gpus, 0)
         if precision != "auto" and precision not in PRECISIONS:
             raise ModelError(f"`precision={precision}` is not one of auto, {', '.join(PRECISIONS)}")
-        wanted: Precision = best_precision(chosen) if precision == "auto" else precision  # type: ignore
+        wanted: Precision = live_precision(chosen) if precision == "auto" else precision  # type: ignore
         check_precision(wanted, chosen)
         first, second = networks.open_segmentation(segmentation), None
         if second_segmentation is not None:
@@ -168,12 +168,10 @@ class LiveModels:
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests of one kind together; on a GPU, they are of equally many samples.
 
-        On the CPU, others than `Hear` are answered one by one: batches would round differently, and a
-        stream's events must not depend on other streams.
+        On the CPU, each answer is the one that it would have alone, bit for bit: a stream's events must not
+        depend on other streams.
         """
-        if not self.one_by_one or all(isinstance(request, Hear) for request in requests):
-            return self._answer(requests)
-        return [self._answer([request])[0] for request in requests]
+        return self._answer(requests)
 
     @torch.inference_mode()
     def track(self, chunk: Chunk) -> ChunkEmbeddings:
@@ -222,11 +220,21 @@ class LiveModels:
         ]
 
     def _tell(self, requests: Sequence[Tell]) -> list[tuple[np.ndarray, np.ndarray]]:
-        fbank = self._embedder.fbank
+        if self.one_by_one:
+            fbanks = [self._fbank([request]) for request in requests]
+            frames = self._quick(fbanks)
+            return [self._pooled([request], own)[0] for request, own in zip(requests, frames, strict=True)]
+        return self._pooled(requests, self._quick.network(self._fbank(requests)))
+
+    def _fbank(self, requests: Sequence[Tell]) -> torch.Tensor:
         samples = stack_to_device([request.samples for request in requests], self.device)
-        frames = self._quick(cmn(fbank(samples)))
-        stride = fbank.settings.frame_shift * self._embedder.encoder.frame_stride
-        centres = np.arange(frames.shape[-1]) * stride + fbank.settings.frame_length / 2
+        return cmn(self._embedder.fbank(samples))
+
+    def _pooled(self, requests: Sequence[Tell], frames: torch.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the answers from the trunk's frames (requests, channels, T')."""
+        settings = self._embedder.fbank.settings
+        stride = settings.frame_shift * self._embedder.encoder.frame_stride
+        centres = np.arange(frames.shape[-1]) * stride + settings.frame_length / 2
         parts = [
             local_speaker_masks(request.local, TrunkFrames(centres + request.before, stride / SAMPLE_RATE))[0]
             for request in requests
@@ -246,31 +254,25 @@ class LiveModels:
             return segmentation.network.in_bf16()
         return segmentation.network
 
-    def _quick_trunk(self, encoder: SpeakerModel) -> Callable[..., torch.Tensor]:
-        """Return a trunk for `TOLD_SECONDS` at most, in bf16 and compiled where the CPU has bf16."""
+    def _quick_trunk(self, encoder: SpeakerModel) -> Together:
+        """Return the trunk for `TOLD_SECONDS` at most: in bf16 and compiled where the CPU has bf16."""
         has_bf16 = self.device.type == "cpu" and cpu_has_bf16()
         if not has_bf16 or not isinstance(encoder.encoder, StatisticsEncoder):
-            return self._embedder.trunk
+            return Together(lambda fbank: self._embedder.trunk(fbank, None), _TOLD_TOGETHER)
         bins = encoder.fbank.num_mel_bins
-        return _compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins)
+        return Together(
+            compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins), _TOLD_TOGETHER
+        )
 
 
-def _compiled(trunk: Trunk, bins: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a trunk without Python, which takes as long as the network on a second of speech.
+def live_precision(device: torch.device) -> Precision:
+    """Return the precision of the networks where none is asked for.
 
-    Its operations are those for `_TRACED_FRAMES`. Where another number of frames gives another result, the
-    trunk stays as it is.
+    On CPUs with bf16 the whole trunk has it: tracks then take two thirds of the time of `best_precision`, and
+    turns are as good (decision 099).
     """
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns of all that depends on the number of frames
-        traced = torch.jit.trace(trunk.eval(), torch.zeros(1, _TRACED_FRAMES, bins), check_trace=False)
-        compiled = torch.jit.freeze(traced)
-        noise = torch.Generator().manual_seed(0)
-        for frames in _TRIED_FRAMES:
-            trial = torch.randn(1, frames, bins, generator=noise)
-            if not torch.equal(compiled(trial), trunk(trial)):
-                return trunk
-    return cast("Callable[[torch.Tensor], torch.Tensor]", compiled)
+    best = best_precision(device)
+    return "bf16" if best == "mixed" else best
 
 
 def _done(made: ChunkEmbeddings) -> Future[ChunkEmbeddings]:

@@ -67,7 +67,7 @@ class ServeConfig(TrackedConfig):
     )
     device: Literal["auto", "cuda", "cpu"] = option("auto", "models", "auto = the GPU if there is one")
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
-        "auto", "models", "of the networks"
+        "auto", "models", "of the networks; auto = fp16 on GPUs, on CPUs bf16 or fp32"
     )
     workers: int | None = option(
         None,

@@ -85,11 +85,15 @@ class ContextMask(WholeChunkLayer):
             packed: Tensor = self.linear_local(x)
             return packed.mul_(mask)
         out: Tensor = self.linear_local(x)
-        return out.mul_(self.mask(x).repeat_interleave(SEGMENT_FRAMES, dim=1)[:, : x.shape[1]])
+        mask = self.mask(x)
+        if mask.shape[1] > 1:
+            mask = mask.repeat_interleave(SEGMENT_FRAMES, dim=1)[:, : x.shape[1]]
+        return out.mul_(mask)
 
     def mask(self, x: Tensor) -> Tensor:
         """(batch, T', in_channels), a row a chunk → (batch, segments, out_channels) in 0…1."""
-        return self._mask_of(x.mean(dim=1, keepdim=True) + segment_means(x))
+        mean = x.mean(dim=1, keepdim=True)
+        return self._mask_of(mean + (mean if x.shape[1] <= SEGMENT_FRAMES else segment_means(x)))
 
     def _mask_of(self, context: Tensor) -> Tensor:
         return torch.sigmoid(self.linear2(F.relu(self.linear1(context), inplace=True)))
