@@ -24,6 +24,10 @@ COMMANDS = {
         "stage 2: embeddings to speakers and turns",
     ),
     "sweep": ("diar.jobs.sweep.command:main", "which settings of stage 2 suit recordings with known turns"),
+    "tune": (
+        "diar.jobs.tune.command:main",
+        "thresholds of stage 2 for an archive, and how sure that is",
+    ),
     "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),

@@ -57,3 +57,11 @@ def preset_values() -> dict[str, dict[str, float]]:
         }
         for name, preset in PRESETS.items()
     }
+
+
+def with_numbers(help: str, name: str) -> str:
+    """Return an option's help with its number in each preset, or one number where all have the same."""
+    numbers = {preset: values[name] for preset, values in preset_values().items()}
+    if len({*numbers.values()}) == 1:
+        return f"{help} [{next(iter(numbers.values())):g}]"
+    return f"{help} [{', '.join(f'{preset} {number:g}' for preset, number in numbers.items())}]"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from diar.detect.presets import preset_values
+from diar.detect.presets import with_numbers
 from diar.options.base import ConfigError, describe_option, option
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
@@ -22,14 +22,6 @@ _TASK_OF_OPTION = {
     **dict.fromkeys(("sequence_by", "odd_threshold", "place", "debug"), "files"),
     **dict.fromkeys(("link_probability", "known_speakers", "names", "labels", "processes"), "turns"),
 }
-
-
-def _by_preset(help: str, name: str) -> str:
-    """Return an option's help with its number in each preset, or one number where all have the same."""
-    numbers = {preset: values[name] for preset, values in preset_values().items()}
-    if len({*numbers.values()}) == 1:
-        return f"{help} [{next(iter(numbers.values())):g}]"
-    return f"{help} [{', '.join(f'{preset} {number:g}' for preset, number in numbers.items())}]"
 
 
 class DetectConfig(WatchedConfig, TrackedConfig):
@@ -70,6 +62,14 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     clustering: Literal["auto", "ahc", "spectral", "vbx"] = option(
         "auto", "turns", "how the voices of a recording are told apart; auto = iterative, the most accurate"
     )
+    clustering_threshold: float | None = option(
+        None,
+        "turns",
+        "auto: cosine above which two clusters are one speaker, as in clean wide-band speech; a lower one "
+        "finds fewer speakers; default 0.6",
+        gt=0,
+        lt=1,
+    )
     num_speakers: int | Literal["auto"] | None = option(
         None,
         "turns",
@@ -91,32 +91,32 @@ class DetectConfig(WatchedConfig, TrackedConfig):
         "spectrum says so, else general; the next six override its numbers",
     )
     onset: float | None = option(
-        None, "turns", _by_preset("expected number of voices at which speech begins", "onset"), gt=0, lt=1
+        None, "turns", with_numbers("expected number of voices at which speech begins", "onset"), gt=0, lt=1
     )
     offset: float | None = option(
-        None, "turns", _by_preset("… and below which it ends", "offset"), gt=0, lt=1
+        None, "turns", with_numbers("… and below which it ends", "offset"), gt=0, lt=1
     )
     overlap: float | None = option(
         None,
         "turns",
-        _by_preset("expected number of voices from which a second one speaks, 3 = never", "overlap"),
+        with_numbers("expected number of voices from which a second one speaks, 3 = never", "overlap"),
         gt=1,
         le=3,
     )
     min_duration_on: float | None = option(
-        None, "turns", _by_preset("seconds; shorter turns are dropped", "min_duration_on"), ge=0, le=10
+        None, "turns", with_numbers("seconds; shorter turns are dropped", "min_duration_on"), ge=0, le=10
     )
     min_duration_off: float | None = option(
         None,
         "turns",
-        _by_preset("seconds; shorter pauses within a turn are closed", "min_duration_off"),
+        with_numbers("seconds; shorter pauses within a turn are closed", "min_duration_off"),
         ge=0,
         le=10,
     )
     smoothing: float | None = option(
         None,
         "turns",
-        _by_preset("milliseconds over which speech activity is averaged", "smoothing"),
+        with_numbers("milliseconds over which speech activity is averaged", "smoothing"),
         ge=0,
         le=10_000,
     )
@@ -271,6 +271,8 @@ class DetectConfig(WatchedConfig, TrackedConfig):
             raise ValueError("give --num_speakers, or --min_speakers and --max_speakers, not both")
         if None not in bounds and (self.min_speakers or 0) > (self.max_speakers or 0):
             raise ValueError(f"--min_speakers {bounds[0]} exceeds --max_speakers {bounds[1]}")
+        if self.clustering_threshold is not None and self.clustering != "auto":
+            raise ValueError(f"--clustering {self.clustering} has no --clustering_threshold; leave it away")
         if self.known_speakers is not None and not self.link:
             raise ValueError("--known_speakers names linked speakers; leave --no_link away")
         if self.clustering == "vbx" and self.task != "files" and self.plda is None:

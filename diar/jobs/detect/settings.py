@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.clustering.choose import ClusteringSettings
+from diar.detect.clustering.iterative import IterativeSettings
 from diar.detect.clustering.plda import read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizeSettings
@@ -32,7 +33,10 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
     if config.clustering == "vbx" and config.plda is not None:
         transform = None if config.plda_transform is None else Path(config.plda_transform)
         plda = read_plda(Path(config.plda), transform)
-    clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, plda=plda)
+    iterative = IterativeSettings()
+    if config.clustering_threshold is not None:
+        iterative = replace(iterative, threshold=config.clustering_threshold)
+    clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, iterative, plda=plda)
     general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
     return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from diar.jobs.sweep.work import Task, TryAll
 from diar.options.arguments import read_options
 from diar.options.terminal import progress_stream
 from diar.records import OK
+from diar.score.amounts import Amounts
 from diar.spawning import usable_cores
 from diar.store.reader import RecordingIndex, TracksReader, load_index
 
@@ -34,9 +35,14 @@ class Sweep:
     Args:
         config: the command's options.
 
+    Attributes:
+        amounts: of each recording, by key of the trial; empty before `run`.
+
     Raises:
         DiarError: what a user can mend.
     """
+
+    amounts: Mapping[str, Mapping[str, Amounts]]
 
     def __init__(self, config: SweepConfig) -> None:
         self.config = config
@@ -53,6 +59,7 @@ class Sweep:
             )
         self.reference = _of_index(self.index, read_turns(config.reference), "reference")
         self.uem = None if config.uem is None else _of_index(self.index, read_uem(config.uem), "uem")
+        self.amounts = {}
         self.errors: dict[str, str] = {}  # recordings without tracks, whose speech is missed in all trials
 
     def run(self) -> Report:
@@ -74,6 +81,7 @@ class Sweep:
                     stored.add(tried)
                     if tried.error:
                         self.errors[tried.recording_id] = tried.error
+            self.amounts = stored.amounts
             report = self._report(stored)
         for name, data in ((TABLE_NAME, report.csv()), (BEST_NAME, report.best_yaml())):
             storage.write_bytes_atomic(storage.local_url(str(config.output_dir / name)), data)

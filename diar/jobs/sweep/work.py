@@ -21,7 +21,10 @@ from diar.score.recording import score_recording
 from diar.store.reader import TracksReader
 
 _DECIMALS = 3  # of a second, as in RTTM
-_DECIDES_CLUSTERING = ("clustering", "num_speakers", "min_speakers", "max_speakers", "plda", "plda_transform")
+_DECIDES_CLUSTERING = (
+    "clustering", "clustering_threshold", "num_speakers", "min_speakers", "max_speakers",
+    "plda", "plda_transform",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
