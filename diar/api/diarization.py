@@ -24,7 +24,7 @@ from diar.formats.document import typed_metadata
 from diar.formats.labels import format_textgrid
 from diar.formats.rttm import format_rttm
 from diar.formats.speech_time import by_speaker, measure
-from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers, to_json
+from diar.formats.turns_json import Clustering, EstimatedQuality, RecordingTurns, describe_speakers, to_json
 from diar.intervals import at_least
 from diar.records import MIXED, RecordingRow, Turn
 from diar.store.remarks import file_remarks, no_speech
@@ -88,6 +88,12 @@ class Diarization:
     def overlap(self) -> np.ndarray:
         """(n, 2) seconds, ascending and disjoint: where two or more speak at once."""
         return at_least(2, by_speaker(self.turns).values())
+
+    @property
+    def quality(self) -> EstimatedQuality | None:
+        """How wrong the turns may be, told without a reference: an estimate of the DER, and its signs."""
+        found = self._found.quality
+        return None if found is None else EstimatedQuality(**found.figures())
 
     @property
     def warnings(self) -> list[str]:
@@ -202,6 +208,7 @@ class Diarization:
             model=typed_metadata(self.voice.stored.metadata),
             warnings=self.warnings,
             channels=list(self._found.channels),
+            quality=self.quality,
         )
 
 

@@ -12,6 +12,7 @@ from diar.detect.clustering.choose import ClusteringSettings, find_centroids
 from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
+from diar.detect.quality import Quality, estimate
 from diar.detect.reconstruction import reconstruct
 from diar.records import MIXED
 
@@ -42,6 +43,7 @@ class DiarizedRecording:
     channel: np.ndarray  # (K,) where each is heard; MIXED where the recording is one signal
     channels: tuple[int, ...] = ()  # that are read apart
     narrow_band: bool = False  # the recording comes over a telephone
+    quality: Quality | None = None  # signs of errors; None where nobody speaks
 
 
 def diarize(
@@ -72,6 +74,7 @@ def diarize(
         clean_seconds=seconds[order],
         channel=np.full(len(order), MIXED),
         narrow_band=observations.narrow_band,
+        quality=estimate(observations, centroids),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diar.detect import quality
 from diar.detect.clustering.choose import find_centroids
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings, FindCentroids, diarize
@@ -81,6 +82,7 @@ def together(sides: list[DiarizedRecording], numbers: list[int], channels: int) 
         channel=channel[order],
         channels=tuple(range(channels)),
         narrow_band=any(side.narrow_band for side in sides),  # the index has one bandwidth a recording
+        quality=quality.together([side.quality for side in sides]),
     )
 
 

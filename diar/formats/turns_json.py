@@ -15,7 +15,7 @@ from diar.records import MIXED, SpeakerTurns, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
 
@@ -48,6 +48,16 @@ class Clustering:
 
 
 @dataclass(frozen=True)
+class EstimatedQuality:
+    """How wrong the turns may be, told without a reference (docs/turns-schema.md)."""
+
+    estimated_der: float  # share of speech
+    doubt: float
+    spread: float
+    unsure: float
+
+
+@dataclass(frozen=True)
 class RecordingTurns:
     """All that stage 2 found in one recording; times in seconds from where `times` says."""
 
@@ -74,6 +84,7 @@ class RecordingTurns:
     channel: str = ""  # what was read: `mix`, the number of a channel, or `each`
     channels: list[int] = field(default_factory=list)  # that are read apart; empty where it is one signal
     gaps: list[tuple[float, float]] = field(default_factory=list)  # damaged or missing
+    quality: EstimatedQuality | None = None  # None where nobody speaks
 
 
 def on_file_clock(result: RecordingTurns) -> RecordingTurns:
@@ -143,6 +154,7 @@ def to_json(result: RecordingTurns) -> str:
     fields["gaps"] = [
         {"start": round(start, _DECIMALS), "end": round(end, _DECIMALS)} for start, end in result.gaps
     ]
+    fields["quality"] = None if result.quality is None else asdict(result.quality)
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **fields}
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     lists = [f' "turns": {_turn_lines(result.turns)}']
@@ -163,6 +175,8 @@ def from_json(text: str, name: str) -> RecordingTurns:
         known["model"] = typed_metadata(known["model"])
         known["speakers"] = [record_of(SpeakerInRecording, speaker) for speaker in known["speakers"]]
         known["clustering"] = record_of(Clustering, known["clustering"])
+        if known.get("quality") is not None:
+            known["quality"] = record_of(EstimatedQuality, known["quality"])
         known["gaps"] = [(gap["start"], gap["end"]) for gap in known.get("gaps", ())]
         for key in _LISTS:
             if known[key] is not None:

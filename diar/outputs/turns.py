@@ -46,7 +46,7 @@ NO_SPEECH = "no_speech"  # status of a recording in which no turn was found
 LIST_NAME = "_detection/written_turns.csv"
 _COLUMNS = (
     "rttm_id", "recording_id", "path", "folder", "status", "error", "duration", "speakers", "turns",
-    "speech_seconds", "overlap_seconds", "warnings", "offset", "label",
+    "speech_seconds", "overlap_seconds", "warnings", "offset", "label", "estimated_der",
 )  # fmt: skip
 
 
@@ -217,6 +217,7 @@ class ArchiveTurns:
             warnings=_joined(result.warnings),
             offset=f"{result.offset:g}" if result.offset else "",
             label=result.label or "",
+            estimated_der="" if result.quality is None else f"{result.quality.estimated_der:.4f}",
         )
 
     def list_recording(self, listed: ListedRecording) -> None:

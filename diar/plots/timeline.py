@@ -181,6 +181,8 @@ def _draw_title(draw: ImageDraw.ImageDraw, result: RecordingTurns) -> None:
         f"overlap {amount(overlap)} ({overlap / max(speech, 1e-9):.0%} of speech)",
         f"clustering: {result.clustering.method}",
     ]
+    if result.quality is not None:
+        parts.append(f"estimated DER {result.quality.estimated_der:.0%}")
     draw.text((_MARGIN, 56), " · ".join(parts), "black", font(10), anchor="lm")
 
 

@@ -81,6 +81,9 @@ RESULT = (
     Family("diar_result_people", "gauge", "people of a result, over all recordings"),
     Family("diar_result_speech_seconds", "gauge", "speech of a result"),
     Family("diar_result_overlap_seconds", "gauge", "of it, while several talk"),
+    Family(
+        "diar_result_estimated_der", "gauge", "median over recordings of the DER that is estimated, a share"
+    ),
     Family("diar_result_segments", "gauge", "segments of files, each of one speaker (task files)"),
     Family("diar_result_boundaries", "gauge", "boundaries between segments (task files)"),
 )

@@ -12,7 +12,7 @@ from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.naming import local_labels, named_turns
 from diar.formats.document import typed_metadata
 from diar.formats.speech_time import measure
-from diar.formats.turns_json import Clustering, RecordingTurns, describe_speakers
+from diar.formats.turns_json import Clustering, EstimatedQuality, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
 from diar.records import RecordingRow
@@ -105,6 +105,7 @@ class TurnsReport:
             model=typed_metadata(self._index.metadata),
             warnings=_warnings(stored, asked, len(names)),
             channels=list(found.channels),
+            quality=None if found.quality is None else EstimatedQuality(**found.quality.figures()),
         )
 
     def failed_warnings(self, row: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -47,6 +49,7 @@ class TurnsSummary:
     speech_seconds: float = 0.0
     overlap_seconds: float = 0.0
     references: int = 0  # recordings with true turns by the manifest
+    estimates: list[tuple[float, str]] = field(default_factory=list)  # of the DER, and the recording
     output_dir: str = ""
 
     @property
@@ -63,6 +66,8 @@ class TurnsSummary:
         self.diarized += 1
         if result.warnings:
             self.other_warned.add(result.recording_id, result.warnings[0])
+        if result.quality is not None:
+            self.estimates.append((result.quality.estimated_der, result.recording_id))
         self.turns += len(result.turns)
         self.speech_seconds += result.speech_seconds
         self.overlap_seconds += result.overlap_seconds
@@ -80,6 +85,8 @@ class TurnsSummary:
             "diar_result_speech_seconds": self.speech_seconds,
             "diar_result_overlap_seconds": self.overlap_seconds,
         }
+        if self.estimates:
+            whole["diar_result_estimated_der"] = statistics.median(share for share, _ in self.estimates)
         return {
             "diar_result_recordings": [((name,), float(count)) for name, count in outcomes.items()],
             **{name: [((), float(value))] for name, value in whole.items()},
@@ -96,7 +103,16 @@ class TurnsSummary:
             f"{duration(self.speech_seconds)} of speech "
             f"({share:.1f} % of it overlapped)",
         ]
-        return "\n".join([*lines, *self.remarks()])
+        return "\n".join([*lines, *self._look_first(), *self.remarks()])
+
+    def _look_first(self) -> list[str]:
+        """Return a line on the recordings whose turns are likeliest to be wrong, where there are several."""
+        if len(self.estimates) <= _NAMED:
+            return []
+        worst = heapq.nlargest(_NAMED, self.estimates)
+        named = ", ".join(f"{recording} ({share:.0%})" for share, recording in worst)
+        middle = statistics.median(share for share, _ in self.estimates)
+        return [f"estimated DER {middle:.0%} in the median; look first at {named}"]
 
     def remarks(self) -> list[str]:
         """Return lines on what failed, what holds no speech, and warnings."""

@@ -48,6 +48,7 @@ def _recording(result: RecordingTurns) -> Iterator[str]:
         f"{result.recording_id}: {people} in {amount(result.duration)}, "
         f"{amount(result.speech_seconds)} of speech"
         + (f", {amount(overlap)} of it by several at once" if overlap else "")
+        + (f"; estimated DER {result.quality.estimated_der:.0%}" if result.quality else "")
     )
     talked = sum(speaker.speech_seconds for speaker in result.speakers)
     width = max(len(speaker.name) for speaker in result.speakers)

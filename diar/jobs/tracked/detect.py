@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def turn_figures(summary: TurnsSummary) -> dict[str, float]:
         "speech_hours": speech / 3600,
         "overlap_share": summary.overlap_seconds / speech if speech else 0.0,
     }
+    if summary.estimates:
+        counts["estimated_der"] = statistics.median(share for share, _ in summary.estimates)
     return {f"turns.{name}": float(count) for name, count in counts.items()}
 
 

@@ -75,8 +75,8 @@ def _tune(config: TuneConfig) -> int:
     print(f"the settings: diar detect --config {config.output_dir / PRESET_NAME} …")
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    for name, error in list(sweep.errors.items())[:_LISTED]:
-        print(f"warning: {name}: {error}; its speech counts as missed", file=sys.stderr)
+    for name, reason in list(sweep.errors.items())[:_LISTED]:
+        print(f"warning: {name}: {reason}; its speech counts as missed", file=sys.stderr)
     return EXIT_FAILURES if failed else EXIT_OK
 
 

@@ -136,7 +136,7 @@ def _choose(errors: np.ndarray, weights: np.ndarray, rows: np.ndarray, trials: S
     behind = own - own[:, [best]]  # the same recordings, so what is hard for all trials does not count
     spread = behind.std(axis=0, ddof=1) if len(rows) > 1 else np.zeros(len(trials))
     error = np.sqrt(len(rows)) * spread / total
-    near = np.flatnonzero(rates - rates[best] <= error + 1e-12)
+    near = np.flatnonzero(rates - rates[best] <= error + 1e-12).tolist()
     return int(min(near, key=lambda trial: (len(trials[trial].given), rates[trial], trial)))
 
 

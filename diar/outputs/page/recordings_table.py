@@ -36,6 +36,7 @@ class RecordingEntry:
     text: str  # `turns_text`, speakers numbered as in `people`
     origin: float  # seconds on the clock of the turns at the recording's start
     offset: float  # seconds of the file before the recording
+    estimated_der: float | None  # share of speech; None where nobody speaks, or an earlier version wrote it
 
     @classmethod
     def of(
@@ -61,6 +62,7 @@ class RecordingEntry:
             text=turns_text((start, end, place[speaker]) for start, end, speaker in spoken),
             origin=origin,
             offset=float(row["offset"] or 0),
+            estimated_der=_number(row.get("estimated_der", ""), 4),
         )
 
 
@@ -70,6 +72,7 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], words: Seque
     for entry in entries:
         files.add(entry.folder, _files(root / entry.folder) if entry.folder else [])
     offsets = [entry.offset if entry.offset and not entry.origin else None for entry in entries]
+    doubts = [entry.estimated_der for entry in entries]
     columns = [
         Column("Recording", "path", [entry.recording_id for entry in entries]),
         Column("People", "people", [list(entry.people) for entry in entries], minor=True),
@@ -78,6 +81,7 @@ def recordings_table(root: Path, entries: Sequence[RecordingEntry], words: Seque
         Column("Speech", "seconds", [entry.speech for entry in entries], minor=True),
         Column("Overlap", "share", [_share(entry.overlap, entry.speech) for entry in entries], minor=True),
         Column("Turns", "number", [entry.turns for entry in entries], minor=True),
+        *([Column("Est. DER", "share", doubts, minor=True)] if any(doubts) else []),
         *([Column("Words", "choice", words, minor=True)] if any(words) else []),
         Column("Status", "choice", [entry.status for entry in entries], minor=True),
         Column("Starts at", "seconds", [entry.origin or None for entry in entries], more=True),
@@ -107,8 +111,8 @@ def words_of(folder: Path) -> str:
     return WORDS_THERE if words >= turns else WORDS_OLD
 
 
-def _number(text: str) -> float | None:
-    return round(float(text), 2) if text else None
+def _number(text: str, decimals: int = 2) -> float | None:
+    return round(float(text), decimals) if text else None
 
 
 def _share(part: float | None, whole: float | None) -> float | None:
