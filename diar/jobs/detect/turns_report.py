@@ -10,12 +10,13 @@ import diar
 from diar.detect.diarize import DiarizedRecording
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.naming import local_labels, named_turns
+from diar.detect.quality import Quality
 from diar.formats.document import typed_metadata
 from diar.formats.speech_time import measure
 from diar.formats.turns_json import Clustering, EstimatedQuality, RecordingTurns, describe_speakers
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import AskedSpeakers, asked_speakers
-from diar.records import RecordingRow
+from diar.records import RecordingRow, SpeakerTurns
 from diar.store.reader import RecordingIndex
 from diar.store.remarks import file_remarks, no_speech
 from diar.wording import counted
@@ -65,7 +66,6 @@ class TurnsReport:
         people = [int(person) for person in self.linked.label[place : place + len(found.turns)]]
         names = [self.linked.name[person] for person in people]
         turns = named_turns(recording_id, names, found, found.turns)
-        exclusive = named_turns(recording_id, names, found, found.exclusive)
         amounts = measure(turns)
         stored, listed = self._index.row(row), self._index.listed(row)
         asked = asked_speakers(self._config, listed.num_speakers)
@@ -93,7 +93,7 @@ class TurnsReport:
                 channel=dict(zip(names, found.channel.tolist(), strict=True)),
             ),
             turns=turns,
-            exclusive=exclusive if self._config.exclusive else None,
+            exclusive=self._exclusive(recording_id, names, found),
             clustering=Clustering(
                 self._method,
                 self._config.clustering,
@@ -105,12 +105,21 @@ class TurnsReport:
             model=typed_metadata(self._index.metadata),
             warnings=_warnings(stored, asked, len(names)),
             channels=list(found.channels),
-            quality=None if found.quality is None else EstimatedQuality(**found.quality.figures()),
+            quality=_estimated(found.quality),
         )
+
+    def _exclusive(
+        self, recording_id: str, names: list[str], found: DiarizedRecording
+    ) -> SpeakerTurns | None:
+        return named_turns(recording_id, names, found, found.exclusive) if self._config.exclusive else None
 
     def failed_warnings(self, row: int) -> list[str]:
         """Return stage 1's warnings of a recording that failed."""
         return file_remarks(self._index.row(row))
+
+
+def _estimated(quality: Quality | None) -> EstimatedQuality | None:
+    return None if quality is None else EstimatedQuality(**quality.figures())
 
 
 def _warnings(stored: RecordingRow, asked: AskedSpeakers, found: int) -> list[str]:

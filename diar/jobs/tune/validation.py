@@ -97,7 +97,6 @@ def learn(
     rows = random.integers(0, count, (_RESAMPLES, count))
     resampled = gains[rows].sum(axis=1) / weights[rows].sum(axis=1)
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    speech = sum(next(iter(own.values())).speech for own in amounts.values() if own)
     return Learned(
         trial=trials[chosen],
         default=float(errors[:, 0].sum() / weights.sum()),
@@ -107,7 +106,7 @@ def learn(
         interval=(float(low), float(high)),
         agreement=_agreement(trials[chosen], [trials[pick] for pick in picks], trials),
         recordings=count,
-        hours=speech / 3600,
+        hours=sum(next(iter(own.values())).speech for own in amounts.values()) / 3600,
     )
 
 

@@ -10,11 +10,12 @@ from diar.formats.html.elements import Section, notes, paragraph, subheading, ta
 from diar.formats.html.tables import Column, DataTable
 from diar.formats.result_json import LOW_CONFIDENCE, OddFile
 from diar.outputs.page.boundaries_part import BoundariesPart, boundaries_table
+from diar.outputs.page.recordings_table import RecordingEntry
 from diar.outputs.page.turns_part import TurnsPart
 from diar.outputs.turns import NO_SPEECH
 from diar.records import OK
 
-MOST_REMARKS = 20_000
+MOST_REMARKS, MOST_DOUBTED = 20_000, 10
 _KINDS = ("failed", "another voice", "unclear", "no speech", "warning")  # the worst first
 
 
@@ -41,7 +42,29 @@ def look_section(
         tables.append(_remarks_table(remarks, "files" if turns is None else "recordings"))
     if not any(content):
         content = [paragraph("Nothing: no failure, no warning, no doubtful boundary, no odd file.")]
+    if doubted := _doubted(turns):
+        content += [subheading("Turns that are likeliest to be wrong"), table_place("doubted")]
+        tables.append(_doubted_table(doubted))
     return Section("look", "Look here first", "".join(content)), tables
+
+
+def _doubted(turns: TurnsPart | None) -> list[RecordingEntry]:
+    """Return the recordings with the highest estimates of the DER, a quarter of them at most."""
+    if turns is None:
+        return []
+    known = [entry for entry in turns.kept.rows if entry.estimated_der is not None]
+    known.sort(key=lambda entry: -(entry.estimated_der or 0.0))
+    return known[: min(MOST_DOUBTED, len(known) // 4)]
+
+
+def _doubted_table(entries: Sequence[RecordingEntry]) -> DataTable:
+    columns = [
+        Column("Recording", "entry", [entry.recording_id for entry in entries]),
+        Column("Estimated DER", "share", [entry.estimated_der for entry in entries]),
+        Column("Speech", "seconds", [entry.speech for entry in entries]),
+        Column("Turns", "number", [entry.turns for entry in entries]),
+    ]
+    return DataTable("doubted", "recording", "recordings", columns, order=(1, True), target="recordings")
 
 
 def _sorted_remarks(turns: TurnsPart | None, boundaries: BoundariesPart | None) -> list[Remark]:
