@@ -1,0 +1,1 @@
+"""Back ends that are learned from embeddings whose speakers are known."""

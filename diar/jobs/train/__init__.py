@@ -1,0 +1,1 @@
+"""`diar train`: back ends from embeddings whose speakers are known."""

@@ -1,0 +1,127 @@
+"""`diar train plda`: a back end from embeddings whose speakers are known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import diar
+from diar import storage
+from diar.detect.clustering.plda import write_npz
+from diar.detect.training.plda import train_plda
+from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, DiarError
+from diar.jobs.train.config import TrainPldaConfig
+from diar.jobs.train.labels import Examples, of_recordings, of_turns, read_labelled_turns, read_speakers
+from diar.jobs.train.worth import Worth, judge
+from diar.options.command import run_command
+from diar.store.reader import RecordingIndex, TracksReader, load_index
+from diar.wording import counted
+
+DESCRIPTION = """\
+Train a PLDA model (LDA and two-covariance model) on the embeddings of an archive whose speakers are known: by
+folder, manifest or CSV, by true turns, or by the people that stage 2 found. It says what the model is worth
+on speakers that it was not trained on, beside the cosine of the vectors. If it is no better, do without."""
+
+EPILOG = """\
+examples:
+  {prog} --embeddings_dir E --speakers folder --output_file plda.npz
+  {prog} --embeddings_dir E --turns RTTMS --output_file plda.npz --dimensions 128
+  {prog} --embeddings_dir E --turns R --output_file plda.npz       # R: a result of stage 2 labels its archive
+  diar detect --embeddings_dir E --output_dir R2 --task turns --clustering vbx --plda plda.npz
+
+exit codes: 0 done; 3 done, some labelled recordings have no tracks; 2 an error."""
+
+USAGE = "usage: diar train plda [options]    (diar train plda --help says more)"
+_LISTED = 3
+_OF_STAGE_1 = ("model", "model_sha256", "fingerprint")
+
+
+class TrainError(DiarError):
+    """Nothing can be trained."""
+
+
+def main(arguments: Sequence[str], prog: str = "diar train") -> int:
+    """Run the command and return its exit code."""
+    kind, *rest = arguments or [""]
+    if kind in ("-h", "--help"):
+        print(USAGE)
+        return EXIT_OK
+    if kind != "plda":
+        print(f"diar train {kind}: no such model; there is plda\n{USAGE}", file=sys.stderr)
+        return EXIT_ERROR
+    own = f"{prog} plda"
+    return run_command(
+        _train, TrainPldaConfig, rest, prog=own, description=DESCRIPTION, epilog=EPILOG.format(prog=own)
+    )
+
+
+def _train(config: TrainPldaConfig) -> int:
+    index = load_index(config.embeddings_dir)
+    examples = _examples(config, index).thinned(config.most, config.seed)
+    speakers = len(np.unique(examples.speaker))
+    print(f"{counted(len(examples.speaker), 'window')} of {counted(speakers, 'speaker')}", file=sys.stderr)
+    try:
+        worth = judge(examples, config.dimensions, config.seed)
+        plda = train_plda(examples.embedding, examples.speaker, config.dimensions, config.iterations)
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise TrainError(f"{config.embeddings_dir}: the labelled windows are too few: {error}") from None
+    config.output_file.parent.mkdir(parents=True, exist_ok=True)
+    write_npz(config.output_file, plda)
+    card = _card(config, index, examples, worth)
+    text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    card_file = config.output_file.with_suffix(".json")
+    storage.write_bytes_atomic(storage.local_url(str(card_file)), text.encode())
+    print("\n".join(_told(worth, speakers)))
+    print(f"-> {config.output_file}, {card_file}")
+    for name, reason in list(examples.failed.items())[:_LISTED]:
+        print(f"warning: {name} is left out: {reason}", file=sys.stderr)
+    return EXIT_FAILURES if examples.failed else EXIT_OK
+
+
+def _examples(config: TrainPldaConfig, index: RecordingIndex) -> Examples:
+    reader = TracksReader(config.embeddings_dir)
+    if config.turns is not None:
+        return of_turns(reader, index, read_labelled_turns(config.turns, index))
+    assert config.speakers is not None
+    return of_recordings(reader, index, read_speakers(config.speakers, index))
+
+
+def _card(
+    config: TrainPldaConfig, index: RecordingIndex, examples: Examples, worth: Worth | None
+) -> dict[str, Any]:
+    """Return what the model was made of, and what it is worth."""
+    judged = None
+    if worth is not None:
+        judged = {
+            "equal_error_rate_cosine": worth.cosine,
+            "equal_error_rate_plda": worth.plda,
+            "pairs": worth.pairs,
+        }
+    return {
+        "schema": "diar.plda_card",
+        "schema_version": "1.0",
+        "program": f"diar {diar.__version__}",
+        "encoder": {name: index.metadata.get(name) for name in _OF_STAGE_1},
+        "speakers": len(np.unique(examples.speaker)),
+        "recordings": len(np.unique(examples.recording)),
+        "windows": len(examples.speaker),
+        "dimensions": config.dimensions or int(examples.embedding.shape[1]),
+        "speakers_not_trained_on": judged,
+        "recordings_left_out": len(examples.failed),
+    }
+
+
+def _told(worth: Worth | None, speakers: int) -> list[str]:
+    if worth is None:
+        return [
+            f"what it is worth is not known: {counted(speakers, 'speaker')}, ten are needed to leave some out"
+        ]
+    verdict = "it separates them better" if worth.plda < worth.cosine else "it does not help: do without"
+    return [
+        f"equal error rate of windows, on speakers not trained on: cosine {100 * worth.cosine:.2f} %, "
+        f"PLDA {100 * worth.plda:.2f} %: {verdict}"
+    ]

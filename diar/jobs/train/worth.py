@@ -1,0 +1,89 @@
+"""What a model is worth on speakers that it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diar.detect.training.plda import train_plda
+from diar.detect.training.two_covariance import log_likelihood_ratios
+from diar.jobs.train.labels import Examples
+
+_FOLDS, _PAIRS = 5, 200_000
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Equal error rates over pairs of windows, of different recordings where one speaker has several.
+
+    Attributes:
+        cosine: of the encoder's own vectors.
+        plda: of models that were trained without the speakers of a pair.
+        pairs: of one speaker and of two, that were compared.
+    """
+
+    cosine: float
+    plda: float
+    pairs: tuple[int, int]
+
+
+def judge(examples: Examples, dimensions: int | None, seed: int) -> Worth | None:
+    """Train without a fifth of the speakers and compare theirs, five times; None with too few speakers."""
+    names = np.unique(examples.speaker)
+    if len(names) < 2 * _FOLDS:
+        return None
+    random = np.random.default_rng(seed)
+    fold = dict(zip(names.tolist(), random.permutation(len(names)) % _FOLDS, strict=True))
+    own = np.array([fold[speaker] for speaker in examples.speaker.tolist()])
+    cosines, ratios, same = [], [], []
+    for number in range(_FOLDS):
+        train, test = own != number, np.flatnonzero(own == number)
+        plda = train_plda(examples.embedding[train], examples.speaker[train], dimensions)
+        first, second = _pairs(examples, test, random)
+        cosines.append(np.einsum("ij,ij->i", examples.embedding[first], examples.embedding[second]))
+        features = {row: number for number, row in enumerate(test.tolist())}
+        space = plda.transform(examples.embedding[test])
+        left, right = (space[[features[row] for row in rows.tolist()]] for rows in (first, second))
+        ratios.append(log_likelihood_ratios(plda.psi, left, right))
+        same.append(examples.speaker[first] == examples.speaker[second])
+    target = np.concatenate(same)
+    rates = [equal_error_rate(np.concatenate(scores), target) for scores in (cosines, ratios)]
+    return Worth(rates[0], rates[1], (int(target.sum()), int((~target).sum())))
+
+
+def _pairs(
+    examples: Examples, rows: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of windows, as many of one speaker as of two."""
+    first = random.choice(rows, _PAIRS // _FOLDS)
+    speaker, recording = examples.speaker, examples.recording
+    order = rows[np.argsort(speaker[rows], kind="stable")]
+    _, begin, count = np.unique(speaker[order], return_index=True, return_counts=True)
+    at = np.searchsorted(np.unique(speaker[order]), speaker[first])
+    mate = order[begin[at] + random.integers(0, 2**31, len(first)) % count[at]]
+    second = np.where(random.random(len(first)) < 0.5, mate, random.choice(rows, len(first)))
+    differs = recording[first] != recording[second]
+    same = speaker[first] == speaker[second]
+    apart = differs if (differs & same).any() else first != second
+    return first[apart], second[apart]
+
+
+def equal_error_rate(scores: np.ndarray, target: np.ndarray) -> float:
+    """Return the rate at which as many targets are missed as others are taken for one.
+
+    Args:
+        scores: (n,) the higher, the likelier one speaker.
+        target: (n,) bool: one speaker.
+
+    Raises:
+        ValueError: no pairs of one kind.
+    """
+    if target.all() or not target.any():
+        raise ValueError("pairs of one speaker and of two are needed")
+    order = np.argsort(-scores, kind="stable")
+    hit = target[order]
+    missed = 1 - np.cumsum(hit) / hit.sum()
+    taken = np.cumsum(~hit) / (~hit).sum()
+    best = int(np.abs(missed - taken).argmin())
+    return float((missed[best] + taken[best]) / 2)
