@@ -31,7 +31,7 @@ from running import call, detect, error_rate, extract
 from scipy.signal import correlate
 
 import diar
-from diar.enhance.gtcrn import Gtcrn
+from diar.enhance.denoiser import Denoiser
 from diar.enhance.open import open_denoiser
 from diar.formats.rttm import read_rttm
 
@@ -66,7 +66,7 @@ def make_condition(name: str, audio: Path, work: Path, shared: Path) -> Path:
     return folder
 
 
-def enhanced(folder: Path, given: argparse.Namespace, denoise: Gtcrn) -> tuple[Path, float, list[int]]:
+def enhanced(folder: Path, given: argparse.Namespace, denoise: Denoiser) -> tuple[Path, float, list[int]]:
     """Return a folder's enhanced recordings, CPU seconds a second of audio, and the shifts in samples."""
     made, seconds, spent, shifts = given.work / f"{folder.name}-{given.enhance}", 0.0, 0.0, []
     made.mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ def der(folder: Path, mode: str, given: argparse.Namespace) -> float:
     return error_rate(folder, result)
 
 
-def turns_and_voices(name: str, given: argparse.Namespace, denoise: Gtcrn) -> list[str]:
+def turns_and_voices(name: str, given: argparse.Namespace, denoise: Denoiser) -> list[str]:
     """Return the cells of DER, EER, shift and cost."""
     folder = make_condition(name, given.audio, given.work, given.shared)
     clean, cpu, shifts = enhanced(folder, given, denoise)

@@ -28,7 +28,7 @@ COMMANDS = {
         "diar.jobs.tune.command:main",
         "thresholds of stage 2 for an archive, and how sure that is",
     ),
-    "train": ("diar.jobs.train.command:main", "a PLDA model from embeddings whose speakers are known"),
+    "train plda": ("diar.jobs.train.command:plda", "a PLDA model from embeddings whose speakers are known"),
     "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),

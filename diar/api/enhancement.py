@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 from diar.api.errors import ArgumentError
 from diar.archive.channels.streams import Cancel
 from diar.embedding.denoisers import Denoisers
+from diar.enhance.denoiser import Denoiser
 from diar.enhance.echo import without_echo
-from diar.enhance.gtcrn import RATE, Gtcrn
+from diar.enhance.gtcrn import RATE
 from diar.enhance.open import open_denoiser
 
 NONE = "none"
@@ -27,7 +28,7 @@ def denoisers(enhance: str, enhance_for: EnhanceFor, sample_rate: int) -> Denois
     return Denoisers(*heard)
 
 
-def chosen_denoiser(enhance: Any, sample_rate: int = RATE) -> Gtcrn | None:
+def chosen_denoiser(enhance: Any, sample_rate: int = RATE) -> Denoiser | None:
     """Return a denoiser, opened once a process; None for `none`."""
     if not isinstance(enhance, str):
         raise ArgumentError(f"`enhance` is a {type(enhance).__name__}; give a name such as gtcrn, or none")

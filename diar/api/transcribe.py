@@ -26,7 +26,7 @@ from diar.asr.open import DEFAULT_RECOGNISER
 from diar.asr.open import open_recogniser as open_by_name
 from diar.asr.recogniser import RATE, Language, Recogniser
 from diar.asr.recording import Heard, recognise_signal
-from diar.enhance.gtcrn import Gtcrn, denoised
+from diar.enhance.denoiser import Denoiser, denoised
 from diar.intervals import at_least
 from diar.records import MIXED, RecordingTracks, Tracks, Word
 
@@ -119,7 +119,7 @@ class _How:
     recogniser: Recogniser
     language: Language | None
     batch: int
-    denoiser: Gtcrn | None
+    denoiser: Denoiser | None
     cancel: Cancel | None
     told: OnProgress
 

@@ -7,7 +7,6 @@ add up to one at this hop, so that what the network leaves alone comes back as i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +59,6 @@ class Gtcrn:
     def stream(self) -> GtcrnStream:
         """Return what enhances audio that comes in blocks."""
         return GtcrnStream(self._session)
-
-
-def denoised(denoiser: Gtcrn, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the blocks (n,) of one signal without noise, in other sizes; as many samples in all."""
-    stream, heard, told = denoiser.stream(), 0, 0
-    for block in blocks:
-        heard += len(block)
-        made = stream.push(block)
-        told += len(made)
-        if len(made):
-            yield made
-    if heard > told:
-        yield stream.finish()[: heard - told]
 
 
 class GtcrnStream:

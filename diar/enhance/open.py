@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from diar.enhance.deepfilternet import ARCHIVE, DeepFilterNet
+from diar.enhance.denoiser import Denoiser
 from diar.enhance.errors import EnhancementError
 from diar.enhance.gtcrn import RATE, Gtcrn
 from diar.models.weights.hub import resolve
@@ -9,11 +11,11 @@ from diar.models.weights.hub import resolve
 _FILE = "denoiser.onnx"
 
 
-def open_denoiser(enhance: str, sample_rate: int = RATE) -> Gtcrn | None:
+def open_denoiser(enhance: str, sample_rate: int = RATE) -> Denoiser | None:
     """Open a denoiser.
 
     Args:
-        enhance: `none`, named weights (`gtcrn`), or a folder with denoiser.onnx.
+        enhance: `none`, named weights (`gtcrn`, `deepfilternet3`), or a folder with their file.
         sample_rate: Hz of the audio that it will get.
 
     Returns:
@@ -28,4 +30,6 @@ def open_denoiser(enhance: str, sample_rate: int = RATE) -> Gtcrn | None:
     if sample_rate != RATE:
         raise EnhancementError(f"`enhance={enhance}` works at {RATE} Hz, the networks at {sample_rate} Hz")
     folder = resolve(enhance, "enhance")
+    if (folder / ARCHIVE).is_file():
+        return DeepFilterNet(folder / ARCHIVE)
     return Gtcrn(folder / _FILE)

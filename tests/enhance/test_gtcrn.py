@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 pytest.importorskip("onnxruntime", reason="diar[enhance] is not installed")
 
 import diar
+from diar.enhance.denoiser import denoised
 from diar.enhance.errors import EnhancementError
-from diar.enhance.gtcrn import Gtcrn, denoised
+from diar.enhance.gtcrn import Gtcrn
 from diar.enhance.open import open_denoiser
 from diar.models.weights.hub import HubError, resolve
 from tests.commands import RATE, extract

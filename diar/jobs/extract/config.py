@@ -109,7 +109,7 @@ class ExtractConfig(LongRunConfig):
     enhance: str = option(
         "none",
         "model",
-        "denoiser before the networks, such as gtcrn; docs/enhancement.md says where it helps or hurts",
+        "denoiser before the networks, gtcrn or deepfilternet3; docs/enhancement.md says where it helps",
     )
     enhance_for: Literal["both", "segmentation", "embedding"] = option(
         "both", "model", "which networks hear what the denoiser makes"

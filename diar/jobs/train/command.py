@@ -13,7 +13,7 @@ import diar
 from diar import storage
 from diar.detect.clustering.plda import write_npz
 from diar.detect.training.plda import train_plda
-from diar.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK, DiarError
+from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
 from diar.jobs.train.config import TrainPldaConfig
 from diar.jobs.train.labels import Examples, of_recordings, of_turns, read_labelled_turns, read_speakers
 from diar.jobs.train.worth import Worth, judge
@@ -35,7 +35,6 @@ examples:
 
 exit codes: 0 done; 3 done, some labelled recordings have no tracks; 2 an error."""
 
-USAGE = "usage: diar train plda [options]    (diar train plda --help says more)"
 _LISTED = 3
 _OF_STAGE_1 = ("model", "model_sha256", "fingerprint")
 
@@ -44,19 +43,10 @@ class TrainError(DiarError):
     """Nothing can be trained."""
 
 
-def main(arguments: Sequence[str], prog: str = "diar train") -> int:
+def plda(arguments: Sequence[str], prog: str = "diar train plda") -> int:
     """Run the command and return its exit code."""
-    kind, *rest = arguments or [""]
-    if kind in ("-h", "--help"):
-        print(USAGE)
-        return EXIT_OK
-    if kind != "plda":
-        print(f"diar train {kind}: no such model; there is plda\n{USAGE}", file=sys.stderr)
-        return EXIT_ERROR
-    own = f"{prog} plda"
-    return run_command(
-        _train, TrainPldaConfig, rest, prog=own, description=DESCRIPTION, epilog=EPILOG.format(prog=own)
-    )
+    epilog = EPILOG.format(prog=prog)
+    return run_command(_train, TrainPldaConfig, arguments, prog=prog, description=DESCRIPTION, epilog=epilog)
 
 
 def _train(config: TrainPldaConfig) -> int:
@@ -66,11 +56,11 @@ def _train(config: TrainPldaConfig) -> int:
     print(f"{counted(len(examples.speaker), 'window')} of {counted(speakers, 'speaker')}", file=sys.stderr)
     try:
         worth = judge(examples, config.dimensions, config.seed)
-        plda = train_plda(examples.embedding, examples.speaker, config.dimensions, config.iterations)
+        model = train_plda(examples.embedding, examples.speaker, config.dimensions, config.iterations)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise TrainError(f"{config.embeddings_dir}: the labelled windows are too few: {error}") from None
     config.output_file.parent.mkdir(parents=True, exist_ok=True)
-    write_npz(config.output_file, plda)
+    write_npz(config.output_file, model)
     card = _card(config, index, examples, worth)
     text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     card_file = config.output_file.with_suffix(".json")

@@ -83,7 +83,7 @@ class WordsConfig(LongRunConfig):
     enhance: str = option(
         "none",
         "recogniser",
-        "denoiser before the recogniser, such as gtcrn; docs/enhancement.md says where it helps or hurts",
+        "denoiser before the recogniser, gtcrn or deepfilternet3; docs/enhancement.md says where it helps",
         result=True,
     )
     aec: bool = option(

@@ -18,7 +18,7 @@ from diar.archive.channels.streams import Cancel, ChannelStreams, open_channels
 from diar.archive.recording import Recording
 from diar.asr.recogniser import RATE, Identity, Language, Recogniser
 from diar.asr.recording import Heard, Remember, recognise_signal
-from diar.enhance.gtcrn import Gtcrn, denoised
+from diar.enhance.denoiser import Denoiser, denoised
 from diar.errors import DiarError
 from diar.formats.words.reading import read_words, readable_suffixes
 from diar.intervals import at_least
@@ -77,7 +77,7 @@ class RecognisedWords:
         recogniser: Recogniser,
         batch: int,
         language: str | None,
-        denoiser: Gtcrn | None = None,
+        denoiser: Denoiser | None = None,
         cache: FileCache | None = None,
         cancel: Cancel | None = None,
         stall_timeout: float = 300.0,

@@ -15,6 +15,7 @@ _KINDS = {
     WEIGHTS_FILE: "speaker encoder",
     "model.bin": "recogniser",
     "denoiser.onnx": "denoiser",
+    "denoiser.tar.gz": "denoiser",
     "kokoro.onnx": "synthesizer",
 }  # all others are segmentation models
 # In the order of `diar models list`; each has a file in `catalogue`
@@ -25,6 +26,7 @@ _NAMES = (
     "whisper-tiny.en",
     "whisper-base",
     "gtcrn",
+    "deepfilternet3",
     "kokoro-82m",
 )
 

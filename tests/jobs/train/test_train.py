@@ -83,4 +83,4 @@ def test_nonsense_is_refused(root: Path, tmp_path: Path, capsys: pytest.CaptureF
         assert train(root, tmp_path / "x.npz", *options) == 2
         assert told in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
-    assert main(["train", "lda"]) == 2 and "there is plda" in capsys.readouterr().err
+    assert main(["train", "lda"]) == 2 and "plda" in capsys.readouterr().err
