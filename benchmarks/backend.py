@@ -5,7 +5,7 @@
 
 The model is trained (`diar train plda`) on LibriSpeech's utterances as they are, by telephone, in a room and
 broadcast (`tools/degrade.py`), without the speakers of the sets. First table: equal error rate of pairs of
-windows of speakers that it was not trained on, of different recordings, by the cosine of the encoder's vectors
+windows of other speakers, of different recordings, by the cosine of the encoder's vectors
 and by the model. Second: DER in % (collar 0, overlap scored) of the sets by `diar detect`, with the default
 clustering, and with VBx on the model.
 """
