@@ -38,8 +38,9 @@ from diar.online.settings import SAMPLE_RATE
 
 _LIVE_MARGIN = 1.5  # dB above the noise floor of those seconds, below which lasting silence is no speech
 LIVE_WINDOW = 5.0  # seconds that the segmentation network sees at each hop
-_TOLD_TOGETHER = 4  # requests of one length in one pass of the trunk
-TOLD_SECONDS = 2.0  # that the trunk sees when it must be told whose a new voice is
+_TOLD_TOGETHER = 2  # requests of one length in one pass of the trunk; oneDNN keeps code for 1024 shapes
+TOLD_SECONDS = 2.0  # that the trunk sees when it must be told whose a new voice is …
+TOLD_STEP = SAMPLE_RATE // 2  # … and a multiple of so many samples
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,21 @@ class LiveModels:
     def one_by_one(self) -> bool:
         """Whether requests are answered one by one."""
         return self.device.type == "cpu"
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Let the networks of hops see all shapes that are common on a CPU.
+
+        oneDNN compiles code for each shape that it meets, and keeps it: no stream waits for that, and memory
+        does not grow with the hours until all were met.
+        """
+        if self._hops is None:
+            return
+        settings = self._embedder.fbank.settings
+        for samples in range(TOLD_STEP, round(TOLD_SECONDS * SAMPLE_RATE) + 1, TOLD_STEP):
+            frames = (samples - settings.frame_length) // settings.frame_shift + 1
+            self._quick.warm_up(torch.zeros(1, frames, settings.num_mel_bins))
+        self._hops.warm_up()
 
     @torch.inference_mode()
     def answer(self, requests: Sequence[Request]) -> list[Answer]:

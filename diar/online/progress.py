@@ -21,7 +21,7 @@ from diar.online.hearing.hops import Hops
 from diar.online.hearing.onset import TICK, Onset
 from diar.online.hearing.speakers import Speakers
 from diar.online.kept import Kept, finished
-from diar.online.models import TOLD_SECONDS, Answer, Hear, LiveModels, Request, Tell, Track
+from diar.online.models import TOLD_SECONDS, TOLD_STEP, Answer, Hear, LiveModels, Request, Tell, Track
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.online.telling import Draft, Telling
 from diar.online.timeline import Timeline
@@ -36,7 +36,6 @@ _SILENCE = 0.5  # seconds of silence after which speech starts anew
 _TRACK_SLACK = 2.0  # seconds of the stream after which the tracks of a chunk are used: they take a while
 # Seconds of a chunk after which it is tracked before it is complete, so that corrections come in time
 _LOOK, _CHUNKS_LOOKED_AT = 16.0, 4
-_TOLD_STEP = SAMPLE_RATE // 2  # samples; the trunk sees a multiple
 _LEAST_TRACKED = SAMPLE_RATE // 40  # samples; the encoder's features need 25 ms
 _UNSEEN = 1.0  # seconds at the end of such tracks, which are less sure
 
@@ -246,7 +245,7 @@ class Progress:
 def _told_samples(least: int) -> int:
     """Return how many samples the trunk sees, `least` or more; few different numbers, which run faster."""
     most = round(TOLD_SECONDS * SAMPLE_RATE)
-    return min(most, -(-least // _TOLD_STEP) * _TOLD_STEP)
+    return min(most, -(-least // TOLD_STEP) * TOLD_STEP)
 
 
 def _power(samples: np.ndarray, step: int, frames: int) -> np.ndarray:

@@ -49,3 +49,16 @@ def test_seg_windows_of_one_and_of_several_voices_are_embedded_together(
             spoken = seconds > 0
             assert spoken.any()
             assert (embeddings[spoken] * alone[spoken]).sum(axis=1).min() > 0.995
+
+
+def test_what_is_warm_meets_no_new_shape() -> None:
+    """All lengths that the trunk is shown, and whole windows, alone and together."""
+    models = LiveModels.open(device="cpu")
+    models.warm_up()
+    known = dict(models._quick._exact), dict(models._hops._remembered._exact)  # type: ignore[union-attr]
+    stream = Stream(models)
+    noise = np.random.default_rng(0).standard_normal(12 * SAMPLE_RATE).astype(np.float32)
+    for at in range(0, len(noise), 1600):
+        stream.feed(0.1 * noise[at : at + 1600])
+    models.warm_up()
+    assert known == (models._quick._exact, models._hops._remembered._exact)  # type: ignore[union-attr]

@@ -37,6 +37,11 @@ class HopDetector:
         """Samples of the blocks that a `Front` filters."""
         return self._filters.block
 
+    def warm_up(self) -> None:
+        """Let the LSTM see as many whole seg_windows as go together."""
+        frames = self._network.num_frames(self._detector.window)
+        self._remembered.warm_up(torch.zeros(1, frames, self._network.lstm.input_size, dtype=self._dtype))
+
     def front(self) -> Front:
         """Return what a new stream keeps of its filtered blocks."""
         return self._filters.front(self._detector.window)

@@ -42,6 +42,11 @@ class Together:
                 found.update(zip(part.tolist(), self._run(batch).split(1), strict=True))
         return [found[number] for number in range(len(inputs))]
 
+    def warm_up(self, one: Tensor) -> None:
+        """Try batches of as many inputs like `one` (1, …) as go together."""
+        for count in range(1, self._most + 1):
+            self([one] * count)
+
     def _run(self, batch: Tensor) -> Tensor:
         shape = tuple(batch.shape)
         if len(batch) == 1 or self._exact.get(shape, True):

@@ -109,6 +109,7 @@ class ServiceEngine(Engine):
 
     def warm_up(self) -> dict[str, str]:
         """Let the networks compute once; return what they are."""
+        self._models.warm_up()
         noise = 0.01 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE).astype(np.float32)
         events = self.open(_WARM).feed(noise)
         self.drop(_WARM)
