@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
+from diar.online.engine import Engine
 from diar.online.models import Answer, LiveModels, Request, Tell
 from diar.online.stream import Stream
 from tests.online.conftest import RememberingModels
@@ -51,14 +52,20 @@ def test_seg_windows_of_one_and_of_several_voices_are_embedded_together(
             assert (embeddings[spoken] * alone[spoken]).sum(axis=1).min() > 0.995
 
 
-def test_what_is_warm_meets_no_new_shape() -> None:
-    """All lengths that the trunk is shown, and whole windows, alone and together."""
-    models = LiveModels.open(device="cpu")
-    models.warm_up()
-    known = dict(models._quick._exact), dict(models._hops._remembered._exact)  # type: ignore[union-attr]
-    stream = Stream(models)
-    noise = np.random.default_rng(0).standard_normal(12 * SAMPLE_RATE).astype(np.float32)
-    for at in range(0, len(noise), 1600):
-        stream.feed(0.1 * noise[at : at + 1600])
-    models.warm_up()
-    assert known == (models._quick._exact, models._hops._remembered._exact)  # type: ignore[union-attr]
+def test_what_is_warm_meets_no_new_shape(talk: np.ndarray) -> None:
+    """All lengths that the trunk is shown, and whole windows, of as many streams as go together."""
+    met, warm = LiveModels.open(device="cpu"), LiveModels.open(device="cpu")
+    engine = Engine(met)
+    for key in range(3):
+        engine.open(key)
+    for at in range(0, 12 * 16_000, 1600):
+        engine.feed(dict.fromkeys(range(3), talk[at : at + 1600]))
+    engine.shut_down()
+    warm.warm_up()
+    assert met._hops is not None and warm._hops is not None
+    lengths = {shape[1] for shape in warm._quick._exact}  # a stream that begins has others
+    told = {shape for shape in met._quick._exact if shape[1] in lengths}
+    assert len(lengths) == 4 and told and told <= {*warm._quick._exact}
+    frames = warm._hops._network.num_frames(warm.window)
+    whole = {shape for shape in met._hops._remembered._exact if shape[1] == frames}
+    assert whole and whole <= {*warm._hops._remembered._exact}
