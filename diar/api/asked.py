@@ -25,7 +25,7 @@ class Asked:
 
     def settings(self) -> DiarizeSettings:
         """Return the settings that decide the turns."""
-        settings = DiarizeSettings(ClusteringSettings(count=self.count))
+        settings = DiarizeSettings(ClusteringSettings(count=self.count), quality=True)
         if self.preset == "auto":
             return settings
         return replace(settings, preset=PRESETS[self.preset], narrow_preset=PRESETS[self.preset])

@@ -13,7 +13,7 @@ from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
 from diar.detect.quality import Quality, estimate
-from diar.detect.reconstruction import reconstruct
+from diar.detect.reconstruction import Frames, reconstruct
 from diar.records import MIXED
 
 FindCentroids = Callable[[Observations, ClusteringSettings], np.ndarray]
@@ -26,6 +26,7 @@ class DiarizeSettings:
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     preset: Preset = field(default_factory=lambda: PRESETS["general"])
     narrow_preset: Preset = field(default_factory=lambda: PRESETS["telephone"])  # of narrow-band recordings
+    quality: bool = False  # tell how wrong the turns may be, which takes four times as long as all else
 
     def preset_for(self, observations: Observations) -> Preset:
         """Return the preset of a recording's bandwidth."""
@@ -43,7 +44,7 @@ class DiarizedRecording:
     channel: np.ndarray  # (K,) where each is heard; MIXED where the recording is one signal
     channels: tuple[int, ...] = ()  # that are read apart
     narrow_band: bool = False  # the recording comes over a telephone
-    quality: Quality | None = None  # signs of errors; None where nobody speaks
+    quality: Quality | None = None  # signs of errors; None where nobody speaks, or nobody asked
 
 
 def diarize(
@@ -74,8 +75,14 @@ def diarize(
         clean_seconds=seconds[order],
         channel=np.full(len(order), MIXED),
         narrow_band=observations.narrow_band,
-        quality=estimate(observations, centroids),
+        quality=_quality(observations, centroids, frames, settings) if settings.quality else None,
     )
+
+
+def _quality(
+    observations: Observations, centroids: np.ndarray, frames: Frames, settings: DiarizeSettings
+) -> Quality | None:
+    return estimate(observations, centroids, frames.misheard, settings.clustering, find_centroids)
 
 
 def _clean_seconds(observations: Observations, centroids: np.ndarray) -> np.ndarray:

@@ -1,12 +1,11 @@
 """How wrong the turns of a recording may be, told without a reference.
 
-Three signs, each a share or a mean over the recording's speech:
+Three signs, each a share of the recording's speech:
 
-- doubt: the probability that a sliding window belongs to another speaker than the nearest, by the softmax
-  over its cosines to all speakers. High where clusters are hardly apart, or one voice has two of them.
-- spread: 1 − cosine of a window to its speaker. High in noise and rooms, and where a cluster holds two
-  people.
-- unsure: probability of the less likely answer, of the local speakers' activity, a second of their speech.
+- misheard: miss and false alarm to be expected, by the probabilities of the voices in each frame.
+- unsure: probability of the less likely answer to whether a local speaker speaks.
+- unstable: what goes to another speaker when the recording is clustered otherwise: from either half of it,
+  from its middle, and with thresholds a little lower and higher.
 
 Their weighted sum estimates the diarization error rate. The weights were fitted on 40 simulated
 conversations, clean and by telephone, in a room and broadcast; docs/decisions/101-quality.md says how well
@@ -15,16 +14,19 @@ the estimate goes with the true error on others. It cannot know what the network
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import softmax
+from scipy.optimize import linear_sum_assignment
 
+from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.observations import LocalSpeakers, Observations, Windows
 
-_SHARPNESS = 15.0  # of the softmax over cosines, as in `reconstruction`
-_DOUBT, _SPREAD, _UNSURE = 1.1, 0.25, 0.45  # weights
+Cluster = Callable[[Observations, ClusteringSettings], np.ndarray]  # centroids (K, D)
+_MISHEARD, _UNSURE, _UNSTABLE, _ALWAYS = 0.41, 0.35, 0.82, 0.04  # weights; what nothing tells of
+_LEAST_WINDOWS = 20  # reliable ones, from which a recording is clustered otherwise
+_STEP = 0.06  # of the cosine, by which thresholds are moved
 _DECIMALS = 4
 _ROWS = 4_096  # local speakers that are looked at at once
 
@@ -34,55 +36,93 @@ class Quality:
     """Signs of errors in one recording, or one side of it.
 
     Attributes:
-        seconds: of speech that they are means of.
-        doubt, spread, unsure: see the module.
+        seconds: of speech that they are shares of.
+        misheard, unsure, unstable: see the module.
     """
 
     seconds: float
-    doubt: float
-    spread: float
+    misheard: float
     unsure: float
+    unstable: float
 
     @property
     def estimated_der(self) -> float:
         """Return the estimate of the diarization error rate, a share of speech."""
-        return min(1.0, _DOUBT * self.doubt + _SPREAD * self.spread + _UNSURE * self.unsure)
+        told = _MISHEARD * self.misheard + _UNSURE * self.unsure + _UNSTABLE * self.unstable
+        return min(1.0, _ALWAYS + told)
 
     def figures(self) -> dict[str, float]:
         """Return estimate and signs, rounded."""
-        names = ("estimated_der", "doubt", "spread", "unsure")
+        names = ("estimated_der", "misheard", "unsure", "unstable")
         return {name: round(float(getattr(self, name)), _DECIMALS) for name in names}
 
 
-def estimate(observations: Observations, centroids: np.ndarray) -> Quality | None:
-    """Return the signs of a recording whose speakers have these centroids (K, D); None without speech."""
-    windows = observations.windows.reliable
-    seconds = float(windows.weight.sum())
+def estimate(
+    observations: Observations,
+    centroids: np.ndarray,
+    misheard: float,
+    settings: ClusteringSettings,
+    cluster: Cluster,
+) -> Quality | None:
+    """Return the signs of a recording; None without speech.
+
+    Args:
+        observations: of the recording.
+        centroids: (K, D) of its speakers.
+        misheard: as `reconstruction.Frames` has it.
+        settings: of the clustering that found them.
+        cluster: finds centroids.
+    """
+    seconds = float(observations.windows.reliable.weight.sum())
     if not len(centroids) or not seconds > 0:
         return None
-    doubt, spread = _of_windows(windows, centroids)
-    return Quality(seconds, doubt, spread, _unsure(observations.local))
+    unstable = _unstable(observations, centroids, settings, cluster)
+    return Quality(seconds, misheard, _unsure(observations.local), unstable)
 
 
 def together(sides: Sequence[Quality | None]) -> Quality | None:
     """Return the mean over sides that are read apart, weighted by their speech."""
     heard = [side for side in sides if side is not None]
-    seconds = sum(side.seconds for side in heard)
     if not heard:
         return None
-    signs = [(side.doubt, side.spread, side.unsure) for side in heard]
-    means = np.average(signs, axis=0, weights=[side.seconds for side in heard])
-    return Quality(seconds, *means.tolist())
+    weights = [side.seconds for side in heard]
+    signs = [(side.misheard, side.unsure, side.unstable) for side in heard]
+    return Quality(sum(weights), *np.average(signs, axis=0, weights=weights).tolist())
 
 
-def _of_windows(windows: Windows, centroids: np.ndarray) -> tuple[float, float]:
-    """Return doubt and spread."""
-    cosines = windows.embedding @ centroids.T
-    likely = softmax(_SHARPNESS * cosines, axis=1).max(axis=1)
-    doubt, spread = (
-        np.average(values, weights=windows.weight) for values in (1 - likely, 1 - cosines.max(axis=1))
-    )
-    return float(doubt), float(spread)
+def _unstable(
+    observations: Observations, centroids: np.ndarray, settings: ClusteringSettings, cluster: Cluster
+) -> float:
+    """Return the mean share of speech that changes its speaker."""
+    windows = observations.windows.reliable
+    if len(windows) < _LEAST_WINDOWS:
+        return 0.0
+    middle, end = observations.duration / 2, np.nextafter(observations.duration, np.inf)
+    parts = [(0.0, middle), (middle, end), (middle / 2, 1.5 * middle)]
+    others = [cluster(observations.between(*part), settings) for part in parts]
+    others += [cluster(observations, moved) for moved in _moved(settings)]
+    return float(np.mean([_changed(windows, centroids, other) for other in others]))
+
+
+def _moved(settings: ClusteringSettings) -> list[ClusteringSettings]:
+    """Return the settings with thresholds a little lower and higher, where the clusterer has one."""
+    if settings.method == "auto":
+        threshold = settings.iterative.threshold
+        near = [replace(settings.iterative, threshold=threshold + step) for step in (-_STEP, _STEP)]
+        return [replace(settings, iterative=one) for one in near]
+    if settings.method == "ahc":
+        return [replace(settings, ahc_threshold=settings.ahc_threshold + step) for step in (-_STEP, _STEP)]
+    return []
+
+
+def _changed(windows: Windows, centroids: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of speech whose speaker has no counterpart among the others."""
+    if not len(others):
+        return 1.0
+    mine, theirs = ((windows.embedding @ one.T).argmax(axis=1) for one in (centroids, others))
+    common = np.zeros((len(centroids), len(others)))
+    np.add.at(common, (mine, theirs), windows.weight)
+    return 1 - float(common[linear_sum_assignment(-common)].sum() / windows.weight.sum())
 
 
 def _unsure(local: LocalSpeakers) -> float:

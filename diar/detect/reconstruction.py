@@ -39,6 +39,7 @@ class Frames:
     dominant: np.ndarray  # (N,) cluster that speaks, the first of two; NO_CLUSTER where nobody does
     first_center: float  # seconds
     step: float  # seconds
+    misheard: float = 0.0  # expected seconds of miss and false alarm, a second of expected speech
 
     def edge(self, frame: np.ndarray) -> np.ndarray:
         """Seconds at which frames begin."""
@@ -74,7 +75,20 @@ def reconstruct(
             block = slice(start, min(start + _BLOCK, frames))
             score = _LOCAL_SHARE * local.block(block) + (1 - _LOCAL_SHARE) * windows.block(block)
             active[:, block], dominant[block] = _choose(score, voices[block])
-    return Frames(active, dominant, first_center, step)
+    return Frames(active, dominant, first_center, step, _misheard(expected, voices))
+
+
+def _misheard(expected: np.ndarray, voices: np.ndarray) -> float:
+    """Return the expected seconds of miss and false alarm, a second of expected speech.
+
+    Args:
+        expected: (N,) voices.
+        voices: (N,) that are told, 0 to 2.
+    """
+    speech = float(expected.sum())
+    beyond = np.maximum(expected - 1, 0)
+    wrong = np.where(voices == 1, beyond + np.maximum(1 - expected, 0), np.abs(expected - voices))
+    return float(wrong.sum()) / speech if speech > 0 else 0.0
 
 
 def expected_voices(observations: Observations, frames: int) -> np.ndarray:

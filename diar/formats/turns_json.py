@@ -52,9 +52,9 @@ class EstimatedQuality:
     """How wrong the turns may be, told without a reference (docs/turns-schema.md)."""
 
     estimated_der: float  # share of speech
-    doubt: float
-    spread: float
+    misheard: float
     unsure: float
+    unstable: float
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,12 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     exclusive: bool = option(
         False, "turns", "also write turns without overlap, as alignment with a transcript needs them"
     )
+    quality: bool = option(
+        True,
+        "turns",
+        "estimate how wrong each recording's turns may be",
+        off="do not estimate how wrong turns may be, which takes longer than to find them",
+    )
     speaker_audio: Literal["none", "clips", "joined"] = option(
         "none", "turns", "audio of each speaker without other voices: a file a turn, or one file a speaker"
     )
@@ -140,13 +146,11 @@ class DetectConfig(WatchedConfig, TrackedConfig):
         "turns",
         "of a recording that is a part of a file (a manifest's offset): from the part's start, or the file's",
     )
-
     rttm_id: Literal["path", "stem"] = option(
         "path",
         "turns",
         "what RTTM files call a recording: its path in the archive, or stem = the file's name without suffix",
     )
-
     link: bool = option(
         True,
         "speakers",
@@ -176,7 +180,6 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     odd_threshold: float | None = option(
         None, "speakers", "probability above which a file is one of another voice; default 0.5", gt=0, lt=1
     )
-
     place: Literal["symlink", "hardlink", "copy", "none"] = option(
         "symlink", "output", "how audio files get into the speaker folders"
     )

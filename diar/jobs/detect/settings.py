@@ -38,7 +38,8 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
         iterative = replace(iterative, threshold=config.clustering_threshold)
     clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, iterative, plda=plda)
     general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
-    return DiarizeSettings(clustering, preset(config, general), preset(config, narrow))
+    presets = preset(config, general), preset(config, narrow)
+    return DiarizeSettings(clustering, *presets, quality=config.quality)
 
 
 def boundary_settings(config: DetectConfig) -> BoundarySettings:

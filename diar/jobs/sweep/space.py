@@ -23,7 +23,7 @@ _MOST = 100_000  # trials
 _DRAWS = 100  # of a trial, until its values agree with each other
 _DECIMALS = 6
 # Of the options in the group of turns, those that decide no turns
-_NO_TURNS = frozenset({"exclusive", "speaker_audio", "reference", "times", "rttm_id", "timelines"})
+_NO_TURNS = frozenset({"exclusive", "quality", "speaker_audio", "reference", "times", "rttm_id", "timelines"})
 Values = Mapping[str, Any]
 
 

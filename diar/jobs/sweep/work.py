@@ -83,7 +83,7 @@ class TryAll:
         """Return the turns of a trial, in the milliseconds in which RTTM has them."""
         settings = diarize_settings(trial.config)
         count = asked_speakers(trial.config, task.num_speakers).bounds
-        settings = replace(settings, clustering=replace(settings.clustering, count=count))
+        settings = replace(settings, clustering=replace(settings.clustering, count=count), quality=False)
         kind = tuple(getattr(trial.config, name) for name in _DECIDES_CLUSTERING)
         found = diarize_sides(sides, settings, _once(kind, clustered))
         named = named_turns(task.recording_id, local_labels(found), found, found.turns)
