@@ -67,8 +67,11 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     )
     min_segment: int = option(4, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
 
-    clustering: Literal["auto", "ahc", "spectral", "vbx"] = option(
-        "auto", "turns", "how the voices of a recording are told apart; auto = iterative, the most accurate"
+    clustering: Literal["auto", "iterative", "pipeline", "ahc", "spectral", "vbx"] = option(
+        "auto",
+        "turns",
+        "how the voices of a recording are told apart; pipeline = as stage 1's --pipeline has it, turns "
+        "included; auto = pipeline where stage 1 had one, else iterative, the most accurate of the others",
     )
     num_speakers: int | Literal["auto"] | None = option(
         None,

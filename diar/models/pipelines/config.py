@@ -1,17 +1,17 @@
 """`config.yaml` of a pipeline folder: pyannote.audio's SpeakerDiarization with VBx clustering.
 
-    pipeline:
-      name: pyannote.audio.pipelines.SpeakerDiarization
-      params:
-        clustering: VBxClustering
-        segmentation: $model/segmentation
-        embedding: $model/embedding
-        plda: $model/plda
-        embedding_exclude_overlap: true        # false where missing
-        segmentation_step: 0.1                 # of a seg_window; that where missing
-    params:
-      clustering: {threshold: 0.6, Fa: 0.07, Fb: 0.8}
-      segmentation: {min_duration_off: 0.0}    # that where missing
+pipeline:
+  name: pyannote.audio.pipelines.SpeakerDiarization
+  params:
+    clustering: VBxClustering
+    segmentation: $model/segmentation
+    embedding: $model/embedding
+    plda: $model/plda
+    embedding_exclude_overlap: true        # false where missing
+    segmentation_step: 0.1                 # of a seg_window; that where missing
+params:
+  clustering: {threshold: 0.6, Fa: 0.07, Fb: 0.8}
+  segmentation: {min_duration_off: 0.0}    # that where missing
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def read_pipeline_config(folder: Path) -> PipelineConfig:
 def _check(pipeline: Mapping[str, Any], params: Mapping[str, Any], file: Path) -> None:
     name = str(pipeline.get("name", ""))
     if name.rpartition(".")[2] != _PIPELINE_CLASS:
-        raise ModelError(f"{file}: pipeline.name is {name!r}, a {_PIPELINE_CLASS} of pyannote.audio is expected")
+        raise ModelError(
+            f"{file}: pipeline.name is {name!r}, a {_PIPELINE_CLASS} of pyannote.audio is expected"
+        )
     if params.get("clustering", _CLUSTERING) != _CLUSTERING:
         raise ModelError(
             f"{file}: clustering is {params['clustering']!r}, {_CLUSTERING} is expected (community-1 has it)"

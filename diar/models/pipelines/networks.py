@@ -58,7 +58,9 @@ def read_checkpoint(file: Path) -> Checkpoint:
             "`hyper_parameters` and `pyannote.audio`"
         ) from None
     if not isinstance(given, dict) or not isinstance(architecture, str):
-        raise ModelError(f"{file} is no checkpoint of pyannote.audio: its class or arguments are not readable")
+        raise ModelError(
+            f"{file} is no checkpoint of pyannote.audio: its class or arguments are not readable"
+        )
     fields = specifications.fields if isinstance(specifications, Record) else {}
     return Checkpoint(file, parameters, architecture, given, fields)
 
