@@ -103,7 +103,7 @@ def write_folder(
         architecture,
         {"problem": 3, "resolution": 2, "duration": 5.0, "classes": None, "max": None},
     )
-    _write_plda(folder / "plda", rng)
+    write_plda(folder / "plda", seed)
     return folder
 
 
@@ -164,7 +164,9 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> 
     return torch.from_numpy((spread * rng.standard_normal(tuple(shape))).astype(np.float32))
 
 
-def _write_plda(folder: Path, rng: np.random.Generator) -> None:
+def write_plda(folder: Path, seed: int = 0) -> None:
+    """Write the two files of a PLDA model."""
+    rng = np.random.default_rng([seed, 1])
     lda = np.linalg.qr(rng.standard_normal((DIMENSION, PLDA_DIMENSION)))[0]
     mean1, mean2 = 0.02 * rng.standard_normal(DIMENSION), 0.1 * rng.standard_normal(PLDA_DIMENSION)
     np.savez(folder / "xvec_transform.npz", mean1=mean1, mean2=mean2, lda=lda)
