@@ -31,6 +31,16 @@ class Steps(NamedTuple):
     exclusive: np.ndarray  # likewise, without overlap
 
 
+def centring_bias(steps: Steps) -> np.ndarray:
+    """Return a bias (D,) of the encoder that puts the embeddings of `steps` around zero.
+
+    Embeddings of made-up weights are nearly one otherwise, and to cluster them shows nothing.
+    """
+    alone = steps.decided & (steps.decided.sum(axis=2, keepdims=True) == 1)
+    trains = alone.sum(axis=1) >= 0.2 * steps.decided.shape[1]
+    return np.asarray(-np.median(steps.embeddings[trains], axis=0))
+
+
 def run_pyannote(folder: Path, samples: np.ndarray, **speakers: int) -> Steps:
     """Run the pipeline of `folder` on `samples`; `speakers` are pyannote's options.
 

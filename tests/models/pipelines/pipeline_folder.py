@@ -60,6 +60,8 @@ _EMBEDDING_ARGUMENTS = {
     "use_energy": False,
 }
 _MODELS = "pyannote.audio.models"
+# Of the made-up segmentation's classes, so that each is the likeliest now and then, and one voice more often
+_CLASS_BIAS = (3.9, -0.4, 4.5, -2.6, -0.1, -3.3, 2.6)
 
 
 def write_folder(
@@ -144,6 +146,7 @@ def _segmentation_weights(rng: np.random.Generator) -> dict[str, torch.Tensor]:
             weights[name] = _normal(rng, value.shape, float(spread))
         elif part in gains:
             weights[name] = _normal(rng, value.shape, 0.1)
+    weights["classifier.bias"] += torch.tensor(_CLASS_BIAS)
     return dict(weights)
 
 
@@ -156,6 +159,7 @@ def _embedding_weights(rng: np.random.Generator) -> dict[str, torch.Tensor]:
             weights[name] = torch.from_numpy(rng.uniform(0.8, 1.6, value.shape).astype(np.float32))
         elif name.endswith(("running_mean", "bias")):
             weights[name] = _normal(rng, value.shape, 0.1)
+    weights["seg_1.weight"] *= 1e-3  # so that embeddings are a few long
     weights["seg_1.bias"] = torch.zeros(DIMENSION)
     return {f"resnet.{name}": value for name, value in weights.items()}
 
@@ -171,8 +175,8 @@ def write_plda(folder: Path, seed: int = 0) -> None:
     mean1, mean2 = 0.02 * rng.standard_normal(DIMENSION), 0.1 * rng.standard_normal(PLDA_DIMENSION)
     np.savez(folder / "xvec_transform.npz", mean1=mean1, mean2=mean2, lda=lda)
     turned = np.linalg.qr(rng.standard_normal((PLDA_DIMENSION, PLDA_DIMENSION)))[0]
-    psi = rng.permutation(np.geomspace(0.05, 40.0, PLDA_DIMENSION))  # unsorted, as files may be
-    tr = turned * rng.uniform(1.0, 1.6, (PLDA_DIMENSION, 1))
+    psi = rng.permutation(np.geomspace(0.05, 10.0, PLDA_DIMENSION))  # unsorted, as files may be
+    tr = turned * rng.uniform(2.0, 3.0, (PLDA_DIMENSION, 1))
     np.savez(folder / "plda.npz", mu=0.05 * rng.standard_normal(PLDA_DIMENSION), tr=tr, psi=psi)
 
 

@@ -25,7 +25,7 @@ from diar.models.weights.checkpoint import read_state_dict
 from diar.models.weights.hub import fetch
 from diar.records import RecordingRow, RecordingTracks
 from tests.models.pipelines.golden import FRAMES, WINDOW, observed, same_turns
-from tests.models.pipelines.oracle import Steps, run_pyannote
+from tests.models.pipelines.oracle import Steps, centring_bias, run_pyannote
 from tests.models.pipelines.pipeline_folder import RATE, write_folder
 
 pytestmark = [
@@ -51,8 +51,7 @@ def compared(samples: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> t
     segmentation = read_state_dict(fetch("segmentation-3.0") / "segmentation.pt")
     temporary = tmp_path_factory.mktemp("pyannote")
     plain = run_pyannote(write_folder(temporary / "plain", segmentation=segmentation), samples)
-    bias = -plain.embeddings[plain.decided.any(axis=1)].mean(axis=0)
-    folder = write_folder(temporary / "centred", segmentation=segmentation, bias=bias)
+    folder = write_folder(temporary / "centred", segmentation=segmentation, bias=centring_bias(plain))
     return open_pipeline(str(folder)), folder, run_pyannote(folder, samples)
 
 
