@@ -38,7 +38,7 @@ def test_segmentation_and_embeddings_are_pyannotes(pipeline: Pipeline) -> None:
     assert made is not None
     tracks, steps = made.tracks, golden()
     np.testing.assert_array_equal(tracks.windows[:, 0], np.arange(len(steps.decided)))
-    assert np.ptp(tracks.windows, axis=1).tolist() == [[WINDOW]] * len(steps.decided)
+    assert np.ptp(tracks.windows, axis=1).tolist() == [WINDOW] * len(steps.decided)
     compared = 0
     for row in np.flatnonzero(tracks.local_speaker != SLIDING):
         window, speaker = round(tracks.start[row]), tracks.local_speaker[row]

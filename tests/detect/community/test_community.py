@@ -1,5 +1,6 @@
 """pyannote's pipeline in stage 2: every step against what its own code gave (tests/models/pipelines)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from diar.detect.community.settings import Community, pyannote_plda
 from diar.detect.diarize import DiarizeSettings, diarize
 from diar.detect.observations import Observations
 from diar.errors import DiarError
+from diar.intervals import IntervalLists
 from diar.records import RecordingRow, RecordingTracks
 from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices
-from tests.models.pipelines.golden import SECONDS, golden, observed, same_turns
+from tests.models.pipelines.golden import SECONDS, golden, intervals, observed, same_turns
 from tests.models.pipelines.pipeline_folder import write_plda
 
 
@@ -133,7 +135,12 @@ def test_voices_that_are_apart_are_told_apart(community: Community) -> None:
     voices = make_voices(3)
     talk = converse(voices, 90.0, overlap=0.2)
     tracks = make_tracks(talk, step=1.0, noise=0.05)
-    object.__setattr__(tracks, "norm", np.full(len(tracks), 4.0, np.float32))
+    spoken = zip(tracks.activity, tracks.start, strict=True)
+    tracks = replace(
+        tracks,
+        active=IntervalLists.of(intervals(activity > 127, start) for activity, start in spoken),
+        norm=np.full(len(tracks), 4.0, np.float32),
+    )
     seen = Observations.of(RecordingTracks(RecordingRow("a", "a", duration=90.0), tracks, FRAMES, {}))
     rng = np.random.default_rng(0)
     size = voices.shape[1]
@@ -159,10 +166,7 @@ def test_nobody_speaks(seen: Observations, community: Community) -> None:
 
 
 def test_lengths_have_to_be_stored(seen: Observations, community: Community) -> None:
-    local = seen.local.between(0.0, 12.0)
-    object.__setattr__(local, "norm", np.full(len(local), np.nan, np.float32))
-    older = seen.between(0.0, 12.0)
-    object.__setattr__(older, "local", local)
+    older = replace(seen, local=replace(seen.local, norm=np.full(len(seen.local), np.nan, np.float32)))
     with pytest.raises(DiarError, match="stored no lengths of embeddings"):
         find_speakers(older, community, SpeakerCount())
 
