@@ -39,7 +39,8 @@ class ChunkSettings:
         Every window then fits into its chunk.
         """
         context = max(1.0, window / 2)
-        return cls(rate, *(round(seconds * rate) for seconds in (chunk, context, window, hop)))
+        lengths = [round(seconds * rate) for seconds in (chunk, context, window, hop)]
+        return cls(rate, lengths[0], lengths[1], lengths[2], lengths[3])
 
     @classmethod
     def of_windows(cls, rate: int, seg_window: int, step: int, window: float, hop: float) -> ChunkSettings:

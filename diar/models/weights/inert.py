@@ -14,7 +14,7 @@ import math
 import pickle
 import pickletools
 import zipfile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
@@ -66,9 +66,9 @@ class Record(_Inert):
 
     def __new__(cls, *_: Any, **__: Any) -> Record:
         """Return one without fields, as pickle makes it."""
-        record = super().__new__(cls)
+        record: Any = super().__new__(cls)
         record.fields = {}
-        return record
+        return cast(Record, record)
 
     def __setstate__(self, state: Any = None, *_: Any) -> None:  # type: ignore[override]
         """Keep the fields by name."""
