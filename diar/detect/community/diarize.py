@@ -11,7 +11,7 @@ from diar.detect.clustering.similarity import unit_rows
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.community.clustering import Clusters, assign, find_clusters
 from diar.detect.community.decisions import Decisions
-from diar.detect.community.frames import Timeline, count_voices, most_active, turns_of
+from diar.detect.community.frames import Timeline, count_active, count_voices, most_active, turns_of
 from diar.detect.community.settings import Community
 from diar.detect.observations import Observations
 from diar.errors import DiarError
@@ -44,17 +44,16 @@ def find_speakers(observations: Observations, settings: Community, count: Speake
     if count.maximum is not None:
         voices = np.minimum(voices, count.maximum)
 
-    def turns(most: np.ndarray, pause: float, shortest: float) -> list[np.ndarray]:
-        active = most_active(decisions, assigned, number, timeline, most)
-        return [turns_of(own, observations, pause, shortest) for own in active]
+    activity = count_active(decisions, assigned, number, timeline)
+
+    def turns(most: np.ndarray) -> list[np.ndarray]:
+        limits = settings.min_duration_off, settings.min_duration_on
+        return [turns_of(own, observations, *limits) for own in most_active(activity, most)]
 
     members = assigned != NO_CLUSTER
     clean = observations.local.clean_seconds[decisions.row[members]]
     seconds = np.bincount(assigned[members], clean, minlength=number) / observations.local.coverage
-    limits = settings.min_duration_off, settings.min_duration_on
-    return Found(
-        turns(voices, *limits), turns(np.minimum(voices, 1), *limits), unit_rows(clusters.centroids), seconds
-    )
+    return Found(turns(voices), turns(np.minimum(voices, 1)), unit_rows(clusters.centroids), seconds)
 
 
 def raw_embeddings(observations: Observations, decisions: Decisions) -> np.ndarray:

@@ -43,43 +43,44 @@ def count_voices(decisions: Decisions, timeline: Timeline) -> np.ndarray:
     return np.asarray(np.rint(total / np.maximum(seen, 1e-12)).astype(np.int64))
 
 
-def most_active(
-    decisions: Decisions, assigned: np.ndarray, clusters: int, timeline: Timeline, voices: np.ndarray
-) -> np.ndarray:
-    """Return (clusters, N) bool: in each frame the `voices` clusters that most seg_windows find active.
-
-    Of equally active ones the first speaks. More voices than clusters are left out.
+def count_active(decisions: Decisions, assigned: np.ndarray, clusters: int, timeline: Timeline) -> np.ndarray:
+    """Return (clusters, N) int32: how many seg_windows find each cluster active.
 
     Args:
         decisions: of the local speakers.
         assigned: (m,) the cluster of each, or `NO_CLUSTER`.
         clusters: their number.
         timeline: of the recording.
+    """
+    activity = np.zeros((clusters, timeline.count), np.int32)
+    frames = decisions.spoken.shape[1]
+    rows = np.flatnonzero(assigned != NO_CLUSTER)
+    keys = decisions.seg_window[rows] * clusters + assigned[rows]
+    order = np.argsort(keys, kind="stable")
+    found, starts = np.unique(keys[order], return_index=True)
+    for key, own in zip(found, np.split(rows[order], starts[1:]), strict=False):
+        first = timeline.first[key // clusters]  # several of one seg_window may be one person
+        activity[key % clusters, first : first + frames] += decisions.spoken[own].any(axis=0)
+    return activity
+
+
+def most_active(activity: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    """Return (clusters, N) bool: in each frame the `voices` clusters that most seg_windows find active.
+
+    Of equally active ones the first speaks. More voices than clusters are left out.
+
+    Args:
+        activity: (clusters, N) of `count_active`.
         voices: (N,) how many speak.
     """
-    activity = _activity(decisions, assigned, clusters, timeline)
-    active = np.zeros((clusters, timeline.count), bool)
-    for start in range(0, timeline.count, _BLOCK):
-        block = slice(start, min(start + _BLOCK, timeline.count))
+    clusters, frames = activity.shape
+    active = np.zeros((clusters, frames), bool)
+    for start in range(0, frames, _BLOCK):
+        block = slice(start, min(start + _BLOCK, frames))
         order = np.argsort(-activity[:, block], axis=0, kind="stable")
         chosen = np.arange(clusters)[:, None] < voices[block]
         np.put_along_axis(active[:, block], order, chosen, axis=0)
     return active
-
-
-def _activity(decisions: Decisions, assigned: np.ndarray, clusters: int, timeline: Timeline) -> np.ndarray:
-    """Return (clusters, N) int32: how many seg_windows find each cluster active."""
-    activity = np.zeros((clusters, timeline.count), np.int32)
-    frames = decisions.spoken.shape[1]
-    rows = np.flatnonzero(assigned != NO_CLUSTER)
-    order = rows[np.lexsort((assigned[rows], decisions.seg_window[rows]))]
-    keys = np.stack([decisions.seg_window[order], assigned[order]], axis=1)
-    new = np.flatnonzero(np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1))) if len(order) else []
-    for here, after in zip(new, [*new[1:], len(order)], strict=True):
-        window, cluster = keys[here]
-        first = timeline.first[window]  # several of one seg_window may be one person, who speaks once
-        activity[cluster, first : first + frames] += decisions.spoken[order[here:after]].any(axis=0)
-    return activity
 
 
 def turns_of(
