@@ -28,8 +28,8 @@ def options_without_effect(config: ExtractConfig) -> list[str]:
     if config.pipeline is None:
         void["pipeline_sees"] = "without --pipeline"
     elif config.pipeline_sees == "seg_windows":
-        named = ("speech", "second_segmentation", "step", "silence_margin", "chunk")
-        void |= dict.fromkeys(named, "with --pipeline_sees seg_windows")
+        alone = ("speech", "second_segmentation", "step", "silence_margin", "chunk")
+        void |= dict.fromkeys(alone, "with --pipeline_sees seg_windows")
     if config.channel not in ("auto", "each"):
         void["aec"] = f"with --channel {config.channel}"
     if config.segmentation == "none":

@@ -93,7 +93,8 @@ def plda_npz(pipeline: Pipeline) -> bytes:
     if plda.input_dimension != dimension:
         raise PldaError(f"{source}: made for {plda.input_dimension} numbers, embeddings have {dimension}")
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: arrays[name] for name in ("mean1", "lda", "mean2", "mu", "tr", "psi")})
+    kept = {name: arrays[name] for name in ("mean1", "lda", "mean2", "mu", "tr", "psi")}
+    np.savez(buffer, **kept)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
     return buffer.getvalue()
 
 
