@@ -138,15 +138,14 @@ def vbx(
     _check(features, psi, initial, fa, fb, loop_probability, max_iterations)
     features = np.asarray(features, dtype=np.float64)
     projected = features * np.sqrt(psi)  # (18)
-    constant = -0.5 * ((features**2).sum(axis=1) + features.shape[1] * np.log(2 * np.pi))
+    constant = -0.5 * ((features**2).sum(axis=1, keepdims=True) + features.shape[1] * np.log(2 * np.pi))
     responsibilities = _smoothed(np.asarray(initial), initial_smoothing)
     priors = np.full(responsibilities.shape[1], 1 / max(responsibilities.shape[1], 1))
     elbo: list[float] = []
     while len(elbo) < max_iterations and len(features):
         variance = 1 / (1 + fa / fb * responsibilities.sum(axis=0)[:, None] * psi)  # (17)
         means = fa / fb * variance * (responsibilities.T @ projected)  # (16)
-        log_likelihood = projected @ means.T - 0.5 * ((variance + means**2) @ psi) + constant[:, None]
-        log_likelihood = fa * log_likelihood  # (23)
+        log_likelihood = fa * (projected @ means.T - 0.5 * ((variance + means**2) @ psi) + constant)  # (23)
         floored = priors + prior_floor
         responsibilities, priors, evidence = infer_states(log_likelihood, floored, loop_probability)
         elbo.append(evidence + 0.5 * fb * float(np.sum(np.log(variance) - variance - means**2 + 1)))  # (25)
