@@ -66,4 +66,5 @@ def _rows(seed: int, begin: int, count: int, frames: int) -> TrackRows:
         clean=np.full(count, RATE),
         activity=np.full((count, frames), 250, np.uint8),
         embedding=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        norm=np.linalg.norm(vectors, axis=1),
     )

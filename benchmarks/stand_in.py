@@ -16,7 +16,7 @@ import torch
 from diar.embedding.chunks import Chunk, ChunkSettings
 from diar.embedding.rows import ChunkEmbeddings, SlidingWindows, speech_in_core
 from diar.embedding.speech.detector import ChunkSpeech
-from diar.jobs.extract.networks import build_embedder
+from diar.jobs.extract.networks.open import build_embedder
 
 DIMENSION = 16  # of the embeddings
 Pass = tuple[Sequence[Chunk], float]  # chunks, and when the device is done with them

@@ -33,6 +33,7 @@ class Tracks:
     embedding: np.ndarray  # (n, D) float32, L2-normalised
     windows: np.ndarray  # (w, 2) float64, all seg_windows, also those without speech
     channel: np.ndarray  # (n,) int16, number of the channel where each is read apart, else MIXED
+    norm: np.ndarray | None = None  # (n,) float32, length of each before it became 1; None in older tracks
 
     def __len__(self) -> int:
         return len(self.start)
@@ -45,6 +46,7 @@ class Tracks:
             active=self.active.take(rows),
             activity=[self.activity[row] for row in np.flatnonzero(rows)],
             windows=self.windows,
+            norm=None if self.norm is None else self.norm[rows],
         )
 
 

@@ -52,6 +52,7 @@ NOT_RUN = {
     "curl": "needs a server",
     "diar purge E R --person anna": "nobody in the archive is called anna",
     "diar plan --input_dir /archive --gpus 0,1": "needs two GPUs",
+    "diar extract --input_dir AUDIO --output_dir E --pipeline": "needs weights behind an account",
 }
 BENCHMARK = "python benchmarks/"
 FENCE = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)

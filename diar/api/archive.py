@@ -17,8 +17,10 @@ from diar.api.diarization import Diarization, of_voice
 from diar.api.errors import ArgumentError, AudioError, MissingPackageError
 from diar.api.voice import Voice
 from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.community.settings import Community
 from diar.records import OK, Tracks
 from diar.store.absent import UnknownRecordingError
+from diar.store.index import read_pipeline
 from diar.store.layout import Layout
 from diar.store.reader import StoreError, TracksReader, finished_rows, read_config
 from diar.store.schema import matrix
@@ -121,6 +123,11 @@ class Archive:
         vectors.flags.writeable = False
         return vectors
 
+    @cached_property
+    def _pipeline(self) -> Community | None:
+        stored = read_pipeline(self.embeddings_dir, self.metadata)
+        return None if stored is None else Community.of(stored.numbers, stored.arrays)
+
     def tracks(self, recording_id: str) -> Tracks:
         """Return the tracks of one recording; raises as `archive[id]` does."""
         return self[recording_id].tracks
@@ -150,6 +157,11 @@ class Archive:
         """
         exact = None if num_speakers == "auto" else num_speakers
         asked = checked(exact, min_speakers, max_speakers, preset)
+        if self._pipeline is not None and preset != "auto":
+            raise ArgumentError(
+                f"`preset={preset}`: stage 1 ran a pipeline, which has no presets; leave it out"
+            )
+        asked = replace(asked, pipeline=self._pipeline)
         listed = self.table["num_speakers"][self._number(recording_id)].as_py()
         if num_speakers is None and listed is not None and asked.count.clip(listed) == listed:
             asked = replace(asked, count=SpeakerCount(listed, listed), source="manifest")

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from diar.api.errors import ArgumentError
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.community.settings import Community
 from diar.detect.diarize import DiarizeSettings
 from diar.detect.presets import PRESETS
 from diar.detect.thresholds import thresholds
@@ -22,10 +23,12 @@ class Asked:
     count: SpeakerCount = field(default_factory=SpeakerCount)
     source: str | None = None  # of an exact count: who gave it, as in turns.json
     preset: PresetName = "auto"
+    pipeline: Community | None = None  # whose networks stage 1 ran; decides the turns
 
     def settings(self) -> DiarizeSettings:
         """Return the settings that decide the turns."""
-        settings = DiarizeSettings(ClusteringSettings(count=self.count), quality=True)
+        clustering = ClusteringSettings(count=self.count)
+        settings = DiarizeSettings(clustering, pipeline=self.pipeline, quality=True)
         if self.preset == "auto":
             return settings
         return replace(settings, preset=PRESETS[self.preset], narrow_preset=PRESETS[self.preset])

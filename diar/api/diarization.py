@@ -198,7 +198,7 @@ class Diarization:
             turns=self.turns,
             exclusive=self.exclusive,
             clustering=Clustering(
-                self._settings.clustering.used,
+                self._settings.used,
                 self._settings.clustering.method,
                 parameters["num_speakers"],
                 num_speakers_from=asked.source,

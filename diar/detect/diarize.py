@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from diar.detect.clustering.assignment import NO_CLUSTER, assign_local
 from diar.detect.clustering.choose import ClusteringSettings, find_centroids
+from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.community.diarize import find_speakers
+from diar.detect.community.settings import Community
 from diar.detect.observations import Observations
 from diar.detect.postprocessing import exclusive_turns, speaker_turns
 from diar.detect.presets import PRESETS, Preset
@@ -27,6 +30,12 @@ class DiarizeSettings:
     preset: Preset = field(default_factory=lambda: PRESETS["general"])
     narrow_preset: Preset = field(default_factory=lambda: PRESETS["telephone"])  # of narrow-band recordings
     quality: bool = False  # tell how wrong the turns may be, which takes four times as long as all else
+    pipeline: Community | None = None  # finds the turns, in place of clustering and presets
+
+    @property
+    def used(self) -> str:
+        """Name of what tells the voices apart."""
+        return self.clustering.used if self.pipeline is None else "pipeline"
 
     def preset_for(self, observations: Observations) -> Preset:
         """Return the preset of a recording's bandwidth."""
@@ -60,13 +69,14 @@ def diarize(
     Raises:
         DiarError: a clusterer that lacks what it needs.
     """
+    if settings.pipeline is not None:
+        return _by_pipeline(observations, settings.pipeline, settings.clustering.count)
     centroids = find(observations, settings.clustering)
     preset = settings.preset_for(observations)
     frames = reconstruct(observations, centroids, preset.reconstruction)
     turns = speaker_turns(frames, preset.turns, observations.duration)
     exclusive = exclusive_turns(frames, preset.turns, observations.duration)
-    spoken = [k for k in range(len(turns)) if len(turns[k])]
-    order = sorted(spoken, key=lambda k: float(turns[k][0, 0]))
+    order = by_first_turn(turns)
     seconds = _clean_seconds(observations, centroids)
     return DiarizedRecording(
         turns=[turns[k] for k in order],
@@ -83,6 +93,25 @@ def _quality(
     observations: Observations, centroids: np.ndarray, frames: Frames, settings: DiarizeSettings
 ) -> Quality | None:
     return estimate(observations, centroids, frames.misheard, settings.clustering, find_centroids)
+
+
+def by_first_turn(turns: Sequence[np.ndarray]) -> list[int]:
+    """Return the speakers who have turns, in the order of their first ones."""
+    spoken = [k for k in range(len(turns)) if len(turns[k])]
+    return sorted(spoken, key=lambda k: float(turns[k][0, 0]))
+
+
+def _by_pipeline(observations: Observations, settings: Community, count: SpeakerCount) -> DiarizedRecording:
+    found = find_speakers(observations, settings, count)
+    order = by_first_turn(found.turns)
+    return DiarizedRecording(
+        turns=[found.turns[k] for k in order],
+        exclusive=[found.exclusive[k] for k in order],
+        embedding=found.centroids[order].astype(np.float32),
+        clean_seconds=found.clean_seconds[order],
+        channel=np.full(len(order), MIXED),
+        narrow_band=observations.narrow_band,
+    )
 
 
 def _clean_seconds(observations: Observations, centroids: np.ndarray) -> np.ndarray:

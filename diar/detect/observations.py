@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diar.errors import DiarError
+from diar.intervals import IntervalLists
 from diar.records import SLIDING, RecordingTracks, Tracks
 
 _DECIMALS = 4  # of seconds; starts that differ less are the same
@@ -63,6 +64,8 @@ class LocalSpeakers:
     clean_seconds: np.ndarray  # (m,) without overlap
     embedding: np.ndarray  # (m, D) float32, L2-normalised
     activity: np.ndarray  # (m, frames) uint8, 255 × probability; zeros after a shorter seg_window
+    active: IntervalLists  # of the m, seconds: where the network decided that each speaks
+    norm: np.ndarray  # (m,) float32 length of the embedding before it became 1; NaN where not known
 
     def __len__(self) -> int:
         return len(self.seg_window)
@@ -100,6 +103,8 @@ class LocalSpeakers:
             clean_seconds=self.clean_seconds[rows],
             embedding=self.embedding[rows],
             activity=self.activity[rows],
+            active=self.active.take(rows),
+            norm=self.norm[rows],
         )
 
 
@@ -126,6 +131,7 @@ class Observations:
         tracks = stored.tracks
         sliding = tracks.local_speaker == SLIDING
         seg_windows, seg_window, local = _arranged(tracks)
+        lists = tracks.active.split()
         return cls(
             duration=stored.recording.duration,
             windows=Windows(
@@ -142,6 +148,8 @@ class Observations:
                 clean_seconds=tracks.clean_seconds[local],
                 embedding=tracks.embedding[local],
                 activity=_stacked([tracks.activity[row] for row in local]),
+                active=IntervalLists.of(lists[row] for row in local),
+                norm=np.full(len(local), np.nan, np.float32) if tracks.norm is None else tracks.norm[local],
             ),
             first_center=stored.frames.first_center,
             frame_step=stored.frames.step,

@@ -106,7 +106,7 @@ def _unstable(
 
 def _moved(settings: ClusteringSettings) -> list[ClusteringSettings]:
     """Return the settings with thresholds a little lower and higher, where the clusterer has one."""
-    if settings.method == "auto":
+    if settings.used == "iterative":
         threshold = settings.iterative.threshold
         near = [replace(settings.iterative, threshold=threshold + step) for step in (-_STEP, _STEP)]
         return [replace(settings, iterative=one) for one in near]

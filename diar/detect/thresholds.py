@@ -7,9 +7,15 @@ from dataclasses import asdict
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.diarize import DiarizeSettings
 
+_DURATIONS = ("min_duration_off", "min_duration_on")
+
 
 def thresholds(settings: DiarizeSettings) -> dict[str, float]:
     """Return the numbers; those of narrow-band recordings only where they differ."""
+    if settings.pipeline is not None:
+        names = ("threshold", "fa", "fb")
+        numbers = {f"clustering_{name}": getattr(settings.pipeline, name) for name in names}
+        return numbers | {name: getattr(settings.pipeline, name) for name in _DURATIONS}
     chosen = {**asdict(settings.preset.reconstruction), **asdict(settings.preset.turns)}
     if settings.narrow_preset != settings.preset:
         chosen["narrow_band_onset"] = settings.narrow_preset.reconstruction.onset
@@ -21,7 +27,7 @@ def thresholds(settings: DiarizeSettings) -> dict[str, float]:
 
 
 def _clustering_numbers(clustering: ClusteringSettings) -> dict[str, float]:
-    if clustering.method == "auto":
+    if clustering.used == "iterative":
         numbers = asdict(clustering.iterative)
         parts = numbers.pop("two_voices")
         return numbers | {f"two_voices_{name}": value for name, value in parts.items()}

@@ -4,6 +4,9 @@ A recording of at most `chunk + 2 × context` seconds is one chunk of its own le
 becomes chunks of exactly that length, which fill batches without padding. Each chunk overlaps its neighbours
 by the context; the last one is moved back to end with the recording. Every moment is in the core of exactly
 one chunk.
+
+For a pipeline of pyannote.audio each seg_window is a chunk of its own (`of_windows`): chunks begin a step
+apart, and the last one is filled up with zeros instead of moved back.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ class ChunkSettings:
     context: int  # audio around the core
     window: int
     hop: int
+    filled: bool = False  # the last chunk begins a step after the one before, zeros follow the recording
 
     @classmethod
     def from_seconds(cls, rate: int, chunk: float, window: float, hop: float) -> ChunkSettings:
@@ -35,7 +39,22 @@ class ChunkSettings:
         Every window then fits into its chunk.
         """
         context = max(1.0, window / 2)
-        return cls(rate, *(round(seconds * rate) for seconds in (chunk, context, window, hop)))
+        lengths = [round(seconds * rate) for seconds in (chunk, context, window, hop)]
+        return cls(rate, lengths[0], lengths[1], lengths[2], lengths[3])
+
+    @classmethod
+    def of_windows(cls, rate: int, seg_window: int, step: int, window: float, hop: float) -> ChunkSettings:
+        """Return chunks of one seg_window each, `step` samples apart; sliding windows are in seconds.
+
+        Raises:
+            ValueError: a sliding window that does not fit.
+        """
+        context = (seg_window - step) // 2
+        lengths = round(window * rate), round(hop * rate)
+        if lengths[0] > 2 * context:
+            most = 2 * context / rate
+            raise ValueError(f"a window of {window:g} s does not fit into seg_windows: at most {most:g} s do")
+        return cls(rate, seg_window - 2 * context, context, *lengths, filled=True)
 
     @property
     def length(self) -> int:
@@ -56,11 +75,12 @@ class Chunk:
     core: tuple[int, int]
     last: bool
     channel: int = MIXED
+    filled: int = 0  # zeros at the end of `samples` that are not of the recording
 
     @property
     def end(self) -> int:
-        """First sample after the chunk."""
-        return self.start + len(self.samples)
+        """First sample of the recording after the chunk."""
+        return self.start + len(self.samples) - self.filled
 
 
 def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterator[Chunk]:
@@ -75,6 +95,10 @@ def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterato
             yield Chunk(index, start, buffer[:length], core, last=False)
             tail = buffer[:step]
             buffer, start, index = buffer[step:], start + step, index + 1
+    if settings.filled:
+        if len(buffer):
+            yield _filled(index, start, buffer, settings)
+        return
     if index == 0:
         if len(buffer):
             yield Chunk(0, 0, buffer, (0, len(buffer)), last=True)
@@ -82,6 +106,13 @@ def cut_chunks(blocks: Iterable[np.ndarray], settings: ChunkSettings) -> Iterato
     missing = length - len(buffer)
     samples = np.concatenate([tail[len(tail) - missing :], buffer])
     yield Chunk(index, start - missing, samples, (start + settings.context, start + len(buffer)), last=True)
+
+
+def _filled(index: int, start: int, buffer: np.ndarray, settings: ChunkSettings) -> Chunk:
+    """Return the last chunk, with zeros up to its length."""
+    missing = settings.length - len(buffer)
+    core = (0 if index == 0 else start + settings.context, start + len(buffer))
+    return Chunk(index, start, np.pad(buffer, (0, missing)), core, last=True, filled=missing)
 
 
 def cut_channels(

@@ -23,6 +23,7 @@ from diar.embedding.rows import (
 from diar.embedding.speech.detector import (
     ChunkSpeech,
     KnownSpeech,
+    LocalActivity,
     PendingSpeech,
     SpeechDetector,
     speech_of,
@@ -46,6 +47,7 @@ class StartedGroup:
     frames: torch.Tensor | None  # (batch, channels, T') of the trunk; None where nobody speaks
 
 
+LocalMasks = Callable[[LocalActivity, TrunkFrames], np.ndarray]
 StartedPass = list[StartedGroup]
 
 
@@ -80,6 +82,7 @@ class TrackEmbedder:
         denoisers: take noise away before.
         meter: counts the seconds of each step.
         trunk: computes the encoder's frames in place of torch.
+        local_masks: chooses the frames that a local speaker's embedding is pooled over.
     """
 
     def __init__(
@@ -93,10 +96,12 @@ class TrackEmbedder:
         denoisers: Denoisers = Denoisers(),  # noqa: B008 - it never changes
         meter: Meter | None = None,
         trunk: Callable[[torch.Tensor, Packing | None], torch.Tensor] | None = None,
+        local_masks: LocalMasks = local_speaker_masks,
     ) -> None:
         self.settings = settings
         self._denoisers = denoisers
         self.device = device
+        self._local_masks = local_masks
         self.trunk = trunk or place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
         self.encoder = place(model.encoder, device)
         self.fbank = place(Fbank(model.fbank), device)
@@ -247,8 +252,10 @@ class TrackEmbedder:
     def _whole_frames(self, chunks: Sequence[Chunk]) -> list[np.ndarray]:
         """Return the samples of chunks up to the end of a whole fbank frame.
 
-        Otherwise results would depend on the batch.
+        Otherwise results would depend on the batch, unless all chunks are equally long.
         """
+        if self.settings.filled:
+            return [chunk.samples for chunk in chunks]
         fbank = self.fbank.settings
         used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
         return [chunk.samples[:used] for chunk in chunks]
@@ -268,7 +275,7 @@ class TrackEmbedder:
         cores = np.array([np.subtract(chunk.core, chunk.start) for chunk in chunks])
         local = np.empty((len(chunks), 0, num_frames), bool)
         if speech.local is not None:
-            local = local_speaker_masks(speech.local, trunk)
+            local = self._local_masks(speech.local, trunk)
         sliding = sliding_masks(windows, speech, trunk)
         return [core_masks(cores, speech, trunk), local, sliding]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ _LEAST_ACTIVE = 0.1  # seconds
 _NEAR_PEAK = 0.7  # share of the highest probability
 # A core with less single-speaker speech is pooled as a whole
 _LEAST_SPEECH = 0.25  # seconds
+_SHORTEST_FBANK = 400  # samples of one fbank frame, the least that pyannote.audio's encoder takes
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,28 @@ def _masks_inside(
         centre = start + local.edges[peak : peak + 2].mean()
         masks[item, speaker, np.abs(centres - centre).argmin()] = True
     return masks
+
+
+def seg_window_masks(local: LocalActivity, trunk: TrunkFrames, exclude_overlap: bool) -> np.ndarray:
+    """Return masks as `local_speaker_masks`, by pyannote.audio's rule, where a chunk is one seg_window.
+
+    A local speaker who is active is pooled over the frames in which nobody else is, or over all active ones
+    if these are no more than two, or with `exclude_overlap` off. Trunk frames take the decision of the
+    nearest segmentation frame, by torch's rule; there may be none. Others are pooled as by
+    `local_speaker_masks`.
+    """
+    masks = local_speaker_masks(local, trunk)
+    active = local.active[:, 0].transpose(0, 2, 1)  # (batch, speakers, frames)
+    used = active
+    if exclude_overlap:
+        clean = active & local.alone[:, 0][:, None]
+        least = math.ceil(active.shape[-1] * _SHORTEST_FBANK / local.edges[-1])
+        used = np.where(clean.sum(axis=-1, keepdims=True) > least, clean, active)
+    step = np.float32(active.shape[-1]) / np.float32(len(trunk.centres))
+    nearest = np.floor(np.arange(len(trunk.centres), dtype=np.float32) * step).astype(np.int64)
+    chosen = used[..., np.minimum(nearest, active.shape[-1] - 1)]
+    result: np.ndarray = np.where(active.any(axis=-1, keepdims=True), chosen, masks)
+    return result
 
 
 def sliding_masks(windows: Sequence[SlidingWindows], speech: ChunkSpeech, trunk: TrunkFrames) -> np.ndarray:

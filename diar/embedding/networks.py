@@ -13,6 +13,7 @@ from diar.embedding.speech.detector import SpeechDetector
 from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import Precision
+from diar.models.pipelines.open import Pipeline
 from diar.models.segmentation import bf16
 from diar.models.segmentation.pyannet import SegmentationModel
 
@@ -25,6 +26,7 @@ class Models:
     segmentation: SegmentationModel | None
     second: SegmentationModel | None = None  # for a second opinion on where speech is
     denoise: Denoise | None = None  # before the networks
+    pipeline: Pipeline | None = None  # that the first two are of
 
 
 def describe_encoder(encoder: SpeakerModel) -> dict[str, str]:

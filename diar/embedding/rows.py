@@ -29,6 +29,7 @@ class TrackRows:
     clean: np.ndarray  # (n,) int64, samples
     activity: np.ndarray  # (n, frames) uint8; no frames for sliding windows
     embedding: np.ndarray  # (n, D) float32, L2-normalised
+    norm: np.ndarray  # (n,) float32, length of each embedding before
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -102,6 +103,7 @@ class SlidingWindows:
             self.clean,
             np.empty((n, 0), np.uint8),
             normalise(embeddings),
+            lengths(embeddings),
         )
 
 
@@ -123,7 +125,7 @@ def segmentation_windows(chunk: Chunk, local: LocalActivity | None) -> np.ndarra
         return np.empty((0, 2), np.int64)
     starts = local.starts + chunk.start
     ends = starts + local.edges[-1]
-    ends[-1] = chunk.end  # a remainder shorter than a frame belongs to the last one
+    ends[-1] = chunk.start + len(chunk.samples)  # a remainder shorter than a frame belongs to the last one
     return np.stack([starts, ends], axis=1)
 
 
@@ -145,6 +147,7 @@ def local_rows(chunk: Chunk, local: LocalActivity, item: int, embeddings: np.nda
         _spoken(alone, local.edges, starts, ends).lengths(),
         local.probability[item, window, :, speaker],
         normalise(embeddings[present.reshape(-1)]),
+        lengths(embeddings[present.reshape(-1)]),
     )
 
 
@@ -220,11 +223,17 @@ def _tracks(parts: Sequence[TrackRows], windows: np.ndarray, channel: np.ndarray
         embedding=np.concatenate([rows.embedding for rows in parts]),
         windows=windows / rate,
         channel=channel,
+        norm=np.concatenate([rows.norm for rows in parts]),
     )
 
 
 def _float32_seconds(samples: Sequence[np.ndarray], rate: int) -> np.ndarray:
     return (np.concatenate(samples) / rate).astype(np.float32)
+
+
+def lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the lengths (n,) float32 of (n, D) vectors."""
+    return np.linalg.norm(vectors, axis=1).astype(np.float32)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from diar.records import OK, SLIDING, ActivityFrames, RecordingRow, RecordingTracks, Tracks
-from diar.store.schema import track_schema
+from diar.store.schema import track_schema, with_norm
 
 DAMAGED = "damaged"  # status of a recording of whose row or shard index nothing can be used
 LONGEST = 3.6e6  # seconds of a recording: 1,000 hours
 _SLACK = 60.0  # seconds by which a track or seg_window may reach beyond its recording
 _LONGEST_WINDOW = 600.0  # seconds of a track or seg_window
+_LONGEST_VECTOR = 1e9  # before its length became 1
 _UNIT = 0.01  # by which the length of a vector may differ from 1
 _STEPS = 1e-3, 1.0  # seconds from frame to frame
 _MANY = 4_096  # local speakers of a seg_window, channels
@@ -76,8 +77,11 @@ def typed_tracks(table: pa.Table) -> pa.Table:
     kind = pa.null() if place < 0 else table.schema.field(place).type
     if not pa.types.is_fixed_size_list(kind) or kind.list_size < 1:
         raise ValueError("without embeddings")
-    typed = with_types(table, track_schema(kind.list_size))
-    empty = [name for name in typed.column_names if typed[name].null_count]
+    schema = track_schema(kind.list_size)
+    typed = with_types(with_norm(table), schema)
+    empty = [
+        name for name in typed.column_names if typed[name].null_count and not schema.field(name).nullable
+    ]
     if empty:
         raise ValueError(f"nulls in {empty[0]}")
     return typed
@@ -215,6 +219,8 @@ def _check_numbers(tracks: Tracks) -> None:
         good = (values >= least) & (values <= most)
         if not good.all():
             raise ValueError(f"{name} is {_shown(values[int(np.argmin(good))])}")
+    if tracks.norm is not None and not ((tracks.norm >= 0) & (tracks.norm <= _LONGEST_VECTOR)).all():
+        raise ValueError("norm is no length of a vector")
     if len(tracks) and not _are_units(tracks.embedding).all():
         raise ValueError("embedding is no vector of length 1")
 

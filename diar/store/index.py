@@ -1,9 +1,11 @@
-"""The index of a shard, the plan and the configuration as they are read: checked, and damage named."""
+"""The index of a shard, the plan, the configuration and a pipeline as they are read: damage is named."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from diar.store.parquet import StoreError, open_parquet, parsing, read_rows_wher
 from diar.store.schema import PLAN_SCHEMA, SCHEMA_VERSION, index_schema, index_table
 
 _REMEDY = "run stage 1 again to restore it"
+_PIPELINE_REMEDY = "run stage 1 again with the same `pipeline` to restore it"
 _MOST_NUMBERS = 65_536  # of an embedding
 
 
@@ -182,3 +185,32 @@ def _lost(planned: pa.Table, error: str, columns: list[str] | None, dimension: i
     ids, paths = planned["recording_id"].to_pylist(), planned["path"].to_pylist()
     rows = [RecordingRow(id_, path, DAMAGED, error) for id_, path in zip(ids, paths, strict=True)]
     return _index_of(rows, columns, dimension)
+
+
+@dataclass(frozen=True)
+class StoredPipeline:
+    """A pipeline's numbers by name, and the arrays of its PLDA model."""
+
+    numbers: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def read_pipeline(embeddings_dir: str, metadata: Mapping[str, str]) -> StoredPipeline | None:
+    """Return the pipeline of an extraction; None where its networks are of none.
+
+    Args:
+        embeddings_dir: the extraction.
+        metadata: that stage 1 noted of itself.
+
+    Raises:
+        StoreError: the PLDA model is missing or damaged.
+    """
+    layout = Layout(embeddings_dir)
+    with parsing(layout.config, "extract again"):
+        numbers = json.loads(metadata.get("settings", "{}")).get("pipeline")
+    if numbers is None:
+        return None
+    if not storage.exists(layout.plda):
+        raise StoreError(f"{layout.plda} is missing; {_PIPELINE_REMEDY}")
+    with parsing(layout.plda, _PIPELINE_REMEDY), np.load(io.BytesIO(storage.read_bytes(layout.plda))) as file:
+        return StoredPipeline(numbers, {name: file[name] for name in file.files})

@@ -78,6 +78,11 @@ class Layout:
         return storage.join(self.private, "config.json")
 
     @property
+    def plda(self) -> str:
+        """PLDA model of the pipeline whose networks made the embeddings, if they are of one."""
+        return storage.join(self.private, "plda.npz")
+
+    @property
     def lock(self) -> str:
         """Held by the run that writes here (local output only)."""
         return storage.join(self.private, "run.lock")

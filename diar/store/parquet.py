@@ -15,7 +15,7 @@ from diar import storage
 from diar.errors import DiarError, explain
 from diar.store.encryption.files import ENCRYPTED, reading_properties, writing_properties
 from diar.store.encryption.keyring import EncryptionError
-from diar.store.schema import SCHEMA_VERSION, track_schema
+from diar.store.schema import SCHEMA_VERSION, track_schema, with_norm
 from diar.store.sealed import ChecksumError, SealingFile, checked
 
 _PREFIX = "diar."  # of footer keys
@@ -70,8 +70,8 @@ class TracksFile:
         )
 
     def write(self, table: pa.Table) -> None:
-        """Append rows as `schema.tracks_table` returns them."""
-        self._parquet.write_table(table, row_group_size=TRACKS_ROW_GROUP)
+        """Append rows as `schema.tracks_table` returns them, or as an earlier version wrote them."""
+        self._parquet.write_table(with_norm(table), row_group_size=TRACKS_ROW_GROUP)
 
     def set_footer(self, footer: dict[str, str]) -> None:
         """Set the `diar.` entries of the footer."""

@@ -43,7 +43,10 @@ PLAN_SCHEMA = pa.schema(
 
 @cache
 def track_schema(dimension: int) -> pa.Schema:
-    """Return the schema of a recording's tracks; `dimension` is the embedding's."""
+    """Return the schema of a recording's tracks; `dimension` is the embedding's.
+
+    Tracks that were written before `norm` came are read as well.
+    """
     return pa.schema(
         [
             pa.field("recording_id", pa.string(), nullable=False),
@@ -55,6 +58,7 @@ def track_schema(dimension: int) -> pa.Schema:
             pa.field("speech_seconds", pa.float32(), nullable=False),
             pa.field("clean_seconds", pa.float32(), nullable=False),
             pa.field("activity", pa.binary(), nullable=False),
+            pa.field("norm", pa.float32()),
             pa.field("embedding", pa.list_(pa.float32(), dimension), nullable=False),
         ]
     )
@@ -114,9 +118,18 @@ def tracks_table(recordings: Sequence[tuple[str, Tracks]]) -> pa.Table:
         pa.array(joined("speech_seconds"), pa.float32()),
         pa.array(joined("clean_seconds"), pa.float32()),
         pa.array([row.tobytes() for tracks in parts for row in tracks.activity], pa.binary()),
+        pa.chunked_array([_norms(tracks) for tracks in parts], pa.float32()).combine_chunks(),
         vectors(rounded(joined("embedding"))),
     ]
     return pa.Table.from_arrays(columns, schema=track_schema(parts[0].embedding.shape[1]))
+
+
+def with_norm(table: pa.Table) -> pa.Table:
+    """Return tracks with the column `norm`, null where they were written before it came."""
+    if "norm" in table.column_names:
+        return table
+    place = table.schema.get_field_index("embedding")
+    return table.add_column(place, pa.field("norm", pa.float32()), pa.nulls(len(table), pa.float32()))
 
 
 def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
@@ -135,7 +148,13 @@ def tracks_of(table: pa.Table, windows: np.ndarray) -> Tracks:
         embedding=matrix(table["embedding"]),
         windows=windows,
         channel=table["channel"].to_numpy(),
+        norm=None if table["norm"].null_count else table["norm"].to_numpy(),
     )
+
+
+def _norms(tracks: Tracks) -> pa.Array:
+    """Return the lengths of embeddings; nulls where they are not known."""
+    return pa.nulls(len(tracks), pa.float32()) if tracks.norm is None else pa.array(tracks.norm, pa.float32())
 
 
 def windows_to_lists(windows: np.ndarray) -> list[list[float]]:

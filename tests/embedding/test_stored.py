@@ -21,6 +21,7 @@ def rows(rng: np.random.Generator, count: int, frames: int) -> TrackRows:
         clean=rng.integers(0, 10**5, count),
         activity=rng.integers(0, 256, (count, frames)).astype(np.uint8),
         embedding=rng.standard_normal((count, 8)).astype(np.float32),
+        norm=rng.uniform(1, 9, count).astype(np.float32),
     )
 
 

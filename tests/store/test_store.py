@@ -20,10 +20,21 @@ from diar.archive.listing import Recording
 from diar.intervals import IntervalLists
 from diar.jobs.extract.plan import ShardLimits, make_plan, save_plan
 from diar.records import ActivityFrames, RecordingRow, Tracks
+from diar.store.checks import typed_tracks
 from diar.store.earlier_names import earlier_name, rename_earlier
 from diar.store.layout import Layout
+from diar.store.mirrored import write_mirrored
+from diar.store.parquet import TracksFile
 from diar.store.reader import StoreError, TracksReader, load_index, published_row, read_tracks
-from diar.store.schema import SCHEMA_VERSION, matrix, rounded, row_from_json, row_to_json
+from diar.store.schema import (
+    SCHEMA_VERSION,
+    matrix,
+    rounded,
+    row_from_json,
+    row_to_json,
+    tracks_of,
+    tracks_table,
+)
 from diar.store.writer import Writer
 
 DIMENSION = 8
@@ -57,6 +68,7 @@ def make_tracks(rng: np.random.Generator, rows: int) -> Tracks:
         embedding=unit(rng, rows),
         windows=np.array([[0.0, 10.0], [4.404375, 14.404375]]),
         channel=np.arange(rows, dtype=np.int16) % 3 - 1,
+        norm=rng.uniform(1, 20, rows).astype(np.float32),
     )
 
 
@@ -137,13 +149,41 @@ def test_tracks_come_back_as_they_were_written(extraction) -> None:
     found, written = read_tracks(layout.root, "2.wav"), tracks["2.wav"]
     assert replace(found.recording, embedding=None) == replace(rows[0], embedding=None)
     assert (found.frames, found.metadata) == (ActivityFrames(0.03, 0.0168), METADATA)
-    for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "windows"):
+    for name in ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "windows", "norm"):
         np.testing.assert_array_equal(getattr(found.tracks, name), getattr(written, name))
     for name in ("active", "activity"):
         for one, two in zip(getattr(found.tracks, name), getattr(written, name), strict=True):
             np.testing.assert_array_equal(one, two)
             assert one.dtype == two.dtype
     np.testing.assert_array_equal(found.tracks.embedding, rounded(written.embedding))
+
+
+def test_tracks_of_an_earlier_version_have_no_lengths(tmp_path: Path) -> None:
+    tracks = make_tracks(np.random.default_rng(5), 4)
+    older = tracks_table([("a.wav", tracks)]).drop_columns("norm")
+    with pytest.raises(ValueError, match="without the column channel"):
+        typed_tracks(older.drop_columns("channel"))
+    assert tracks_of(typed_tracks(older), tracks.windows).norm is None
+    path = tmp_path / "a.parquet"  # as a purge or a new key writes it again
+    with path.open("wb") as file, TracksFile(file, DIMENSION) as written:
+        written.write(older)
+    again = pq.read_table(path)
+    assert again.column_names[-2:] == ["norm", "embedding"]
+    assert again["norm"].null_count == len(tracks)
+    kept = tracks_of(typed_tracks(again), tracks.windows).take(np.array([True, False, True, False]))
+    assert kept.norm is None
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_lengths_that_are_none_are_damage(extraction, wrong: float) -> None:
+    layout, tracks, rows = extraction
+    norm = tracks["2.wav"].norm.copy()
+    norm[1] = wrong
+    damaged = replace(tracks["2.wav"], norm=norm)
+    write_mirrored(layout, rows[0], damaged, {**METADATA, "schema_version": SCHEMA_VERSION})
+    with pytest.raises(StoreError, match="norm is no length of a vector"):
+        read_tracks(layout.root, "2.wav")
 
 
 def test_tracks_without_a_segmentation_model_have_no_frames(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from diar.detect.clustering.vbx import cluster_vbx
 from diar.detect.observations import Observations
 from diar.errors import DiarError
 
-Method = Literal["auto", "ahc", "spectral", "vbx"]
+Method = Literal["auto", "iterative", "ahc", "spectral", "vbx"]
 
 _MOST_ROWS = 2_000  # that a clusterer with quadratic memory gets at once
 _START_THRESHOLD = 0.6  # mean cosine of what is clustered beforehand where there are more
@@ -51,7 +51,7 @@ def find_centroids(observations: Observations, settings: ClusteringSettings) -> 
     Raises:
         DiarError: `vbx` without PLDA.
     """
-    if settings.method == "auto":
+    if settings.used == "iterative":
         return cluster_iteratively(observations, settings.iterative, settings.count)
     embeddings, weights = _units(observations)
     if not len(embeddings):

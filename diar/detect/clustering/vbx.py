@@ -116,6 +116,7 @@ def vbx(
     max_iterations: int = 40,
     tolerance: float = 1e-6,
     initial_smoothing: float = 7.0,
+    prior_floor: float = 0.0,
 ) -> VbxResult:
     """Infer the speakers of a sequence of embeddings.
 
@@ -129,6 +130,7 @@ def vbx(
         max_iterations: at least 1.
         tolerance: stop as soon as an iteration raises the bound by less.
         initial_smoothing: logit by which an embedding's initial speaker is ahead of the others; inf for hard.
+        prior_floor: added to priors before their logarithm, as pyannote.audio does; the bound may then fall.
 
     Raises:
         ValueError: shapes that do not fit, values out of range.
@@ -136,17 +138,16 @@ def vbx(
     _check(features, psi, initial, fa, fb, loop_probability, max_iterations)
     features = np.asarray(features, dtype=np.float64)
     projected = features * np.sqrt(psi)  # (18)
-    constant = -0.5 * ((features**2).sum(axis=1) + features.shape[1] * np.log(2 * np.pi))
+    constant = -0.5 * ((features**2).sum(axis=1, keepdims=True) + features.shape[1] * np.log(2 * np.pi))
     responsibilities = _smoothed(np.asarray(initial), initial_smoothing)
-    speakers = responsibilities.shape[1]
-    priors = np.full(speakers, 1 / max(speakers, 1))
+    priors = np.full(responsibilities.shape[1], 1 / max(responsibilities.shape[1], 1))
     elbo: list[float] = []
     while len(elbo) < max_iterations and len(features):
         variance = 1 / (1 + fa / fb * responsibilities.sum(axis=0)[:, None] * psi)  # (17)
         means = fa / fb * variance * (responsibilities.T @ projected)  # (16)
-        log_likelihood = projected @ means.T - 0.5 * ((variance + means**2) @ psi)
-        log_likelihood = fa * (log_likelihood + constant[:, None])  # (23)
-        responsibilities, priors, evidence = infer_states(log_likelihood, priors, loop_probability)
+        log_likelihood = fa * (projected @ means.T - 0.5 * ((variance + means**2) @ psi) + constant)  # (23)
+        floored = priors + prior_floor
+        responsibilities, priors, evidence = infer_states(log_likelihood, floored, loop_probability)
         elbo.append(evidence + 0.5 * fb * float(np.sum(np.log(variance) - variance - means**2 + 1)))  # (25)
         if len(elbo) > 1 and elbo[-1] - elbo[-2] < tolerance:
             break

@@ -20,7 +20,7 @@ from diar.jobs.cost.prediction import CostError
 from diar.jobs.cost.sample import sample_archive, write_manifest
 from diar.jobs.cost.speed import Speed
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.extract.networks import open_models
+from diar.jobs.extract.networks.open import open_models
 from diar.jobs.progress.counters import Counters
 from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind

@@ -59,16 +59,14 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     )
     min_segment: int = option(4, "boundaries", "auto: fewest files in a row that make a segment", ge=1)
 
-    clustering: Literal["auto", "ahc", "spectral", "vbx"] = option(
-        "auto", "turns", "how the voices of a recording are told apart; auto = iterative, the most accurate"
+    clustering: Literal["auto", "iterative", "pipeline", "ahc", "spectral", "vbx"] = option(
+        "auto",
+        "turns",
+        "how the voices of a recording are told apart; pipeline = as stage 1's --pipeline has it, turns "
+        "included; auto = pipeline where stage 1 had one, else iterative, the most accurate of the others",
     )
     clustering_threshold: float | None = option(
-        None,
-        "turns",
-        "auto: cosine above which two clusters are one speaker, as in clean wide-band speech; a lower one "
-        "finds fewer speakers; default 0.6",
-        gt=0,
-        lt=1,
+        None, "turns", "iterative: cosine above which two clusters are one speaker; default 0.6", gt=0, lt=1
     )
     num_speakers: int | Literal["auto"] | None = option(
         None,
@@ -274,7 +272,7 @@ class DetectConfig(WatchedConfig, TrackedConfig):
             raise ValueError("give --num_speakers, or --min_speakers and --max_speakers, not both")
         if None not in bounds and (self.min_speakers or 0) > (self.max_speakers or 0):
             raise ValueError(f"--min_speakers {bounds[0]} exceeds --max_speakers {bounds[1]}")
-        if self.clustering_threshold is not None and self.clustering != "auto":
+        if self.clustering_threshold is not None and self.clustering not in ("auto", "iterative"):
             raise ValueError(f"--clustering {self.clustering} has no --clustering_threshold; leave it away")
         if self.known_speakers is not None and not self.link:
             raise ValueError("--known_speakers names linked speakers; leave --no_link away")

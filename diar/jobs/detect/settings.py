@@ -11,28 +11,42 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.iterative import IterativeSettings
 from diar.detect.clustering.plda import read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
+from diar.detect.community.settings import Community
 from diar.detect.diarize import DiarizeSettings
 from diar.detect.presets import PRESETS, Preset, ReconstructionSettings, TurnSettings
 from diar.errors import DiarError
 from diar.jobs.detect.config import DetectConfig
+from diar.store.index import StoredPipeline
 from diar.wording import counted
 
 SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 
+# Options that decide turns, of which a pipeline has its own
+_NOT_OF_PIPELINES = (
+    *("preset", "onset", "offset", "overlap", "smoothing"),
+    *("clustering_threshold", "resegmentation", "plda", "plda_transform"),
+)
 _CHANGE_PROBABILITY = 0.1  # of a change of speaker from one sliding window to the next, half a second later
 
 
-def diarize_settings(config: DetectConfig) -> DiarizeSettings:
+def diarize_settings(config: DetectConfig, stored: StoredPipeline | None = None) -> DiarizeSettings:
     """Return the settings that `config` asks for.
+
+    Args:
+        config: of the command.
+        stored: the pipeline whose networks stage 1 ran, if they are of one.
 
     Raises:
         PldaError: the PLDA model cannot be read.
-        DiarError: thresholds that contradict each other.
+        DiarError: thresholds that contradict each other, or that the pipeline does not read.
     """
+    if config.clustering == "pipeline" or (config.clustering == "auto" and stored is not None):
+        return _pipeline_settings(config, stored)
     plda = None
     if config.clustering == "vbx" and config.plda is not None:
         transform = None if config.plda_transform is None else Path(config.plda_transform)
         plda = read_plda(Path(config.plda), transform)
+    assert config.clustering != "pipeline"
     iterative = IterativeSettings()
     if config.clustering_threshold is not None:
         iterative = replace(iterative, threshold=config.clustering_threshold)
@@ -40,6 +54,25 @@ def diarize_settings(config: DetectConfig) -> DiarizeSettings:
     general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
     presets = preset(config, general), preset(config, narrow)
     return DiarizeSettings(clustering, *presets, quality=config.quality)
+
+
+def _pipeline_settings(config: DetectConfig, stored: StoredPipeline | None) -> DiarizeSettings:
+    if stored is None:
+        raise DiarError(
+            f"`clustering=pipeline`: {config.embeddings_dir} was made with other networks than a pipeline's; "
+            "leave it out"
+        )
+    fields = DetectConfig.model_fields
+    void = [name for name in _NOT_OF_PIPELINES if getattr(config, name) != fields[name].default]
+    if void:
+        raise DiarError(
+            f"`{void[0]}` is not read where a pipeline decides the turns: leave it out, or choose "
+            "`clustering=iterative`"
+        )
+    pipeline = Community.of(stored.numbers, stored.arrays)
+    durations = {name: getattr(config, name) for name in ("min_duration_on", "min_duration_off")}
+    pipeline = replace(pipeline, **{name: value for name, value in durations.items() if value is not None})
+    return DiarizeSettings(ClusteringSettings(count=asked_speakers(config).bounds), pipeline=pipeline)
 
 
 def boundary_settings(config: DetectConfig) -> BoundarySettings:

@@ -43,6 +43,7 @@ from diar.outputs.folders import check_inside
 from diar.outputs.managed_directory import OutputDirectory
 from diar.outputs.rttm_names import rttm_names
 from diar.records import OK, Turn
+from diar.store.index import read_pipeline
 from diar.store.layout import Layout
 from diar.store.reader import RecordingIndex, TracksReader, read_config
 from diar.wording import counted
@@ -65,7 +66,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     """
     index = load_unpurged(config.embeddings_dir, config.output_dir)
     _check(config, index)
-    settings = diarize_settings(config)
+    settings = diarize_settings(config, read_pipeline(config.embeddings_dir, index.metadata))
     known = (
         None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
     )
@@ -77,7 +78,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
         linked = _link(found, index.embedding.shape[1], known, config)
         if names is not None:
             linked = _named(linked, names, found, index)
-        report = TurnsReport(config, index, settings.clustering.used, thresholds(settings), linked)
+        report = TurnsReport(config, index, settings.used, thresholds(settings), linked)
         return TurnsWriter(config, index, report, reference).write(workers, found)
 
 
@@ -114,7 +115,7 @@ def check_options(config: DetectConfig) -> None:
     """
     metadata = read_config(Layout(config.embeddings_dir))["metadata"]
     _check_segmentation(config, metadata)
-    diarize_settings(config)
+    diarize_settings(config, read_pipeline(config.embeddings_dir, metadata))
     if config.known_speakers is not None:
         read_known_speakers(config.known_speakers, metadata)
     if config.names is not None:

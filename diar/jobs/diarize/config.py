@@ -36,8 +36,8 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
         [
             *("audio", "output_dir", "num_speakers", "min_speakers", "max_speakers", "preset", "exclusive"),
             *("speaker_audio", "reference", "link", "known_speakers", "plot", "labels", "channel", "track"),
-            *("model", "precision", "device", "gpus", "workers", "overwrite", "retry_failed", "share"),
-            "encryption_key",
+            *("model", "pipeline", "precision", "device", "gpus", "workers", "overwrite", "retry_failed"),
+            *("share", "encryption_key"),
         ]
     )
 

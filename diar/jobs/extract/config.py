@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from diar.embedding.settings import DEFAULT_MAX_HOURS, MIN_DURATION, EmbedSettings, SpeechSettings
-from diar.jobs.long_runs import LongRunConfig, void_options
+from diar.jobs.long_runs import LongRunConfig
 from diar.models.defaults import DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
-from diar.options.base import no_effect, option
+from diar.options.base import option
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
 from diar.options.sharing import HELP as SHARE_HELP
@@ -73,6 +73,18 @@ class ExtractConfig(LongRunConfig):
     )
     model_dir: str | None = option(
         None, "model", "WeSpeaker model directory: config.yaml + avg_model.pt (instead of --model)"
+    )
+    pipeline: str | None = option(
+        None,
+        "model",
+        "in place of --model and --segmentation: community-1, a Hugging Face id, or a folder in the layout "
+        "of pyannote/speaker-diarization-community-1; stage 2 then finds turns as that pipeline does",
+    )
+    pipeline_sees: Literal["seg_windows", "chunks"] = option(
+        "seg_windows",
+        "model",
+        "what its encoder sees at once: each seg_window by itself, as in pyannote.audio; or chunks, which is "
+        "several times as fast, by options of stage 1 as for other networks, with slightly other embeddings",
     )
     segmentation: str = option(
         DEFAULT_SEGMENTATION, "model", "named weights or directory of what finds speech and overlap, or none"
@@ -226,6 +238,7 @@ class ExtractConfig(LongRunConfig):
             raise ValueError("--overwrite would remove what others have done: run it once without --join")
         if self.model is not None and self.model_dir is not None:
             raise ValueError("give --model or --model_dir, not both")
+        self._check_pipeline()
         if self.backend == "onnx" and (self.precision not in ("auto", "fp32") or self.device == "cuda"):
             raise ValueError("--backend onnx computes on the CPU in fp32: leave --precision and --device out")
         if self.gpus is not None and self.device == "cpu":
@@ -240,39 +253,13 @@ class ExtractConfig(LongRunConfig):
             raise ValueError(f"window ({self.window} s) must not exceed chunk ({self.chunk} s)")
         return self
 
-
-def describe_choices(config: ExtractConfig) -> dict[str, str | bool]:
-    """Return how noise and echo were taken away, and another backend than torch's.
-
-    Extractions without that do not mention it.
-    """
-    said: dict[str, str | bool] = {"aec": True} if config.aec else {}
-    if config.backend != "torch":
-        said["backend"] = config.backend
-    if config.enhance == "none":
-        return said
-    return {"enhance": config.enhance, "enhance_for": config.enhance_for, **said}
-
-
-def options_without_effect(config: ExtractConfig) -> list[str]:
-    """Return a warning for each option that was changed although another one makes it void."""
-    void = void_options(config, config.output_dir)
-    if config.enhance == "none":
-        void["enhance_for"] = "with --enhance none"
-    if config.channel not in ("auto", "each"):
-        void["aec"] = f"with --channel {config.channel}"
-    if config.segmentation == "none":
-        named = ("speech", "second_segmentation", "step", "silence_margin")
-        void |= dict.fromkeys(named, "with --segmentation none")
-        if config.enhance_for == "segmentation":
-            void["enhance"] = "with --enhance_for segmentation and --segmentation none"
-    elif config.speech == "segmentation":
-        void["second_segmentation"] = "with --speech segmentation"
-    changed = {
-        name: getattr(config, name)
-        for name in void
-        if getattr(config, name) != ExtractConfig.model_fields[name].default
-    }
-    return [
-        no_effect(name if value is True else f"{name} {value}", void[name]) for name, value in changed.items()
-    ]
+    def _check_pipeline(self) -> None:
+        if self.pipeline is None:
+            return
+        named = {"model": self.model, "model_dir": self.model_dir}
+        given = [name for name, value in named.items() if value is not None]
+        given += ["segmentation"] * (self.segmentation != DEFAULT_SEGMENTATION)
+        if given:
+            raise ValueError(f"--pipeline brings its own networks: leave --{', --'.join(given)} out")
+        if self.backend == "onnx":
+            raise ValueError("--backend onnx has no pipelines: leave it or --pipeline out")

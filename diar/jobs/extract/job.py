@@ -15,10 +15,10 @@ import pyarrow as pa
 import torch
 
 from diar import storage
+from diar.embedding.networks import Models
 from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.leftovers import sweep_shards
-from diar.jobs.extract.networks import Models
 from diar.jobs.extract.plan import claim_order, shards_of_one
 from diar.jobs.extract.sections import shared_shards
 from diar.jobs.progress.carried_over import earlier_counters
@@ -28,6 +28,7 @@ from diar.jobs.ranks.joined import Joined, refuse_beside_joined
 from diar.jobs.ranks.joined_claims import JoinedClaims
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import Agreement
+from diar.models.pipelines.open import Pipeline
 from diar.store.layout import Layout
 from diar.store.reader import done_shards, read_plan
 from diar.store.without_pandas import keep_pandas_out
@@ -91,10 +92,11 @@ class Settling:
             "precision", lambda: prepare.settle_precision(self.config, self.layout, device)
         )
         config = self.config.model_copy(update={"precision": precision})
-        identity = prepare.Identity.of(config, models.encoder, models.segmentation, models.second)
+        identity = prepare.Identity.of(config, models)
         metadata = identity.metadata(models.encoder, models.segmentation)
         keep_pandas_out()
-        plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata))
+        pipeline = models.pipeline
+        plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, pipeline))
         shared = plan["shared"]
         order = [(shard, size) for shard, size in plan["order"] if shard not in set(shared)]
         return Job(config, metadata, plan["run_id"], order, shared, Totals(**plan["totals"]))
@@ -120,13 +122,17 @@ class Settling:
         return Share(claims, unfinished, counters, tuple(claims.before))
 
     def _plan(
-        self, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str]
+        self,
+        config: ExtractConfig,
+        identity: prepare.Identity,
+        metadata: dict[str, str],
+        pipeline: Pipeline | None,
     ) -> dict[str, Any]:
         """Settle the plan on rank 0; return what the ranks need of it, for JSON."""
         if self.joined is None:
-            run, plan = uuid.uuid4().hex, self._plan_alone(config, identity, metadata)
+            run, plan = uuid.uuid4().hex, self._plan_alone(config, identity, metadata, pipeline)
         else:
-            run, plan = self._plan_joined(self.joined, config, identity, metadata)
+            run, plan = self._plan_joined(self.joined, config, identity, metadata, pipeline)
         done = set(done_shards(self.layout))
         order = [(shard, size) for shard, size in claim_order(plan) if shard not in done]
         together = self.joined is None
@@ -144,18 +150,27 @@ class Settling:
         self.locks.enter_context(run_lock(self.layout.lock, first=first, joined=joined, lease=lease))
 
     def _plan_alone(
-        self, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str]
+        self,
+        config: ExtractConfig,
+        identity: prepare.Identity,
+        metadata: dict[str, str],
+        pipeline: Pipeline | None,
     ) -> pa.Table:
         # A new output is listed before the lock makes its folder: a refused run leaves nothing behind
         listing = None if storage.exists(self.layout.config) else prepare.list_archive(config)
         self._lock(first=True)
         refuse_beside_joined(self.layout.private)
-        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata, listing)
+        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata, listing, pipeline)
         _warn(warnings)
         return plan
 
     def _plan_joined(
-        self, joined: Joined, config: ExtractConfig, identity: prepare.Identity, metadata: dict[str, str]
+        self,
+        joined: Joined,
+        config: ExtractConfig,
+        identity: prepare.Identity,
+        metadata: dict[str, str],
+        pipeline: Pipeline | None,
     ) -> tuple[str, pa.Table]:
         """Return id and plan of the run that others are at, or of a new one."""
         self._lock(first=False)
@@ -163,7 +178,7 @@ class Settling:
         if run is not None:
             prepare.check_same_extraction(config, self.layout, identity)
             return run, read_plan(self.layout, columns=["shard", "size"])
-        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata)
+        plan, warnings = prepare.settle_plan(config, self.layout, identity, metadata, pipeline=pipeline)
         # While the plan is not settled, nobody else writes
         sweep_shards(self.layout, {int(shard) for shard in joined.left if shard.isdecimal()})
         run = f"{time.time():.6f}-{uuid.uuid4().hex}"

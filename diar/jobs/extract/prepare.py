@@ -17,10 +17,12 @@ import torch
 import diar
 from diar import storage
 from diar.archive.listing import Listing
-from diar.embedding.networks import describe_encoder, describe_segmentation, describe_speech
+from diar.embedding.networks import Models, describe_encoder, describe_segmentation, describe_speech
 from diar.errors import DiarError
-from diar.jobs.extract.config import ExtractConfig, describe_choices, options_without_effect
+from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.leftovers import folders_of, sweep_unfinished
+from diar.jobs.extract.networks.choices import describe_choices, options_without_effect
+from diar.jobs.extract.networks.pipelines import describe_pipeline, licence_of, plda_npz
 from diar.jobs.extract.plan import (
     SETTLED_COLUMNS,
     ShardLimits,
@@ -35,6 +37,7 @@ from diar.jobs.progress.counters import Totals
 from diar.jobs.stalls import list_in_time
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
+from diar.models.pipelines.open import Pipeline
 from diar.models.segmentation.pyannet import SegmentationModel
 from diar.store.earlier_names import rename_earlier
 from diar.store.encryption.names import describe_encryption, forget_secrets
@@ -59,11 +62,10 @@ class Identity:
     def of(
         cls,
         config: ExtractConfig,
-        model: SpeakerModel,
-        segmentation: SegmentationModel | None,
-        second: SegmentationModel | None = None,
+        models: Models,
     ) -> Identity:
         """Return the identity of a run with these options and networks."""
+        model, segmentation, second = models.encoder, models.segmentation, models.second
         settings = {
             "schema_version": SCHEMA_VERSION,
             "architecture": model.architecture,
@@ -74,6 +76,7 @@ class Identity:
             "second_segmentation_sha256": None if second is None else second.sha256,
             **describe_speech(segmentation, second, config.precision),
             **describe_choices(config),
+            **describe_pipeline(config, models),
             **{name: getattr(config, name) for name in config.result_fields()},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -106,6 +109,7 @@ def settle_plan(
     identity: Identity,
     metadata: dict[str, str],
     listing: Listing | None = None,
+    pipeline: Pipeline | None = None,
 ) -> tuple[pa.Table, list[str]]:
     """Check that the output belongs to the archive, publish the plan; return plan and warnings.
 
@@ -115,10 +119,13 @@ def settle_plan(
         identity: of the extraction.
         metadata: of every Parquet file.
         listing: the archive, None = list it, once the output is known to belong to it.
+        pipeline: that the networks are of; its PLDA model is stored, and its licence told once.
 
     Raises:
+        PldaError: the pipeline's PLDA model cannot be used.
         ExtractError: the archive is empty, or the output belongs to another model, setting or archive.
     """
+    plda = None if pipeline is None else plda_npz(pipeline)
     if config.overwrite and not _overwritten_by_this_job(layout):
         remove_extraction(layout)
     check_same_extraction(config, layout, identity)
@@ -128,12 +135,15 @@ def settle_plan(
     redo = failed_ids(layout) if config.retry_failed and previous is not None else frozenset()
     limits, first = shard_limits(config, listing), _first_unused_shard(layout, previous)
     plan = make_plan(listing.recordings, limits, previous, first_shard=first, redo=redo)
+    if plda is not None:
+        storage.write_bytes_atomic(layout.plda, plda)
     # Before the plan, which never exists without the configuration that it belongs to
     _write_config(config, layout, identity, metadata)
     if previous is None and config.layout == PACKED:
         remove_packed(layout, plan)  # of shards of a plan that is gone
     save_plan(layout, plan)
-    return plan, [*options_without_effect(config), *listing.warnings, *_gone(previous, plan)]
+    told = [licence_of(pipeline)] if pipeline is not None and previous is None else []
+    return plan, [*told, *options_without_effect(config), *listing.warnings, *_gone(previous, plan)]
 
 
 def _write_config(
@@ -249,7 +259,7 @@ def remove_extraction(layout: Layout) -> None:
     for folder in (storage.join(layout.private, one) for one in ("shards", "progress", "profile", "events")):
         for name in storage.list_names(folder):
             storage.remove(storage.join(folder, name))
-    for url in (layout.statistics, layout.plan, layout.config):
+    for url in (layout.statistics, layout.plan, layout.config, layout.plda):
         storage.remove(url)
 
 

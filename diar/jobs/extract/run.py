@@ -14,14 +14,14 @@ import torch
 import torch.distributed as dist
 
 from diar import storage
-from diar.embedding.chunks import ChunkSettings
 from diar.enhance.echo import without_echo
 from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK
 from diar.jobs.extract import prepare
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.job import Job, Settling, Share
 from diar.jobs.extract.leftovers import sweep_shards
-from diar.jobs.extract.networks import MakeEmbedder, Models, build_embedder, open_models
+from diar.jobs.extract.networks.open import MakeEmbedder, Models, build_embedder, open_models
+from diar.jobs.extract.networks.pipelines import chunk_settings
 from diar.jobs.extract.plan import shard_recordings
 from diar.jobs.extract.profiling import Profiler
 from diar.jobs.extract.resources import Sizes, compute_threads
@@ -200,9 +200,7 @@ class Rank:
         stopping: Stopping,
     ) -> ShardWorker:
         config, device, encoder = job.config, networks.device, networks.models.encoder
-        chunks = ChunkSettings.from_seconds(
-            encoder.fbank.sample_rate, config.chunk, config.window, config.hop
-        )
+        chunks = chunk_settings(config, networks.models)
         embedder = self.make_embedder(config, networks.models, chunks, device, counters)
         writer = make_writer(config.layout, self.layout, encoder.encoder.embedding_dim, job.metadata)
         sharing, cancel = self._ranks_on(device), without_echo if config.aec else None

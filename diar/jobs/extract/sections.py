@@ -25,7 +25,7 @@ from diar.store.layout import Layout
 
 _LONG = 600.0  # seconds of audio from which a recording has sections
 _SHARED = 4  # a recording of more than a quarter of a rank's part of the work is shared
-_FORM = 2  # of names and content; sections of another are left, and deleted with their shard
+_FORM = 3  # of names and content; sections of another are left, and deleted with their shard
 
 
 def shared_shards(order: list[tuple[int, int]], alone: set[int], world_size: int) -> list[int]:

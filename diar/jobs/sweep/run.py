@@ -24,6 +24,7 @@ from diar.options.terminal import progress_stream
 from diar.records import OK
 from diar.score.amounts import Amounts
 from diar.spawning import usable_cores
+from diar.store.index import read_pipeline
 from diar.store.reader import RecordingIndex, TracksReader, load_index
 
 _PLACES = frozenset({"embeddings_dir", "output_dir", "task"})  # which the sweep itself gives
@@ -49,10 +50,12 @@ class Sweep:
         given = {} if config.detect_config is None else read_options(DetectConfig, config.detect_config)
         self.fixed = {name: value for name, value in given.items() if name not in _PLACES}
         places = {"embeddings_dir": config.embeddings_dir, "output_dir": str(config.output_dir)}
-        self.space = Space([parse_axis(text) for text in config.vary], {**self.fixed, **places})
+        self.index = load_index(config.embeddings_dir)
+        self.pipeline = read_pipeline(config.embeddings_dir, self.index.metadata)
+        axes = [parse_axis(text) for text in config.vary]
+        self.space = Space(axes, {**self.fixed, **places}, self.pipeline)
         random = config.search == "random"
         self.trials = self.space.drawn(config.trials, config.seed) if random else self.space.grid()
-        self.index = load_index(config.embeddings_dir)
         if "activity_step" not in self.index.metadata:
             raise SweepError(
                 f"{config.embeddings_dir} was made with --segmentation none, which finds no turns"
@@ -72,7 +75,8 @@ class Sweep:
         with Stored(config.output_dir, self.identity(), config.overwrite) as stored:
             tasks = list(self._tasks(stored))
             processes = config.processes or max(1, len(usable_cores()))
-            try_all = TryAll(TracksReader(config.embeddings_dir), config.collar, config.skip_overlap)
+            reader = TracksReader(config.embeddings_dir)
+            try_all = TryAll(reader, config.collar, config.skip_overlap, self.pipeline)
             with start_workers(processes, len(tasks)) as workers:
                 results = workers.map(try_all, tasks)
                 for tried in tqdm(

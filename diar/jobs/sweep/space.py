@@ -16,6 +16,7 @@ from diar.errors import DiarError
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import diarize_settings
 from diar.options.base import describe_option, options_of
+from diar.store.index import StoredPipeline
 from diar.wording import did_you_mean
 
 DEFAULT = "default"  # the value of an option that is not given
@@ -70,9 +71,11 @@ class Space:
     Args:
         axes: the options that vary.
         fixed: options that all trials have, `embeddings_dir` and `output_dir` among them.
+        pipeline: whose networks stage 1 ran, if they are of one.
     """
 
-    def __init__(self, axes: Sequence[Axis], fixed: Values) -> None:
+    def __init__(self, axes: Sequence[Axis], fixed: Values, pipeline: StoredPipeline | None = None) -> None:
+        self._pipeline = pipeline
         self.axes, self._fixed = axes, {**fixed, "task": "turns"}
         self.contradictions = 0  # combinations that were left out
         self.plain = Trial({}, self._config({}))
@@ -121,7 +124,7 @@ class Space:
         """Return a trial, None where its values contradict each other."""
         try:
             config = self._config(given)
-            diarize_settings(config)
+            diarize_settings(config, self._pipeline)
         except (ValidationError, DiarError):
             self.contradictions += 1
             return None

@@ -18,6 +18,7 @@ from diar.jobs.sweep.space import Trial
 from diar.records import Turn
 from diar.score.amounts import Amounts
 from diar.score.recording import score_recording
+from diar.store.index import StoredPipeline
 from diar.store.reader import TracksReader
 
 _DECIMALS = 3  # of a second, as in RTTM
@@ -56,11 +57,13 @@ class TryAll:
         reader: of stage 1's output.
         collar: seconds on each side of a reference boundary.
         skip_overlap: leave out where reference speakers overlap.
+        pipeline: whose networks stage 1 ran, if they are of one.
     """
 
     reader: TracksReader
     collar: float
     skip_overlap: bool
+    pipeline: StoredPipeline | None = None
 
     def __call__(self, task: Task) -> Tried:
         """Return the amounts of each trial; of a recording without tracks, everything is missed."""
@@ -81,7 +84,7 @@ class TryAll:
         self, task: Task, sides: Sides, trial: Trial, clustered: dict[tuple[object, ...], np.ndarray]
     ) -> list[Turn]:
         """Return the turns of a trial, in the milliseconds in which RTTM has them."""
-        settings = diarize_settings(trial.config)
+        settings = diarize_settings(trial.config, self.pipeline)
         count = asked_speakers(trial.config, task.num_speakers).bounds
         settings = replace(settings, clustering=replace(settings.clustering, count=count), quality=False)
         kind = tuple(getattr(trial.config, name) for name in _DECIDES_CLUSTERING)

@@ -106,6 +106,25 @@ class TSTP(Pooling):
         return torch.cat([mean, (variance + EPSILON).sqrt()], dim=-1)
 
 
+class StatsPool(TSTP):
+    """Temporal statistics pooling as pyannote.audio has it: nothing is added to the variance.
+
+    The deviation of a channel that is constant over a track is 0 exactly, so deviations are taken track by
+    track, about its own mean.
+    """
+
+    def forward(self, frames: Tensor, masks: Tensor) -> Tensor:
+        """Mean, then standard deviation; both are 0 for an empty mask."""
+        count = masks.sum(dim=-1, keepdim=True)  # (batch, tracks, 1)
+        mean = masked_sum(frames, masks) / count.clamp(min=1)
+        squares = [
+            masked_sum((frames - mean[:, track, :, None]).square(), masks[:, track : track + 1])
+            for track in range(masks.shape[1])
+        ]
+        variance = torch.cat(squares, dim=1) / (count - 1).clamp(min=1)
+        return torch.cat([mean, variance.sqrt()], dim=-1)
+
+
 class ASTP(Pooling):
     """Attentive statistics pooling, channel-dependent (Desplanques et al., ECAPA-TDNN, 2020).
 
@@ -237,7 +256,7 @@ class MQMHASTP(Pooling):
 
 
 POOLINGS: dict[str, type[Pooling]] = {
-    layer.__name__: layer for layer in (TAP, TSDP, TSTP, ASTP, MHASTP, MQMHASTP)
+    layer.__name__: layer for layer in (TAP, TSDP, TSTP, StatsPool, ASTP, MHASTP, MQMHASTP)
 }
 
 

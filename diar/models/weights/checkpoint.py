@@ -25,11 +25,22 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: no readable checkpoint, or something else than names and tensors where these should be.
     """
+    return read_described(file)[0]
+
+
+def read_described(file: Path) -> tuple[dict[str, Tensor], Any]:
+    """Return what `read_state_dict` does, and all that the checkpoint describes, objects as inert ones.
+
+    Raises:
+        ModelError: as `read_state_dict`.
+    """
     try:
         with file.open("rb") as stream:
             archive = CheckpointArchive(stream)
-            views = _unwrapped(archive.description())
-            return {name.removeprefix(_PREFIX): archive.tensor(view) for name, view in views.items()}
+            content = archive.description()
+            views = _unwrapped(content)
+            found = {name.removeprefix(_PREFIX): archive.tensor(view) for name, view in views.items()}
+            return found, content
     except Exception as error:  # the unpickler answers damaged files with whatever it stumbles over
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(

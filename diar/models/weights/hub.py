@@ -21,6 +21,7 @@ from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
 _REPOSITORY_FILES = [CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"]  # of Hugging Face
+_PIPELINE_FILES = [CONFIG_FILE, "README.md", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz"]
 _RECOGNISER_FILES = ["*.json", "*.txt", "*.model", "model.bin", "*.safetensors"]
 _KINDS = {
     "model": "speaker encoder",
@@ -218,7 +219,7 @@ def _fetch_hugging_face(model: str, parameter: str) -> Path:
 
     try:
         if parameter != "asr":
-            return fetched(_REPOSITORY_FILES)
+            return fetched(_PIPELINE_FILES if parameter == "pipeline" else _REPOSITORY_FILES)
         folder = fetched(_RECOGNISER_FILES)
         has_weights = any([*folder.glob("*.safetensors"), *folder.glob("model.bin")])
         return folder if has_weights else fetched([*_RECOGNISER_FILES, "pytorch_model*.bin"])

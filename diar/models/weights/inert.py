@@ -14,7 +14,7 @@ import math
 import pickle
 import pickletools
 import zipfile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
@@ -55,6 +55,24 @@ class _Mapping(dict[Any, Any]):
     @staticmethod
     def __setstate__(*_: Any) -> None:
         """Keep nothing."""
+
+
+class Record(_Inert):
+    """A dataclass of the program that wrote the file, of which only the fields are kept."""
+
+    __slots__ = ("fields",)
+
+    fields: dict[Any, Any]
+
+    def __new__(cls, *_: Any, **__: Any) -> Record:
+        """Return one without fields, as pickle makes it."""
+        record: Any = super().__new__(cls)
+        record.fields = {}
+        return cast(Record, record)
+
+    def __setstate__(self, state: Any = None, *_: Any) -> None:  # type: ignore[override]
+        """Keep the fields by name."""
+        self.fields = dict(state) if isinstance(state, dict) else {}
 
 
 class _StorageType(_Inert):
@@ -112,6 +130,7 @@ class _RebuildTensor(_Inert):
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
+    ("pyannote.audio.core.task", "Specifications"): Record,
     ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
     ("torch._utils", "_rebuild_parameter"): _RebuildParameter(),
     ("torch", "FloatStorage"): _StorageType(torch.float32),

@@ -19,7 +19,7 @@ import soundfile as sf
 from diar.errors import DiarError
 from diar.online.settings import SAMPLE_RATE
 
-VERSION = 4
+VERSION = 5
 _QUICKLY = 1  # level of zlib
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from diar.detect.clustering.calibration import REFERENCE, calibrated, different_cosine, translated
 from diar.detect.clustering.iterative import IterativeSettings
 from diar.detect.observations import LocalSpeakers, Observations, Windows
+from diar.intervals import IntervalLists
 
 
 def talk(cosine: float, pairs: int, *, clean: float = 3.0, narrow_band: bool = False) -> Observations:
@@ -23,6 +24,8 @@ def talk(cosine: float, pairs: int, *, clean: float = 3.0, narrow_band: bool = F
         clean_seconds=np.full(2 * pairs, clean),
         embedding=embedding,
         activity=np.zeros((2 * pairs, 589), np.uint8),
+        active=IntervalLists.of([np.empty((0, 2))] * 2 * pairs),
+        norm=np.ones(2 * pairs, np.float32),
     )
     nothing = Windows(np.empty(0), np.empty(0), np.empty(0), np.empty((0, 2), np.float32))
     return Observations(10.0 + 5 * pairs, nothing, local, 0.031, 0.016875, narrow_band)

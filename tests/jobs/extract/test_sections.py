@@ -26,7 +26,7 @@ from tests.commands import extract, start_extract, write_noise
 
 MINUTES = 15
 _NONE = np.empty((0, 2), np.int64)
-_ROWS = TrackRows(_NONE, _NONE[:, 0], IntervalLists.of([]), _NONE[:, 0], _NONE, _NONE)
+_ROWS = TrackRows(_NONE, _NONE[:, 0], IntervalLists.of([]), _NONE[:, 0], _NONE, _NONE, _NONE[:, 0])
 SAID = ChunkEmbeddings(None, _NONE, _ROWS, False, np.zeros(2), 1, _NONE, _NONE)  # of a silent chunk
 
 

@@ -12,14 +12,15 @@ from diar.embedding.chunks import ChunkSettings
 from diar.embedding.denoisers import Denoisers
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.networks import Models, make_detector
-from diar.embedding.settings import SpeechSettings
 from diar.enhance.open import open_denoiser
 from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.networks.pipelines import local_masks, speech_settings
 from diar.jobs.progress.counters import Counters
 from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.inference import Precision, check_precision
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
+from diar.models.pipelines.open import open_pipeline
 from diar.models.segmentation.pyannet import SegmentationModel
 
 if TYPE_CHECKING:
@@ -31,11 +32,13 @@ MakeEmbedder = Callable[[ExtractConfig, Models, ChunkSettings, torch.device, Cou
 
 
 def open_models(config: ExtractConfig) -> Models:
-    """Open the networks that `--model` or `--model_dir`, `--segmentation` and `--second_segmentation` name.
+    """Open the networks that `--pipeline`, or `--model`, `--model_dir` and `--segmentation` name.
 
     Raises:
         DiarError: one cannot be found, fetched or opened, or they do not fit each other.
     """
+    if config.pipeline is not None:
+        return _open_pipeline(config, config.pipeline)
     encoder = _open_encoder(config)
     denoise = open_denoiser(config.enhance, encoder.fbank.sample_rate)
     if config.segmentation == "none":
@@ -43,6 +46,13 @@ def open_models(config: ExtractConfig) -> Models:
     segmentation = open_segmentation(config.segmentation)
     check_rates(encoder, segmentation)
     return Models(encoder, segmentation, _open_second(config, segmentation), denoise)
+
+
+def _open_pipeline(config: ExtractConfig, name: str) -> Models:
+    pipeline = open_pipeline(name)
+    second = None if config.pipeline_sees == "seg_windows" else _open_second(config, pipeline.segmentation)
+    denoise = open_denoiser(config.enhance, pipeline.encoder.fbank.sample_rate)
+    return Models(pipeline.encoder, pipeline.segmentation, second, denoise, pipeline)
 
 
 def _open_encoder(config: ExtractConfig) -> SpeakerModel:
@@ -75,7 +85,7 @@ def build_embedder(
     check_precision(precision, device)
     detector = None
     if models.segmentation is not None:
-        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
+        found_by = speech_settings(config, models)
         detector = make_detector(models.segmentation, models.second, found_by, device, precision)
     denoise = models.denoise
     return TrackEmbedder(
@@ -90,6 +100,7 @@ def build_embedder(
         ),
         meter=counters,
         trunk=_other_trunk(config, models.encoder, device),
+        local_masks=local_masks(config, models),
     )
 
 

@@ -1,0 +1,1 @@
+"""Turns as pyannote.audio's pipeline community-1 finds them: VBx, assignment, frames."""
