@@ -26,7 +26,7 @@ from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, D
 from diar.models.device import device_kind, rank_device
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, Precision, best_precision, check_precision
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 Device = Any  # a torch.device; this room does without PyTorch
 OpenedT = TypeVar("OpenedT")

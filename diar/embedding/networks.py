@@ -14,7 +14,7 @@ from diar.embedding.speech.second_opinion import SecondOpinion
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import Precision
 from diar.models.segmentation import bf16
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,5 @@ def make_detector(
     if halved and device.type == "cuda":
         for model in (first, second):
             if model is not None:
-                model.network.use_half_lstm()
+                model.network.use_half()
     return detector

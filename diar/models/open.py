@@ -9,7 +9,8 @@ from __future__ import annotations
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
 from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.models.weights import hub
 
 

@@ -31,7 +31,8 @@ from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import cmn
 from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision, check_precision, cpu_has_bf16
 from diar.models.segmentation import bf16
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 from diar.online.hearing.detector import HopDetector
 from diar.online.hearing.front import Front
 from diar.online.settings import SAMPLE_RATE

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from diar.models.features import FbankSettings, mel_filterbank
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 _LOW_HZ = 100.0
 BANDS, FINE_BANDS = 36, 24

@@ -17,8 +17,8 @@ from diar.embedding.speech.silence import silent_frames
 from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
+from diar.models.segmentation.base import FrameGeometry, SegmentationModel
 from diar.models.segmentation.packed import PackedPyanNet
-from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
 
 # A local speaker is present in a seg_window if its probability reaches this in any frame
 _LEAST_PROBABILITY = 0.25

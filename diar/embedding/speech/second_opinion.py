@@ -17,8 +17,8 @@ import torch
 from diar.embedding.speech.seg_windows import window_frames
 from diar.embedding.speech.silence import lasting
 from diar.models.device import place
+from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.packed import PackedPyanNet
-from diar.models.segmentation.pyannet import SegmentationModel
 
 STEP = 2.0  # most seconds between two of its windows
 _DOUBT = 0.4  # probability of speech by the first network below which …

@@ -15,7 +15,8 @@ from diar.export.graph.trunk import exportable
 from diar.models.encoders.base import StatisticsEncoder
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import cmn, num_frames
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 
 PartName = Literal["waveform", "fbank", "trunk", "pooling", "features"]
 _SECONDS = 2.57  # of the example that a graph is traced on: no whole number of anything

@@ -20,7 +20,7 @@ from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.inference import Precision, check_precision
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 if TYPE_CHECKING:
     from diar.export.backend import OnnxTrunk

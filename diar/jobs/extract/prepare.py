@@ -35,7 +35,7 @@ from diar.jobs.progress.counters import Totals
 from diar.jobs.stalls import list_in_time
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 from diar.store.earlier_names import rename_earlier
 from diar.store.encryption.names import describe_encryption, forget_secrets
 from diar.store.layout import PACKED, Layout

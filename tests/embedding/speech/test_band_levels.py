@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diar.embedding.speech.band_levels import BANDS, FINE_BANDS, BandLevels
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 RATE, SIZE, HOP = 16_000, 991, 270
 FRAMES = FrameGeometry(SIZE, HOP)
