@@ -90,6 +90,19 @@ class TensorView(_Inert):
         return inside and math.prod(self.shape) <= size
 
 
+class Noted(_Inert):
+    """An object of a class that is known to be plain data: its attributes are noted down, and inert."""
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.attributes: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any, *_: Any) -> None:  # type: ignore[override]
+        """Note attributes down."""
+        self.attributes = dict(state) if isinstance(state, dict) else {}
+
+
 class _RebuildParameter(_Inert):
     """`torch._utils._rebuild_parameter`: a tensor that was trained."""
 
@@ -112,6 +125,7 @@ class _RebuildTensor(_Inert):
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
+    ("pyannote.audio.core.task", "Specifications"): Noted,
     ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
     ("torch._utils", "_rebuild_parameter"): _RebuildParameter(),
     ("torch", "FloatStorage"): _StorageType(torch.float32),
