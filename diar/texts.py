@@ -1,7 +1,8 @@
-"""YAML, JSON and TOML that somebody else wrote: parsed in bounded time and memory, or refused with the reason.
+"""YAML, JSON and TOML that others wrote: parsed in bounded time and memory, or refused with the reason.
 
-The first two do not bound what a few bytes may ask for: a YAML alias stands for all that its anchor holds, and so
-a kilobyte for gigabytes; a number of base 60 or of 5,000 digits takes seconds; brackets nest without end.
+The first two do not bound what a few bytes may ask for: a YAML alias stands for all that its anchor holds,
+and so a kilobyte for gigabytes; a number of base 60 or of 5,000 digits takes seconds; brackets nest without
+end.
 """
 
 from __future__ import annotations

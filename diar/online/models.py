@@ -100,7 +100,7 @@ class LiveModels:
         window: samples of the seg_window at each hop.
 
     Raises:
-        DiarError: networks that do not work at 16 kHz, or do not fit each other.
+        DiarError: networks that do not work at 16 kHz, do not fit each other, or cannot hear live.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class LiveModels:
         precision: Precision = "fp32",
     ) -> None:
         networks.check_rates(encoder, segmentation)
+        live = _live_network(segmentation)
         if segmentation.sample_rate != SAMPLE_RATE:
             raise ModelError(f"{segmentation.name} works at {segmentation.sample_rate} Hz, not {SAMPLE_RATE}")
         self.metadata = {**describe_encoder(encoder), **describe_segmentation(segmentation)}
@@ -121,8 +122,8 @@ class LiveModels:
         whole = make_detector(segmentation, second, speech, device, precision)
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
-        live = replace(segmentation, network=self._quick_network(segmentation), settings=short)
-        self._hearing = SpeechDetector(live, device, LIVE_WINDOW, _LIVE_MARGIN)
+        short_window = replace(segmentation, network=self._quick_network(live), settings=short)
+        self._hearing = SpeechDetector(short_window, device, LIVE_WINDOW, _LIVE_MARGIN)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
         self._hops = HopDetector(self._hearing) if device.type == "cpu" else None
@@ -151,6 +152,7 @@ class LiveModels:
         wanted: Precision = best_precision(chosen) if precision == "auto" else precision  # type: ignore
         check_precision(wanted, chosen)
         first, second = networks.open_segmentation(segmentation), None
+        _live_network(first)
         if second_segmentation is not None:
             second = networks.open_segmentation(second_segmentation)
             networks.check_frames(first, second)
@@ -241,11 +243,9 @@ class LiveModels:
         units = pooled / norms
         return [(units[row, : len(part)], seconds[row, : len(part)]) for row, part in enumerate(parts)]
 
-    def _quick_network(self, segmentation: SegmentationModel) -> PyanNet:
+    def _quick_network(self, network: PyanNet) -> PyanNet:
         """Return the network in bf16 where the CPU has it; that takes half as long."""
-        if self.device.type == "cpu" and bf16.runs_here():
-            return segmentation.network.in_bf16()
-        return segmentation.network
+        return network.in_bf16() if self.device.type == "cpu" and bf16.runs_here() else network
 
     def _quick_trunk(self, encoder: SpeakerModel) -> Callable[..., torch.Tensor]:
         """Return a trunk for `TOLD_SECONDS` at most, in bf16 and compiled where the CPU has bf16."""
@@ -254,6 +254,21 @@ class LiveModels:
             return self._embedder.trunk
         bins = encoder.fbank.num_mel_bins
         return _compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins)
+
+
+def _live_network(segmentation: SegmentationModel) -> PyanNet:
+    """Return the network of live streams.
+
+    Raises:
+        ModelError: it is none that half a second of sound can be shown to at a time.
+    """
+    if isinstance(segmentation.network, PyanNet):
+        return segmentation.network
+    raise ModelError(
+        f"`segmentation={segmentation.name}` cannot hear live: it would see {LIVE_WINDOW:g} s anew several "
+        "times a second, for which it takes too long. Live streams need segmentation-3.0 or another PyanNet; "
+        "recordings can have it (`diar diarize --segmentation`)"
+    )
 
 
 def _compiled(trunk: Trunk, bins: int) -> Callable[[torch.Tensor], torch.Tensor]:

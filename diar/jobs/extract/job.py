@@ -28,6 +28,7 @@ from diar.jobs.ranks.joined import Joined, refuse_beside_joined
 from diar.jobs.ranks.joined_claims import JoinedClaims
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import Agreement
+from diar.models.weights.terms import untold_terms
 from diar.store.layout import Layout
 from diar.store.reader import done_shards, read_plan
 from diar.store.without_pandas import keep_pandas_out
@@ -93,6 +94,8 @@ class Settling:
         config = self.config.model_copy(update={"precision": precision})
         identity = prepare.Identity.of(config, models.encoder, models.segmentation, models.second)
         metadata = identity.metadata(models.encoder, models.segmentation)
+        if self.agreement.rank == 0 and (terms := untold_terms(models.segmentation)) is not None:
+            print(f"licence: {terms}", file=sys.stderr)
         keep_pandas_out()
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata))
         shared = plan["shared"]

@@ -11,8 +11,8 @@ from diar import storage
 from diar.embedding.chunks import ChunkSettings
 from diar.embedding.denoisers import Denoisers
 from diar.embedding.embedder import TrackEmbedder
-from diar.embedding.networks import Models, make_detector
-from diar.embedding.settings import SpeechSettings
+from diar.embedding.networks import Models, make_detector, speech_settings
+from diar.embedding.settings import AskedSpeech, SpeechSettings
 from diar.enhance.open import open_denoiser
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.progress.counters import Counters
@@ -52,11 +52,17 @@ def _open_encoder(config: ExtractConfig) -> SpeakerModel:
 
 
 def _open_second(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
-    if config.speech == "segmentation":
+    if heard_by(config, first).speech == "segmentation":
         return None
     second = open_segmentation(config.second_segmentation)
     check_frames(first, second)
     return second
+
+
+def heard_by(config: ExtractConfig, segmentation: SegmentationModel | None) -> SpeechSettings:
+    """Return how speech is found by the options and, where these leave it open, the network."""
+    speech = cast(AskedSpeech, config.speech)
+    return speech_settings(segmentation, config.step, config.silence_margin, speech)
 
 
 def build_embedder(
@@ -75,7 +81,7 @@ def build_embedder(
     check_precision(precision, device)
     detector = None
     if models.segmentation is not None:
-        found_by = SpeechSettings(config.step, config.silence_margin, config.speech)
+        found_by = heard_by(config, models.segmentation)
         detector = make_detector(models.segmentation, models.second, found_by, device, precision)
     denoise = models.denoise
     return TrackEmbedder(

@@ -21,6 +21,7 @@ from diar.embedding.networks import describe_encoder, describe_segmentation, des
 from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig, describe_choices, options_without_effect
 from diar.jobs.extract.leftovers import folders_of, sweep_unfinished
+from diar.jobs.extract.networks import heard_by
 from diar.jobs.extract.plan import (
     SETTLED_COLUMNS,
     ShardLimits,
@@ -64,6 +65,7 @@ class Identity:
         second: SegmentationModel | None = None,
     ) -> Identity:
         """Return the identity of a run with these options and networks."""
+        heard = heard_by(config, segmentation)
         settings = {
             "schema_version": SCHEMA_VERSION,
             "architecture": model.architecture,
@@ -75,6 +77,8 @@ class Identity:
             **describe_speech(segmentation, second, config.precision),
             **describe_choices(config),
             **{name: getattr(config, name) for name in config.result_fields()},
+            "speech": heard.speech,
+            "step": heard.step,
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return cls(settings, digest[:16])

@@ -46,7 +46,11 @@ def _whole(size: int, num_heads: int, num_layers: int, large: bool) -> WavLMSett
 
 
 def _pruned(
-    channels: Sequence[int], size: int, num_heads: int, heads: tuple[tuple[int, ...], ...], hidden: tuple[int, ...]
+    channels: Sequence[int],
+    size: int,
+    num_heads: int,
+    heads: tuple[tuple[int, ...], ...],
+    hidden: tuple[int, ...],
 ) -> WavLMSettings:
     large = size == 1024
     return WavLMSettings(_convolutions(channels), size, num_heads, heads, hidden, large, normalized=large)
@@ -55,12 +59,8 @@ def _pruned(
 NAMED = {
     "wavlm_base": _whole(768, 12, 12, large=False),
     "wavlm_large": _whole(1024, 16, 24, large=True),
-    "wavlm_base_s80_md": _pruned(
-        (90, 161, 173, 181, 351, 155, 137), 768, 12, _BASE_HEADS, _BASE_HIDDEN
-    ),
-    "wavlm_large_s80_md": _pruned(
-        (512, 153, 224, 255, 302, 368, 211), 1024, 16, _LARGE_HEADS, _LARGE_HIDDEN
-    ),
+    "wavlm_base_s80_md": _pruned((90, 161, 173, 181, 351, 155, 137), 768, 12, _BASE_HEADS, _BASE_HIDDEN),
+    "wavlm_large_s80_md": _pruned((512, 153, 224, 255, 302, 368, 211), 1024, 16, _LARGE_HEADS, _LARGE_HIDDEN),
 }
 
 
@@ -114,7 +114,9 @@ def _common(
     if mode not in ("group_norm", "layer_norm") or (mode == "layer_norm") != first:
         raise ValueError(f"extractor_mode {mode!r} with encoder_layer_norm_first {first} is no WavLM")
     layers = config["extractor_conv_layer_config"]
-    convolutions = tuple(Convolution(*map(int, one)) for one in layers) if layers else _convolutions(_ORIGINAL)
+    convolutions = (
+        tuple(Convolution(*map(int, one)) for one in layers) if layers else _convolutions(_ORIGINAL)
+    )
     return WavLMSettings(
         convolutions=convolutions,
         size=int(config["encoder_embed_dim"]),

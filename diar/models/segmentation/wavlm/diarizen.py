@@ -55,7 +55,9 @@ def read_settings(path: Path) -> WavLMConformerSettings:
     """
     file = path / CONFIG_FILE
     if not file.is_file():
-        raise ModelError(f"{path} holds weights of DiariZen, but no {CONFIG_FILE}, which says how long it hears")
+        raise ModelError(
+            f"{path} holds weights of DiariZen, but no {CONFIG_FILE}, which says how long it hears"
+        )
     try:
         config = read_toml(file)
         given = config["model"]["args"]
@@ -102,4 +104,3 @@ def _wavlm(path: Path, source: str) -> WavLMSettings:
             f"own pruning are in the {PRUNED_FILE} that DiariZen's apply_pruning.py wrote: put it beside"
         )
     return NAMED[source.lower()]
-

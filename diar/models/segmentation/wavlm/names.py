@@ -72,7 +72,9 @@ def to_checkpoint(own: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     return found
 
 
-def from_checkpoint(given: Mapping[str, Tensor], own: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+def from_checkpoint(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], rules: Rules
+) -> dict[str, Tensor]:
     """Return the parameters of a checkpoint that fits as ours; `own` has names and shapes of these."""
     found: dict[str, Tensor] = {}
     for name, tensor in own.items():
@@ -103,5 +105,3 @@ def _names_of(name: str, rules: Rules) -> list[str]:
             rest = name[found.end() :]
             return [found.expand(one) + rest for one in names]
     return [name]
-
-

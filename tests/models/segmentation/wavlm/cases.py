@@ -95,7 +95,9 @@ class Specifications:
     powerset_max_classes: int | None = 2
 
 
-def write_diarizen(folder: Path, case: str, arguments: dict[str, Any] | None = None) -> dict[str, torch.Tensor]:
+def write_diarizen(
+    folder: Path, case: str, arguments: dict[str, Any] | None = None
+) -> dict[str, torch.Tensor]:
     """Write a model directory of DiariZen; return its parameters."""
     import json
 
@@ -110,7 +112,7 @@ def write_diarizen(folder: Path, case: str, arguments: dict[str, Any] | None = N
 
 def write_config(folder: Path, arguments: dict[str, Any], seg_duration: float | None = None) -> None:
     """Write config.toml as DiariZen has it."""
-    lines = ['[model]', 'path = "diarizen.models.eend.model_wavlm_conformer.Model"', "[model.args]"]
+    lines = ["[model]", 'path = "diarizen.models.eend.model_wavlm_conformer.Model"', "[model.args]"]
     lines += [f"{name} = {toml_value(value)}" for name, value in arguments.items()]
     if seg_duration is not None:
         lines += ["[inference.args]", f"seg_duration = {seg_duration}"]
@@ -175,5 +177,3 @@ def waveforms(batch: int, seconds: float) -> torch.Tensor:
     samples = round(seconds * 16000)
     loudness = torch.linspace(0.01, 0.3, samples) * (1 + torch.linspace(0, 40, samples).sin())
     return torch.randn(batch, samples, generator=generator) * loudness
-
-

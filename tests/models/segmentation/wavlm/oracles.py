@@ -48,7 +48,11 @@ class _Base(nn.Module):
 def _diarizen_importable() -> Iterator[None]:
     model, field = types.ModuleType("model"), types.ModuleType("receptive_field")
     model.Model = _Base
-    for name in ("multi_conv_num_frames", "multi_conv_receptive_field_size", "multi_conv_receptive_field_center"):
+    for name in (
+        "multi_conv_num_frames",
+        "multi_conv_receptive_field_size",
+        "multi_conv_receptive_field_center",
+    ):
         setattr(field, name, None)
     stand_ins = {
         **{name: types.ModuleType(name) for name in ("pyannote.audio", "pyannote.audio.core")},
