@@ -77,15 +77,15 @@ class ExtractConfig(LongRunConfig):
     segmentation: str = option(
         DEFAULT_SEGMENTATION,
         "model",
-        "named weights, directory or Hugging Face id of what finds speech and overlap, or none; docs/weights.md "
-        "has what is supported",
+        "named weights, directory or Hugging Face id of what finds speech and overlap, or none; "
+        "docs/weights.md tells which networks",
     )
     speech: Literal["auto", "segmentation", "doubt", "both"] = option(
         "auto",
         "model",
         "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
-        "there is sound but the first hears nobody; both: always both, which takes much longer; auto = doubt, "
-        "with networks on WavLM segmentation",
+        "there is sound but the first hears nobody; both: always both, which takes much longer; auto = "
+        "doubt, but segmentation with networks on WavLM",
         result=True,
     )
     second_segmentation: str = option(
@@ -96,8 +96,8 @@ class ExtractConfig(LongRunConfig):
     step: float | None = option(
         None,
         "model",
-        "most seconds from one seg_window to the next; default 5, or half of a seg_window that is longer than "
-        "10 s",
+        "most seconds from one seg_window to the next; default 5, or half of a seg_window that is longer "
+        "than 10 s",
         result=True,
         ge=0.1,
         le=60,

@@ -1,4 +1,4 @@
-"""Checkpoints of DiariZen: `config.toml`, `pytorch_model.bin` and, of one's own pruning, `pruned_config.json`."""
+"""Checkpoints of DiariZen: `config.toml`, `pytorch_model.bin` and, for one's own pruning, its sizes."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _wavlm(path: Path, source: str) -> WavLMSettings:
             raise ModelError(f"{file} describes no pruned WavLM: {what_is_wrong(error)}") from error
     if source.lower() not in NAMED:
         raise ModelError(
-            f"{path / CONFIG_FILE}: wavlm_src is {source!r}; names are {', '.join(NAMED)}. The sizes of one's "
-            f"own pruning are in the {PRUNED_FILE} that DiariZen's apply_pruning.py wrote: put it beside"
+            f"{path / CONFIG_FILE}: wavlm_src is {source!r}; names are {', '.join(NAMED)}. For a pruning of "
+            f"your own, put the {PRUNED_FILE} that DiariZen's apply_pruning.py wrote beside it"
         )
     return NAMED[source.lower()]

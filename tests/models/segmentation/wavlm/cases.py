@@ -1,6 +1,7 @@
 """Tiny networks of WavLM and Conformer as checkpoints: each layer has other sizes, as pruning leaves them."""
 
 import io
+import json
 import sys
 import types
 from dataclasses import dataclass, field
@@ -99,8 +100,6 @@ def write_diarizen(
     folder: Path, case: str, arguments: dict[str, Any] | None = None
 ) -> dict[str, torch.Tensor]:
     """Write a model directory of DiariZen; return its parameters."""
-    import json
-
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pruned_config.json").write_text(json.dumps(DIARIZEN_CASES[case]))
     write_config(folder, arguments or ARGUMENTS)
