@@ -1,0 +1,57 @@
+"""Both stages with a network on WavLM: four local speakers, frames of 20 ms, windows of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from diar.formats.rttm import read_rttm
+from diar.records import SLIDING
+from diar.store.reader import load_index, read_tracks
+from tests.commands import RATE, diarize_here
+
+
+@pytest.fixture(scope="module")
+def audio(conversation: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audio")
+    sf.write(folder / "long.wav", conversation[: 35 * RATE], RATE, subtype="PCM_16")  # two chunks
+    sf.write(folder / "short.wav", conversation[RATE : 2 * RATE], RATE, subtype="PCM_16")
+    return folder
+
+
+def test_audio_becomes_turns(
+    audio: Path,
+    tiny_model_dir: Path,
+    tiny_wavlm_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DIAR_CACHE", str(tmp_path / "cache"))
+    networks = ("--model_dir", tiny_model_dir, "--segmentation", tiny_wavlm_dir)
+    done = diarize_here(audio, "-o", tmp_path / "out", *networks, "--num_speakers", 3, "--no_plot")
+    assert done.returncode == 0, done.stderr
+    assert "licence: " in done.stderr and "CC BY-NC 4.0" in done.stderr
+    turns = read_rttm(tmp_path / "out" / "all.rttm")
+    assert len({turn.speaker for turn in turns["long.wav"]}) > 1
+
+    embeddings = str(tmp_path / "out" / "embeddings")
+    settings = load_index(embeddings).metadata
+    assert '"speech": "segmentation"' in settings["settings"] and '"step": 4.0' in settings["settings"]
+    found = read_tracks(embeddings, "long.wav")
+    assert (found.frames.first_center, found.frames.step) == (0.0125, 0.02)
+    local = found.tracks.local_speaker
+    assert set(local.tolist()) == {SLIDING, 0, 1, 2, 3}
+    lengths = np.diff(found.tracks.windows, axis=1)
+    assert lengths.max() == pytest.approx(4.0, abs=0.02)
+    assert len(found.tracks.windows) == 9 + 3  # of a chunk of 30 s, and of the end with what it overlaps
+    counts = {len(row) for row, number in zip(found.tracks.activity, local, strict=True) if number != SLIDING}
+    assert max(counts) == 199
+    assert found.recording.overlap_seconds > 1
+
+    again = diarize_here(audio, "-o", tmp_path / "other", *networks, "--num_speakers", 3, "--no_plot")
+    assert again.returncode == 0, again.stderr
+    assert "licence" not in again.stderr
+    for name in ("long.wav", "short.wav"):
+        files = [tmp_path / one / "embeddings" / f"{name}.parquet" for one in ("out", "other")]
+        assert files[0].read_bytes() == files[1].read_bytes()
