@@ -8,8 +8,15 @@ import pytest
 import diar
 from diar.errors import DiarError
 from diar.models.open import open_segmentation
+from diar.models.weights.registering import find_model
 from diar.models.weights.terms import untold_terms
 from diar.online.models import LiveModels
+
+
+def test_a_registered_model_has_all_its_files(tiny_wavlm_dir: Path) -> None:
+    found = find_model(str(tiny_wavlm_dir), "CC BY-NC 4.0")
+    assert (found.option, found.licence) == ("segmentation", "CC BY-NC 4.0")
+    assert set(found.files) == {"config.toml", "pruned_config.json", "pytorch_model.bin"}
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def test_they_are_told_once(cache: Path, tiny_wavlm_dir: Path) -> None:
 def test_they_are_told_each_time_where_that_cannot_be_noted(cache: Path, tiny_wavlm_dir: Path) -> None:
     cache.write_text("no folder")
     model = open_segmentation(str(tiny_wavlm_dir))
-    assert untold_terms(model) == untold_terms(model) != None  # noqa: E711
+    assert [untold_terms(model) for _ in range(2)] == [f"{tiny_wavlm_dir}: {model.terms}"] * 2
 
 
 def test_callers_of_the_library_are_warned_once(cache: Path, tiny_wavlm_dir: Path) -> None:

@@ -1,0 +1,155 @@
+"""Networks on WavLM beside the code that they come from: one Markdown table of agreement and speed.
+
+    DIAR_DIARIZEN=/path/to/DiariZen python benchmarks/wavlm_segmentation.py [--networks NAME,…] [--rounds 5]
+
+NAME is one of DiariZen's (`wavlm_base`, `wavlm_large`, `wavlm_base_s80_md`, `wavlm_large_s80_md`) or
+`suplime`, `suplime-large`. Weights are random, the same for both. Rounds alternate: ours, theirs. Theirs is
+left out where its code is not there (`tests/models/segmentation/wavlm/oracles.py` tells what is needed).
+
+`speed`: seconds of one seg_window over the seconds that it takes, the fastest round. `of audio`: the same for
+audio in chunks of 30 s with seg_windows at the network's own step. `cpu`: CPU seconds of a seg_window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from diar.embedding.speech.seg_windows import window_frames
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.wavlm.described import NAMED, torchaudio_sizes
+from diar.models.segmentation.wavlm.names import DIARIZEN, Rules, from_checkpoint, suplime_rules
+from diar.models.segmentation.wavlm.network import WavLMConformer
+from diar.models.segmentation.wavlm.settings import ConformerSettings, WavLMConformerSettings
+from tests.models.segmentation.wavlm import oracles
+
+RATE, CHUNK = 16_000, 30.0  # Hz, seconds
+NETWORKS = (
+    "wavlm_base_s80_md",
+    "wavlm_large_s80_md",
+    "wavlm_base",
+    "wavlm_large",
+    "suplime",
+    "suplime-large",
+)
+SHARED = {"extractor_conv_bias": False, "encoder_pos_conv_kernel": 128, "encoder_pos_conv_groups": 16}
+SHARED |= {"encoder_num_buckets": 320, "encoder_max_distance": 800, "encoder_layer_drop": 0.0}
+SHARED |= {"encoder_projection_dropout": 0.1, "encoder_attention_dropout": 0.1, "encoder_dropout": 0.1}
+SHARED |= {"encoder_ff_interm_dropout": 0.0, "aux_num_out": None}
+SHARED |= {"extractor_conv_layer_config": [(512, 10, 5), *[(512, 3, 2)] * 4, *[(512, 2, 2)] * 2]}
+
+
+class Case(NamedTuple):
+    """A network of ours, and how to make theirs."""
+
+    settings: WavLMConformerSettings
+    rules: Rules
+    missing: str | None  # why theirs cannot be made here
+    make: Callable[[], torch.nn.Module]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table line by line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    print(f"torch {torch.__version__}, {options.threads} threads, fp32\n")
+    print(
+        "| network | parameters, M | largest difference | speed | of audio | cpu | their speed | their cpu |"
+    )
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for name in options.networks.split(","):
+        print(row(name, options.rounds), flush=True)
+
+
+def case_of(name: str) -> Case:
+    """The network that a name stands for."""
+    if name.startswith("suplime"):
+        return suplime_case(large=name.endswith("large"))
+    wavlm = NAMED[name]
+    settings = WavLMConformerSettings(
+        seg_window_seconds=16.0,
+        wavlm=wavlm,
+        conformer=ConformerSettings(256, 4, 1024, 4, 31),
+        projected=True,
+        softmax=False,
+    )
+    given = {"wavlm_layer_num": len(wavlm.heads) + 1, "wavlm_feat_dim": wavlm.size, "chunk_size": 16}
+    missing = oracles.diarizen_missing()
+    return Case(settings, DIARIZEN, missing, lambda: oracles.diarizen_network(name, given))
+
+
+def suplime_case(large: bool) -> Case:
+    """SUPlime on WavLM-Base+ or WavLM-Large."""
+    size, layers, heads = (1024, 24, 16) if large else (768, 12, 12)
+    config = {**SHARED, "extractor_mode": "layer_norm" if large else "group_norm"}
+    config |= {"encoder_layer_norm_first": large, "encoder_embed_dim": size, "encoder_num_layers": layers}
+    config |= {"encoder_num_heads": heads, "encoder_ff_interm_features": 4 * size}
+    settings = WavLMConformerSettings(
+        seg_window_seconds=10.0,
+        wavlm=torchaudio_sizes(config, normalized=large),
+        conformer=ConformerSettings(size, 4, 256, 4, 31),
+        projected=False,
+        softmax=True,
+        linear=(128, 128),
+    )
+    rules = suplime_rules("wav2vec.model." if large else "wav2vec.")
+    given = {"wav2vec": config, "normalize_waveform": large}
+    return Case(settings, rules, oracles.suplime_missing(), lambda: oracles.suplime_network(given, 10.0))
+
+
+def row(name: str, rounds: int) -> str:
+    """One line of the table."""
+    case = case_of(name)
+    torch.manual_seed(0)
+    ours = WavLMConformer(case.settings).eval().requires_grad_(False)
+    theirs = None if case.missing else case.make()
+    if theirs is not None:
+        own = ours.state_dict()
+        ours.load_state_dict(from_checkpoint(theirs.state_dict(), own, case.rules))
+    seconds = case.settings.seg_window_seconds
+    waveform = 0.1 * torch.randn(1, round(seconds * RATE), generator=torch.Generator().manual_seed(1))
+    difference, best, other = "", (9e9, 9e9), (9e9, 9e9)
+    with torch.inference_mode():
+        found = ours(waveform)
+        if theirs is not None:
+            difference = f"{(found - oracles.answer(theirs, waveform)).abs().max():.1e}"
+        for _ in range(rounds):
+            best = tuple(map(min, best, timed(lambda: ours(waveform))))
+            if theirs is not None:
+                other = tuple(map(min, other, timed(lambda: oracles.answer(theirs, waveform))))
+    model = SegmentationModel(name, ours, case.settings, "")
+    heard = windows_of_a_chunk(model) * seconds / CHUNK  # times that audio is heard
+    million = sum(parameter.numel() for parameter in ours.parameters()) / 1e6
+    compared = ("", "") if theirs is None else (f"{seconds / other[0]:.1f}", f"{other[1]:.2f}")
+    cells = [name, f"{million:.1f}", difference, f"{seconds / best[0]:.1f}"]
+    cells += [f"{seconds / best[0] / heard:.1f}", f"{best[1]:.2f}", *compared]
+    return f"| {' | '.join(cells)} |"
+
+
+def windows_of_a_chunk(model: SegmentationModel) -> int:
+    """How many seg_windows a chunk has."""
+    samples, window, step = (round(x * RATE) for x in (CHUNK, model.settings.seg_window_seconds, model.step))
+    return len(window_frames(samples, window, step, model.network.frames.step))
+
+
+def timed(compute: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that it takes, and CPU seconds."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    compute()
+    return time.perf_counter() - clock, time.process_time() - cpu
+
+
+if __name__ == "__main__":
+    main()
