@@ -93,7 +93,7 @@ def test_as_many_clusters_are_active_as_voices_speak() -> None:
         observations,
         local=replace(observations.local, activity=np.full_like(observations.local.activity, 230)),
     )
-    expected = expected_voices(observations, 1700)
+    expected = expected_voices(observations, count_frames(30.0))
     assert expected.max() > 2.5, "more than two speak at once"
     check(reconstruct(observations, VOICES[:4], PLAIN), expected, PLAIN)
 
