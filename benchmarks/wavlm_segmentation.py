@@ -1,6 +1,10 @@
-"""Networks on WavLM beside the code that they come from: one Markdown table of agreement and speed.
+"""Networks on WavLM beside the code that they come from: Markdown tables of agreement and speed.
 
+    DIAR_DIARIZEN=/path/to/DiariZen python benchmarks/wavlm_segmentation.py --parity
     DIAR_DIARIZEN=/path/to/DiariZen python benchmarks/wavlm_segmentation.py [--networks NAME,…] [--rounds 5]
+
+With --parity: the tiny networks of the tests, all of whose layers differ in size, at several lengths and
+batches; the largest difference of log-probabilities.
 
 NAME is one of DiariZen's (`wavlm_base`, `wavlm_large`, `wavlm_base_s80_md`, `wavlm_large_s80_md`) or
 `suplime`, `suplime-large`. Weights are random, the same for both. Rounds alternate: ours, theirs. Theirs is
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +30,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from diar.embedding.speech.seg_windows import window_frames
+from diar.models.open import open_segmentation
 from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.wavlm.described import NAMED, torchaudio_sizes
 from diar.models.segmentation.wavlm.names import DIARIZEN, Rules, from_checkpoint, suplime_rules
 from diar.models.segmentation.wavlm.network import WavLMConformer
 from diar.models.segmentation.wavlm.settings import ConformerSettings, WavLMConformerSettings
-from tests.models.segmentation.wavlm import oracles
+from tests.models.segmentation.wavlm import cases, oracles, test_parity
 
 RATE = 16_000  # Hz
 CHUNK, SEEN = 30.0, 32.0  # seconds of a chunk, and with what is around it
@@ -63,13 +69,50 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parity", action="store_true")
     options = parser.parse_args(arguments)
+    if options.parity:
+        print_parity()
+        return
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread, fp32\n")
     print("| network | parameters, M | largest difference | hears, s | cpu | their cpu | audio on 2 cores |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for name in options.networks.split(","):
         print(row(name, options.rounds), flush=True)
+
+
+def print_parity() -> None:
+    """Print how far the tiny networks are from theirs."""
+    lengths = test_parity.LENGTHS | test_parity.LONGER
+    shown = ", ".join(f"{batch} × {seconds:g} s" for batch, seconds in lengths.items())
+    print(
+        f"| network | {shown}: largest difference | of log-probabilities, standard deviation |\n|---|---|---|"
+    )
+    made = {
+        **{
+            name: lambda n=name: oracles.diarizen_network(cases.DIARIZEN_CASES[n], cases.ARGUMENTS)
+            for name in cases.DIARIZEN_CASES
+            if not oracles.diarizen_missing()
+        },
+        **{
+            name: lambda n=name: oracles.suplime_network(cases.SUPLIME_CASES[n], 4.0)
+            for name in cases.SUPLIME_CASES
+            if not oracles.suplime_missing()
+        },
+    }
+    for name, make in made.items():
+        theirs, worst, spread = make(), 0.0, 0.0
+        with tempfile.TemporaryDirectory() as folder:
+            theirs.load_state_dict(test_parity.write(name, Path(folder)))
+            ours = open_segmentation(folder).network
+        for batch, seconds in lengths.items():
+            waveform = cases.waveforms(batch, seconds)
+            expected = oracles.answer(theirs, waveform, one_by_one=name in cases.SUPLIME_CASES)
+            with torch.inference_mode():
+                worst = max(worst, float((ours(waveform) - expected).abs().max()))
+            spread = max(spread, float(expected.std(dim=1).mean()))
+        print(f"| {name} | {worst:.1e} | {spread:.2f} |", flush=True)
 
 
 def case_of(name: str) -> Case:
