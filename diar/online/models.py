@@ -267,7 +267,7 @@ def _live_network(segmentation: SegmentationModel) -> PyanNet:
     raise ModelError(
         f"`segmentation={segmentation.name}` cannot hear live: it would see {LIVE_WINDOW:g} s anew several "
         "times a second, for which it takes too long. Live streams need segmentation-3.0 or another PyanNet; "
-        "recordings can have it (`diar diarize --segmentation`)"
+        "recordings can have it"
     )
 
 

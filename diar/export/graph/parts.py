@@ -197,7 +197,7 @@ def segmentation_part(model: SegmentationModel, name: PartName) -> Part:
     if not isinstance(network, PyanNet):
         raise ExportError(
             f"`model={model.name}`: only PyanNet is exported of segmentation networks, not "
-            f"{type(network).__name__}; `diar extract --segmentation` runs it"
+            f"{type(network).__name__}; stage 1 runs it as it is"
         )
     waveform = torch.randn(_BATCH, int(_SECONDS * model.sample_rate), generator=_seeded()) * 0.1
     classes = {0: "batch", 1: _FRAMES}
