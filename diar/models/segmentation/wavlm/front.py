@@ -1,7 +1,7 @@
 """WavLM's front end: convolutions on the waveform, computed as products of matrices.
 
 Channels are the last dimension, which norms want, and in which neighbouring frames lie side by side: a
-convolution is one product over them. On a CPU that takes half the time of torch's convolutions.
+convolution is one product over them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OverTime(nn.GroupNorm):
         super().__init__(channels, channels)
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class; torch's own takes several times as long on channels that lie side by side."""
+        """See the class; torch's own wants frames side by side, not channels."""
         centred = input - input.mean(dim=1, keepdim=True)
         variance = centred.square().mean(dim=1, keepdim=True)
         return torch.addcmul(self.bias, centred, self.weight * (variance + self.eps).rsqrt())

@@ -29,7 +29,7 @@ class WavLMConformer(SegmentationNetwork):
     is how SUPlime's published figures were made.
     """
 
-    # A second of WavLM's first convolution is 6.5 MB; a seg_window at a time is fastest on the CPU
+    # A second of WavLM's first convolution is 6.5 MB
     seconds_at_once: ClassVar[Mapping[str, float]] = MappingProxyType({"cuda": 128.0, "cpu": 16.0})
     bf16_on_cpu: ClassVar[bool] = False
     second_opinion: ClassVar[bool] = False
