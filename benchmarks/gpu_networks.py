@@ -25,7 +25,8 @@ from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.features import Fbank, cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_segmentation
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 
 if TYPE_CHECKING:
     from gpu import Report

@@ -25,7 +25,8 @@ import torch
 from pyannote.core import Segment, Timeline
 
 from diar.formats.rttm import read_turns
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet, open_segmentation_dir
 from diar.models.weights.hub import resolve
 from diar.records import Turn
 

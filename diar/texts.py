@@ -1,17 +1,19 @@
-"""YAML and JSON that somebody else wrote: parsed in bounded time and memory, or refused with the reason.
+"""YAML, JSON and TOML that others wrote: parsed in bounded time and memory, or refused with the reason.
 
-Neither format bounds what a few bytes may ask for: a YAML alias stands for all that its anchor holds, and so
-a kilobyte for gigabytes; a number of base 60 or of 5,000 digits takes seconds; brackets nest without end.
+The first two do not bound what a few bytes may ask for: a YAML alias stands for all that its anchor holds,
+and so a kilobyte for gigabytes; a number of base 60 or of 5,000 digits takes seconds; brackets nest without
+end.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-_LARGEST_YAML = 256_000  # bytes; a configuration has a thousandth of that
+_LARGEST = 256_000  # bytes; a configuration has a thousandth of that
 _MOST_NODES = 100_000  # of YAML, aliases counted as what they stand for
 _DEEPEST_YAML = 64
 _LONGEST_INTEGER = 20  # digits; longer ones become floating-point numbers
@@ -41,10 +43,35 @@ def read_yaml(file: Path) -> Any:
         OSError: it cannot be read.
         ValueError: see there; or it is not UTF-8.
     """
-    with file.open("rb") as opened:
-        content = opened.read(_LARGEST_YAML + 1)
+    return from_yaml(_read(file))
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: not TOML, not UTF-8, over 256 kB, or nested too deeply.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    text = _read(file)
+    if len(text) > _LARGEST:
+        raise ValueError(f"over {_LARGEST // 1000} kB")
     try:
-        return from_yaml(content.decode("utf-8"))
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _read(file: Path) -> str:
+    """Return the text of a file, cut off where it is too long."""
+    with file.open("rb") as opened:
+        content = opened.read(_LARGEST + 1)
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte {error.start})") from None
 
@@ -57,8 +84,8 @@ def from_yaml(text: str) -> Any:
     """
     import yaml
 
-    if len(text) > _LARGEST_YAML:
-        raise ValueError(f"over {_LARGEST_YAML // 1000} kB")
+    if len(text) > _LARGEST:
+        raise ValueError(f"over {_LARGEST // 1000} kB")
     try:
         _check_size(text)
         return yaml.load(text, _loader())  # a SafeLoader

@@ -72,6 +72,16 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_wavlm_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory as DiariZen's, with a very small network of random weights; it hears 4 s at once."""
+    from tests.models.segmentation.wavlm.cases import write_diarizen
+
+    folder = tmp_path_factory.mktemp("tiny-wavlm")
+    write_diarizen(folder, "diarizen-base")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def conversation() -> np.ndarray:
     """(n,) float32, 70 s of two voices in turn: pauses of 0.8 s, every third turn overlaps the one before."""
     voices = [next(voice for voice in VOICES if voice.name == name) for name in ("gustave", "iven")]

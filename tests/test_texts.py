@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.texts import from_json, from_yaml, read_yaml
+from diar.texts import from_json, from_yaml, read_toml, read_yaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{one}: &{one} [{','.join([f'*{other}'] * 9)}]\n"
@@ -64,3 +64,20 @@ def test_json_nested_or_with_numbers_without_end() -> None:
     with pytest.raises(ValueError, match="too deeply"):
         from_json("[" * 10**6)
     assert from_json(f"[1, {'9' * 5000}, {2**60}]") == [1, float("inf"), 2**60]
+
+
+def test_a_toml_file_is_read_to_its_limit_only(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[model.args]\nchunk_size = 16\nwavlm_src = "wavlm_large_s80_md"\n')
+    assert read_toml(file) == {"model": {"args": {"chunk_size": 16, "wavlm_src": "wavlm_large_s80_md"}}}
+    for content, error in (
+        (b"a = \xe9", "not UTF-8"),
+        (b"a = [", "."),
+        (b"a = " + 100_000 * b"[", "."),
+        (b"#" * 300_000, "over 256 kB"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=error):
+            read_toml(file)
+    with pytest.raises(ValueError, match="over 256 kB"):
+        read_toml(Path("/dev/zero"))

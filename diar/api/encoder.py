@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
@@ -14,10 +15,11 @@ from diar.embedding.networks import (
     describe_encoder,
     describe_segmentation,
     make_detector,
+    speech_settings,
 )
 from diar.embedding.settings import (
+    AskedSpeech,
     EmbedSettings,
-    Speech,
     SpeechSettings,
 )
 from diar.embedding.speech.detector import SpeechDetector
@@ -26,7 +28,8 @@ from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, D
 from diar.models.device import device_kind, rank_device
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, Precision, best_precision, check_precision
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.weights.terms import untold_terms
 
 Device = Any  # a torch.device; this room does without PyTorch
 OpenedT = TypeVar("OpenedT")
@@ -138,34 +141,41 @@ def open_encoder(name: str = DEFAULT_ENCODER, *, device: Any = "auto", precision
 def open_segmentation(
     name: str = DEFAULT_SEGMENTATION,
     *,
-    speech: Speech = SpeechSettings.speech,
+    speech: AskedSpeech = "auto",
     second_segmentation: str = DEFAULT_SECOND_SEGMENTATION,
-    step: float = SpeechSettings.step,
+    step: float | None = None,
     silence_margin: float = SpeechSettings.silence_margin,
 ) -> Segmentation:
     """Open the networks that find speech, overlap and local speakers.
 
     Args:
-        name: named weights or a model directory.
+        name: named weights, a model directory, or a Hugging Face id.
         speech: whose opinion says where speech is. `segmentation`: that network's; `doubt`: also the second
-            one's, where there is sound but the first hears nobody; `both`: always both, which takes longer.
+            one's, where there is sound but the first hears nobody; `both`: always both, which takes longer;
+            `auto`: `doubt`, with networks on WavLM `segmentation`.
         second_segmentation: the other network, used unless `speech` is `segmentation`.
-        step: most seconds from the start of one seg_window to the next.
+        step: most seconds from the start of one seg_window to the next; None = 5, or half of a seg_window
+            that is longer than 10 s.
         silence_margin: dB above the noise floor below which lasting silence is no speech; 0 = not looked at.
+
+    Weights under terms that not everybody can keep are opened with a warning that says so, once.
 
     Raises:
         ArgumentError: a value that does not exist.
         DiarError: the weights cannot be found or opened, or the two networks do not fit each other.
     """
-    if speech not in get_args(Speech):
-        raise ArgumentError(f"`speech={speech}` is not one of {', '.join(get_args(Speech))}")
-    if not step > 0 or not silence_margin >= 0:
+    if speech not in get_args(AskedSpeech):
+        raise ArgumentError(f"`speech={speech}` is not one of {', '.join(get_args(AskedSpeech))}")
+    if not (step is None or step > 0) or not silence_margin >= 0:
         raise ArgumentError(f"`step={step}` must be above 0, `silence_margin={silence_margin}` not below 0")
     first, other = networks.open_segmentation(str(name)), None
-    if speech != "segmentation":
+    if (terms := untold_terms(first)) is not None:
+        warnings.warn(f"licence: {terms}", stacklevel=2)
+    settings = speech_settings(first, step, silence_margin, speech)
+    if settings.speech != "segmentation":
         other = networks.open_segmentation(str(second_segmentation))
         networks.check_frames(first, other)
-    return Segmentation(first, other, SpeechSettings(step, silence_margin, speech))
+    return Segmentation(first, other, settings)
 
 
 def chosen_encoder(encoder: Encoder | None) -> Encoder:

@@ -28,6 +28,7 @@ _LOCAL_SHARE = 0.25  # of the local speakers in the score, the rest is of the wi
 _REFERENCE_OVERLAP, _ASSUMED_OVERLAP, _ASSUMED_SECONDS = 0.10, 0.05, 20.0
 _OVERLAP_BOUNDS = 0.1, 0.5  # of expected voices above 1
 _ROUNDED = 1e-3  # frames by which stored times may be off; a sample is four times that
+_MOST_VOICES = 100  # at once
 _LEAST_WINDOW = 0.3  # seconds of single-speaker speech from which a window counts
 
 
@@ -138,12 +139,21 @@ def _odds(probability: float) -> float:
 
 
 def settle(expected: np.ndarray, settings: ReconstructionSettings, step: float) -> np.ndarray:
-    """Return (N,) int8: 0, 1 or 2 voices; speech begins at `onset` and ends below `offset`."""
+    """Return (N,) int8: how many voices; speech begins at `onset` and ends below `offset`.
+
+    Each further voice speaks where as much more is expected as for the second one.
+    """
     speech = expected > settings.onset
     if settings.offset < settings.onset:
         speech = _hysteresis(expected > settings.offset, speech)
-    overlap = speech & (expected > overlap_threshold(expected, settings, step))
-    return speech.astype(np.int8) + overlap
+    second = overlap_threshold(expected, settings, step)
+    voices = speech.astype(np.int8) + (speech & (expected > second))
+    for more in range(1, _MOST_VOICES - 1):
+        further = expected > second + more
+        if not further.any():
+            break
+        voices += speech & further
+    return voices
 
 
 def _hysteresis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -218,13 +228,11 @@ def _cut(first: int, values: np.ndarray, block: slice) -> Iterator[tuple[slice, 
 def _choose(score: np.ndarray, voices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the active clusters (K, n), as many as `voices`, and the dominant one (n,)."""
     columns = np.arange(score.shape[1])
-    best = score.argmax(axis=0)
     active = np.zeros(score.shape, bool)
-    active[best, columns] = voices >= 1
-    dominant = np.where(voices >= 1, best, NO_CLUSTER)
-    if len(score) > 1:
-        rest = score.copy()
-        rest[best, columns] = -np.inf
-        second = rest.argmax(axis=0)
-        active[second, columns] |= voices >= 2
+    dominant = np.where(voices >= 1, score.argmax(axis=0), NO_CLUSTER)
+    rest = score.copy()
+    for speaking in range(1, min(len(score), int(voices.max(initial=0))) + 1):
+        next_ = rest.argmax(axis=0)
+        active[next_, columns] |= voices >= speaking
+        rest[next_, columns] = -np.inf
     return active, dominant

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from diar.embedding.denoisers import Denoise
-from diar.embedding.settings import SpeechSettings
+from diar.embedding.settings import AskedSpeech, SpeechSettings
 from diar.embedding.speech import second_opinion
 from diar.embedding.speech.detector import SpeechDetector
 from diar.embedding.speech.second_opinion import SecondOpinion
@@ -15,7 +15,7 @@ from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import Precision
 from diar.models.pipelines.open import Pipeline
 from diar.models.segmentation import bf16
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,30 @@ def describe_speech(
 ) -> dict[str, str | float]:
     """Return how the networks that find speech are run, where an earlier version ran them otherwise."""
     said: dict[str, str | float] = {}
-    if first is not None and precision in ("mixed", "bf16"):
+    if first is not None and first.network.bf16_on_cpu and precision in ("mixed", "bf16"):
         said["segmentation_precision"] = "bf16"
     if second is not None:
         said["second_opinion_step"] = second_opinion.STEP
     return said
+
+
+def speech_settings(
+    first: SegmentationModel | None, step: float | None, silence_margin: float, speech: AskedSpeech
+) -> SpeechSettings:
+    """Return how speech is found: what was asked for, and the network's own where it was left open.
+
+    Args:
+        first: the network; None without one.
+        step: most seconds from one seg_window to the next; None = the network's.
+        silence_margin: see `SpeechSettings`.
+        speech: `auto` = a second opinion where the network is one that asks for it.
+    """
+    if step is None:
+        step = SpeechSettings.step if first is None else first.step
+    if speech == "auto":
+        asks = first is None or first.network.second_opinion
+        speech = SpeechSettings.speech if asks else "segmentation"
+    return SpeechSettings(step, silence_margin, speech)
 
 
 def make_detector(
@@ -70,8 +89,8 @@ def make_detector(
 ) -> SpeechDetector:
     """Put the networks that find speech onto a device; they are moved, not copied, but for what follows.
 
-    Where the trunk is in half precision, so are parts of them: on a GPU the LSTMs, in fp16; on a CPU
-    that has bf16 LSTMs and convolutions, of copies.
+    Where the trunk is in half precision, so are parts of them: on a GPU the LSTMs and WavLM, in fp16; on a
+    CPU that has bf16 LSTMs and convolutions, of copies.
 
     Raises:
         DiarError: a step that would leave audio out.
@@ -87,5 +106,5 @@ def make_detector(
     if halved and device.type == "cuda":
         for model in (first, second):
             if model is not None:
-                model.network.use_half_lstm()
+                model.network.use_half()
     return detector

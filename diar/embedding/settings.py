@@ -12,6 +12,7 @@ MIN_DURATION = 0.2  # seconds of audio below which a recording is not embedded
 DEFAULT_MAX_HOURS = 48.0  # of a recording: a file of a hundred kilobytes may hold days of silence
 
 Speech = Literal["segmentation", "doubt", "both"]
+AskedSpeech = Literal["auto", "segmentation", "doubt", "both"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from diar.export.errors import ExportError
 from diar.export.runtime import OnnxNetwork
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 LEAST_COSINE = 0.99999  # of an embedding to torch's, in fp32
 LEAST_SAME = 0.9999  # share of frames with the same speakers, in fp32

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 
 from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.powerset import Powerset
-from diar.models.segmentation.pyannet import SegmentationModel
 from diar.models.weights.named_models import NAMED_MODELS
 
 _UNKNOWN = "not stated: see where the weights come from"

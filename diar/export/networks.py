@@ -18,7 +18,7 @@ from diar.export.metadata import encoder_metadata, segmentation_metadata
 from diar.export.runtime import OnnxNetwork
 from diar.models.encoders.wespeaker import WEIGHTS_FILE, SpeakerModel
 from diar.models.open import open_encoder, open_segmentation
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 from diar.models.weights.hub import NAMED_MODELS
 
 _CASES = {1: 5.371, 3: 2.113}  # batch → seconds that a file is compared on

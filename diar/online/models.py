@@ -28,16 +28,15 @@ from diar.models.device import device_kind, place, rank_device
 from diar.models.encoders.base import ModelError, StatisticsEncoder
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import cmn
-from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision, check_precision, cpu_has_bf16
-from diar.models.segmentation import bf16
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.models.inference import PRECISIONS, Precision, Trunk, check_precision, cpu_has_bf16
+from diar.models.segmentation.base import SegmentationModel
 from diar.online.hearing.detector import HopDetector
 from diar.online.hearing.front import Front
+from diar.online.hearing.networks import LIVE_WINDOW, live_network, live_precision, quick_network
 from diar.online.hearing.together import Together, compiled
 from diar.online.settings import SAMPLE_RATE
 
 _LIVE_MARGIN = 1.5  # dB above the noise floor of those seconds, below which lasting silence is no speech
-LIVE_WINDOW = 5.0  # seconds that the segmentation network sees at each hop
 _TOLD_TOGETHER = 2  # requests of one length in one pass of the trunk; oneDNN keeps code for 1024 shapes
 TOLD_SECONDS = 2.0  # that the trunk sees when it must be told whose a new voice is …
 TOLD_STEP = SAMPLE_RATE // 2  # … and a multiple of so many samples
@@ -100,7 +99,7 @@ class LiveModels:
         window: samples of the seg_window at each hop.
 
     Raises:
-        DiarError: networks that do not work at 16 kHz, or do not fit each other.
+        DiarError: networks that do not work at 16 kHz, do not fit each other, or cannot hear live.
     """
 
     def __init__(
@@ -112,6 +111,7 @@ class LiveModels:
         precision: Precision = "fp32",
     ) -> None:
         networks.check_rates(encoder, segmentation)
+        live = live_network(segmentation)
         if segmentation.sample_rate != SAMPLE_RATE:
             raise ModelError(f"{segmentation.name} works at {segmentation.sample_rate} Hz, not {SAMPLE_RATE}")
         self.metadata = {**describe_encoder(encoder), **describe_segmentation(segmentation)}
@@ -121,8 +121,8 @@ class LiveModels:
         whole = make_detector(segmentation, second, speech, device, precision)
         self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
-        live = replace(segmentation, network=self._quick_network(segmentation), settings=short)
-        self._hearing = SpeechDetector(live, device, LIVE_WINDOW, _LIVE_MARGIN)
+        short_window = replace(segmentation, network=quick_network(live, device), settings=short)
+        self._hearing = SpeechDetector(short_window, device, LIVE_WINDOW, _LIVE_MARGIN)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
         self._hops = HopDetector(self._hearing) if device.type == "cpu" else None
@@ -151,6 +151,7 @@ class LiveModels:
         wanted: Precision = live_precision(chosen) if precision == "auto" else precision  # type: ignore
         check_precision(wanted, chosen)
         first, second = networks.open_segmentation(segmentation), None
+        live_network(first)
         if second_segmentation is not None:
             second = networks.open_segmentation(second_segmentation)
             networks.check_frames(first, second)
@@ -264,12 +265,6 @@ class LiveModels:
         units = pooled / norms
         return [(units[row, : len(part)], seconds[row, : len(part)]) for row, part in enumerate(parts)]
 
-    def _quick_network(self, segmentation: SegmentationModel) -> PyanNet:
-        """Return the network in bf16 where the CPU has it; that takes half as long."""
-        if self.device.type == "cpu" and bf16.runs_here():
-            return segmentation.network.in_bf16()
-        return segmentation.network
-
     def _quick_trunk(self, encoder: SpeakerModel) -> Together:
         """Return the trunk for `TOLD_SECONDS` at most: in bf16 and compiled where the CPU has bf16."""
         has_bf16 = self.device.type == "cpu" and cpu_has_bf16()
@@ -279,16 +274,6 @@ class LiveModels:
         return Together(
             compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins), _TOLD_TOGETHER
         )
-
-
-def live_precision(device: torch.device) -> Precision:
-    """Return the precision of the networks where none is asked for.
-
-    On CPUs with bf16 the whole trunk has it: tracks then take two thirds of the time of `best_precision`, and
-    turns are as good (decision 099).
-    """
-    best = best_precision(device)
-    return "bf16" if best == "mixed" else best
 
 
 def _done(made: ChunkEmbeddings) -> Future[ChunkEmbeddings]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diar.detect.presets import TurnSettings
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 FULL = 255  # level of a frame in which a speaker certainly speaks
 

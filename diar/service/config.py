@@ -63,7 +63,7 @@ class ServeConfig(TrackedConfig):
         DEFAULT_ENCODER, "models", "speaker encoder: named weights, path, or models:/NAME@ALIAS of MLflow"
     )
     segmentation: str = option(
-        DEFAULT_SEGMENTATION, "models", "what finds speech and overlap: named weights or path"
+        DEFAULT_SEGMENTATION, "models", "what finds speech and overlap: a PyanNet by name or path"
     )
     device: Literal["auto", "cuda", "cpu"] = option("auto", "models", "auto = the GPU if there is one")
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(

@@ -12,6 +12,7 @@ from diar.embedding.settings import EmbedSettings, SpeechSettings
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import diarize_settings
 from diar.jobs.extract.config import ExtractConfig
+from diar.jobs.extract.networks.pipelines import asked_speech
 from diar.store.schema import matrix, tracks_table
 
 NAMES = ["meeting.wav", "call.wav"]
@@ -86,9 +87,9 @@ def test_the_call_is_read_by_side(found: dict[str, diar.Diarization]) -> None:
 
 def test_defaults_are_those_of_the_commands() -> None:
     given = ExtractConfig(input_dir="a", output_dir="b")
-    for settings in (EmbedSettings(), SpeechSettings()):
-        for field in dataclasses.fields(settings):
-            assert getattr(given, field.name) == getattr(settings, field.name)
+    for field in dataclasses.fields(EmbedSettings()):
+        assert getattr(given, field.name) == getattr(EmbedSettings(), field.name)
+    assert asked_speech(given, None) == SpeechSettings()
     from diar.embedding.chunks import ChunkSettings
     from diar.reading import ReadSettings
 

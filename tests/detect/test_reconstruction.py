@@ -81,6 +81,23 @@ def test_speech_goes_on_down_to_the_offset(values: list[float], onset: float, lo
     assert reconstruction.settle(np.array(values), settings, 0.017).tolist() == expected
 
 
+def test_a_third_and_a_fourth_voice_speak_where_they_are_expected() -> None:
+    settings = ReconstructionSettings(onset=0.5, offset=0.5, overlap=1.4, overlap_prior=0)
+    expected = np.array([0.2, 1.0, 1.5, 2.3, 2.5, 3.3, 3.5, 0.1])
+    assert reconstruction.settle(expected, settings, 0.02).tolist() == [0, 1, 2, 2, 3, 3, 4, 0]
+
+
+def test_as_many_clusters_are_active_as_voices_speak() -> None:
+    observations = random_observations(30.0, 4, 3)
+    observations = replace(
+        observations,
+        local=replace(observations.local, activity=np.full_like(observations.local.activity, 230)),
+    )
+    expected = expected_voices(observations, count_frames(30.0))
+    assert expected.max() > 2.5, "more than two speak at once"
+    check(reconstruct(observations, VOICES[:4], PLAIN), expected, PLAIN)
+
+
 @pytest.mark.parametrize("change_probability", [None, 0.1])
 def test_blocks_give_the_same_as_one(
     change_probability: float | None, monkeypatch: pytest.MonkeyPatch

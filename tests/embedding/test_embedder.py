@@ -16,7 +16,8 @@ from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.features import Fbank, FbankSettings, cmn
 from diar.models.inference import Precision
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from diar.records import SLIDING, Tracks
 from tests.commands import RATE
 

@@ -120,3 +120,12 @@ def test_torchscript_gives_the_same(tiny_model_dir: Path, tmp_path: Path, conver
     (expected,) = run(tmp_path / f"{tiny_model_dir.name}.onnx", waveform=waveform, masks=masks)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     assert len(extra["sha256"]) == 64
+
+
+def test_a_network_on_wavlm_is_refused(
+    tiny_wavlm_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", "--model", str(tiny_wavlm_dir), "--output_dir", str(tmp_path / "out")]
+    assert main(arguments) == EXIT_ERROR
+    assert "only PyanNet is exported of segmentation networks, not WavLMConformer" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -59,23 +60,29 @@ def features(case: str, batch: int, num_frames: int) -> torch.Tensor:
 
 def fill(module: torch.nn.Module) -> None:
     """Set every tensor of the state dict to values that depend on its name and shape only."""
-    state = module.state_dict()
-    for name, tensor in state.items():
-        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-        rng = np.random.default_rng(seed)
-        if name.endswith(("running_mean", "bias")):
-            values = rng.normal(0, 0.1, tensor.shape)
-        elif name.endswith("running_var"):
-            values = rng.uniform(0.5, 1.5, tensor.shape)
-        elif tensor.ndim > 1:
-            values = rng.standard_normal(tensor.shape, np.float32) * (1.5 / tensor[0].numel()) ** 0.5
-        elif tensor.ndim == 1:  # gains; small ones keep the sums of a hundred residual blocks in range
-            low, high = (0.1, 0.2) if name.startswith(("layer", "front.layer")) else (0.5, 1.5)
-            values = rng.uniform(low, high, tensor.shape)
-        else:
-            values = np.zeros(())  # num_batches_tracked
-        state[name] = torch.from_numpy(np.asarray(values)).to(tensor.dtype)
-    module.load_state_dict(state)
+    module.load_state_dict(filled(module.state_dict()))
+
+
+def filled(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of these names and shapes, whose values depend on nothing else."""
+    return {name: values_of(name, tensor) for name, tensor in state.items()}
+
+
+def values_of(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+    rng = np.random.default_rng(seed)
+    if name.endswith(("running_mean", "bias")):
+        values = rng.normal(0, 0.1, tensor.shape)
+    elif name.endswith("running_var"):
+        values = rng.uniform(0.5, 1.5, tensor.shape)
+    elif tensor.ndim > 1:
+        values = rng.standard_normal(tensor.shape, np.float32) * (1.5 / tensor[0].numel()) ** 0.5
+    elif tensor.ndim == 1:  # gains; small ones keep the sums of a hundred residual blocks in range
+        low, high = (0.1, 0.2) if name.startswith(("layer", "front.layer")) else (0.5, 1.5)
+        values = rng.uniform(low, high, tensor.shape)
+    else:
+        values = np.zeros(())  # num_batches_tracked
+    return torch.from_numpy(np.asarray(values)).to(tensor.dtype)
 
 
 def signature(module: torch.nn.Module) -> str:

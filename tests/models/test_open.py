@@ -8,11 +8,8 @@ import pytest
 from diar.errors import DiarError
 from diar.models.encoders.base import ModelError
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
-from diar.models.segmentation.pyannet import (
-    PyanNet,
-    PyanNetSettings,
-    SegmentationModel,
-)
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet, PyanNetSettings
 
 SMALL = PyanNetSettings(lstm_size=4, lstm_layers=1, linear_size=6, linear_layers=1)
 

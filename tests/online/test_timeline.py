@@ -3,7 +3,7 @@
 import numpy as np
 
 from diar.detect.presets import TurnSettings
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 from diar.online.timeline import Timeline
 
 SECOND = 59  # frames

@@ -9,7 +9,9 @@ import numpy as np
 from diar.detect.observations import LocalSpeakers
 
 NO_CLUSTER = -1
-_MOST_LOCAL = 3  # local speakers of a seg_window; the search below is exact up to here
+_MOST_TRIED = (
+    4  # local speakers of a seg_window, up to which all choices of all seg_windows are tried at once
+)
 
 
 def assign_local(local: LocalSpeakers, centroids: np.ndarray) -> np.ndarray:
@@ -20,32 +22,36 @@ def assign_local(local: LocalSpeakers, centroids: np.ndarray) -> np.ndarray:
 def assign_distinct(similarity: np.ndarray, seg_window: np.ndarray) -> np.ndarray:
     """Give every local speaker of a seg_window a different cluster, at the largest total similarity.
 
-    The optimal assignment of at most three rows uses only the three best clusters of each row. So all
-    seg_windows are solved at once, by trying those.
+    The optimal assignment of n rows uses only the n best clusters of each row. So all seg_windows of up to
+    four rows are solved at once, by trying those; others one by one.
 
     Args:
         similarity: (m, K) of each local speaker to each cluster.
-        seg_window: (m,) ascending; no more than three rows share a seg_window.
+        seg_window: (m,) ascending.
 
     Returns:
         (m,) clusters; `NO_CLUSTER` where a seg_window has more local speakers than there are clusters.
-
-    Raises:
-        ValueError: more than three rows of one seg_window.
     """
     assigned = np.full(len(similarity), NO_CLUSTER)
     if not similarity.size:
         return assigned
     _, first, count = np.unique(seg_window, return_index=True, return_counts=True)
-    if count.max() > _MOST_LOCAL:
-        raise ValueError(
-            f"a seg_window has {count.max()} local speakers, at most {_MOST_LOCAL} are supported"
-        )
-    for members in range(1, count.max() + 1):
+    for members in np.unique(count).tolist():
         rows = first[count == members][:, None] + np.arange(members)  # (seg_windows, members)
-        if len(rows):
-            assigned[rows] = _best_distinct(similarity[rows])
+        solve = _best_distinct if members <= _MOST_TRIED else _one_by_one
+        assigned[rows] = solve(similarity[rows])
     return assigned
+
+
+def _one_by_one(similarity: np.ndarray) -> np.ndarray:
+    """Return what `_best_distinct` does, for any number of members."""
+    from scipy.optimize import linear_sum_assignment
+
+    found = np.full(similarity.shape[:2], NO_CLUSTER)
+    for assigned, own in zip(found, similarity, strict=True):
+        members, clusters = linear_sum_assignment(own, maximize=True)
+        assigned[members] = clusters
+    return found
 
 
 def _best_distinct(similarity: np.ndarray) -> np.ndarray:

@@ -17,14 +17,13 @@ from diar.embedding.speech.silence import silent_frames
 from diar.embedding.transfer import HostCopy
 from diar.errors import DiarError
 from diar.models.device import place
+from diar.models.segmentation.base import FrameGeometry, SegmentationModel
 from diar.models.segmentation.packed import PackedPyanNet
-from diar.models.segmentation.pyannet import FrameGeometry, SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 
 # A local speaker is present in a seg_window if its probability reaches this in any frame
 _LEAST_PROBABILITY = 0.25
 _LEAST_SPEECH = 0.005  # probability; a second opinion raises the first one at most 200 times
-# Seconds of seg_windows in one forward pass; on the CPU those of one chunk, which fit into its cache
-_SECONDS_AT_ONCE = {"cuda": 3840.0, "cpu": 60.0}
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,10 @@ class SpeechDetector:
             seconds = self.window / model.sample_rate
             raise DiarError(f"`step={step}` s must not exceed the {seconds} s that {model.name} sees at once")
         self.silence_margin = silence_margin
-        self._at_once = round(_SECONDS_AT_ONCE[device.type] * model.sample_rate)
-        self._packed = PackedPyanNet(self.network, self._at_once)
+        self._at_once = round(self.network.seconds_at_once[device.type] * model.sample_rate)
+        # Others compute seg_windows of each length by themselves
+        own = self.network
+        self._packed = PackedPyanNet(own, self._at_once) if isinstance(own, PyanNet) else None
 
     def detect(self, samples: torch.Tensor) -> ChunkSpeech:
         """Find speech in chunks (batch, samples) on the network's device."""
@@ -170,8 +171,8 @@ class SpeechDetector:
 
     def _run(self, groups: Sequence[ChunkWindows]) -> list[list[torch.Tensor]]:
         """Return for each group what `_opinions` returns, but (batch · windows, frames, …)."""
-        if len({windows.size for windows in groups}) > 1:
-            outputs = iter(self._of_many_lengths(groups))
+        if self._packed is not None and len({windows.size for windows in groups}) > 1:
+            outputs = iter(_of_many_lengths(self._packed, groups))
             counts = [len(windows.chunks) * len(windows.starts) for windows in groups]
             return [self._opinions(torch.stack([next(outputs) for _ in range(count)])) for count in counts]
         found = []
@@ -179,16 +180,6 @@ class SpeechDetector:
             opinions = [self._opinions(self.network.aligned(part)) for part in self._log_probs(windows)]
             found.append([torch.cat(kind) for kind in zip(*opinions, strict=True)])
         return found
-
-    def _of_many_lengths(self, groups: Sequence[ChunkWindows]) -> list[torch.Tensor]:
-        """Return the network's aligned output for each seg_window in turn, (frames, classes)."""
-        if groups[0].chunks.device.type == "cpu":
-            features = (
-                self.network.features_of_windows(windows.chunks, windows.starts, windows.size)
-                for windows in groups
-            )
-            return self._packed.of_features([one for some in features for one in some])
-        return self._packed([one for windows in groups for one in windows.samples().flatten(0, 1)])
 
     def _opinions(self, log_probs: torch.Tensor) -> list[torch.Tensor]:
         """Return probability and decision (n, frames, speakers), and that of speech (n, frames)."""
@@ -214,6 +205,13 @@ class SpeechDetector:
         edges = np.round(borders).astype(np.int64)
         edges[0], edges[-1] = 0, length
         return edges
+
+
+def _of_many_lengths(packed: PackedPyanNet, groups: Sequence[ChunkWindows]) -> list[torch.Tensor]:
+    """Return the network's aligned output for each seg_window in turn, (frames, classes)."""
+    if groups[0].chunks.device.type == "cpu":
+        return packed.of_windows([(windows.chunks, windows.starts, windows.size) for windows in groups])
+    return packed([one for windows in groups for one in windows.samples().flatten(0, 1)])
 
 
 @dataclass(frozen=True)

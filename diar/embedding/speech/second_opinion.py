@@ -17,8 +17,10 @@ import torch
 from diar.embedding.speech.seg_windows import window_frames
 from diar.embedding.speech.silence import lasting
 from diar.models.device import place
+from diar.models.encoders.base import ModelError
+from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.packed import PackedPyanNet
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 
 STEP = 2.0  # most seconds between two of its windows
 _DOUBT = 0.4  # probability of speech by the first network below which …
@@ -62,9 +64,14 @@ class SecondOpinion:
         model: with the frames of the first network.
         device: where it computes; `device.place` verifies it.
         everywhere: ask it about all seg_windows.
+
+    Raises:
+        ModelError: another network than PyanNet.
     """
 
     def __init__(self, model: SegmentationModel, device: torch.device, *, everywhere: bool) -> None:
+        if not isinstance(model.network, PyanNet):
+            raise ModelError(f"`second_segmentation={model.name}`: only a PyanNet gives a second opinion")
         self._network = place(model.network, device)
         self._frames = model.network.frames
         self._window = model.seg_window_samples

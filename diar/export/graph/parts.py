@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from diar.errors import DiarError
+from diar.export.errors import ExportError
 from diar.export.graph.front_end import ProductFbank
 from diar.export.graph.trunk import exportable
 from diar.models.encoders.base import StatisticsEncoder
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import cmn, num_frames
-from diar.models.segmentation.pyannet import PyanNet, SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import PyanNet
 
 PartName = Literal["waveform", "fbank", "trunk", "pooling", "features"]
 _SECONDS = 2.57  # of the example that a graph is traced on: no whole number of anything
@@ -189,22 +191,28 @@ def segmentation_part(model: SegmentationModel, name: PartName) -> Part:
     """Return a part of a segmentation network.
 
     Raises:
-        DiarError: a segmentation network has no such part.
+        DiarError: a segmentation network has no such part, or cannot be exported.
     """
+    network = model.network
+    if not isinstance(network, PyanNet):
+        raise ExportError(
+            f"`model={model.name}`: only PyanNet is exported of segmentation networks, not "
+            f"{type(network).__name__}; stage 1 runs it as it is"
+        )
     waveform = torch.randn(_BATCH, int(_SECONDS * model.sample_rate), generator=_seeded()) * 0.1
     classes = {0: "batch", 1: _FRAMES}
 
     def lengths(samples: int) -> dict[str, int]:
-        return {_SAMPLES: samples, _FRAMES: model.network.num_frames(samples)}
+        return {_SAMPLES: samples, _FRAMES: network.num_frames(samples)}
 
     if name == "waveform":
         axes = {"waveform": {0: "batch", 1: _SAMPLES}, "log_probs": classes, "speakers": classes}
-        return Part(name, Segmentation(model.network).eval(), {"waveform": waveform}, axes, lengths)
+        return Part(name, Segmentation(network).eval(), {"waveform": waveform}, axes, lengths)
     if name == "features":
         with torch.no_grad():
-            features = model.network.sincnet(waveform.unsqueeze(1)).transpose(1, 2)
+            features = network.sincnet(waveform.unsqueeze(1)).transpose(1, 2)
         axes = {"features": classes, "log_probs": classes}
-        return Part(name, Classes(model.network).eval(), {"features": features}, axes, lengths)
+        return Part(name, Classes(network).eval(), {"features": features}, axes, lengths)
     raise DiarError(f"`part={name}`: a segmentation network has waveform and features; give one of these")
 
 

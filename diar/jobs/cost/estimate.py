@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from diar.archive.decoders.decode import DecodeError, probe_seconds
 from diar.archive.listing import Recording, Recordings
+from diar.embedding.settings import SpeechSettings
 from diar.jobs.extract.config import ExtractConfig
 from diar.store.layout import MIRROR, PACKED
 
@@ -80,7 +81,8 @@ def estimate_disk(config: ExtractConfig, recordings: int, seconds: float) -> flo
 
     Each recording has at least one sliding window and one seg_window.
     """
-    sliding, segmentation = (max(recordings, seconds / step) for step in (config.hop, config.step))
+    steps = config.hop, config.step or SpeechSettings.step
+    sliding, segmentation = (max(recordings, seconds / step) for step in steps)
     disk = sliding * _BYTES_PER_SLIDING_WINDOW + recordings * _BYTES_PER_FILE[config.layout]
     if config.segmentation != "none":
         disk += segmentation * _BYTES_PER_SEGMENTATION_WINDOW

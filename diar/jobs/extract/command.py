@@ -147,13 +147,14 @@ def _fetch_weights(config: ExtractConfig) -> None:
     Raises:
         DiarError: some cannot be found or fetched.
     """
-    from diar.models.weights.hub import resolve
+    from diar.models.weights.hub import CONFIG_FILE, resolve
 
     if config.model_dir is None:
         resolve(config.model or DEFAULT_ENCODER, "model")
     if config.segmentation != "none":
-        resolve(config.segmentation, "segmentation")
-        if config.speech != "segmentation":
+        folder = resolve(config.segmentation, "segmentation")
+        asks = (folder / CONFIG_FILE).is_file()  # as a PyanNet does
+        if config.speech in ("doubt", "both") or (config.speech == "auto" and asks):
             resolve(config.second_segmentation, "segmentation")
 
 

@@ -87,13 +87,17 @@ class ExtractConfig(LongRunConfig):
         "several times as fast, by options of stage 1 as for other networks, with slightly other embeddings",
     )
     segmentation: str = option(
-        DEFAULT_SEGMENTATION, "model", "named weights or directory of what finds speech and overlap, or none"
+        DEFAULT_SEGMENTATION,
+        "model",
+        "named weights, directory or Hugging Face id of what finds speech and overlap, or none; "
+        "docs/weights.md tells which networks",
     )
-    speech: Literal["segmentation", "doubt", "both"] = option(
-        SpeechSettings.speech,
+    speech: Literal["auto", "segmentation", "doubt", "both"] = option(
+        "auto",
         "model",
         "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
-        "there is sound but the first hears nobody; both: always both, which takes much longer",
+        "there is sound but the first hears nobody; both: always both, which takes much longer; auto = "
+        "doubt, but segmentation with networks on WavLM",
         result=True,
     )
     second_segmentation: str = option(
@@ -101,10 +105,11 @@ class ExtractConfig(LongRunConfig):
         "model",
         "the other network, used by --speech doubt and both unless --segmentation is none; name or directory",
     )
-    step: float = option(
-        SpeechSettings.step,
+    step: float | None = option(
+        None,
         "model",
-        "most seconds from one seg_window to the next",
+        "most seconds from one seg_window to the next; default 5, or half of a seg_window that is longer "
+        "than 10 s",
         result=True,
         ge=0.1,
         le=60,

@@ -29,6 +29,7 @@ from diar.jobs.ranks.joined_claims import JoinedClaims
 from diar.jobs.ranks.lock import run_lock
 from diar.jobs.ranks.rendezvous import Agreement
 from diar.models.pipelines.open import Pipeline
+from diar.models.weights.terms import untold_terms
 from diar.store.layout import Layout
 from diar.store.reader import done_shards, read_plan
 from diar.store.without_pandas import keep_pandas_out
@@ -94,6 +95,8 @@ class Settling:
         config = self.config.model_copy(update={"precision": precision})
         identity = prepare.Identity.of(config, models)
         metadata = identity.metadata(models.encoder, models.segmentation)
+        if self.agreement.rank == 0 and (terms := untold_terms(models.segmentation)) is not None:
+            print(f"licence: {terms}", file=sys.stderr)
         keep_pandas_out()
         pipeline = models.pipeline
         plan = self.agreement.broadcast("plan", lambda: self._plan(config, identity, metadata, pipeline))

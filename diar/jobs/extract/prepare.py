@@ -22,7 +22,7 @@ from diar.errors import DiarError
 from diar.jobs.extract.config import ExtractConfig
 from diar.jobs.extract.leftovers import folders_of, sweep_unfinished
 from diar.jobs.extract.networks.choices import describe_choices, options_without_effect
-from diar.jobs.extract.networks.pipelines import describe_pipeline, licence_of, plda_npz
+from diar.jobs.extract.networks.pipelines import describe_pipeline, heard_by, licence_of, plda_npz
 from diar.jobs.extract.plan import (
     SETTLED_COLUMNS,
     ShardLimits,
@@ -38,7 +38,7 @@ from diar.jobs.stalls import list_in_time
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import PRECISIONS, best_precision
 from diar.models.pipelines.open import Pipeline
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 from diar.store.earlier_names import rename_earlier
 from diar.store.encryption.names import describe_encryption, forget_secrets
 from diar.store.layout import PACKED, Layout
@@ -66,6 +66,7 @@ class Identity:
     ) -> Identity:
         """Return the identity of a run with these options and networks."""
         model, segmentation, second = models.encoder, models.segmentation, models.second
+        heard = heard_by(config, models)
         settings = {
             "schema_version": SCHEMA_VERSION,
             "architecture": model.architecture,
@@ -78,6 +79,8 @@ class Identity:
             **describe_choices(config),
             **describe_pipeline(config, models),
             **{name: getattr(config, name) for name in config.result_fields()},
+            "speech": heard.speech,
+            "step": heard.step,
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return cls(settings, digest[:16])

@@ -20,10 +20,11 @@ from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import FbankSettings
 from diar.models.segmentation.pyannet import PyanNet, PyanNetSettings, SegmentationModel
 from diar.models.segmentation.sincnet import SAMPLE_RATE
-from diar.models.weights.checkpoint import load_strictly, read_described
+from diar.models.weights import checkpoint
+from diar.models.weights.checkpoint import load_strictly
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
-from diar.models.weights.inert import Record
+from diar.models.weights.inert import Noted
 
 _RESNET_PREFIX = "resnet."
 _SEGMENTATION_CLASS = "PyanNet"
@@ -47,7 +48,8 @@ def read_checkpoint(file: Path) -> Checkpoint:
     Raises:
         ModelError: the file is unreadable, or not one of pyannote.audio's.
     """
-    parameters, content = read_described(file)
+    read = checkpoint.read_checkpoint(file)
+    content = read.about
     try:
         own = content["pyannote.audio"]
         architecture, given = own["architecture"]["class"], content["hyper_parameters"]
@@ -61,8 +63,8 @@ def read_checkpoint(file: Path) -> Checkpoint:
         raise ModelError(
             f"{file} is no checkpoint of pyannote.audio: its class or arguments are not readable"
         )
-    fields = specifications.fields if isinstance(specifications, Record) else {}
-    return Checkpoint(file, parameters, architecture, given, fields)
+    fields = specifications.attributes if isinstance(specifications, Noted) else {}
+    return Checkpoint(file, read.parameters, architecture, given, fields)
 
 
 def open_segmentation(file: Path, name: str) -> SegmentationModel:

@@ -45,6 +45,11 @@ class PackedPyanNet:
             found += self._aligned(self._sincnet(part, packing).transpose(1, 2), frames, packing)
         return found
 
+    def of_windows(self, groups: Sequence[tuple[Tensor, Sequence[int], int]]) -> list[Tensor]:
+        """Return likewise for the seg_windows of chunks, each group as `PyanNet.of_windows` takes it."""
+        features = (self._network.features_of_windows(*group) for group in groups)
+        return self.of_features([one for some in features for one in some])
+
     def of_features(self, windows: Sequence[Tensor]) -> list[Tensor]:
         """Return likewise for SincNet's features (frames, features) of each of the seg_windows."""
         found: list[Tensor] = []

@@ -23,11 +23,16 @@ from torch import Tensor, nn
 
 from diar.errors import explain
 from diar.models.encoders.base import ModelError
+from diar.models.segmentation.base import (
+    SAMPLE_RATE,
+    FrameGeometry,
+    SegmentationModel,
+    SegmentationNetwork,
+    SegmentationSettings,
+)
 from diar.models.segmentation.bf16 import Bf16LSTM
-from diar.models.segmentation.multilabel import MultiLabel
 from diar.models.segmentation.overlapping import features_of_windows
-from diar.models.segmentation.powerset import Powerset
-from diar.models.segmentation.sincnet import SAMPLE_RATE, SincNet
+from diar.models.segmentation.sincnet import SincNet
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
@@ -40,72 +45,22 @@ WEIGHTS_FILES = ("segmentation.pt", "pytorch_model.bin")  # the first that a mod
 
 
 @dataclass(frozen=True)
-class PyanNetSettings:
+class PyanNetSettings(SegmentationSettings):
     """Sizes of the network and of what it was trained on; the defaults are those of segmentation-3.0."""
 
-    seg_window_seconds: float = 10.0
-    num_local_speakers: int = 3
-    max_simultaneous: int | None = 2  # None: each local speaker by itself, not as a powerset
     sinc_stride: int = 10  # samples
     lstm_size: int = 128
     lstm_layers: int = 4
     linear_size: int = 128
     linear_layers: int = 2
-    lead_seconds: tuple[float, float] = (0.015, 0.055)  # see `PyanNet.aligned`
 
 
-@dataclass(frozen=True)
-class FrameGeometry:
-    """Which samples a frame sees: frame i sees i × step up to i × step + size.
-
-    With segmentation-3.0, size is 991 samples (61.9 ms) and step 270 samples (16.875 ms). A seg_window of
-    10 s has 589 frames, the first centred at 30.97 ms, the last at 9.9535 s.
-    """
-
-    size: int  # samples
-    step: int  # samples
-    sample_rate: int = SAMPLE_RATE
-
-    @property
-    def step_seconds(self) -> float:
-        """Seconds from one frame to the next."""
-        return self.step / self.sample_rate
-
-    @property
-    def first_center(self) -> float:
-        """Seconds from the seg_window's start to the centre of frame 0."""
-        return self.size / 2 / self.sample_rate
-
-    def num_frames(self, samples: int) -> int:
-        """Count the frames of a seg_window; 0 where it is shorter than what one frame sees."""
-        return max(0, (samples - self.size) // self.step + 1)
-
-    def center(self, frame: float) -> float:
-        """Return the centre of a frame, in seconds from the seg_window's start.
-
-        Halves are the borders between frames: frame i answers for center(i − 0.5) … center(i + 0.5).
-        """
-        return self.first_center + frame * self.step_seconds
-
-
-class PyanNet(nn.Module):
-    """PyanNet: (batch, samples) float32 in ±1 → log-probabilities (batch, frames, classes).
-
-    Attributes:
-        powerset: from log-probabilities to speakers; a `MultiLabel` where classes are single speakers.
-        frames: from frames to seconds.
-    """
+class PyanNet(SegmentationNetwork):
+    """PyanNet; see `SegmentationNetwork`."""
 
     def __init__(self, settings: PyanNetSettings | None = None) -> None:
-        super().__init__()
         settings = settings or PyanNetSettings()
-        self.lead_seconds = settings.lead_seconds
-        self.powerset: Powerset | MultiLabel = (
-            MultiLabel(settings.num_local_speakers)
-            if settings.max_simultaneous is None
-            else Powerset(settings.num_local_speakers, settings.max_simultaneous)
-        )
-        self.frames = FrameGeometry(*SincNet.receptive_field(settings.sinc_stride))
+        super().__init__(settings, FrameGeometry(*SincNet.receptive_field(settings.sinc_stride)))
         self.sincnet = SincNet(settings.sinc_stride)
         self.lstm = nn.LSTM(
             SincNet.num_features,
@@ -123,10 +78,6 @@ class PyanNet(nn.Module):
         """Samples of the shortest seg_window: two frames, since features are normalised over its frames."""
         return self.frames.size + self.frames.step
 
-    def num_frames(self, samples: int) -> int:
-        """Count the frames of a seg_window of that many samples."""
-        return self.frames.num_frames(samples)
-
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) → (batch, frames, classes).
 
@@ -136,10 +87,7 @@ class PyanNet(nn.Module):
         Raises:
             ValueError: another shape, or fewer than `min_samples`.
         """
-        if waveform.dim() != 2 or waveform.shape[1] < self.min_samples:
-            raise ValueError(
-                f"waveform must be (batch, at least {self.min_samples} samples), got {tuple(waveform.shape)}"
-            )
+        self.check_waveform(waveform)
         return self.classify(self.sincnet(waveform.unsqueeze(1)).transpose(1, 2))
 
     def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
@@ -171,7 +119,7 @@ class PyanNet(nn.Module):
             hidden = F.leaky_relu(linear(hidden))
         return self.powerset.log_probs(self.classifier(hidden))
 
-    def use_half_lstm(self) -> None:
+    def use_half(self) -> None:
         """Compute the LSTM in fp16 from now on: the network is 1.8 times as fast on an H200 (decision 061).
 
         Probabilities change by 0.0001 in the mean; bf16 rounds eight times as coarsely.
@@ -187,35 +135,6 @@ class PyanNet(nn.Module):
         network.lstm = Bf16LSTM(network.lstm)
         network.sincnet.conv1d[1:].bfloat16()
         return network
-
-    def aligned(self, output: Tensor) -> Tensor:
-        """Align the output of `forward`, (batch, frames, classes), with the audio.
-
-        The network runs ahead of the audio: by the first of `lead_seconds` at a seg_window's first frame, by
-        the second at its last. In training, the labels of n frames lay over n equal parts of a seg_window,
-        which is not where those frames look (docs/decisions/046-segmentation-timing.md).
-        """
-        frames = output.shape[1]
-        first, last = (seconds / self.frames.step_seconds for seconds in self.lead_seconds)
-        audio = torch.arange(frames, device=output.device)
-        source = (audio - first) / (1 + (last - first) / max(1, frames - 1))
-        return output[:, source.round().long().clamp(0, frames - 1)]
-
-
-@dataclass(frozen=True)
-class SegmentationModel:
-    """A segmentation network with what it was trained on."""
-
-    name: str
-    network: PyanNet  # in eval mode, float32, on the CPU, no gradients
-    settings: PyanNetSettings
-    sha256: str  # of the weights file
-    sample_rate: int = SAMPLE_RATE
-
-    @property
-    def seg_window_samples(self) -> int:
-        """Samples of a seg_window as in training."""
-        return round(self.settings.seg_window_seconds * self.sample_rate)
 
 
 def open_segmentation_dir(path: Path, name: str | None = None) -> SegmentationModel:

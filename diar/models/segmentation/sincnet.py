@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.kernels import available
+from diar.models.segmentation.base import SAMPLE_RATE
 
-SAMPLE_RATE = 16000  # Hz; the filters' lengths are for this rate
 _MIN_LOW_HZ, _MIN_BAND_HZ = 50.0, 50.0
 SINC_TAPS, CONV_TAPS, POOL = 251, 5, 3
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,30 +19,54 @@ _PLACES: tuple[tuple[str, ...], ...] = ((), ("model",), ("state_dict",), ("model
 _PREFIX = "module."  # of parallel training
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        parameters: by name, without the prefix "module." of parallel training.
+        about: what else stands beside them; objects that are no plain data are inert, or `Noted`.
+    """
+
+    parameters: dict[str, Tensor]
+    about: Mapping[str, Any]
+
+
 def read_state_dict(file: Path) -> dict[str, Tensor]:
-    """Return the parameters of a checkpoint by name; nothing in the file is executed.
+    """Return the parameters of a checkpoint by name; raises what `read_checkpoint` does."""
+    return read_checkpoint(file).parameters
+
+
+def read_checkpoint(file: Path) -> Checkpoint:
+    """Read a checkpoint; nothing in the file is executed.
 
     Wrappings as {"model": …} or {"state_dict": …} and the prefix "module." are removed.
 
     Raises:
         ModelError: no readable checkpoint, or something else than names and tensors where these should be.
     """
-    return read_described(file)[0]
+    with _telling(file), file.open("rb") as stream:
+        archive = CheckpointArchive(stream)
+        description = archive.description()
+        views = _unwrapped(description)
+        parameters = {name.removeprefix(_PREFIX): archive.tensor(view) for name, view in views.items()}
+        return Checkpoint(parameters, {} if views is description else description)
 
 
-def read_described(file: Path) -> tuple[dict[str, Tensor], Any]:
-    """Return what `read_state_dict` does, and all that the checkpoint describes, objects as inert ones.
+def parameter_names(file: Path) -> list[str]:
+    """Return the names of a checkpoint's parameters, without reading their numbers.
 
     Raises:
-        ModelError: as `read_state_dict`.
+        ModelError: as `read_checkpoint`.
     """
+    with _telling(file), file.open("rb") as stream:
+        return [name.removeprefix(_PREFIX) for name in _unwrapped(CheckpointArchive(stream).description())]
+
+
+@contextmanager
+def _telling(file: Path) -> Iterator[None]:
     try:
-        with file.open("rb") as stream:
-            archive = CheckpointArchive(stream)
-            content = archive.description()
-            views = _unwrapped(content)
-            found = {name.removeprefix(_PREFIX): archive.tensor(view) for name, view in views.items()}
-            return found, content
+        yield
     except Exception as error:  # the unpickler answers damaged files with whatever it stumbles over
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
@@ -71,12 +97,30 @@ def _is_state_dict(content: Any) -> TypeGuard[dict[str, TensorView]]:
 
 
 def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, remedy: str) -> None:
-    """Load parameters that fit the network's exactly, in names, shapes, and being finite.
+    """Load parameters that fit the network's exactly; raises what `check_fit` does."""
+    check_fit(network.state_dict(), given, file, remedy)
+    network.load_state_dict(dict(given))
+
+
+def check_fit(
+    expected: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    file: Path,
+    remedy: str,
+    described: str = "config.yaml",
+) -> None:
+    """Refuse parameters that are not just as expected in names, shapes, and being finite.
+
+    Args:
+        expected: by name; only their shapes count.
+        given: of the checkpoint.
+        file: that they come from.
+        remedy: what the user can do.
+        described: where the expected architecture comes from.
 
     Raises:
-        ModelError: they do not; names the file, the first few parameters, and `remedy`.
+        ModelError: they do not fit; names the file, the first few parameters, and `remedy`.
     """
-    expected = network.state_dict()
     shapes = [
         f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
@@ -91,9 +135,8 @@ def load_strictly(network: nn.Module, given: Mapping[str, Tensor], file: Path, r
     found = [f"{len(names)} {kind} ({_first_few(names)})" for kind, names in problems.items() if names]
     if found:
         raise ModelError(
-            f"{file} does not fit the architecture in config.yaml: parameters {'; '.join(found)}. {remedy}"
+            f"{file} does not fit the architecture in {described}: parameters {'; '.join(found)}. {remedy}"
         )
-    network.load_state_dict(dict(given))
 
 
 def _is_finite(tensor: Tensor) -> bool:

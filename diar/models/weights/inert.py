@@ -14,7 +14,7 @@ import math
 import pickle
 import pickletools
 import zipfile
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -57,24 +57,6 @@ class _Mapping(dict[Any, Any]):
         """Keep nothing."""
 
 
-class Record(_Inert):
-    """A dataclass of the program that wrote the file, of which only the fields are kept."""
-
-    __slots__ = ("fields",)
-
-    fields: dict[Any, Any]
-
-    def __new__(cls, *_: Any, **__: Any) -> Record:
-        """Return one without fields, as pickle makes it."""
-        record: Any = super().__new__(cls)
-        record.fields = {}
-        return cast(Record, record)
-
-    def __setstate__(self, state: Any = None, *_: Any) -> None:  # type: ignore[override]
-        """Keep the fields by name."""
-        self.fields = dict(state) if isinstance(state, dict) else {}
-
-
 class _StorageType(_Inert):
     """`torch.FloatStorage` and its like."""
 
@@ -108,6 +90,19 @@ class TensorView(_Inert):
         return inside and math.prod(self.shape) <= size
 
 
+class Noted(_Inert):
+    """An object of a class that is known to be plain data: its attributes are noted down, and inert."""
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.attributes: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any, *_: Any) -> None:  # type: ignore[override]
+        """Note attributes down."""
+        self.attributes = dict(state) if isinstance(state, dict) else {}
+
+
 class _RebuildParameter(_Inert):
     """`torch._utils._rebuild_parameter`: a tensor that was trained."""
 
@@ -130,7 +125,7 @@ class _RebuildTensor(_Inert):
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
-    ("pyannote.audio.core.task", "Specifications"): Record,
+    ("pyannote.audio.core.task", "Specifications"): Noted,
     ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
     ("torch._utils", "_rebuild_parameter"): _RebuildParameter(),
     ("torch", "FloatStorage"): _StorageType(torch.float32),

@@ -20,6 +20,7 @@ from diar.models.weights.registered import KINDS
 from diar.models.weights.sources import HubError
 
 _WEIGHTS = {"avg_model.pt": "model", "segmentation.pt": "segmentation", "pytorch_model.bin": "segmentation"}
+_CONFIGS = (hub.CONFIG_FILE, "config.toml", "pruned_config.json")  # those that a model directory has
 _SCORE = re.compile(r"((?:eer|mindcf|der|jer)/[A-Za-z0-9][\w.+-]{0,60})=(.+)")
 _MOST = 10.0  # of a rate: a thousand per cent; more is a mistake
 # As pandas gives it to a served model; MLflow checks requests by it
@@ -88,7 +89,7 @@ def find_model(model: str, licence: str | None) -> Found:
         raise HubError(
             f"`model={model}`: give its `licence`, such as Apache-2.0; others must know what they may do"
         )
-    files = {name: folder / name for name in (hub.CONFIG_FILE, weights)}
+    files = {name: folder / name for name in (*_CONFIGS, weights) if (folder / name).is_file()}
     return Found(option, folder, files, licence, named.description if named is not None else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from diar.embedding.speech.band_excess import band_excess
 from diar.embedding.speech.detector import ComputedSpeech, LocalActivity, SpeechDetector
 from diar.embedding.transfer import HostCopy
+from diar.models.segmentation.pyannet import PyanNet
 from diar.online.hearing.front import Filters, Front
 from diar.online.hearing.together import Together
 
@@ -21,12 +23,12 @@ class HopDetector:
     """A detector that hears several streams at once, each as if it were alone.
 
     Args:
-        detector: with the network for hops, on the CPU.
+        detector: with the network for hops, a PyanNet, on the CPU.
     """
 
     def __init__(self, detector: SpeechDetector) -> None:
         self._detector = detector
-        self._network = detector.network
+        self._network = cast(PyanNet, detector.network)
         self._filters = Filters(self._network.sincnet, detector.levels)
         lstm = self._network.lstm
         self._dtype = next(lstm.parameters()).dtype

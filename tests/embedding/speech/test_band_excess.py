@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from diar.embedding.speech.band_excess import band_excess, floor_by_sorting, noise_floor
 from diar.embedding.speech.band_levels import BANDS, FINE_BANDS, BandLevels
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 RATE = 16_000
 FRAMES = FrameGeometry(991, 270)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diar.embedding.speech.band_levels import BANDS, FINE_BANDS, BandLevels
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 RATE, SIZE, HOP = 16_000, 991, 270
 FRAMES = FrameGeometry(SIZE, HOP)
@@ -65,10 +65,21 @@ def test_digital_silence_has_no_level_and_takes_none_from_its_neighbours() -> No
     np.testing.assert_allclose(found[:, :30], levels_of(sound)[:, :30], atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [511, 1025])
-def test_frames_must_fit_the_bands(size: int) -> None:
-    with pytest.raises(ValueError, match=f"frames of {size} samples"):
-        BandLevels(FrameGeometry(size, HOP))
+def test_frames_must_fit_the_bands() -> None:
+    with pytest.raises(ValueError, match="frames of 1025 samples"):
+        BandLevels(FrameGeometry(1025, HOP))
+
+
+def test_short_frames_are_seen_with_what_is_around_them() -> None:
+    """Frames of 25 ms, as WavLM's: the same bands in 62 ms around their centres, mirrored at the ends."""
+    short, long = FrameGeometry(400, 320), FrameGeometry(992, 320)
+    samples = torch.from_numpy(0.1 * np.random.default_rng(8).standard_normal((1, RATE)).astype(np.float32))
+    found = BandLevels(short)(samples)
+    assert found.shape == (1, BANDS + FINE_BANDS, short.num_frames(RATE))
+    mirrored = torch.nn.functional.pad(samples, (296, 296), mode="reflect")
+    torch.testing.assert_close(found, BandLevels(long)(mirrored))
+    assert short.first_center + 296 / RATE == pytest.approx(long.first_center)
+    assert not found.isnan().any()
 
 
 def test_partials_of_music_fill_bands_but_few_bins() -> None:

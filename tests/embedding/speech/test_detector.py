@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from diar.embedding.speech.detector import SpeechDetector, window_frames
 from diar.errors import DiarError
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from tests.commands import RATE
 
 

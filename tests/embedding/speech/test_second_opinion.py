@@ -10,7 +10,8 @@ from scipy.special import logit
 
 from diar.embedding.speech.detector import SpeechDetector
 from diar.embedding.speech.second_opinion import SecondOpinion
-from diar.models.segmentation.pyannet import SegmentationModel, open_segmentation_dir
+from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.pyannet import open_segmentation_dir
 from tests.commands import RATE
 from tests.conftest import named_weights
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from diar.embedding.speech.band_excess import band_excess
 from diar.embedding.speech.band_levels import BandLevels
 from diar.embedding.speech.silence import lasting, silent_frames
-from diar.models.segmentation.pyannet import FrameGeometry
+from diar.models.segmentation.base import FrameGeometry
 
 RATE = 16_000
 FRAMES = FrameGeometry(991, 270)

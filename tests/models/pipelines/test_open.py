@@ -16,7 +16,7 @@ from diar.models.pipelines.config import PipelineConfig, read_pipeline_config
 from diar.models.pipelines.networks import open_embedding, open_segmentation
 from diar.models.pipelines.open import EMBEDDING, SEGMENTATION, TRANSFORM, open_pipeline
 from diar.models.segmentation.pyannet import PyanNetSettings
-from diar.models.weights.inert import Record
+from diar.models.weights.inert import Noted
 from tests.models.pipelines.pipeline_folder import CONFIG, write_folder
 
 
@@ -134,11 +134,11 @@ def test_neither_a_folder_nor_an_id() -> None:
 
 
 def test_a_record_keeps_fields_and_nothing_else() -> None:
-    record = Record()
+    record = Noted()
     record.__setstate__({"duration": 10.0})
-    assert record.fields == {"duration": 10.0}
+    assert record.attributes == {"duration": 10.0}
     record.__setstate__("anything")
-    assert record.fields == {}
+    assert record.attributes == {}
 
 
 def test_without_specifications_a_segmentation_is_not_guessed(tmp_path: Path) -> None:

@@ -15,12 +15,8 @@ from torch import nn
 
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation import bf16
-from diar.models.segmentation.pyannet import (
-    FrameGeometry,
-    PyanNet,
-    PyanNetSettings,
-    open_segmentation_dir,
-)
+from diar.models.segmentation.base import FrameGeometry
+from diar.models.segmentation.pyannet import PyanNet, PyanNetSettings, open_segmentation_dir
 from diar.models.segmentation.sincnet import SincFilters, SincNet
 from diar.models.weights import hub
 

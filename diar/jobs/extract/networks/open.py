@@ -14,14 +14,14 @@ from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.networks import Models, make_detector
 from diar.enhance.open import open_denoiser
 from diar.jobs.extract.config import ExtractConfig
-from diar.jobs.extract.networks.pipelines import local_masks, speech_settings
+from diar.jobs.extract.networks.pipelines import asked_speech, heard_by, local_masks
 from diar.jobs.progress.counters import Counters
 from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.inference import Precision, check_precision
 from diar.models.open import check_frames, check_rates, open_encoder, open_segmentation
 from diar.models.pipelines.open import open_pipeline
-from diar.models.segmentation.pyannet import SegmentationModel
+from diar.models.segmentation.base import SegmentationModel
 
 if TYPE_CHECKING:
     from diar.export.backend import OnnxTrunk
@@ -62,7 +62,7 @@ def _open_encoder(config: ExtractConfig) -> SpeakerModel:
 
 
 def _open_second(config: ExtractConfig, first: SegmentationModel) -> SegmentationModel | None:
-    if config.speech == "segmentation":
+    if asked_speech(config, first).speech == "segmentation":
         return None
     second = open_segmentation(config.second_segmentation)
     check_frames(first, second)
@@ -85,7 +85,7 @@ def build_embedder(
     check_precision(precision, device)
     detector = None
     if models.segmentation is not None:
-        found_by = speech_settings(config, models)
+        found_by = heard_by(config, models)
         detector = make_detector(models.segmentation, models.second, found_by, device, precision)
     denoise = models.denoise
     return TrackEmbedder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from diar.detect.community.settings import pyannote_plda
 from diar.embedding.chunks import ChunkSettings
 from diar.embedding.embedder import LocalMasks
 from diar.embedding.masks import local_speaker_masks, seg_window_masks
-from diar.embedding.networks import Models
-from diar.embedding.settings import SpeechSettings
+from diar.embedding.networks import Models, speech_settings
+from diar.embedding.settings import AskedSpeech, SpeechSettings
 from diar.jobs.extract.config import ExtractConfig
 from diar.models.encoders.base import ModelError
 from diar.models.pipelines.open import Pipeline
+from diar.models.segmentation.base import SegmentationModel
 from diar.models.weights.checksum import file_sha256
 
 
@@ -43,11 +44,17 @@ def chunk_settings(config: ExtractConfig, models: Models) -> ChunkSettings:
         raise ModelError(f"`window={config.window}`: {error}") from None
 
 
-def speech_settings(config: ExtractConfig, models: Models) -> SpeechSettings:
+def asked_speech(config: ExtractConfig, segmentation: SegmentationModel | None) -> SpeechSettings:
+    """Return how speech is found by the options and, where these leave it open, the network."""
+    speech = cast(AskedSpeech, config.speech)
+    return speech_settings(segmentation, config.step, config.silence_margin, speech)
+
+
+def heard_by(config: ExtractConfig, models: Models) -> SpeechSettings:
     """Return how speech is found; a pipeline that sees seg_windows alone has no second opinion."""
     pipeline = runs_alone(config, models)
     if pipeline is None:
-        return SpeechSettings(config.step, config.silence_margin, config.speech)
+        return asked_speech(config, models.segmentation)
     return SpeechSettings(pipeline.segmentation.settings.seg_window_seconds, 0.0, "segmentation")
 
 

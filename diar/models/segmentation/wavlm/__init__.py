@@ -1,0 +1,1 @@
+"""Segmentation by WavLM and a Conformer: checkpoints of DiariZen and SUPlime."""
