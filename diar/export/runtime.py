@@ -10,7 +10,7 @@ import numpy as np
 
 from diar.errors import explain
 from diar.export.errors import ExportError
-from diar.extras import install_line
+from diar.extras import require
 
 _ONLY_ERRORS = 3  # ONNX Runtime's log level
 
@@ -54,10 +54,4 @@ def import_runtime() -> Any:
     Raises:
         ExportError: it is not installed; the message has the line that installs it.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ExportError(
-            f"ONNX Runtime is needed, and not installed ({error.name}): {install_line('export')}"
-        ) from None
-    return onnxruntime
+    return require("onnxruntime", "export", "a network in ONNX", ExportError)
