@@ -73,6 +73,12 @@ class ExportConfig(CommandConfig):
             raise ValueError("--format torchscript is written with --precision fp32 only")
         if self.format == "tensorrt" and self.precision == "int8":
             raise ValueError("TensorRT takes no ranges of each call: give --precision int8-static or fp16")
-        if self.format == "triton" and self.part != "waveform":
-            raise ValueError("--format triton is made of --part waveform")
+        if self.format == "triton" and self.part not in ("waveform", "trunk"):
+            raise ValueError("--format triton is made of --part waveform, or of --part trunk for diar itself")
         return self
+
+
+def check_backend(backend: str) -> None:
+    """Raise ValueError for what is neither a backend's name nor an address."""
+    if backend not in ("torch", "onnx") and not backend.startswith(("http://", "https://")):
+        raise ValueError("is torch, onnx, or the address of a Triton server, such as http://127.0.0.1:8000")

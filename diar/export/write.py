@@ -46,7 +46,8 @@ def export_all(config: ExportConfig) -> Iterator[Written]:
             largest = Shapes(config.max_batch, config.max_seconds)
             write_tensorrt_files(network.part, file, largest, network.sample_rate)
         if config.format == "triton":
-            triton.write_model(config.output_dir, served_as, network.part, _serving(config))
+            sha256 = network.model.sha256
+            triton.write_model(config.output_dir, served_as, network.part, _serving(config), sha256)
             parts[served_as] = network.part
     if len(parts) > 1:
         triton.write_ensemble(config.output_dir, parts, config.max_batch)
@@ -68,6 +69,7 @@ def _place(network: Exported, config: ExportConfig) -> tuple[Path, str]:
     """Return the file of a network, and its name in Triton."""
     if config.format == "triton":
         name = triton.EMBEDDING if network.is_encoder else triton.SEGMENTATION
+        name = triton.TRUNK if network.part.name == "trunk" else name
         return triton.model_folder(config.output_dir, name) / triton.MODEL_FILE, name
     precision = "" if config.precision == "fp32" else f".{config.precision}"
     return config.output_dir / f"{network.file_stem}{precision}.onnx", network.file_stem

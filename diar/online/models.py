@@ -80,6 +80,7 @@ class Track:
 
 
 Request = Hear | Tell | Track
+OpenTrunk = Callable[[SpeakerModel, torch.device], Callable[..., torch.Tensor]]  # in place of torch's trunk
 Answer = LocalActivity | tuple[np.ndarray, np.ndarray] | Future[ChunkEmbeddings] | None
 
 
@@ -92,6 +93,7 @@ class LiveModels:
         second: its second opinion, in the tracks.
         device: where they compute.
         precision: of the networks.
+        trunk: computes the encoder's frames in place of torch, in fp32.
 
     Attributes:
         chunks: lengths of the chunks that tracks are made of.
@@ -109,6 +111,7 @@ class LiveModels:
         second: SegmentationModel | None,
         device: torch.device,
         precision: Precision = "fp32",
+        trunk: Callable[..., torch.Tensor] | None = None,
     ) -> None:
         networks.check_rates(encoder, segmentation)
         if segmentation.sample_rate != SAMPLE_RATE:
@@ -118,14 +121,15 @@ class LiveModels:
         lengths, speech = EmbedSettings(), SpeechSettings()
         self.chunks = ChunkSettings.from_seconds(SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop)
         whole = make_detector(segmentation, second, speech, device, precision)
-        self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
+        self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision, trunk=trunk)
+        self._engine: str = getattr(trunk, "engine", "torch")
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
         live = replace(segmentation, network=self._quick_network(segmentation), settings=short)
         self._hearing = SpeechDetector(live, device, LIVE_WINDOW, _LIVE_MARGIN)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
         self._hops = HopDetector(self._hearing) if device.type == "cpu" else None
-        self._quick = self._quick_trunk(encoder)
+        self._quick = trunk or self._quick_trunk(encoder)
 
     @classmethod
     def open(
@@ -136,8 +140,17 @@ class LiveModels:
         second_segmentation: str | None = DEFAULT_SECOND_SEGMENTATION,
         device: str = "auto",
         precision: str = "auto",
+        open_trunk: OpenTrunk | None = None,
     ) -> LiveModels:
         """Open named weights or model directories, as the offline pipeline does.
+
+        Args:
+            encoder: name or directory of the speaker encoder.
+            segmentation: of the network that finds local speakers.
+            second_segmentation: of its second opinion; None: none.
+            device: `auto`, `cpu`, `cuda` or `cuda:1`.
+            precision: of the networks.
+            open_trunk: opens what computes the encoder's trunk in place of torch, in fp32.
 
         Raises:
             DiarError: they cannot be found, fetched or opened, or the device cannot be used so.
@@ -147,17 +160,21 @@ class LiveModels:
         chosen = rank_device(device_kind(requested, gpus), gpus, 0)
         if precision != "auto" and precision not in PRECISIONS:
             raise ModelError(f"`precision={precision}` is not one of auto, {', '.join(PRECISIONS)}")
-        wanted: Precision = best_precision(chosen) if precision == "auto" else precision  # type: ignore
+        fastest = best_precision(chosen) if open_trunk is None else "fp32"
+        wanted: Precision = fastest if precision == "auto" else precision  # type: ignore
         check_precision(wanted, chosen)
         first, second = networks.open_segmentation(segmentation), None
         if second_segmentation is not None:
             second = networks.open_segmentation(second_segmentation)
             networks.check_frames(first, second)
-        return cls(networks.open_encoder(encoder), first, second, chosen, wanted)
+        model = networks.open_encoder(encoder)
+        trunk = None if open_trunk is None else open_trunk(model, chosen)
+        return cls(model, first, second, chosen, wanted, trunk)
 
     def describe(self) -> dict[str, str]:
-        """Return name, sha256, device and precision of the networks."""
-        return {**self.metadata, "device": str(self.device), "precision": self.precision}
+        """Return name, sha256, device, precision and engine of the networks."""
+        how = {"device": str(self.device), "precision": self.precision, "engine": self._engine}
+        return {**self.metadata, **how}
 
     @property
     def one_by_one(self) -> bool:

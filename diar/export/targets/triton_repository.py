@@ -15,6 +15,7 @@ from diar.storage import write_bytes_atomic
 
 Engine = Literal["onnxruntime", "python"]
 EMBEDDING, SEGMENTATION, ENSEMBLE = "speaker_embedding", "speaker_segmentation", "speakers"
+TRUNK = "speaker_trunk"  # what diar asks itself, `--backend http://…`
 MODEL_FILE, PYTHON_FILE = "model.onnx", "model.py"
 
 
@@ -40,7 +41,7 @@ def model_folder(repository: Path, name: str) -> Path:
     return repository / name / "1"
 
 
-def write_model(repository: Path, name: str, part: Part, serving: Serving) -> None:
+def write_model(repository: Path, name: str, part: Part, serving: Serving, sha256: str) -> None:
     """Write what stands beside `model.onnx`: config.pbtxt, and the script of the Python backend.
 
     Args:
@@ -48,15 +49,16 @@ def write_model(repository: Path, name: str, part: Part, serving: Serving) -> No
         name: of the model.
         part: that model.onnx holds.
         serving: how Triton runs it.
+        sha256: of the weights.
     """
-    config = model_config(name, part, serving)
+    config = model_config(name, part, serving, sha256)
     write_bytes_atomic(str(repository / name / "config.pbtxt"), config.encode())
     if serving.engine == "python":
         script = Path(__file__).with_name("triton_python_model.py").read_bytes()
         write_bytes_atomic(str(model_folder(repository, name) / PYTHON_FILE), script)
 
 
-def model_config(name: str, part: Part, serving: Serving) -> str:
+def model_config(name: str, part: Part, serving: Serving, sha256: str) -> str:
     """Return the text of config.pbtxt."""
     engine = 'backend: "onnxruntime"' if serving.engine == "onnxruntime" else 'backend: "python"'
     delay = round(serving.queue_delay_ms * 1000)
@@ -72,7 +74,10 @@ dynamic_batching {{
   max_queue_delay_microseconds: {delay}
 }}
 instance_group [ {{ kind: KIND_AUTO count: {serving.instances} }} ]
-parameters [ {{ key: "threads" value: {{ string_value: "1" }} }} ]
+parameters [
+  {{ key: "threads" value: {{ string_value: "1" }} }},
+  {{ key: "sha256" value: {{ string_value: "{sha256}" }} }}
+]
 """
 
 

@@ -23,7 +23,7 @@ from diar.models.open import check_frames, check_rates, open_encoder, open_segme
 from diar.models.segmentation.pyannet import SegmentationModel
 
 if TYPE_CHECKING:
-    from diar.export.backend import OnnxTrunk
+    from diar.export.backend import OtherTrunk
 
 __all__ = ["MakeEmbedder", "Models", "build_embedder", "open_models"]
 
@@ -93,7 +93,7 @@ def build_embedder(
     )
 
 
-def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.device) -> OnnxTrunk | None:
+def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.device) -> OtherTrunk | None:
     """Return what computes the encoder's trunk in place of torch.
 
     Raises:
@@ -101,11 +101,9 @@ def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.devic
     """
     if config.backend == "torch":
         return None
-    from diar.export.backend import OnnxTrunk
+    from diar.export.backend import open_trunk
 
-    if device.type != "cpu" or config.precision != "fp32":
-        raise ModelError(
-            f"`backend=onnx` computes on the CPU in fp32, not on {device.type} in {config.precision}: "
-            "give `device=cpu`"
-        )
-    return OnnxTrunk(model, torch.get_num_threads())
+    if config.precision != "fp32":
+        raise ModelError(f"`backend={config.backend}` computes in fp32, not in {config.precision}")
+    threads = torch.get_num_threads()
+    return open_trunk(model, device, backend=config.backend, provider=config.provider, threads=threads)
