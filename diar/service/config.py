@@ -73,8 +73,8 @@ class ServeConfig(TrackedConfig):
     backend: str = option(
         "torch",
         "models",
-        "what computes the encoder's trunk: torch, onnx (ONNX Runtime), or the address of a Triton server with "
-        "the repository of `diar export --format triton --part trunk`",
+        "what computes the encoder's trunk: torch, onnx (ONNX Runtime), or the address of a Triton server "
+        "with the repository of `diar export --format triton --part trunk`",
         metavar="NAME|URL",
     )
     provider: Literal["cpu", "cuda", "tensorrt"] = option(
