@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from diar.export.errors import ExportError
+from diar.export.measured import MOST_POINTS, is_small
+from diar.export.measured import told as in_words
 from diar.extras import require
 
 _CONNECT, _READ = 5.0, 60.0  # seconds
@@ -29,7 +31,8 @@ class TritonNetwork:
         sha256: of the weights that it must have been made of; the server's configuration tells.
 
     Raises:
-        ExportError: the server cannot be reached, has no such model, or one of other weights.
+        ExportError: the server cannot be reached, has no such model, or one of other weights, or in a
+            precision that moves the DER too far.
     """
 
     def __init__(self, address: str, model: str, sha256: str) -> None:
@@ -43,14 +46,23 @@ class TritonNetwork:
         self.address = address.rstrip("/")
         self._model = f"{self.address}/v2/models/{model}"
         config = json.loads(self._ask("GET", f"{self._model}/config").data)
-        found = config.get("parameters", {}).get("sha256", {}).get("string_value")
-        if found != sha256:
-            raise ExportError(
-                f"`backend={address}`: its {model} is of the weights {str(found)[:12]}, not {sha256[:12]}; "
-                "give it a new repository, of `format=triton` and `part=trunk`"
-            )
+        told = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+        self._check(told, model, sha256)
         self._most = int(config["max_batch_size"])
         self._outputs = [one["name"] for one in config["output"]]
+
+    def _check(self, told: Mapping[str, str], model: str, sha256: str) -> None:
+        found, move = told.get("sha256", "unknown"), told.get("der_moved_points", "not measured")
+        if found != sha256:
+            raise ExportError(
+                f"`backend={self.address}`: its {model} is of the weights {found[:12]}, not {sha256[:12]}; "
+                "give it a new repository, of `format=triton` and `part=trunk`"
+            )
+        if not is_small(move):
+            raise ExportError(
+                f"`backend={self.address}`: its {model} is in {told.get('precision')}: {in_words(move)}, and "
+                f"{MOST_POINTS} are allowed; give it a repository in fp32"
+            )
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Return the outputs (batch, …) for named inputs (batch, …) float32, as many at once as it takes."""

@@ -36,6 +36,7 @@ class SpeechEndpoint:
     """
 
     licence = ""
+    apart: tuple[str, ...] = ()
 
     def __init__(self, url: str, model: str, voices: Sequence[str], rate: int = 24_000) -> None:
         self._urllib3 = require("urllib3", "endpoint", "a server of voices", SynthesisError)
