@@ -32,9 +32,9 @@ def test_half_precision_of_the_real_encoder(tmp_path: Path, conversation: np.nda
 
 
 def test_what_fits_no_precision_is_refused(
-    tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["export", "--model", str(tiny_model_dir), "--output_dir", str(tmp_path)]
+    common = ["export", "--model", str(small_model_dir), "--output_dir", str(tmp_path)]
     (tmp_path / "audio").mkdir()
     static = ["--precision", "int8-static", "--calibration_dir", str(tmp_path / "audio")]
     assert main([*common, "--precision", "int8-static"]) == EXIT_ERROR
@@ -53,9 +53,9 @@ def test_what_fits_no_precision_is_refused(
 
 
 def test_what_eight_bits_cost_is_in_the_file_and_no_server_gets_it_unasked(
-    tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["export", "--model", str(tiny_model_dir), "--part", "trunk", "--precision", "int8"]
+    common = ["export", "--model", str(small_model_dir), "--part", "trunk", "--precision", "int8"]
     triton = [*common, "--format", "triton", "--output_dir", str(tmp_path / "repository")]
     assert main(triton) == EXIT_ERROR
     assert "its DER was not measured" in capsys.readouterr().err

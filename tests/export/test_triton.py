@@ -38,18 +38,18 @@ CLIENTS = 64
 
 
 @pytest.fixture(scope="module")
-def repository(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(small_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("triton")
-    arguments = ["export", "--format", "triton", "--model", f"{tiny_model_dir},segmentation-3.0"]
+    arguments = ["export", "--format", "triton", "--model", f"{small_model_dir},segmentation-3.0"]
     common = ["--triton_backend", "python", "--queue_delay_ms", "200", "--output_dir", str(folder)]
     assert main([*arguments, *common]) == EXIT_OK
-    trunk = ["export", "--format", "triton", "--model", str(tiny_model_dir), "--part", "trunk"]
+    trunk = ["export", "--format", "triton", "--model", str(small_model_dir), "--part", "trunk"]
     assert main([*trunk, *common]) == EXIT_OK
     return folder
 
 
 def test_the_repository_has_both_networks_and_an_ensemble(
-    repository: Path, tiny_model_dir: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, small_model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {str(file.relative_to(repository)) for file in repository.rglob("*") if file.is_file()}
     networks = ("speaker_embedding", "speaker_segmentation", "speaker_trunk")
@@ -59,8 +59,8 @@ def test_the_repository_has_both_networks_and_an_ensemble(
     }
     config = (repository / "speaker_embedding/config.pbtxt").read_text()
     assert "max_queue_delay_microseconds: 200000" in config and "dims: [-1, -1]" in config
-    assert f'key: "sha256" value: {{ string_value: "{open_encoder(str(tiny_model_dir)).sha256}"' in config
-    both = f"{tiny_model_dir},{tiny_model_dir}"
+    assert f'key: "sha256" value: {{ string_value: "{open_encoder(str(small_model_dir)).sha256}"' in config
+    both = f"{small_model_dir},{small_model_dir}"
     arguments = ["export", "--format", "triton", "--overwrite", "--output_dir", str(repository)]
     assert main([*arguments, "--model", both]) == EXIT_ERROR
     assert "two networks" in capsys.readouterr().err
@@ -159,8 +159,8 @@ def test_a_real_server_answers_many_clients_in_batches(
 
 
 @pytest.mark.slow
-def test_our_own_pipeline_asks_the_server_for_frames(server: str, tiny_model_dir: Path) -> None:
-    model, cpu = open_encoder(str(tiny_model_dir)), torch.device("cpu")
+def test_our_own_pipeline_asks_the_server_for_frames(server: str, small_model_dir: Path) -> None:
+    model, cpu = open_encoder(str(small_model_dir)), torch.device("cpu")
     trunk = open_trunk(model, cpu, backend=server, provider="cpu", threads=1)
     fbank = torch.randn(19, 198, 16, generator=torch.Generator().manual_seed(0))  # more than a batch of it
     with torch.inference_mode():
