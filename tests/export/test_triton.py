@@ -169,7 +169,7 @@ def test_our_own_pipeline_asks_the_server_for_frames(server: str, small_model_di
     assert trunk.engine == f"Triton at {server}"
     with pytest.raises(ExportError, match=r"of the weights .*give it a new repository"):
         open_trunk(replace(model, sha256="0" * 64), cpu, backend=server, provider="cpu", threads=1)
-    with pytest.raises(ExportError, match=r"Triton answers 400 to .*no_such_model"):
+    with pytest.raises(ExportError, match=r"Triton answers 404 to .*no_such_model"):
         TritonNetwork(server, "no_such_model", model.sha256)
 
 
