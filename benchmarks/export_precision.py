@@ -6,10 +6,11 @@
 FOLDER holds NAME.wav and NAME.rttm at the networks' rate. EER: cosines between turns of one speaker alone of
 at least 2 s, all recordings together; speakers of two recordings count as two people. Cosine: the smallest of
 a turn to that in fp32. Frames: share with the speakers of fp32, in seg_windows of 10 s. CPU: seconds of one
-core a second of audio, the least of three runs that take turns. DER: of `diar.diarize` with that file in the
-place of the one network, everything else by torch in fp32; of an encoder the part `trunk`, as front end and
-pooling stay in fp32. Ranges of int8-static are measured on `--calibration_dir`, by default on the same
-recordings, which flatters them. --write gets how far the DER moves, as `diar/export/measured.yaml` has it.
+core a second of audio, the least of three runs that take turns. DER: of `diar.diarize` with that file in
+the place of the one network, everything else by torch in fp32 (of an fp32 file it is torch's); of an encoder
+the part `trunk`, as front end and pooling stay in fp32. Ranges of int8-static are measured on
+`--calibration_dir`, by default on the same recordings, which flatters them. --write gets how far the DER
+moves, as `diar/export/measured.yaml` has it.
 """
 
 from __future__ import annotations
@@ -42,51 +43,61 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--segmentation", default="segmentation-3.0")
     parser.add_argument("--precisions", default="fp32,fp16,int8,int8-static")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--files", type=Path, help="where exported files are kept; those there are used")
     options = parser.parse_args(arguments)
     precisions = options.precisions.split(",")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.files or Path(temporary)
         for precision in precisions:
-            export(options, precision, Path(folder))
-        rates = error_rates(options, precisions, Path(folder))
+            export(options, precision, folder)
+        rates = error_rates(options, precisions, folder)
         turns, speakers = turns_of(options.audio)
         print(
             "| file | MB | EER % | least cosine | frames alike % | DER % | CPU |\n" + "|---" * 7 + "|",
             flush=True,
         )
-        encoders = files(Path(folder), options.model, precisions)
+        encoders = files(folder, options.model, precisions)
         report_encoders(encoders, rates, turns, np.array(speakers))
-        report_segmentation(files(Path(folder), options.segmentation, precisions), rates, options.audio)
+        report_segmentation(files(folder, options.segmentation, precisions), rates, options.audio)
     if options.write is not None:
         write_moves(options, rates)
 
 
 def export(options: argparse.Namespace, precision: str, folder: Path) -> None:
     """Write the files of one precision."""
+    if (folder / f"{options.model}.trunk{ending(precision)}.onnx").exists():
+        return
     both = options.model if precision == "fp16" else f"{options.model},{options.segmentation}"
-    command = ["export", "--precision", precision, "--output_dir", str(folder)]
+    command = ["export", "--precision", precision, "--output_dir", str(folder), "--overwrite"]
     if precision == "int8-static":
         command += ["--calibration_dir", str(options.calibration_dir or options.audio)]
     if diar_main([*command, "--model", both]) or diar_main([*command, "--model", options.model, *TRUNK]):
         raise SystemExit(f"{precision} could not be exported")
 
 
+def ending(precision: str) -> str:
+    """Return what a file's name has before `.onnx`."""
+    return "" if precision == "fp32" else f".{precision}"
+
+
 def error_rates(options: argparse.Namespace, precisions: list[str], folder: Path) -> dict[str, float]:
-    """Return the DER in % with each file in place of its network, by the file's stem; torch's by `torch`."""
+    """Return the DER in % with each file in place of its network, by the file's stem; fp32's is torch's."""
     encoder, segmentation = with_trunk(options.model, None), with_segmentation(options.segmentation, None)
-    rates = {"torch": error_rate(options.audio, encoder, segmentation)}
-    print(f"DER by torch: {rates['torch']:.2f} %", flush=True)
+    by_torch = error_rate(options.audio, encoder, segmentation)
+    rates = {options.model: by_torch, options.segmentation: by_torch}
+    print(f"DER by torch: {by_torch:.2f} %", flush=True)
     for precision in precisions:
-        end = "" if precision == "fp32" else f".{precision}"
-        trunk, whole = (
-            folder / f"{options.model}.trunk{end}.onnx",
-            folder / f"{options.segmentation}{end}.onnx",
-        )
-        rates[f"{options.model}{end}"] = error_rate(
-            options.audio, with_trunk(options.model, trunk), segmentation
-        )
+        if precision == "fp32":
+            continue
+        trunk = folder / f"{options.model}.trunk{ending(precision)}.onnx"
+        whole = folder / f"{options.segmentation}{ending(precision)}.onnx"
+        found = error_rate(options.audio, with_trunk(options.model, trunk), segmentation)
+        rates[f"{options.model}{ending(precision)}"] = found
+        print(f"{options.model} in {precision}: {found:.2f} %", flush=True)
         if whole.exists():
-            other = with_segmentation(options.segmentation, whole)
-            rates[whole.stem] = error_rate(options.audio, encoder, other)
+            found = error_rate(options.audio, encoder, with_segmentation(options.segmentation, whole))
+            rates[whole.stem] = found
+            print(f"{options.segmentation} in {precision}: {found:.2f} %", flush=True)
     return rates
 
 
@@ -105,7 +116,7 @@ def write_moves(options: argparse.Namespace, rates: dict[str, float]) -> None:
 
 def files(folder: Path, name: str, precisions: list[str]) -> dict[Path, OnnxNetwork]:
     """Return the files of a network, opened, fp32 first."""
-    stems = [name if precision == "fp32" else f"{name}.{precision}" for precision in precisions]
+    stems = [f"{name}{ending(precision)}" for precision in precisions]
     there = [file for stem in stems if (file := folder / f"{stem}.onnx").exists()]  # fp16: encoders only
     return {file: OnnxNetwork(file) for file in there}
 

@@ -1,16 +1,15 @@
 """Choose voices of Kokoro that the speaker encoder keeps apart: as many as there are.
 
-    python benchmarks/voices_apart.py --cache FOLDER [--mixtures 6] [--sentences 6] [--most_wrong 0.15]
+    python benchmarks/voices_apart.py --cache FOLDER [--mixtures 6] [--sentences 4] [--others 2]
 
-Candidates are the voices of `kokoro-82m`, `--mixtures` random sums of its styles (seeded), and these with
-their frequencies times several factors. Each says the same sentences, at speeds from 0.95 to 1.1. Two
-voices are apart where no rendering of one is as near to one of the other as `t`, a voice is steady where its
-own renderings are all nearer than `t` to each other; `t` is tried from 0.3 to 0.8, and the one that leaves
-most voices is kept. Of voices that are apart, the set is chosen greedily: the one with fewest that are too
-near goes first. Those that Whisper tiny.en gets wrong by more than `--most_wrong` do not take part. Prints
-the set, and its EER on sentences that had no part in the choice. Factors are tried on renderings that are
-played faster or slower, and those that are chosen are then spoken again as the product speaks them, at the
-tempo of the others, until all of the set are. What is spoken is kept in FOLDER.
+Candidates are the voices of `kokoro-82m`, `--mixtures` random sums of its styles (seeded), and these played
+faster and slower. Each says the same sentences, at speeds from 0.95 to 1.1. Two voices are apart where no
+rendering of one is as near to one of the other as `t`, a voice is steady where its own renderings are all
+nearer than `t` to each other; `t` is tried from 0.3 to 0.8, and the one that leaves most voices is kept. Of
+voices that are apart, the set is chosen greedily: the one with fewest that are too near goes first. Those
+that Whisper tiny.en gets wrong by more than `--most_wrong` do not take part. Prints the set, and its EER
+over the pairs of renderings by which it was chosen, and over pairs with a sentence that had no part in the
+choice. What is spoken is kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 import yaml
-from voices import RATE, equal_error_rate, errors
+from voices import RATE, errors
 
 import diar
 from diar.demo.sentences import SENTENCES
@@ -36,6 +35,7 @@ from diar.voices.synthesizer import Text
 
 FACTORS = (1.0, 0.86, 0.93, 1.08, 1.17)
 SPEEDS = (0.95, 1.1)
+HALF = RATE // 2
 MARGIN = 0.03  # of cosines, on both sides of t: other sentences spread more
 GRID = np.arange(0.3, 0.8, 0.01)
 
@@ -58,7 +58,8 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--mixtures", type=int, default=6)
-    parser.add_argument("--sentences", type=int, default=6, help="to choose by, and as many to check")
+    parser.add_argument("--sentences", type=int, default=4, help="to choose by")
+    parser.add_argument("--others", type=int, default=2, help="further sentences, to check by")
     parser.add_argument("--most_wrong", type=float, default=0.15, help="word error rate")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -66,9 +67,10 @@ def main() -> None:
     weights = resolve("kokoro-82m", "synthesizer")
     mixtures = {**own_voices(weights), **random_mixtures(weights, options.mixtures, options.seed)}
     chooser = Chooser(folder_of(weights, mixtures, options.cache), mixtures, options.cache)
-    by, beyond = SENTENCES[: options.sentences], SENTENCES[options.sentences : 2 * options.sentences]
+    said = SENTENCES[: options.sentences + options.others]
+    by = said[: options.sentences]
     candidates = [Candidate(voice, factor) for voice in mixtures for factor in FACTORS]
-    vectors = np.stack([chooser.vectors(one, by, quick=True) for one in candidates])
+    vectors = np.stack([chooser.vectors(one, by) for one in candidates])
     recogniser = diar.open_recogniser("whisper-tiny.en")
     wrong: dict[int, float] = {}
     while True:
@@ -79,21 +81,46 @@ def main() -> None:
         for number in new:
             spoken = [chooser.spoken(candidates[number], text, n) for n, text in enumerate(by)]
             wrong[number] = errors(spoken, by, recogniser)
-            vectors[number] = chooser.vectors(candidates[number], by)
             if wrong[number] > options.most_wrong:
                 vectors[number] = np.nan
     tell(chooser, [candidates[number] for number in kept], [wrong[number] for number in kept], threshold)
-    for what, texts in (("these", by), ("other", beyond)):
-        spread = np.stack([chooser.vectors(candidates[number], texts) for number in kept])
+    every = np.stack([chooser.vectors(candidates[number], said) for number in kept])
+    check([candidates[number] for number in kept], every, len(by))
+
+
+def check(kept: Sequence[Candidate], vectors: np.ndarray, chosen_by: int) -> None:
+    """Print error rates of vectors (voices, sentences, D); the first sentences are those of the choice."""
+    new = np.arange(vectors.shape[1]) >= chosen_by
+    kinds = {
+        "by which they were chosen": ~new[:, None] & ~new,
+        "with another sentence": new[:, None] | new,
+    }
+    for what, wanted in kinds.items():
+        rate = pairs_error_rate(vectors, wanted)
         worst = max(
-            (equal_error_rate(spread[[a, b]]), candidates[kept[a]].name, candidates[kept[b]].name)
+            (pairs_error_rate(vectors[[a, b]], wanted), kept[a].name, kept[b].name)
             for a in range(len(kept))
             for b in range(a)
         )
         print(
-            f"on {what} sentences: EER {100 * equal_error_rate(spread):.2f} % of all pairs of renderings; "
+            f"EER of all pairs of renderings {what}: {100 * rate:.2f} %; "
             f"of two voices {100 * worst[0]:.2f} % at most ({worst[1]}, {worst[2]})"
         )
+
+
+def pairs_error_rate(vectors: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the EER of (voices, sentences, D) over pairs of sentences that are `wanted`."""
+    voices, sentences = vectors.shape[:2]
+    flat = vectors.reshape(voices * sentences, -1)
+    voice, sentence = np.divmod(np.arange(len(flat)), sentences)
+    first, second = np.triu_indices(len(flat), 1)
+    taking_part = wanted[sentence[first], sentence[second]]
+    first, second = first[taking_part], second[taking_part]
+    scores, same = (flat @ flat.T)[first, second], voice[first] == voice[second]
+    order = np.argsort(scores)
+    refused = np.cumsum(same[order]) / same.sum()
+    taken = 1 - np.cumsum(~same[order]) / (~same).sum()
+    return float(np.maximum(refused, taken).min())
 
 
 class Chooser:
@@ -103,12 +130,9 @@ class Chooser:
         self.engine, self.mixtures, self.cache = Kokoro(folder), mixtures, cache
         self.encoder = diar.open_encoder()
 
-    def spoken(self, one: Candidate, text: str, number: int, quick: bool = False) -> np.ndarray:
-        """Return (samples,) at 16 kHz of a voice; the speed is that of the sentence's number.
-
-        Quick: its frequencies and its tempo are changed at once, so that all factors need one rendering.
-        """
-        speed = round(float(np.linspace(*SPEEDS, 6)[number % 6]) / (1 if quick else one.factor), 3)
+    def spoken(self, one: Candidate, text: str, number: int) -> np.ndarray:
+        """Return (samples,) at 16 kHz of a voice; the speed is that of the sentence's number."""
+        speed = round(float(np.linspace(*SPEEDS, 6)[number % 6]), 3)
         key = json.dumps([self.mixtures[one.voice], text, speed], sort_keys=True)
         file = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.wav"
         if not file.is_file():
@@ -117,11 +141,16 @@ class Chooser:
         samples, rate = sf.read(file, dtype="float32")
         return np.asarray(soxr.resample(samples, rate * one.factor, RATE))
 
-    def vectors(self, one: Candidate, texts: Sequence[str], quick: bool = False) -> np.ndarray:
-        """Return (texts, D) of unit length."""
-        heard = [self.spoken(one, text, number, quick) for number, text in enumerate(texts)]
+    def vectors(self, one: Candidate, texts: Sequence[str]) -> np.ndarray:
+        """Return (texts, D) of unit length, of whole half seconds: oneDNN prepares layers for each length."""
+        heard = [self.spoken(one, text, number) for number, text in enumerate(texts)]
         made = [
-            diar.embed(samples, sample_rate=RATE, encoder=self.encoder, segmentation="none").vector
+            diar.embed(
+                samples[: len(samples) // HALF * HALF],
+                sample_rate=RATE,
+                encoder=self.encoder,
+                segmentation="none",
+            ).vector
             for samples in heard
         ]
         return np.stack(made)
@@ -188,7 +217,7 @@ def tell(chooser: Chooser, kept: Sequence[Candidate], wrong: Sequence[float], th
     print(f"{len(kept)} voices; the cosine between is {threshold:.2f}")
     for one, rate in zip(kept, wrong, strict=True):
         mixture = json.dumps(chooser.mixtures[one.voice])
-        print(f"{one.name:20} WER {100 * rate:5.1f} %  frequencies × {one.factor:g}  {mixture}")
+        print(f"{one.name:20} WER {100 * rate:5.1f} %  played × {one.factor:g}  {mixture}")
 
 
 if __name__ == "__main__":

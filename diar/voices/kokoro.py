@@ -2,8 +2,8 @@
 
 Hexgrad, "Kokoro-82M", 2025; StyleTTS 2: Li et al., NeurIPS 2023. A style is a vector for each number of
 phonemes; voices are weighted sums of styles, which `config.yaml` beside the weights names. Further voices are
-those with all frequencies times a factor, as of a vocal tract that is shorter or longer: they are spoken
-slower by that factor and played faster (speed perturbation: Ko et al., Interspeech 2015).
+those played faster or slower, which multiplies all frequencies and the tempo by a factor, as of a vocal tract
+that is shorter or longer (speed perturbation: Ko et al., Interspeech 2015).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Scaled(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     of: str  # a voice
-    frequencies: float = Field(ge=0.7, le=1.4)  # times those of that voice
+    played: float = Field(ge=0.7, le=1.4)  # times as fast as that voice
 
 
 class _Config(BaseModel):
@@ -127,16 +127,16 @@ class Kokoro:
 
     def _parts(self, parts: Sequence[str], text: Text) -> Iterator[np.ndarray]:
         scaled = self._scaled.get(text.voice)
-        voice, factor = (text.voice, 1.0) if scaled is None else (scaled.of, scaled.frequencies)
+        voice, factor = (text.voice, 1.0) if scaled is None else (scaled.of, scaled.played)
         for number, part in enumerate(parts):
             known = symbols(part)
             inputs = {
                 "tokens": np.array([[0, *known, 0]], np.int64),
                 "style": self._styles[voice][min(len(known), _MOST) - 1],
-                "speed": np.array([text.speed / factor], np.float32),
+                "speed": np.array([text.speed], np.float32),
             }
             spoken = np.asarray(self._session.run(None, inputs)[0], np.float32).ravel()
-            yield with_frequencies(without_silence(spoken, self.rate), factor)
+            yield played(without_silence(spoken, self.rate), factor)
             if number + 1 < len(parts):
                 pause = _PAUSES.get(part.rstrip('"”)')[-1:], _SHORT_PAUSE)
                 yield np.zeros(round(pause * self.rate), np.float32)
@@ -162,8 +162,8 @@ def split(phonemes: str, most: int) -> list[str]:
     return [*parts, rest.strip()]
 
 
-def with_frequencies(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Return samples (n,) with all frequencies times `factor`: (n / factor,) at the same rate."""
+def played(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Return samples (n,) played `factor` times as fast: (n / factor,) at the same rate."""
     return samples if factor == 1 else np.asarray(soxr.resample(samples, factor, 1, "HQ"), np.float32)
 
 

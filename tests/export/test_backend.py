@@ -1,6 +1,5 @@
 """Stage 1 by ONNX Runtime gives what it gives by torch, and says which it was."""
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from diar.models.features import cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_encoder
 from diar.models.packing import Packing
-from diar.online.models import LiveModels
-from diar.online.stream import Stream
+from diar.service.computing.engine import ServiceEngine
 from diar.service.config import ServeConfig
 from diar.store.reader import read_tracks
 from tests.commands import RATE
@@ -63,14 +61,17 @@ def test_a_provider_that_is_not_there_names_the_package_that_has_it(tiny_model_d
 def test_live_streams_by_onnx_hear_the_same_and_say_so(
     tiny_model_dir: Path, conversation: np.ndarray
 ) -> None:
-    opener = functools.partial(open_trunk, backend="onnx", provider="cpu", threads=1)
     found = []
-    for trunk in (None, opener):
-        models = LiveModels.open(str(tiny_model_dir), device="cpu", precision="fp32", open_trunk=trunk)
-        stream = Stream(models)
-        events = [*stream.feed(conversation[: 12 * RATE].astype(np.float32)), *stream.finish()]
-        found.append((models.describe()["engine"], [(t.start, t.end, t.speaker) for t in stream.turns]))
-        assert events
+    for backend in ("torch", "onnx"):
+        config = ServeConfig(
+            insecure=True, model=str(tiny_model_dir), device="cpu", precision="fp32", backend=backend
+        )
+        engine = ServiceEngine.of(config)
+        stream = engine.open("s_1")
+        stream.feed(conversation[: 8 * RATE])
+        stream.finish()
+        turns = [(turn.start, turn.end, turn.speaker) for turn in stream.turns]
+        found.append((engine.warm_up()["engine"], turns))
     assert found[0][0] == "torch" and found[1][0] == "ONNX Runtime, CPUExecutionProvider"
     assert found[0][1] == found[1][1] and len(found[0][1]) > 1
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diar.models.weights.hub import fetch, resolve
 from diar.models.weights.named_models import NAMED_MODELS
-from diar.voices.kokoro import Kokoro, split, symbols, with_frequencies, without_silence
+from diar.voices.kokoro import Kokoro, played, split, symbols, without_silence
 from diar.voices.synthesizer import SynthesisError, Text
 
 TEXT = "The baker on the corner sells bread that is still warm at noon."
@@ -45,23 +45,23 @@ def test_silence_around_speech_goes() -> None:
         without_silence(0 * samples, 24_000)
 
 
-def test_frequencies_times_a_factor_keep_the_level_and_shorten_the_sound() -> None:
+def test_what_is_played_faster_is_higher_shorter_and_as_loud() -> None:
     time = np.arange(24_000) / 24_000
     tone = np.sin(2 * np.pi * 200 * time).astype(np.float32)
-    higher = with_frequencies(tone, 1.25)
+    higher = played(tone, 1.25)
     assert len(higher) == 19_200 and higher.dtype == np.float32
     assert np.abs(np.fft.rfft(higher)).argmax() * 24_000 / len(higher) == pytest.approx(250, abs=1)
     assert np.std(higher) == pytest.approx(np.std(tone), rel=0.01)
-    assert with_frequencies(tone, 1.0) is tone
+    assert played(tone, 1.0) is tone
 
 
 def test_voices_that_are_said_to_be_apart_must_be_there(tmp_path: Path) -> None:
     config = {"sample_rate": 24_000, "language": "en-us", "voices": {"a": {"x": 1.0}}}
     for more, told in (
         ({"apart": ["b"]}, "there are not, or twice: b"),
-        ({"scaled": {"b": {"of": "c", "frequencies": 1.1}}}, "there are not, or twice: c"),
-        ({"scaled": {"a": {"of": "a", "frequencies": 1.1}}}, "there are not, or twice"),
-        ({"scaled": {"b": {"of": "a", "frequencies": 3}}}, "less than or equal to 1.4"),
+        ({"scaled": {"b": {"of": "c", "played": 1.1}}}, "there are not, or twice: c"),
+        ({"scaled": {"a": {"of": "a", "played": 1.1}}}, "there are not, or twice"),
+        ({"scaled": {"b": {"of": "a", "played": 3}}}, "less than or equal to 1.4"),
     ):
         (tmp_path / "config.yaml").write_text(json.dumps({**config, **more}))
         with pytest.raises(SynthesisError, match=told):
