@@ -58,6 +58,7 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--mixtures", type=int, default=6)
+    parser.add_argument("--only", help="of the package's mixtures these, with commas between them")
     parser.add_argument("--sentences", type=int, default=4, help="to choose by")
     parser.add_argument("--others", type=int, default=2, help="further sentences, to check by")
     parser.add_argument("--most_wrong", type=float, default=0.15, help="word error rate")
@@ -65,7 +66,9 @@ def main() -> None:
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     weights = resolve("kokoro-82m", "synthesizer")
-    mixtures = {**own_voices(weights), **random_mixtures(weights, options.mixtures, options.seed)}
+    own = own_voices(weights)
+    own = {name: own[name] for name in options.only.split(",")} if options.only else own
+    mixtures = {**own, **random_mixtures(weights, options.mixtures, options.seed)}
     chooser = Chooser(folder_of(weights, mixtures, options.cache), mixtures, options.cache)
     said = SENTENCES[: options.sentences + options.others]
     by = said[: options.sentences]

@@ -8,6 +8,7 @@ import yaml
 
 from diar.models.weights.named_models import NAMED_MODELS
 
+TABLE = Path(__file__).with_name("measured.yaml")
 MOST_POINTS = 0.2  # of DER in %, by which a precision may move it and still be served unasked
 _UNKNOWN = "not measured"
 
@@ -21,7 +22,7 @@ def der_move(sha256: str, precision: str) -> str:
     """
     if precision == "fp32":
         return "0"
-    table = yaml.safe_load(Path(__file__).with_name("measured.yaml").read_text("utf-8"))
+    table = yaml.safe_load(TABLE.read_text("utf-8"))
     names = [name for name, model in NAMED_MODELS.items() if model.sha256 == sha256]
     found = [table[name][precision] for name in names if precision in table.get(name, {})]
     return str(found[0]) if found else _UNKNOWN

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import yaml
 
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
+from diar.export import measured
 from diar.export.measured import der_move, is_small
 from diar.models.weights.named_models import NAMED_MODELS
 from tests.commands import RATE
@@ -69,9 +71,14 @@ def test_what_eight_bits_cost_is_in_the_file_and_no_server_gets_it_unasked(
     assert '"der_moved_points" value: { string_value: "not measured" }' in config
 
 
-def test_how_far_named_weights_move_the_der() -> None:
+def test_how_far_named_weights_move_the_der(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     campplus = NAMED_MODELS["campplus-zh-en"].sha256
-    assert der_move(campplus, "fp32") == "0" and der_move("0" * 64, "int8") == "not measured"
-    for precision in ("fp16", "int8", "int8-static"):
-        assert isinstance(float(der_move(campplus, precision)), float)
+    for name, moves in yaml.safe_load(measured.TABLE.read_text()).items():
+        assert name in NAMED_MODELS and {*moves} <= {"fp16", "int8", "int8-static"}
+        for precision, points in moves.items():
+            assert der_move(NAMED_MODELS[name].sha256, precision) == str(points) and float(points) < 100
+    monkeypatch.setattr(measured, "TABLE", tmp_path / "measured.yaml")
+    (tmp_path / "measured.yaml").write_text("campplus-zh-en: {int8: 0.05}\n")
+    assert der_move(campplus, "fp32") == "0" and der_move(campplus, "int8") == "0.05"
+    assert der_move(campplus, "fp16") == der_move("0" * 64, "int8") == "not measured"
     assert is_small("0.2") and is_small("-1") and not is_small("0.21") and not is_small("not measured")

@@ -13,6 +13,9 @@ from diar.storage import write_bytes_atomic
 SCRIPT = "build_engine.py"
 _SHORTEST, _USUAL = 1.0, 10.0  # seconds of the smallest shapes, and of those that are tuned for
 _MOST_SPEAKERS = 32
+_WHICH_GPU = ("nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader")
+_WHICH_VERSION = ("trtexec", "--help")  # its first line has it
+_SAVE = "--saveEngine"
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,11 @@ def trtexec_line(file: Path, profile: dict[str, dict[str, list[int]]]) -> str:
 # An engine runs on the GPU, and by the version of TensorRT, that it was built for: its name has both
 set -eu
 cd "$(dirname "$0")"
-gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader | head -n 1 | tr -cs 'A-Za-z0-9\\n' '-')
-version=$(trtexec --help | sed -n 's/.*TensorRT v\\([0-9]*\\).*/\\1/p' | head -n 1)
+gpu=$({shlex.join(_WHICH_GPU)} | head -n 1 | tr -cs 'A-Za-z0-9\\n' '-')
+version=$({shlex.join(_WHICH_VERSION)} | sed -n 's/.*TensorRT v\\([0-9]*\\).*/\\1/p' | head -n 1)
 engine={stem}.$gpu.trt$version.$(sha256sum {name} | cut -c 1-12).engine
 if [ ! -e "$engine" ]; then
-  {shlex.join(words)} --saveEngine="$engine.unfinished"
+  {shlex.join(words)} {_SAVE}="$engine.unfinished"
   mv "$engine.unfinished" "$engine"
 fi
 echo "$engine"
