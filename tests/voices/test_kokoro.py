@@ -70,8 +70,8 @@ def test_voices_that_are_said_to_be_apart_must_be_there(tmp_path: Path) -> None:
 
 def test_the_named_voices_that_are_apart() -> None:
     config = yaml.safe_load(NAMED_MODELS["kokoro-82m"].config)
-    assert len({*config["apart"]}) >= 5
-    assert {*config["apart"]} <= {*config["voices"], *config.get("scaled", {})}
+    assert len({*config["apart"]}) >= 12
+    assert {*config["apart"]} <= {*config["voices"], *config["scaled"]}
 
 
 @pytest.mark.slow
