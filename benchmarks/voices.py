@@ -2,6 +2,7 @@
 
     python benchmarks/voices.py
     python benchmarks/voices.py --synthesizer espeak --sentences 8
+    python benchmarks/voices.py --only_apart --begin 12 --sentences 6
 
 Every voice says the same sentences, each at another speed. A row a voice: word error rate of Whisper tiny.en
 on it; mean cosine (CAM++) of its own renderings; the largest mean cosine with another voice, and whose; times
@@ -34,14 +35,17 @@ def main() -> None:
     )
     parser.add_argument("--synthesizer", default="kokoro-82m")
     parser.add_argument("--sentences", type=int, default=8, help="that each voice says")
+    parser.add_argument("--begin", type=int, default=0, help="number of the first of them")
+    parser.add_argument("--only_apart", action="store_true", help="voices that are said to be told apart")
     parser.add_argument("--most_alike", type=float, default=0.6, help="mean cosine of two that are kept")
     parser.add_argument("--asr", default="whisper-tiny.en", help="recogniser; none = not looked at")
     options = parser.parse_args()
     engine = open_synthesizer(options.synthesizer)
-    said = SENTENCES[: options.sentences]
+    said = SENTENCES[options.begin : options.begin + options.sentences]
+    voices = engine.apart if options.only_apart else engine.voices
     recogniser = None if options.asr == "none" else diar.open_recogniser(options.asr)
     vectors, rows = [], []
-    for voice in engine.voices:
+    for voice in voices:
         begin = time.process_time()
         texts = [
             Text(text, voice, speed)

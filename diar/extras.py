@@ -6,11 +6,15 @@ the clone or the wheel that diar was installed from.
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from diar.errors import DiarError
 
 # As in pyproject.toml, which a wheel's user does not have
 EXTRAS = {
@@ -43,6 +47,27 @@ EXTRAS = {
         "python-multipart>=0.0.20",
     ),
 }
+
+
+def require(package: str, extra: str, who: str, error: type[DiarError] = DiarError) -> Any:
+    """Import a package that only some functions need, and return it.
+
+    Args:
+        package: as it is imported, such as `faster_whisper`; of `a.b`, the module b.
+        extra: of diar, that has it.
+        who: needs it, the subject of the message.
+        error: what is raised.
+
+    Raises:
+        DiarError: an `error`: it is missing or broken. The message says which, and the line that installs it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as missing:
+        raise error(
+            f"{who} needs the package {package.partition('.')[0]}, which cannot be imported ({missing}); "
+            f"install it by: {install_line(extra)}"
+        ) from None
 
 
 def install_line(extra: str, *options: str) -> str:

@@ -44,7 +44,7 @@ ALLOWED = {
     "custody": {"store", "outputs", "formats"},
     "jobs.ranks": set(),
     "service": {
-        *("api", "online", "models", "formats", "asr", "align", "voices"),
+        *("api", "online", "models", "formats", "asr", "align", "voices", "export"),
         *("connectors.mlflow", "connectors.prometheus"),
     },
     "connectors.kafka": {

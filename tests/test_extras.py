@@ -8,7 +8,8 @@ import pytest
 
 from diar.cli import main
 from diar.errors import EXIT_ERROR
-from diar.extras import install_line, pip_install
+from diar.export.errors import ExportError
+from diar.extras import install_line, pip_install, require
 
 
 def test_the_line_is_for_this_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,5 +33,20 @@ def test_scoring_without_its_package_tells_how_to_get_it(
     (tmp_path / "a.rttm").write_text("SPEAKER a 1 0.000 4.000 <NA> <NA> anna <NA> <NA>\n")
     assert main(["score", "der", str(tmp_path / "a.rttm"), str(tmp_path / "a.rttm")]) == EXIT_ERROR
     told = capsys.readouterr().err
-    assert told.startswith("error: scoring needs pyannote.metrics ")
+    assert told.startswith("error: scoring needs the package pyannote, ")
     assert told.endswith(f": {install_line('score')}\n") and "diar[" not in told
+
+
+def test_what_needs_a_missing_or_broken_package_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert require("json", "export", "nobody").loads("1") == 1
+    (tmp_path / "broken_engine.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for package in ("onnxruntime", "broken_engine", "broken_engine.inner"):
+        with pytest.raises(ExportError, match=rf"a file needs the package {package.split('.')[0]}, ") as told:
+            require(package, "export", "a file", ExportError)
+        assert str(told.value).endswith(f"install it by: {install_line('export')}")
+    with pytest.raises(ExportError, match="nowhere_to_be_found"):
+        require("broken_engine", "export", "a file", ExportError)

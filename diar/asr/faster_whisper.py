@@ -15,7 +15,7 @@ import numpy as np
 from diar.asr.errors import RecognitionError
 from diar.asr.recogniser import RATE, Identity, Language
 from diar.errors import explain
-from diar.extras import install_line
+from diar.extras import require
 from diar.models.weights.checksum import file_sha256
 from diar.records import Word
 
@@ -50,7 +50,7 @@ class FasterWhisper:
         precision: str | None = None,
         beam_size: int = 1,
     ) -> None:
-        whisper = _import()
+        whisper = require("faster_whisper", "words", "this recogniser", RecognitionError)
         kind, _, number = device.partition(":")
         precision = precision or _PRECISIONS.get(kind, "default")
         try:
@@ -147,13 +147,3 @@ def _words(words: Sequence[Any], start: float) -> list[Word]:
         for w in words
         if w.word.strip()
     ]
-
-
-def _import() -> Any:
-    try:
-        import faster_whisper
-    except ImportError:
-        raise RecognitionError(
-            f"words need the package faster-whisper; install it by: {install_line('words')}"
-        ) from None
-    return faster_whisper

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from diar.asr.errors import RecognitionError, UnrecognisedError
-from diar.extras import install_line
+from diar.extras import require
 
 _TRIES_AGAIN, _CONNECTIONS_AGAIN = 6, 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds; each pause is twice the one before
@@ -36,7 +36,7 @@ class Server:
     """
 
     def __init__(self, url: str, key: str | None, timeout: float) -> None:
-        self._urllib3 = urllib3 = _import()
+        self._urllib3 = urllib3 = require("urllib3", "endpoint", "words by a server", RecognitionError)
         self.url, self._key, self._seconds = url, key, timeout
         limits = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, timeout), read=timeout)
         headers = {"Accept": "application/json", "User-Agent": "diar"}
@@ -135,13 +135,3 @@ class Server:
             told = told.replace(self._key, "…")
         told = " ".join("".join(c if c.isprintable() else " " for c in told).split())
         return told if len(told) <= _TOLD else told[:_TOLD] + "…"
-
-
-def _import() -> Any:
-    try:
-        import urllib3
-    except ImportError:
-        raise RecognitionError(
-            f"words by a server need the package urllib3; install it by: {install_line('endpoint')}"
-        ) from None
-    return urllib3

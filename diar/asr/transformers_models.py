@@ -13,7 +13,7 @@ from typing import Any
 from diar.asr.errors import RecognitionError
 from diar.asr.recogniser import RATE, Recogniser
 from diar.errors import explain
-from diar.extras import install_line
+from diar.extras import require
 from diar.models.weights.checksum import file_sha256
 
 ENGINE = "transformers"
@@ -93,11 +93,6 @@ def weights_sha256(folder: Path) -> str:
 
 
 def _import() -> tuple[Any, Any]:
-    try:
-        import torch
-        import transformers
-    except ImportError:
-        raise RecognitionError(
-            f"this recogniser needs the package transformers; install it by: {install_line('transformers')}"
-        ) from None
-    return torch, transformers
+    import torch
+
+    return torch, require("transformers", "transformers", "this recogniser", RecognitionError)

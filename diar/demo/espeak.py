@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ import soxr
 
 from diar.demo.voices import Voice
 from diar.errors import DiarError
-from diar.extras import install_line
+from diar.extras import install_line, require
 from diar.spawning import SPAWN, end_with_parent
 
 SAMPLE_RATE = 16_000
@@ -129,12 +128,7 @@ class Espeak:
 
 def installed() -> tuple[str, str]:
     """Return the paths of the shared library and of its data."""
-    try:
-        loader = importlib.import_module("espeakng_loader")
-    except ImportError as error:
-        raise DiarError(
-            f"the demo speaks through espeak-ng, which is not installed; run {install_line('demo')}"
-        ) from error
+    loader = require("espeakng_loader", "demo", "speech by espeak-ng")
     return str(loader.get_library_path()), str(loader.get_data_path())
 
 

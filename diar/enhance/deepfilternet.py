@@ -11,14 +11,13 @@ from __future__ import annotations
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soxr
 
 from diar.enhance.errors import EnhancementError
 from diar.errors import explain
-from diar.extras import install_line
+from diar.extras import require
 
 RATE, NETWORK_RATE = 16_000, 48_000
 ARCHIVE = "denoiser.tar.gz"  # as it is published
@@ -51,7 +50,7 @@ class DeepFilterNet:
     """
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        runtime = _import()
+        runtime = require("onnxruntime", "enhance", "`enhance`", EnhancementError)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
@@ -227,13 +226,3 @@ def band_widths() -> np.ndarray:
         over, before = max(0, _LEAST_BINS - wanted), border
     widths[-1] += _FFT // 2 + 1 - widths.sum()
     return widths
-
-
-def _import() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EnhancementError(
-            f"`enhance` needs ONNX Runtime, which is not installed ({error.name}): {install_line('enhance')}"
-        ) from None
-    return onnxruntime

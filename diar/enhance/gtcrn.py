@@ -14,7 +14,7 @@ import numpy as np
 
 from diar.enhance.errors import EnhancementError
 from diar.errors import explain
-from diar.extras import install_line
+from diar.extras import require
 
 RATE = 16_000
 _FFT, _HOP = 512, 256  # samples
@@ -39,7 +39,7 @@ class Gtcrn:
     """
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        runtime = _import()
+        runtime = require("onnxruntime", "enhance", "`enhance`", EnhancementError)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
@@ -102,13 +102,3 @@ class GtcrnStream:
             self._states = dict(zip(_STATES, states, strict=True))
             found[number] = clean[0, :, 0, 0] + 1j * clean[0, :, 0, 1]
         return found
-
-
-def _import() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EnhancementError(
-            f"`enhance` needs ONNX Runtime, which is not installed ({error.name}): {install_line('enhance')}"
-        ) from None
-    return onnxruntime

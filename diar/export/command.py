@@ -28,11 +28,17 @@ def main(arguments: Sequence[str], prog: str = "diar export") -> int:
 
 
 def _export(config: ExportConfig) -> int:
+    from diar.export.measured import is_small
+    from diar.export.measured import told as in_words
     from diar.export.write import export_all
 
     check_writable("output_dir", str(config.output_dir))
     for written in export_all(config):
         size = written.file.stat().st_size / 1e6
         told = "" if written.agreement is None else f"; beside torch: {written.agreement}"
+        if config.precision != "fp32":
+            told += f"; {in_words(written.move)}"
         print(f"{written.file}: {size:.1f} MB{told}", flush=True)
+        if not is_small(written.move):
+            print(f"warning: {config.precision} is not fit to be a default: {in_words(written.move)}")
     return EXIT_OK

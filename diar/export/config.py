@@ -45,6 +45,12 @@ class ExportConfig(CommandConfig):
     )
     opset: int = option(17, "export", "of ONNX", ge=17, le=20)
     overwrite: bool = option(False, "export", "replace files that are there")
+    accept_loss: bool = option(
+        False,
+        "export",
+        "write a Triton repository in a precision that moves the DER by more than 0.2 points, or was not "
+        "measured",
+    )
 
     max_batch: int = option(16, "serving", "most requests in a forward pass", ge=1, le=1024)
     max_seconds: float = option(32.0, "serving", "longest audio that a TensorRT engine takes", ge=2, le=600)
@@ -73,6 +79,14 @@ class ExportConfig(CommandConfig):
             raise ValueError("--format torchscript is written with --precision fp32 only")
         if self.format == "tensorrt" and self.precision == "int8":
             raise ValueError("TensorRT takes no ranges of each call: give --precision int8-static or fp16")
-        if self.format == "triton" and self.part != "waveform":
-            raise ValueError("--format triton is made of --part waveform")
+        if self.accept_loss and self.format != "triton":
+            raise ValueError("--accept_loss is for --format triton")
+        if self.format == "triton" and self.part not in ("waveform", "trunk"):
+            raise ValueError("--format triton is made of --part waveform, or of --part trunk for diar itself")
         return self
+
+
+def check_backend(backend: str) -> None:
+    """Raise ValueError for what is neither a backend's name nor an address."""
+    if backend not in ("torch", "onnx") and not backend.startswith(("http://", "https://")):
+        raise ValueError("is torch, onnx, or the address of a Triton server, such as http://127.0.0.1:8000")

@@ -10,6 +10,7 @@ from diar.export.comparison import Agreement
 from diar.export.config import ExportConfig
 from diar.export.errors import ExportError
 from diar.export.graph.parts import Part
+from diar.export.measured import MOST_POINTS, der_move, is_small, told
 from diar.export.networks import Exported, open_network
 from diar.export.targets import triton_repository as triton
 from diar.export.targets.calibration import calibration_inputs
@@ -25,6 +26,7 @@ class Written:
 
     file: Path
     agreement: Agreement | None
+    move: str = "0"  # of the DER, as `measured.der_move` has it
 
 
 def export_all(config: ExportConfig) -> Iterator[Written]:
@@ -46,7 +48,9 @@ def export_all(config: ExportConfig) -> Iterator[Written]:
             largest = Shapes(config.max_batch, config.max_seconds)
             write_tensorrt_files(network.part, file, largest, network.sample_rate)
         if config.format == "triton":
-            triton.write_model(config.output_dir, served_as, network.part, _serving(config))
+            triton.write_model(
+                config.output_dir, served_as, network.part, _serving(config), _parameters(network, config)
+            )
             parts[served_as] = network.part
     if len(parts) > 1:
         triton.write_ensemble(config.output_dir, parts, config.max_batch)
@@ -62,12 +66,20 @@ def _check_together(networks: list[Exported], config: ExportConfig) -> None:
             "`precision=fp16` is for encoders: ONNX Runtime dies of a segmentation network in fp16; "
             "give `model` without it"
         )
+    for network in networks if config.format == "triton" and not config.accept_loss else ():
+        move = der_move(network.model.sha256, config.precision)
+        if not is_small(move):
+            raise ExportError(
+                f"`precision={config.precision}` of {network.model.name}: {told(move)}; a server may move "
+                f"it by {MOST_POINTS}: give `precision=fp32`, or `accept_loss`"
+            )
 
 
 def _place(network: Exported, config: ExportConfig) -> tuple[Path, str]:
     """Return the file of a network, and its name in Triton."""
     if config.format == "triton":
         name = triton.EMBEDDING if network.is_encoder else triton.SEGMENTATION
+        name = triton.TRUNK if network.part.name == "trunk" else name
         return triton.model_folder(config.output_dir, name) / triton.MODEL_FILE, name
     precision = "" if config.precision == "fp32" else f".{config.precision}"
     return config.output_dir / f"{network.file_stem}{precision}.onnx", network.file_stem
@@ -81,14 +93,15 @@ def _onnx(network: Exported, file: Path, config: ExportConfig) -> Written:
     unfinished = file.with_name(f".unfinished-{file.name}")
     try:
         write_onnx(network.part, unfinished, network.metadata(), config.opset)
-        convert(unfinished, config.precision, inputs)
+        move = der_move(network.model.sha256, config.precision)
+        convert(unfinished, config.precision, inputs, {"der_moved_points": move})
         agreement = network.compare(unfinished)
         if agreement is not None and config.precision == "fp32":
             agreement.check()
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
-    return Written(file, agreement)
+    return Written(file, agreement, move)
 
 
 def _torchscript(network: Exported, config: ExportConfig) -> Written:
@@ -96,6 +109,12 @@ def _torchscript(network: Exported, config: ExportConfig) -> Written:
     _check_free(file, config)
     write_torchscript(network.part, file, network.metadata())
     return Written(file, None)
+
+
+def _parameters(network: Exported, config: ExportConfig) -> dict[str, str]:
+    """Return what a server's configuration says of the weights."""
+    move = der_move(network.model.sha256, config.precision)
+    return {"sha256": network.model.sha256, "precision": config.precision, "der_moved_points": move}
 
 
 def _serving(config: ExportConfig) -> triton.Serving:

@@ -6,7 +6,7 @@ can be answered together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import cast
@@ -80,6 +80,7 @@ class Track:
 
 
 Request = Hear | Tell | Track
+OpenTrunk = Callable[[SpeakerModel, torch.device], Callable[..., torch.Tensor]]  # in place of torch's trunk
 Answer = LocalActivity | tuple[np.ndarray, np.ndarray] | Future[ChunkEmbeddings] | None
 
 
@@ -92,6 +93,7 @@ class LiveModels:
         second: its second opinion, in the tracks.
         device: where they compute.
         precision: of the networks.
+        trunk: computes the encoder's frames in place of torch, in fp32.
 
     Attributes:
         chunks: lengths of the chunks that tracks are made of.
@@ -109,6 +111,7 @@ class LiveModels:
         second: SegmentationModel | None,
         device: torch.device,
         precision: Precision = "fp32",
+        trunk: Callable[..., torch.Tensor] | None = None,
     ) -> None:
         networks.check_rates(encoder, segmentation)
         live = live_network(segmentation)
@@ -119,14 +122,15 @@ class LiveModels:
         lengths, speech = EmbedSettings(), SpeechSettings()
         self.chunks = ChunkSettings.from_seconds(SAMPLE_RATE, lengths.chunk, lengths.window, lengths.hop)
         whole = make_detector(segmentation, second, speech, device, precision)
-        self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision)
+        self._embedder = TrackEmbedder(encoder, whole, self.chunks, device, precision=precision, trunk=trunk)
+        self._engine: str = getattr(trunk, "engine", "torch")
         short = replace(segmentation.settings, seg_window_seconds=LIVE_WINDOW)
         short_window = replace(segmentation, network=quick_network(live, device), settings=short)
         self._hearing = SpeechDetector(short_window, device, LIVE_WINDOW, _LIVE_MARGIN)
         self.geometry = self._hearing.geometry
         self.window = self._hearing.window
         self._hops = HopDetector(self._hearing) if device.type == "cpu" else None
-        self._quick = self._quick_trunk(encoder)
+        self._quick = self._quick_trunk(encoder, trunk)
 
     @classmethod
     def open(
@@ -137,8 +141,17 @@ class LiveModels:
         second_segmentation: str | None = DEFAULT_SECOND_SEGMENTATION,
         device: str = "auto",
         precision: str = "auto",
+        open_trunk: OpenTrunk | None = None,
     ) -> LiveModels:
         """Open named weights or model directories, as the offline pipeline does.
+
+        Args:
+            encoder: name or directory of the speaker encoder.
+            segmentation: of the network that finds local speakers.
+            second_segmentation: of its second opinion; None: none.
+            device: `auto`, `cpu`, `cuda` or `cuda:1`.
+            precision: of the networks.
+            open_trunk: opens what computes the encoder's trunk in place of torch, in fp32.
 
         Raises:
             DiarError: they cannot be found, fetched or opened, or the device cannot be used so.
@@ -148,18 +161,22 @@ class LiveModels:
         chosen = rank_device(device_kind(requested, gpus), gpus, 0)
         if precision != "auto" and precision not in PRECISIONS:
             raise ModelError(f"`precision={precision}` is not one of auto, {', '.join(PRECISIONS)}")
-        wanted: Precision = live_precision(chosen) if precision == "auto" else precision  # type: ignore
+        fastest = live_precision(chosen) if open_trunk is None else "fp32"
+        wanted: Precision = fastest if precision == "auto" else precision  # type: ignore
         check_precision(wanted, chosen)
         first, second = networks.open_segmentation(segmentation), None
         live_network(first)
         if second_segmentation is not None:
             second = networks.open_segmentation(second_segmentation)
             networks.check_frames(first, second)
-        return cls(networks.open_encoder(encoder), first, second, chosen, wanted)
+        model = networks.open_encoder(encoder)
+        trunk = None if open_trunk is None else open_trunk(model, chosen)
+        return cls(model, first, second, chosen, wanted, trunk)
 
     def describe(self) -> dict[str, str]:
-        """Return name, sha256, device and precision of the networks."""
-        return {**self.metadata, "device": str(self.device), "precision": self.precision}
+        """Return name, sha256, device, precision and engine of the networks."""
+        how = {"device": str(self.device), "precision": self.precision, "engine": self._engine}
+        return {**self.metadata, **how}
 
     @property
     def one_by_one(self) -> bool:
@@ -265,15 +282,15 @@ class LiveModels:
         units = pooled / norms
         return [(units[row, : len(part)], seconds[row, : len(part)]) for row, part in enumerate(parts)]
 
-    def _quick_trunk(self, encoder: SpeakerModel) -> Together:
+    def _quick_trunk(self, encoder: SpeakerModel, given: Callable[..., torch.Tensor] | None) -> Together:
         """Return the trunk for `TOLD_SECONDS` at most: in bf16 and compiled where the CPU has bf16."""
+        if given is not None:
+            return Together(given, 1)
         has_bf16 = self.device.type == "cpu" and cpu_has_bf16()
         if not has_bf16 or not isinstance(encoder.encoder, StatisticsEncoder):
             return Together(lambda fbank: self._embedder.trunk(fbank, None), _TOLD_TOGETHER)
-        bins = encoder.fbank.num_mel_bins
-        return Together(
-            compiled(place(Trunk(encoder.encoder, bins, "bf16"), self.device), bins), _TOLD_TOGETHER
-        )
+        trunk = place(Trunk(encoder.encoder, encoder.fbank.num_mel_bins, "bf16"), self.device)
+        return Together(compiled(trunk, encoder.fbank.num_mel_bins), _TOLD_TOGETHER)
 
 
 def _done(made: ChunkEmbeddings) -> Future[ChunkEmbeddings]:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
-from diar.extras import install_line
+from diar.extras import require
 from diar.formats.rttm import Region
 from diar.records import Turn
 from diar.score.amounts import Amounts
@@ -212,9 +212,8 @@ def _jaccard_errors(
 
 def _pyannote() -> tuple[Any, Any]:
     """Return the modules pyannote.metrics.diarization and pyannote.core, an optional dependency."""
-    try:
-        import pyannote.core
-        import pyannote.metrics.diarization
-    except ImportError as error:
-        raise ScoreError(f"scoring needs pyannote.metrics ({error}): {install_line('score')}") from None
-    return pyannote.metrics.diarization, pyannote.core
+    metrics, core = (
+        require(f"pyannote.{module}", "score", "scoring", ScoreError)
+        for module in ("metrics.diarization", "core")
+    )
+    return metrics, core

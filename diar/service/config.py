@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from diar.export.config import check_backend
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
 from diar.options.base import option
 from diar.options.tracking import TrackedConfig
@@ -68,6 +69,16 @@ class ServeConfig(TrackedConfig):
     device: Literal["auto", "cuda", "cpu"] = option("auto", "models", "auto = the GPU if there is one")
     precision: Literal["auto", "fp32", "tf32", "mixed", "bf16", "fp16"] = option(
         "auto", "models", "of the networks; auto = fp16 on GPUs, on CPUs bf16 or fp32"
+    )
+    backend: str = option(
+        "torch",
+        "models",
+        "what computes the encoder's trunk: torch, onnx (ONNX Runtime), or the address of a Triton server "
+        "with the repository of `diar export --format triton --part trunk`",
+        metavar="NAME|URL",
+    )
+    provider: Literal["cpu", "cuda", "tensorrt"] = option(
+        "cpu", "models", "what ONNX Runtime computes with; cuda and tensorrt need onnxruntime-gpu"
     )
     workers: int | None = option(
         None,
@@ -159,6 +170,20 @@ class ServeConfig(TrackedConfig):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("backend")
+    @classmethod
+    def _a_backend(cls, value: str) -> str:
+        check_backend(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_backend_fits(self) -> ServeConfig:
+        if self.backend != "onnx" and self.provider != "cpu":
+            raise ValueError(f"--provider {self.provider} is for --backend onnx")
+        if self.backend != "torch" and self.precision not in ("auto", "fp32"):
+            raise ValueError(f"--backend {self.backend} computes in fp32: leave --precision out")
+        return self
 
     @model_validator(mode="after")
     def _check_callers(self) -> ServeConfig:

@@ -33,7 +33,9 @@ examples:
 
 Kokoro takes about two CPU seconds a second of speech on one thread; espeak hardly any."""
 
-LIST_DESCRIPTION = "List the voices of a synthesizer."
+LIST_DESCRIPTION = """\
+List the voices of a synthesizer, and which of them a speaker encoder tells apart: those that `diar voices
+make` takes unless others are named."""
 
 LIST_EPILOG = """\
 examples:
@@ -60,8 +62,9 @@ def _list(config: ListVoicesConfig) -> int:
 
     if is_server(config.synthesizer):
         raise DiarError(f"`synthesizer={config.synthesizer}`: a server does not tell its voices")
-    for voice in open_synthesizer(config.synthesizer).voices:
-        print(voice)
+    synthesizer = open_synthesizer(config.synthesizer)
+    for voice in synthesizer.voices:
+        print(f"{voice:20} told apart" if voice in synthesizer.apart else voice)
     return EXIT_OK
 
 
@@ -91,7 +94,7 @@ def _make(config: MakeVoicesConfig) -> int:
         config.synthesizer, model=config.server_model, voices=config.voices, threads=config.threads
     )
     with contextlib.closing(synthesizer):
-        plans = plan(wanted, synthesizer.voices)
+        plans = plan(wanted, synthesizer.voices, synthesizer.apart)
         texts = [text for one in plans for text in one.texts]
         spoken = synthesizer.speak(texts)
         shown = tqdm(

@@ -40,7 +40,9 @@ class MakeVoicesConfig(CommandConfig):
 
     synthesizer: str = option("kokoro-82m", "voices", _WHO)
     voices: tuple[str, ...] = option(
-        (), "voices", "to choose from; default all (`diar voices list`); a server's must be named",
+        (), "voices",
+        "to choose from; default those that are told apart (`diar voices list`), of espeak all; a server's "
+        "must be named",
         metavar="NAME,NAME",
     )  # fmt: skip
     server_model: str = option("tts-1", "voices", "what a server calls its model")

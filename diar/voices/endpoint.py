@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from diar.extras import install_line
+from diar.extras import require
 from diar.voices.synthesizer import SynthesisError, Text, check_texts
 
 KEY_VARIABLE = "DIAR_VOICES_KEY"
@@ -36,9 +36,10 @@ class SpeechEndpoint:
     """
 
     licence = ""
+    apart: tuple[str, ...] = ()
 
     def __init__(self, url: str, model: str, voices: Sequence[str], rate: int = 24_000) -> None:
-        self._urllib3 = _import()
+        self._urllib3 = require("urllib3", "endpoint", "a server of voices", SynthesisError)
         self.name = f"{model} at {url}"
         self.rate, self.voices = rate, tuple(voices)
         self._url, self._model = f"{url.rstrip('/')}/audio/speech", model
@@ -89,13 +90,3 @@ class SpeechEndpoint:
         except sf.LibsndfileError as error:
             raise SynthesisError(f"{self._url} does not answer with audio: {error}") from None
         return np.asarray(soxr.resample(samples.mean(axis=1), rate, self.rate, "HQ"))
-
-
-def _import() -> Any:
-    try:
-        import urllib3
-    except ImportError:
-        raise SynthesisError(
-            f"voices of a server need the package urllib3: {install_line('endpoint')}"
-        ) from None
-    return urllib3

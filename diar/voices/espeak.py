@@ -21,6 +21,7 @@ class EspeakVoices:
     licence = "GPL-3.0 (program)"
     rate = SAMPLE_RATE
     voices = tuple(_VOICES)
+    apart: tuple[str, ...] = ()
 
     def speak(self, texts: Sequence[Text]) -> Iterator[np.ndarray]:
         """Yield (samples,) float32 of each text; see `Synthesizer`."""

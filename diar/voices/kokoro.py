@@ -1,7 +1,9 @@
 """Kokoro-82M by ONNX Runtime: phonemes and a style in, 24 kHz out.
 
 Hexgrad, "Kokoro-82M", 2025; StyleTTS 2: Li et al., NeurIPS 2023. A style is a vector for each number of
-phonemes; voices are weighted sums of styles, which `config.yaml` beside the weights names.
+phonemes; voices are weighted sums of styles, which `config.yaml` beside the weights names. Further voices are
+those played faster or slower, which multiplies all frequencies and the tempo by a factor, as of a vocal tract
+that is shorter or longer (speed perturbation: Ko et al., Interspeech 2015).
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from diar.errors import explain
-from diar.extras import install_line
+from diar.extras import require
 from diar.voices.phonemes import Phonemizer
 from diar.voices.synthesizer import SynthesisError, Text, check_texts
 
@@ -59,12 +62,29 @@ _SHORT_PAUSE = 0.1
 _AUDIBLE, _MARGIN = 0.01, 0.02  # of the loudest 10 ms; seconds kept around what is heard
 
 
+class _Scaled(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    of: str  # a voice
+    played: float = Field(ge=0.7, le=1.4)  # times as fast as that voice
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sample_rate: int
     language: str
     voices: dict[str, dict[str, float]]
+    scaled: dict[str, _Scaled] = {}
+    apart: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_that_there_are(self) -> _Config:
+        known = {*self.voices, *self.scaled}
+        missing = {*(one.of for one in self.scaled.values())} - {*self.voices} | {*self.apart} - known
+        if missing or len(known) < len(self.voices) + len(self.scaled):
+            raise ValueError(f"voices that there are not, or twice: {', '.join(sorted(missing))}")
+        return self
 
 
 class Kokoro:
@@ -85,7 +105,9 @@ class Kokoro:
         config = _read_config(folder)
         self.rate, self._language = config.sample_rate, config.language
         self._styles = _mix(folder / "voices.npz", config.voices)
-        self.voices = tuple(self._styles)
+        self._scaled = config.scaled
+        self.voices = (*self._styles, *self._scaled)
+        self.apart = config.apart
         self._session = _open(folder / "kokoro.onnx", threads)
         self._phonemizer = Phonemizer()
 
@@ -104,15 +126,17 @@ class Kokoro:
             yield np.concatenate(list(self._parts(parts, one)))
 
     def _parts(self, parts: Sequence[str], text: Text) -> Iterator[np.ndarray]:
+        scaled = self._scaled.get(text.voice)
+        voice, factor = (text.voice, 1.0) if scaled is None else (scaled.of, scaled.played)
         for number, part in enumerate(parts):
             known = symbols(part)
             inputs = {
                 "tokens": np.array([[0, *known, 0]], np.int64),
-                "style": self._styles[text.voice][min(len(known), _MOST) - 1],
+                "style": self._styles[voice][min(len(known), _MOST) - 1],
                 "speed": np.array([text.speed], np.float32),
             }
             spoken = np.asarray(self._session.run(None, inputs)[0], np.float32).ravel()
-            yield without_silence(spoken, self.rate)
+            yield played(without_silence(spoken, self.rate), factor)
             if number + 1 < len(parts):
                 pause = _PAUSES.get(part.rstrip('"”)')[-1:], _SHORT_PAUSE)
                 yield np.zeros(round(pause * self.rate), np.float32)
@@ -136,6 +160,11 @@ def split(phonemes: str, most: int) -> list[str]:
         parts.append(rest[:cut].strip())
         rest = rest[cut:]
     return [*parts, rest.strip()]
+
+
+def played(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Return samples (n,) played `factor` times as fast: (n / factor,) at the same rate."""
+    return samples if factor == 1 else np.asarray(soxr.resample(samples, factor, 1, "HQ"), np.float32)
 
 
 def without_silence(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -171,10 +200,7 @@ def _sum(styles: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.n
 
 
 def _open(file: Path, threads: int) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise SynthesisError(f"Kokoro is run by ONNX Runtime: {install_line('voices')}") from None
+    onnxruntime = require("onnxruntime", "voices", "Kokoro", SynthesisError)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3

@@ -35,7 +35,7 @@ class Wanted:
         people: least and most in one.
         manner: how they talk to each other.
         script: names and sentences of each line, in place of made-up ones.
-        voices: to choose from; empty: all of the synthesizer's.
+        voices: to choose from; empty: those of the synthesizer that are told apart, else all.
         room: a name in `acoustics.ROOMS`.
         noise: dB of pink noise below the speech; None: none.
         telephone: narrow band at 8 kHz.
@@ -81,8 +81,13 @@ class Made:
     overlap: float  # share of the speech
 
 
-def plan(wanted: Wanted, voices: Sequence[str]) -> list[Plan]:
+def plan(wanted: Wanted, voices: Sequence[str], apart: Sequence[str] = ()) -> list[Plan]:
     """Decide who says what in each conversation.
+
+    Args:
+        wanted: what is asked for.
+        voices: of the synthesizer.
+        apart: those of them that are told apart.
 
     Raises:
         DiarError: more people than voices, or voices that there are not.
@@ -90,11 +95,12 @@ def plan(wanted: Wanted, voices: Sequence[str]) -> list[Plan]:
     unknown = [voice for voice in wanted.voices if voice not in voices]
     if unknown:
         raise DiarError(f"`voices={unknown[0]}` is unknown; there are {', '.join(voices)}")
-    chosen = list(wanted.voices or voices)
+    chosen = list(wanted.voices or apart or voices)
     names = list(dict.fromkeys(name for name, _ in wanted.script))
     least, most = (len(names), len(names)) if names else wanted.people
     if most > len(chosen):
-        raise DiarError(f"`people={most}`: there are {len(chosen)} voices")
+        told = " that are told apart; name more by `voices`" if chosen == list(apart) else ""
+        raise DiarError(f"`people={most}`: there are {len(chosen)} voices{told}")
     if least < 1 or least > most:
         raise DiarError(f"`people={least}-{most}`: at least one, and not fewer than that, are needed")
     return [_plan(wanted, number, chosen, names, (least, most)) for number in range(wanted.conversations)]

@@ -38,12 +38,14 @@ class Synthesizer(Protocol):
         licence: of the weights, or of the program; empty where a server does not tell.
         rate: samples a second of what it speaks.
         voices: names.
+        apart: those of them that a speaker encoder keeps apart; empty where that was not measured.
     """
 
     name: str
     licence: str
     rate: int
     voices: tuple[str, ...]
+    apart: tuple[str, ...]
 
     def speak(self, texts: Sequence[Text]) -> Iterator[np.ndarray]:
         """Yield (samples,) float32 in ±1 of each text, in order.

@@ -64,5 +64,5 @@ def test_what_cannot_be_transcribed(talk: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(diar.DiarError, match="no-such-model"):
         diar.open_recogniser("no-such-model", device="cpu")
     monkeypatch.setitem(sys.modules, "faster_whisper", None)  # as if it were not installed
-    with pytest.raises(diar.DiarError, match=r"faster-whisper; install it by: .*pip install 'faster-whisper"):
+    with pytest.raises(diar.DiarError, match=r"install it by: .*pip install 'faster-whisper"):
         diar.open_recogniser(device="cpu")

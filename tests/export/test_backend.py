@@ -9,11 +9,15 @@ import torch
 
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
-from diar.export.backend import OnnxTrunk
+from diar.export.backend import open_trunk
+from diar.export.errors import ExportError
+from diar.export.providers import execution_providers
 from diar.models.features import cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_encoder
 from diar.models.packing import Packing
+from diar.service.computing.engine import ServiceEngine
+from diar.service.config import ServeConfig
 from diar.store.reader import read_tracks
 from tests.commands import RATE
 from tests.export.test_command import cosines
@@ -24,7 +28,9 @@ pytest.importorskip("onnx")
 
 def test_packed_chunks_give_the_frames_of_torch(tiny_model_dir: Path) -> None:
     model = open_encoder(str(tiny_model_dir))
-    ours, theirs = OnnxTrunk(model, 1), Trunk(model.encoder, 16)
+    ours = open_trunk(model, torch.device("cpu"), backend="onnx", provider="cpu", threads=1)
+    assert ours.engine == "ONNX Runtime, CPUExecutionProvider"
+    theirs = Trunk(model.encoder, 16)
     packing = Packing([211, 100, 57, 33], 220, 4, 2)
     fbank = torch.randn(packing.rows, packing.length, 16, generator=torch.Generator().manual_seed(0))
     packed = fbank.clone()
@@ -39,6 +45,45 @@ def test_packed_chunks_give_the_frames_of_torch(tiny_model_dir: Path) -> None:
                 found, expected = packing.zero_gaps(found, 2), packing.zero_gaps(expected, 2)
             assert found.shape == expected.shape
             assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_a_provider_that_is_not_there_names_the_package_that_has_it(tiny_model_dir: Path) -> None:
+    for provider, package in (("cuda", "onnxruntime-gpu"), ("tensorrt", "onnxruntime-gpu tensorrt")):
+        with pytest.raises(ExportError, match=rf"`provider={provider}`.*pip install {package}"):
+            execution_providers(provider, ["CPUExecutionProvider"])  # type: ignore[arg-type]
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert [name for name, _ in execution_providers("cuda", there)] == there
+    model = open_encoder(str(tiny_model_dir))
+    with pytest.raises(ExportError, match="`provider=cuda` does not fit `device=cpu`"):
+        open_trunk(model, torch.device("cpu"), backend="onnx", provider="cuda", threads=1)
+
+
+def test_live_streams_by_onnx_hear_the_same_and_say_so(
+    tiny_model_dir: Path, conversation: np.ndarray
+) -> None:
+    found = []
+    for backend in ("torch", "onnx"):
+        config = ServeConfig(
+            insecure=True, model=str(tiny_model_dir), device="cpu", precision="fp32", backend=backend
+        )
+        engine = ServiceEngine.of(config)
+        stream = engine.open("s_1")
+        stream.feed(conversation[: 8 * RATE])
+        stream.finish()
+        turns = [(turn.start, turn.end, turn.speaker) for turn in stream.turns]
+        found.append((engine.warm_up()["engine"], turns))
+    assert found[0][0] == "torch" and found[1][0] == "ONNX Runtime, CPUExecutionProvider"
+    assert found[0][1] == found[1][1] and len(found[0][1]) > 1
+
+
+def test_options_that_contradict_a_backend_are_refused() -> None:
+    for options, told in (
+        ({"backend": "tensor"}, "is torch, onnx, or the address of a Triton server"),
+        ({"provider": "cuda"}, "--provider cuda is for --backend onnx"),
+        ({"backend": "http://127.0.0.1:1", "precision": "bf16"}, "computes in fp32"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            ServeConfig(insecure=True, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

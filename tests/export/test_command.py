@@ -10,6 +10,7 @@ import torch
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
 from diar.export.comparison import LEAST_COSINE
+from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn
 from diar.models.open import open_encoder, open_segmentation
 from tests.commands import RATE
@@ -38,31 +39,39 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported")
-    assert main(["export", "--output_dir", str(folder)]) == EXIT_OK
-    return folder
-
-
-def test_embeddings_are_those_of_torch_at_any_batch_and_length(
-    exported: Path, conversation: np.ndarray
-) -> None:
-    model = open_encoder("campplus-zh-en")
+def compared_with_torch(model: SpeakerModel, file: Path, conversation: np.ndarray) -> None:
+    stride = model.encoder.frame_stride
     for batch, seconds in ((1, 4.321), (2, 2.005), (7, 0.5)):
         samples = int(seconds * RATE)
         waveform = conversation[RATE : RATE + batch * samples].reshape(batch, samples)
         masks = masks_for(waveform)
         with torch.inference_mode():
             frames = model.encoder.frames(cmn(Fbank(model.fbank)(torch.from_numpy(waveform))))
-            expected = model.encoder.pool(frames, torch.from_numpy(masks[..., ::2])).numpy()
-        (found,) = run(exported / "campplus-zh-en.onnx", waveform=waveform, masks=masks)
+            expected = model.encoder.pool(frames, torch.from_numpy(masks[..., ::stride])).numpy()
+        (found,) = run(file, waveform=waveform, masks=masks)
         assert cosines(found[:, :2], expected[:, :2]).min() >= LEAST_COSINE
         assert not found[:, 2].any()
 
 
+def test_embeddings_are_those_of_torch_at_any_batch_and_length(
+    small_model_dir: Path, small_exported: Path, conversation: np.ndarray
+) -> None:
+    compared_with_torch(open_encoder(str(small_model_dir)), small_exported / "small.onnx", conversation)
+
+
+@pytest.mark.slow
+def test_both_default_networks_are_exported_by_one_command(tmp_path: Path, conversation: np.ndarray) -> None:
+    assert main(["export", "--output_dir", str(tmp_path)]) == EXIT_OK
+    names = ["campplus-zh-en.onnx", "segmentation-3.0.onnx"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    compared_with_torch(open_encoder("campplus-zh-en"), tmp_path / names[0], conversation)
+    said = properties(tmp_path / names[0])
+    assert said["licence"] == "Apache-2.0" and said["sha256"].startswith("92f29b94")
+    assert json.loads(said["front_end"])["window_type"] == "povey" and said["embedding_dim"] == "192"
+
+
 def test_classes_are_those_of_torch_and_speakers_are_in_line_with_the_audio(
-    exported: Path, conversation: np.ndarray
+    segmentation_exported: Path, conversation: np.ndarray
 ) -> None:
     network = open_segmentation("segmentation-3.0").network
     for batch, seconds in ((1, 10.0), (2, 3.217)):
@@ -71,53 +80,54 @@ def test_classes_are_those_of_torch_and_speakers_are_in_line_with_the_audio(
         with torch.inference_mode():
             log_probs = network(torch.from_numpy(waveform))
             expected = network.powerset.hard(network.aligned(log_probs)).numpy()
-        found, speakers = run(exported / "segmentation-3.0.onnx", waveform=waveform)
+        found, speakers = run(segmentation_exported / "segmentation-3.0.onnx", waveform=waveform)
         assert np.abs(np.exp(found) - np.exp(log_probs.numpy())).max() < 1e-3
         assert (speakers == expected).all(axis=-1).mean() >= 0.9999
 
 
 def test_a_file_says_what_it_is_and_is_not_overwritten_unasked(
-    exported: Path, capsys: pytest.CaptureFixture[str]
+    segmentation_exported: Path,
+    small_exported: Path,
+    small_model_dir: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    said = properties(exported / "campplus-zh-en.onnx")
-    assert said["licence"] == "Apache-2.0" and said["sha256"].startswith("92f29b94")
-    assert json.loads(said["front_end"])["window_type"] == "povey"
-    assert said["sample_rate"] == "16000" and said["opset"] == "17" and said["embedding_dim"] == "192"
-    said = properties(exported / "segmentation-3.0.onnx")
+    said = properties(small_exported / "small.onnx")
+    assert said["sha256"] == open_encoder(str(small_model_dir)).sha256 and said["embedding_dim"] == "16"
+    assert json.loads(said["front_end"])["num_mel_bins"] == 16
+    assert said["sample_rate"] == "16000" and said["opset"] == "17" and "not stated" in said["licence"]
+    file = segmentation_exported / "segmentation-3.0.onnx"
+    said = properties(file)
     assert said["licence"] == "MIT" and json.loads(said["classes"])[4] == [0, 1]
-    before = (exported / "campplus-zh-en.onnx").read_bytes()
-    assert main(["export", "--model", "campplus-zh-en", "--output_dir", str(exported)]) == EXIT_ERROR
+    before = file.read_bytes()
+    again = ["export", "--model", "segmentation-3.0", "--output_dir", str(segmentation_exported)]
+    assert main(again) == EXIT_ERROR
     assert "use --overwrite" in capsys.readouterr().err
-    assert (exported / "campplus-zh-en.onnx").read_bytes() == before
-    assert sorted(file.name for file in exported.iterdir()) == [
-        "campplus-zh-en.onnx",
-        "segmentation-3.0.onnx",
-    ]
+    assert file.read_bytes() == before and list(segmentation_exported.iterdir()) == [file]
 
 
-def test_halves_make_the_whole(tiny_model_dir: Path, tmp_path: Path, conversation: np.ndarray) -> None:
-    for part in ("waveform", "trunk", "pooling"):
-        arguments = ["export", "--model", str(tiny_model_dir), "--part", part, "--output_dir", str(tmp_path)]
-        assert main(arguments) == EXIT_OK
-    model, waveform = open_encoder(str(tiny_model_dir)), conversation[None, : 3 * RATE]
+def test_halves_make_the_whole(small_model_dir: Path, small_exported: Path, conversation: np.ndarray) -> None:
+    model, waveform = open_encoder(str(small_model_dir)), conversation[None, : 3 * RATE]
     masks = masks_for(waveform)
-    name = tiny_model_dir.name
-    (whole,) = run(tmp_path / f"{name}.onnx", waveform=waveform, masks=masks)
+    (whole,) = run(small_exported / "small.onnx", waveform=waveform, masks=masks)
     fbank = Fbank(model.fbank)(torch.from_numpy(waveform)).numpy()
-    (frames,) = run(tmp_path / f"{name}.trunk.onnx", fbank=fbank)
-    (halves,) = run(tmp_path / f"{name}.pooling.onnx", frames=frames, masks=masks[..., ::2])
+    (frames,) = run(small_exported / "small.trunk.onnx", fbank=fbank)
+    (halves,) = run(
+        small_exported / "small.pooling.onnx", frames=frames, masks=masks[..., :: model.encoder.frame_stride]
+    )
     assert np.abs(halves - whole).max() < 1e-4 * np.abs(whole).max()
 
 
-def test_torchscript_gives_the_same(tiny_model_dir: Path, tmp_path: Path, conversation: np.ndarray) -> None:
-    arguments = ["export", "--model", str(tiny_model_dir), "--output_dir", str(tmp_path)]
-    assert main(arguments) == main([*arguments, "--format", "torchscript"]) == EXIT_OK
+def test_torchscript_gives_the_same(
+    small_model_dir: Path, small_exported: Path, tmp_path: Path, conversation: np.ndarray
+) -> None:
+    arguments = ["export", "--model", str(small_model_dir), "--format", "torchscript"]
+    assert main([*arguments, "--output_dir", str(tmp_path)]) == EXIT_OK
     waveform = conversation[None, RATE : 4 * RATE]
     masks = masks_for(waveform)
     extra = {"sha256": ""}
-    network = torch.jit.load(tmp_path / f"{tiny_model_dir.name}.pt", _extra_files=extra)
+    network = torch.jit.load(tmp_path / f"{small_model_dir.name}.pt", _extra_files=extra)
     found = network(torch.from_numpy(waveform), torch.from_numpy(masks)).numpy()
-    (expected,) = run(tmp_path / f"{tiny_model_dir.name}.onnx", waveform=waveform, masks=masks)
+    (expected,) = run(small_exported / "small.onnx", waveform=waveform, masks=masks)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     assert len(extra["sha256"]) == 64
 

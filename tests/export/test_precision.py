@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import yaml
 
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
+from diar.export import measured
+from diar.export.measured import der_move, is_small
+from diar.models.weights.named_models import NAMED_MODELS
 from tests.commands import RATE
 from tests.export.test_command import cosines, masks_for, properties, run
 
@@ -30,9 +34,9 @@ def test_half_precision_of_the_real_encoder(tmp_path: Path, conversation: np.nda
 
 
 def test_what_fits_no_precision_is_refused(
-    tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["export", "--model", str(tiny_model_dir), "--output_dir", str(tmp_path)]
+    common = ["export", "--model", str(small_model_dir), "--output_dir", str(tmp_path)]
     (tmp_path / "audio").mkdir()
     static = ["--precision", "int8-static", "--calibration_dir", str(tmp_path / "audio")]
     assert main([*common, "--precision", "int8-static"]) == EXIT_ERROR
@@ -48,3 +52,33 @@ def test_what_fits_no_precision_is_refused(
     assert main([*common, *static]) == EXIT_ERROR
     assert "lasts 10 s" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_what_eight_bits_cost_is_in_the_file_and_no_server_gets_it_unasked(
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["export", "--model", str(small_model_dir), "--part", "trunk", "--precision", "int8"]
+    triton = [*common, "--format", "triton", "--output_dir", str(tmp_path / "repository")]
+    assert main(triton) == EXIT_ERROR
+    assert "its DER was not measured" in capsys.readouterr().err
+    assert not (tmp_path / "repository").exists()
+    assert main([*triton, "--accept_loss"]) == EXIT_OK
+    assert "warning: int8 is not fit to be a default" in capsys.readouterr().out
+    file = tmp_path / "repository/speaker_trunk/1/model.onnx"
+    said = properties(file)
+    assert said["precision"] == "int8" and said["der_moved_points"] == "not measured"
+    config = (tmp_path / "repository/speaker_trunk/config.pbtxt").read_text()
+    assert '"der_moved_points" value: { string_value: "not measured" }' in config
+
+
+def test_how_far_named_weights_move_the_der(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    campplus = NAMED_MODELS["campplus-zh-en"].sha256
+    for name, moves in yaml.safe_load(measured.TABLE.read_text()).items():
+        assert name in NAMED_MODELS and {*moves} <= {"fp16", "int8", "int8-static"}
+        for precision, points in moves.items():
+            assert der_move(NAMED_MODELS[name].sha256, precision) == str(points) and float(points) < 100
+    monkeypatch.setattr(measured, "TABLE", tmp_path / "measured.yaml")
+    (tmp_path / "measured.yaml").write_text("campplus-zh-en: {int8: 0.05}\n")
+    assert der_move(campplus, "fp32") == "0" and der_move(campplus, "int8") == "0.05"
+    assert der_move(campplus, "fp16") == der_move("0" * 64, "int8") == "not measured"
+    assert is_small("0.2") and is_small("-1") and not is_small("0.21") and not is_small("not measured")

@@ -16,41 +16,51 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
+from diar.export.backend import open_trunk
+from diar.export.errors import ExportError
+from diar.export.triton_client import TritonNetwork
+from diar.models.features import cmn
+from diar.models.open import open_encoder
 from tests.commands import RATE
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
-CLIENTS = 16
+CLIENTS = 64
 
 
 @pytest.fixture(scope="module")
-def repository(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(small_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("triton")
-    arguments = ["export", "--format", "triton", "--model", f"{tiny_model_dir},segmentation-3.0"]
-    arguments += ["--triton_backend", "python", "--queue_delay_ms", "200", "--output_dir", str(folder)]
-    assert main(arguments) == EXIT_OK
+    arguments = ["export", "--format", "triton", "--model", f"{small_model_dir},segmentation-3.0"]
+    common = ["--triton_backend", "python", "--queue_delay_ms", "200", "--output_dir", str(folder)]
+    assert main([*arguments, *common]) == EXIT_OK
+    trunk = ["export", "--format", "triton", "--model", str(small_model_dir), "--part", "trunk"]
+    assert main([*trunk, *common]) == EXIT_OK
     return folder
 
 
 def test_the_repository_has_both_networks_and_an_ensemble(
-    repository: Path, tiny_model_dir: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, small_model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {str(file.relative_to(repository)) for file in repository.rglob("*") if file.is_file()}
-    networks = ("speaker_embedding", "speaker_segmentation")
+    networks = ("speaker_embedding", "speaker_segmentation", "speaker_trunk")
     assert files == {
         *(f"{name}/{file}" for name in networks for file in ("config.pbtxt", "1/model.onnx", "1/model.py")),
         "speakers/config.pbtxt",
     }
     config = (repository / "speaker_embedding/config.pbtxt").read_text()
     assert "max_queue_delay_microseconds: 200000" in config and "dims: [-1, -1]" in config
-    both = f"{tiny_model_dir},{tiny_model_dir}"
+    assert f'key: "sha256" value: {{ string_value: "{open_encoder(str(small_model_dir)).sha256}"' in config
+    both = f"{small_model_dir},{small_model_dir}"
     arguments = ["export", "--format", "triton", "--overwrite", "--output_dir", str(repository)]
     assert main([*arguments, "--model", both]) == EXIT_ERROR
     assert "two networks" in capsys.readouterr().err
@@ -74,10 +84,10 @@ def backends_of(home: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(repository: Path, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = server_home()
-    backends = backends_of(home, tmp_path / "backends")
+    backends = backends_of(home, tmp_path_factory.mktemp("server") / "backends")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -133,7 +143,8 @@ def ask(address: str, waveform: np.ndarray, masks: np.ndarray) -> dict[str, np.n
 def test_a_real_server_answers_many_clients_in_batches(
     server: str, repository: Path, conversation: np.ndarray
 ) -> None:
-    waveforms = [conversation[None, n * RATE : (n + 1) * RATE + 200] for n in range(CLIENTS)]
+    starts = [n * RATE for n in range(CLIENTS)]
+    waveforms = [conversation[None, start : start + RATE + 200] for start in starts]
     masks = np.ones((1, 2, 99), np.float32)
     with ThreadPoolExecutor(CLIENTS) as clients:
         answers = list(clients.map(lambda waveform: ask(server, waveform, masks), waveforms))
@@ -145,6 +156,29 @@ def test_a_real_server_answers_many_clients_in_batches(
     with urllib.request.urlopen(f"{server}/v2/models/speaker_embedding/stats", timeout=10) as answer:
         (told,) = json.load(answer)["model_stats"]
     assert int(told["inference_count"]) == CLIENTS > int(told["execution_count"])
+
+
+@pytest.mark.slow
+def test_our_own_pipeline_asks_the_server_for_frames(server: str, small_model_dir: Path) -> None:
+    model, cpu = open_encoder(str(small_model_dir)), torch.device("cpu")
+    trunk = open_trunk(model, cpu, backend=server, provider="cpu", threads=1)
+    fbank = torch.randn(19, 198, 16, generator=torch.Generator().manual_seed(0))  # more than a batch of it
+    with torch.inference_mode():
+        expected = model.encoder.frames(cmn(fbank))
+    assert (trunk(cmn(fbank)) - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert trunk.engine == f"Triton at {server}"
+    with pytest.raises(ExportError, match=r"of the weights .*give it a new repository"):
+        open_trunk(replace(model, sha256="0" * 64), cpu, backend=server, provider="cpu", threads=1)
+    with pytest.raises(ExportError, match=r"Triton answers 404 to .*no_such_model"):
+        TritonNetwork(server, "no_such_model", model.sha256)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(ExportError, match=f"`backend={address}`: Triton cannot be reached"):
+            TritonNetwork(address, "speaker_trunk", "0" * 64)
 
 
 def test_the_scripts_of_the_server_need_nothing_of_ours(repository: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from diar.errors import DiarError
 from diar.voices.conversation import lay_out, texts_of
 from diar.voices.dialogue import BACKCHANNELS, Manner, follow_script, plan_dialogue, read_script
+from diar.voices.make import Wanted, plan
 
 RATE = 16_000
 
@@ -69,3 +70,16 @@ def test_a_script_is_followed(tmp_path: Path) -> None:
         script.write_text(text)
         with pytest.raises(DiarError, match=told):
             read_script(script)
+
+
+def test_people_have_the_voices_that_are_told_apart_unless_others_are_named() -> None:
+    voices, apart = ("a", "b", "c", "d"), ("b", "d")
+    for wanted, allowed in (
+        (Wanted(people=(2, 2)), {"b", "d"}),
+        (Wanted(people=(2, 2), voices="ac"), {"a", "c"}),
+    ):
+        (one,) = plan(wanted, voices, apart)
+        assert {*one.voices} == allowed
+    assert len(plan(Wanted(people=(4, 4)), voices)[0].voices) == 4
+    with pytest.raises(DiarError, match="2 voices that are told apart; name more"):
+        plan(Wanted(people=(3, 3)), voices, apart)

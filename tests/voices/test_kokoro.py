@@ -1,14 +1,18 @@
 """Kokoro: long texts are cut at the best places, and what it says is heard by a recogniser."""
 
+import json
 from difflib import SequenceMatcher
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diar.models.weights.hub import fetch, resolve
-from diar.voices.kokoro import Kokoro, split, symbols, without_silence
+from diar.models.weights.named_models import NAMED_MODELS
+from diar.voices.kokoro import Kokoro, played, split, symbols, without_silence
 from diar.voices.synthesizer import SynthesisError, Text
 
 TEXT = "The baker on the corner sells bread that is still warm at noon."
@@ -39,6 +43,35 @@ def test_silence_around_speech_goes() -> None:
     assert len(kept) == 2_400 + 2 * 480 and kept[479] == 0 and kept[480] == 0.5
     with pytest.raises(SynthesisError, match="no sound"):
         without_silence(0 * samples, 24_000)
+
+
+def test_what_is_played_faster_is_higher_shorter_and_as_loud() -> None:
+    time = np.arange(24_000) / 24_000
+    tone = np.sin(2 * np.pi * 200 * time).astype(np.float32)
+    higher = played(tone, 1.25)
+    assert len(higher) == 19_200 and higher.dtype == np.float32
+    assert np.abs(np.fft.rfft(higher)).argmax() * 24_000 / len(higher) == pytest.approx(250, abs=1)
+    assert np.std(higher) == pytest.approx(np.std(tone), rel=0.01)
+    assert played(tone, 1.0) is tone
+
+
+def test_voices_that_are_said_to_be_apart_must_be_there(tmp_path: Path) -> None:
+    config = {"sample_rate": 24_000, "language": "en-us", "voices": {"a": {"x": 1.0}}}
+    for more, told in (
+        ({"apart": ["b"]}, "there are not, or twice: b"),
+        ({"scaled": {"b": {"of": "c", "played": 1.1}}}, "there are not, or twice: c"),
+        ({"scaled": {"a": {"of": "a", "played": 1.1}}}, "there are not, or twice"),
+        ({"scaled": {"b": {"of": "a", "played": 3}}}, "less than or equal to 1.4"),
+    ):
+        (tmp_path / "config.yaml").write_text(json.dumps({**config, **more}))
+        with pytest.raises(SynthesisError, match=told):
+            Kokoro(tmp_path)
+
+
+def test_the_named_voices_that_are_apart() -> None:
+    config = yaml.safe_load(NAMED_MODELS["kokoro-82m"].config)
+    assert len({*config["apart"]}) >= 12
+    assert {*config["apart"]} <= {*config["voices"], *config["scaled"]}
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diar import storage
 from diar.connectors.prometheus.families import Family, Sample
 from diar.errors import DiarError, explain
-from diar.extras import install_line
+from diar.extras import require
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -46,13 +46,7 @@ def make_registry(ask: Callable[[], Told]) -> CollectorRegistry:
     Raises:
         DiarError: prometheus-client is not installed.
     """
-    try:
-        from prometheus_client import CollectorRegistry
-    except ImportError:
-        raise DiarError(
-            f"metrics need prometheus-client, which is not installed: {install_line('metrics')}"
-        ) from None
-    registry = CollectorRegistry()
+    registry = require("prometheus_client", "metrics", "a page of metrics").CollectorRegistry()
     registry.register(_Collector(ask))
     return registry
 

@@ -17,7 +17,6 @@ which is also how pyannote publishes its two files, and what `write_npz` writes 
 
 from __future__ import annotations
 
-import importlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ import numpy as np
 
 from diar.detect.clustering.kaldi import KaldiError, read_kaldi_plda
 from diar.errors import DiarError
-from diar.extras import install_line
+from diar.extras import require
 
 LengthNorm = Literal["unit", "sqrt"]
 _PLDA_KEYS = ("mu", "tr", "psi")
@@ -175,13 +174,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    try:
-        h5py = importlib.import_module("h5py")
-    except ImportError:
-        raise PldaError(
-            f"{path} is HDF5 and h5py is not installed: {install_line('vbx')} "
-            "(needed only once, see write_npz)"
-        ) from None
+    h5py = require("h5py", "vbx", f"{path}, as HDF5 (once, see write_npz),", PldaError)
     try:
         with h5py.File(path, "r") as file:
             return {key: np.asarray(file[key]) for key in _TRANSFORM_KEYS if key in file}

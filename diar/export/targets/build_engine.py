@@ -100,7 +100,9 @@ def build(tensorrt: Any, model: Path, profile: Profile, engine: Path, workspace:
     built = builder.build_serialized_network(network, config)
     if built is None:
         sys.exit("error: TensorRT built no engine; its messages above say why")
-    engine.write_bytes(bytes(built))
+    unfinished = engine.with_name(f"{engine.name}.unfinished")
+    unfinished.write_bytes(bytes(built))
+    unfinished.replace(engine)
     timing.write_bytes(bytes(config.get_timing_cache().serialize()))
 
 

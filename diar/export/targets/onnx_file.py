@@ -12,7 +12,7 @@ import torch
 
 from diar.export.errors import ExportError
 from diar.export.graph.parts import Part
-from diar.extras import install_line
+from diar.extras import require
 from diar.storage import write_bytes_atomic
 
 OPSETS = (17, 20)  # the exporter's; TensorRT 8.6 and ONNX Runtime 1.13 read 17
@@ -68,10 +68,4 @@ def import_onnx() -> Any:
     Raises:
         ExportError: it is not installed; the message has the line that installs it.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ExportError(
-            f"exports need the package onnx, which is not installed ({error.name}): {install_line('export')}"
-        ) from None
-    return onnx
+    return require("onnx", "export", "an export", ExportError)

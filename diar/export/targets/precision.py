@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,10 @@ _STATIC = ["MatMul", "Gemm", "Conv"]
 
 
 def convert(
-    file: Path, precision: ExportPrecision, calibration: Sequence[dict[str, np.ndarray]] = ()
+    file: Path,
+    precision: ExportPrecision,
+    calibration: Sequence[dict[str, np.ndarray]] = (),
+    more: Mapping[str, str] | None = None,
 ) -> None:
     """Replace an fp32 file by the same network in another precision; inputs and outputs stay fp32.
 
@@ -35,6 +38,7 @@ def convert(
         precision: `int8` measures the range of activations in each call, `int8-static` once, on
             `calibration`.
         calibration: inputs of the network, by name.
+        more: of its metadata, besides the precision.
 
     Raises:
         ExportError: a package is missing, or static ranges are asked for without inputs.
@@ -52,7 +56,8 @@ def convert(
         converted = _static(model, kept, calibration)
     del converted.metadata_props[:]
     converted.metadata_props.extend(model.metadata_props)
-    converted.metadata_props.add(key="precision", value=precision)
+    for key, value in {"precision": precision, **(more or {})}.items():
+        converted.metadata_props.add(key=key, value=value)
     write_bytes_atomic(str(file), converted.SerializeToString())
 
 

@@ -13,6 +13,9 @@ from diar.storage import write_bytes_atomic
 SCRIPT = "build_engine.py"
 _SHORTEST, _USUAL = 1.0, 10.0  # seconds of the smallest shapes, and of those that are tuned for
 _MOST_SPEAKERS = 32
+_WHICH_GPU = ("nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader")
+_WHICH_VERSION = ("trtexec", "--help")  # its first line has it
+_SAVE = "--saveEngine"
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,24 @@ def shape_profile(part: Part, largest: Shapes, sample_rate: int) -> dict[str, di
 
 
 def trtexec_line(file: Path, profile: dict[str, dict[str, list[int]]]) -> str:
-    """Return a shell script that builds the engine by NVIDIA's own program."""
-    words = ["trtexec", f"--onnx={file.name}", f"--saveEngine={file.stem}.engine", "--stronglyTyped"]
+    """Return a shell script that builds the engine by `trtexec`, named as `build_engine.py` names it."""
+    words = ["trtexec", f"--onnx={file.name}", "--stronglyTyped"]
     for bound in ("min", "opt", "max"):
         shapes = ",".join(f"{name}:{'x'.join(map(str, sizes[bound]))}" for name, sizes in profile.items())
         words.append(f"--{bound}Shapes={shapes}")
     words.append("--timingCacheFile=timing.cache")
-    return '#!/bin/sh\nset -eu\ncd "$(dirname "$0")"\n' + shlex.join(words) + "\n"
+    name, stem = shlex.quote(file.name), shlex.quote(file.stem)
+    return f"""\
+#!/bin/sh
+# An engine runs on the GPU, and by the version of TensorRT, that it was built for: its name has both
+set -eu
+cd "$(dirname "$0")"
+gpu=$({shlex.join(_WHICH_GPU)} | head -n 1 | tr -cs 'A-Za-z0-9\\n' '-')
+version=$({shlex.join(_WHICH_VERSION)} | sed -n 's/.*TensorRT v\\([0-9]*\\).*/\\1/p' | head -n 1)
+engine={stem}.$gpu.trt$version.$(sha256sum {name} | cut -c 1-12).engine
+if [ ! -e "$engine" ]; then
+  {shlex.join(words)} {_SAVE}="$engine.unfinished"
+  mv "$engine.unfinished" "$engine"
+fi
+echo "$engine"
+"""

@@ -15,6 +15,7 @@ from diar.storage import write_bytes_atomic
 
 Engine = Literal["onnxruntime", "python"]
 EMBEDDING, SEGMENTATION, ENSEMBLE = "speaker_embedding", "speaker_segmentation", "speakers"
+TRUNK = "speaker_trunk"  # what diar asks itself, `--backend http://…`
 MODEL_FILE, PYTHON_FILE = "model.onnx", "model.py"
 
 
@@ -40,7 +41,7 @@ def model_folder(repository: Path, name: str) -> Path:
     return repository / name / "1"
 
 
-def write_model(repository: Path, name: str, part: Part, serving: Serving) -> None:
+def write_model(repository: Path, name: str, part: Part, serving: Serving, told: Mapping[str, str]) -> None:
     """Write what stands beside `model.onnx`: config.pbtxt, and the script of the Python backend.
 
     Args:
@@ -48,15 +49,16 @@ def write_model(repository: Path, name: str, part: Part, serving: Serving) -> No
         name: of the model.
         part: that model.onnx holds.
         serving: how Triton runs it.
+        told: parameters that the server tells whoever asks for the model's configuration.
     """
-    config = model_config(name, part, serving)
+    config = model_config(name, part, serving, told)
     write_bytes_atomic(str(repository / name / "config.pbtxt"), config.encode())
     if serving.engine == "python":
         script = Path(__file__).with_name("triton_python_model.py").read_bytes()
         write_bytes_atomic(str(model_folder(repository, name) / PYTHON_FILE), script)
 
 
-def model_config(name: str, part: Part, serving: Serving) -> str:
+def model_config(name: str, part: Part, serving: Serving, told: Mapping[str, str]) -> str:
     """Return the text of config.pbtxt."""
     engine = 'backend: "onnxruntime"' if serving.engine == "onnxruntime" else 'backend: "python"'
     delay = round(serving.queue_delay_ms * 1000)
@@ -72,7 +74,7 @@ dynamic_batching {{
   max_queue_delay_microseconds: {delay}
 }}
 instance_group [ {{ kind: KIND_AUTO count: {serving.instances} }} ]
-parameters [ {{ key: "threads" value: {{ string_value: "1" }} }} ]
+{_list("parameters", [_parameter(*one) for one in {"threads": "1", **told}.items()])}
 """
 
 
@@ -102,6 +104,10 @@ ensemble_scheduling {{
 """
     write_bytes_atomic(str(repository / ENSEMBLE / "config.pbtxt"), text.encode())
     model_folder(repository, ENSEMBLE).mkdir(parents=True, exist_ok=True)  # Triton asks for a version
+
+
+def _parameter(key: str, value: str) -> str:
+    return f"{{ key: {json.dumps(key)} value: {{ string_value: {json.dumps(value)} }} }}"
 
 
 def _step(name: str, part: Part) -> str:

@@ -166,7 +166,10 @@ class ExtractConfig(LongRunConfig):
     backend: Literal["torch", "onnx"] = option(
         "torch",
         "model",
-        "what computes the encoder's trunk; onnx = ONNX Runtime on the CPU, in fp32 (docs/export.md)",
+        "what computes the encoder's trunk; onnx = ONNX Runtime, in fp32 (docs/export.md)",
+    )
+    provider: Literal["cpu", "cuda", "tensorrt"] = option(
+        "cpu", "model", "what ONNX Runtime computes with; cuda and tensorrt need onnxruntime-gpu"
     )
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "machine", "auto = the GPUs if there are any")
@@ -244,8 +247,10 @@ class ExtractConfig(LongRunConfig):
         if self.model is not None and self.model_dir is not None:
             raise ValueError("give --model or --model_dir, not both")
         self._check_pipeline()
-        if self.backend == "onnx" and (self.precision not in ("auto", "fp32") or self.device == "cuda"):
-            raise ValueError("--backend onnx computes on the CPU in fp32: leave --precision and --device out")
+        if self.backend == "onnx" and self.precision not in ("auto", "fp32"):
+            raise ValueError("--backend onnx computes in fp32: leave --precision out")
+        if self.backend == "torch" and self.provider != "cpu":
+            raise ValueError(f"--provider {self.provider} is for --backend onnx")
         if self.gpus is not None and self.device == "cpu":
             raise ValueError("--gpus contradicts --device cpu")
         if self.gpus is not None and (not self.gpus or len(set(self.gpus)) < len(self.gpus)):

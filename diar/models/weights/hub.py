@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from diar.extras import install_line
+from diar.extras import require
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.named_models import NAMED_MODELS, WEIGHTS_FILE, NamedFile, NamedModel
 from diar.models.weights.registered import fetch_registered, is_registered
@@ -208,12 +208,8 @@ def _publish(model: NamedModel, complete: Path) -> None:
 
 
 def _fetch_hugging_face(model: str, parameter: str) -> Path:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise HubError(
-            f"`{parameter}={model}`: no such directory; as a Hugging Face id it needs `{install_line('hub')}`"
-        ) from None
+    asked = f"`{parameter}={model}`: no such directory; a Hugging Face id"
+    huggingface_hub = require("huggingface_hub", "hub", asked, HubError)
     repository, _, revision = model.partition("@")
 
     def fetched(files: list[str]) -> Path:

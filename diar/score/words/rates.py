@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
-from diar.extras import install_line
+from diar.extras import require
 from diar.records import Word
 
 _GAP = "\N{NULL}"
@@ -150,11 +150,7 @@ def _wrong_speakers(
 
 
 def _imports() -> tuple[Any, Any]:
-    try:
-        import kaldialign
-        import meeteval
-    except ImportError:
-        raise WordsScoreError(
-            f"scoring words needs meeteval and kaldialign; install them by: {install_line('score')}"
-        ) from None
+    meeteval, kaldialign = (
+        require(package, "score", "scoring words", WordsScoreError) for package in ("meeteval", "kaldialign")
+    )
     return meeteval, kaldialign

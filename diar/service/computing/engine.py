@@ -5,6 +5,7 @@ So it may be in another process (`process`).
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from diar.api.enrol import enrol
 from diar.models.memory import return_free_memory
 from diar.online.engine import Engine
 from diar.online.events import Event
-from diar.online.models import LiveModels
+from diar.online.models import LiveModels, OpenTrunk
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.service.computing.streams import Begun, Checkpoint, Renewed
 from diar.service.config import ServeConfig
@@ -48,7 +49,11 @@ class ServiceEngine(Engine):
     def of(cls, config: ServeConfig) -> ServiceEngine:
         """Open the networks that the options name."""
         models = LiveModels.open(
-            config.model, config.segmentation, device=config.device, precision=config.precision
+            config.model,
+            config.segmentation,
+            device=config.device,
+            precision=config.precision,
+            open_trunk=_other_trunk(config),
         )
         return cls(models, config)
 
@@ -115,6 +120,17 @@ class ServiceEngine(Engine):
         self.drop(_WARM)
         models: dict[str, str] = events[0].models  # type: ignore[attr-defined]
         return models
+
+
+def _other_trunk(config: ServeConfig) -> OpenTrunk | None:
+    """Return what opens another engine than torch for the encoder's trunk."""
+    if config.backend == "torch":
+        return None
+    from diar.export.backend import open_trunk
+
+    return functools.partial(
+        open_trunk, backend=config.backend, provider=config.provider, threads=config.threads
+    )
 
 
 def _networks(config: ServeConfig) -> tuple[Encoder, Segmentation]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diar.errors import EXIT_OK, DiarError, explain
-from diar.extras import install_line
+from diar.extras import require
 from diar.formats.rttm import write_rttm
 from diar.options.command import run_command
 from diar.options.terminal import as_written, shown
@@ -39,10 +39,7 @@ def main(arguments: Sequence[str], prog: str = "diar live") -> int:
 
 
 def _live(config: LiveConfig) -> int:
-    try:
-        import websockets  # noqa: F401 - the client needs it
-    except ImportError:
-        raise DiarError(f"`diar live` needs websockets: {install_line('service')}") from None
+    require("websockets", "service", "`diar live`")  # the client does
     try:
         ended, names = asyncio.run(_run(config))
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from diar.errors import DiarError, explain
-from diar.extras import install_line
+from diar.extras import require
 from diar.options.keys import KEY_VARIABLE
 
 _BYTES = 32  # AES-256
@@ -148,8 +148,7 @@ def _parse(text: str, source: str) -> bytes:
 
 
 def _aes(secret: bytes) -> Any:
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError:
-        raise EncryptionError(f"encryption needs cryptography: {install_line('encryption')}") from None
-    return AESGCM(secret)
+    ciphers = require(
+        "cryptography.hazmat.primitives.ciphers.aead", "encryption", "encryption", EncryptionError
+    )
+    return ciphers.AESGCM(secret)

@@ -129,7 +129,7 @@ def test_hdf5_transform(tmp_path: Path) -> None:
 def test_hdf5_without_h5py_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     path = write(tmp_path / "plda", kaldi_text(*model(1.0)))
-    with pytest.raises(PldaError, match=r"transform\.h5 is HDF5 and h5py is not .*pip install 'h5py>="):
+    with pytest.raises(PldaError, match=r"transform\.h5, as HDF5.* needs .* h5py.*pip install 'h5py>="):
         read_plda(path, write(tmp_path / "transform.h5", b"\x89HDF\r\n\x1a\n"))
 
 

@@ -24,7 +24,7 @@ from diar.models.pipelines.open import open_pipeline
 from diar.models.segmentation.base import SegmentationModel
 
 if TYPE_CHECKING:
-    from diar.export.backend import OnnxTrunk
+    from diar.export.backend import OtherTrunk
 
 __all__ = ["MakeEmbedder", "Models", "build_embedder", "open_models"]
 
@@ -104,7 +104,7 @@ def build_embedder(
     )
 
 
-def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.device) -> OnnxTrunk | None:
+def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.device) -> OtherTrunk | None:
     """Return what computes the encoder's trunk in place of torch.
 
     Raises:
@@ -112,11 +112,9 @@ def _other_trunk(config: ExtractConfig, model: SpeakerModel, device: torch.devic
     """
     if config.backend == "torch":
         return None
-    from diar.export.backend import OnnxTrunk
+    from diar.export.backend import open_trunk
 
-    if device.type != "cpu" or config.precision != "fp32":
-        raise ModelError(
-            f"`backend=onnx` computes on the CPU in fp32, not on {device.type} in {config.precision}: "
-            "give `device=cpu`"
-        )
-    return OnnxTrunk(model, torch.get_num_threads())
+    if config.precision != "fp32":
+        raise ModelError(f"`backend={config.backend}` computes in fp32, not in {config.precision}")
+    threads = torch.get_num_threads()
+    return open_trunk(model, device, backend=config.backend, provider=config.provider, threads=threads)
