@@ -1,6 +1,6 @@
 """Our encoders beside the public code that they follow, on the same random weights: a Markdown table.
 
-    python benchmarks/encoder_parity.py --wespeaker WESPEAKER --speaker3d 3D-SPEAKER [--only ReDimNetB2 …]
+    python benchmarks/encoder_parity.py --wespeaker WESPEAKER --speakerlab 3D-SPEAKER [--only ReDimNetB2 …]
 
 WESPEAKER and 3D-SPEAKER are checkouts of github.com/wenet-e2e/wespeaker and github.com/modelscope/3D-Speaker.
 Compared are names and shapes of the state dicts, in order, and the embeddings of two lengths of random
@@ -54,13 +54,13 @@ def main() -> None:
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--wespeaker", type=Path, required=True)
-    parser.add_argument("--speaker3d", type=Path, required=True)
+    parser.add_argument("--speakerlab", type=Path, required=True)
     parser.add_argument("--speed", type=int, default=0, metavar="SECONDS", help="of a chunk; 0: no speed")
     parser.add_argument("--only", nargs="+", default=list(CASES), choices=list(CASES))
     options = parser.parse_args()
     find_package("wespeaker", options.wespeaker)
     find_package("wespeaker.frontend", options.wespeaker)
-    find_package("speakerlab", options.speaker3d)
+    find_package("speakerlab", options.speakerlab)
     best = best_precision(torch.device("cpu"))
     columns = ["encoder", "million weights", "names and shapes", "largest error", "smallest cosine"]
     columns += ["× real time fp32", f"× real time {best}", "cosine of the two"]

@@ -132,7 +132,33 @@ def downsample(in_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, 2 * in_channels, kernel_size=3, stride=2, padding=1, bias=False)
 
 
-class ERes2Net(SegmentHeadEncoder):
+class StagedEncoder(SegmentHeadEncoder):
+    """Base: a convolution and four stages, the last three of which halve mels and frames."""
+
+    frame_stride, reach = 8, 8
+
+    def set_stages(
+        self,
+        m_channels: int,
+        num_blocks: tuple[int, int, int, int],
+        fused: type[Res2Block],
+        sizes: dict[str, int],
+    ) -> None:
+        """Register the layers: two stages of plain blocks, two of fused ones."""
+        expansion = sizes["expansion"]
+        wide = m_channels * expansion
+        self.conv1 = nn.Conv2d(1, m_channels, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(m_channels)
+        plain_stage, fused_stage = (
+            partial(make_layer, partial(block, **sizes), expansion) for block in (Res2Block, fused)
+        )
+        self.layer1 = plain_stage(m_channels, m_channels, num_blocks[0], 1)
+        self.layer2 = plain_stage(wide, m_channels * 2, num_blocks[1], 2)
+        self.layer3 = fused_stage(wide * 2, m_channels * 4, num_blocks[2], 2)
+        self.layer4 = fused_stage(wide * 4, m_channels * 8, num_blocks[3], 2)
+
+
+class ERes2Net(StagedEncoder):
     """A trunk frame is the channels of all remaining mel rows: 8 · expansion · m_channels · feat_dim / 8.
 
     Args:
@@ -140,8 +166,6 @@ class ERes2Net(SegmentHeadEncoder):
         scale: shares of a block.
         expansion: of a block's planes.
     """
-
-    frame_stride, reach = 8, 8
 
     def __init__(
         self,
@@ -158,7 +182,7 @@ class ERes2Net(SegmentHeadEncoder):
     ) -> None:
         super().__init__()
         sizes = {"base_width": baseWidth, "scale": scale, "expansion": expansion}
-        add_stages(self, m_channels, num_blocks, SplitRes2Block, sizes)
+        self.set_stages(m_channels, num_blocks, SplitRes2Block, sizes)
         wide = m_channels * expansion
         self.layer1_downsample = downsample(wide)
         self.layer2_downsample = downsample(wide * 2)
@@ -184,7 +208,7 @@ class ERes2Net(SegmentHeadEncoder):
         return trunk
 
 
-class ERes2NetV2(SegmentHeadEncoder):
+class ERes2NetV2(StagedEncoder):
     """ERes2NetV2 (Chen et al., arXiv:2406.02167), of 3D-Speaker: only the last two stages are fused.
 
     Args:
@@ -192,8 +216,6 @@ class ERes2NetV2(SegmentHeadEncoder):
         scale: shares of a block; 4 there.
         expansion: of a block's planes; 4 there.
     """
-
-    frame_stride, reach = 8, 8
 
     def __init__(
         self,
@@ -209,7 +231,7 @@ class ERes2NetV2(SegmentHeadEncoder):
     ) -> None:
         super().__init__()
         sizes = {"base_width": baseWidth, "scale": scale, "expansion": expansion}
-        add_stages(self, m_channels, (3, 4, 6, 3), FusedRes2Block, sizes)
+        self.set_stages(m_channels, (3, 4, 6, 3), FusedRes2Block, sizes)
         wide = m_channels * expansion
         self.layer3_ds = downsample(wide * 4)
         self.fuse34 = AttentiveFusion(wide * 8)
@@ -223,26 +245,6 @@ class ERes2NetV2(SegmentHeadEncoder):
         out3 = self.layer3(self.layer2(self.layer1(out)))
         fused: Tensor = self.fuse34(self.layer4(out3), self.layer3_ds(out3))
         return fused.flatten(1, 2)
-
-
-def add_stages(
-    encoder: nn.Module,
-    m_channels: int,
-    num_blocks: tuple[int, int, int, int],
-    fused: type[Res2Block],
-    sizes: dict[str, int],
-) -> None:
-    """Register the first convolution and four stages: two of plain blocks, two of fused ones."""
-    wide = m_channels * sizes["expansion"]
-    encoder.conv1 = nn.Conv2d(1, m_channels, kernel_size=3, padding=1, bias=False)
-    encoder.bn1 = nn.BatchNorm2d(m_channels)
-    plain_stage, fused_stage = (
-        partial(make_layer, partial(block, **sizes), sizes["expansion"]) for block in (Res2Block, fused)
-    )
-    encoder.layer1 = plain_stage(m_channels, m_channels, num_blocks[0], 1)
-    encoder.layer2 = plain_stage(wide, m_channels * 2, num_blocks[1], 2)
-    encoder.layer3 = fused_stage(wide * 2, m_channels * 4, num_blocks[2], 2)
-    encoder.layer4 = fused_stage(wide * 4, m_channels * 8, num_blocks[3], 2)
 
 
 ERes2Net34_Base = partial(ERes2Net, 32, (3, 4, 6, 3))

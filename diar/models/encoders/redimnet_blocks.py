@@ -93,8 +93,9 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each point; in the dtype of the parameters."""
-        last = x.to(self.weight.dtype).movedim(1, -1)
-        return F.layer_norm(last, self.weight.shape, self.weight, self.bias, EPSILON).movedim(-1, 1)
+        end = x.ndim - 1  # not -1, which the exporter to ONNX gets wrong
+        last = x.to(self.weight.dtype).transpose(1, end)
+        return F.layer_norm(last, self.weight.shape, self.weight, self.bias, EPSILON).transpose(1, end)
 
 
 class MelSqueezeExcitation(WholeChunkLayer):
@@ -201,7 +202,8 @@ class SelfAttention(WholeChunkLayer):
         return attended
 
     def _attend(self, given: tuple[Tensor, ...]) -> Tensor:
-        return F.scaled_dot_product_attention(*given)
+        query, key, value = given
+        return F.scaled_dot_product_attention(query, key, value)
 
 
 class FeedForward(nn.Module):
