@@ -12,6 +12,7 @@ below the strongest of its frame. `error`: length of the difference of embedding
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 import tempfile
 import time
@@ -104,14 +105,16 @@ def real_or_random(architecture: str) -> SpeakerModel:
         return open_encoder(REAL[architecture])
     torch.manual_seed(0)
     key = "acoustic_dim" if architecture.startswith("SimAM") else "feat_dim"
-    encoder = ARCHITECTURES[architecture](**{key: 80, "embed_dim": 256})
+    usual = inspect.signature(ARCHITECTURES[architecture]).parameters[key].default
+    mels = usual if isinstance(usual, int) else 80
+    encoder = ARCHITECTURES[architecture](**{key: mels, "embed_dim": 256})
     for layer in encoder.modules():
         if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):  # so that folding has something to fold
             assert layer.running_mean is not None and layer.running_var is not None
             layer.running_mean.normal_(0, 0.1)
             layer.running_var.uniform_(0.5, 1.5)
     encoder.eval().requires_grad_(False)
-    return SpeakerModel(architecture, encoder, FbankSettings(), "0" * 64, architecture)
+    return SpeakerModel(architecture, encoder, FbankSettings(num_mel_bins=mels), "0" * 64, architecture)
 
 
 @torch.inference_mode()

@@ -46,7 +46,7 @@ class ChunkRows:
         shift, beyond = fbank.frame_shift, fbank.frame_length - fbank.frame_shift
         frames = [(len(samples) - beyond) // shift for samples in chunks]
         gap = max(encoder.reach, -(-beyond // shift))
-        self._packing = Packing(frames, longest // shift, gap, encoder.frame_stride)
+        self._packing = Packing(frames, longest // shift, gap, encoder.align or encoder.frame_stride)
         rows = np.zeros((self._packing.rows, self._packing.length * shift + beyond), np.float32)
         ends = []
         for samples, place in zip(chunks, self._packing.places, strict=True):

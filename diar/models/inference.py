@@ -77,6 +77,8 @@ class Trunk(nn.Module):
             packing: where chunks lie in the rows of the batch; None where a row is a chunk. The gaps of the
                 result hold anything that is finite.
         """
+        if packing is not None and self.encoder.align:
+            packing = packing.rounded_up(self.encoder.align)
         self._set_packing(packing)
         try:
             with tensor_float_32(self.precision == "tf32"):

@@ -7,9 +7,10 @@ those that the item has alone, up to rounding, whatever else is in the row.
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +65,13 @@ class Packing:
         """Return where an item lies in the output of a layer that has `frames` a row."""
         stride = self.length // frames
         return Place(place.row, place.start // stride, -(-place.length // stride))
+
+    def rounded_up(self, step: int) -> Packing:
+        """Return the same with lengths rounded up to a multiple of `step`, a divisor of `align`."""
+        twin = copy.copy(self)
+        twin.places = [replace(place, length=_up_to_multiple(place.length, step)) for place in self.places]
+        twin._masks, twin._means = {}, {}
+        return twin
 
     def zero_gaps(self, x: Tensor, dim: int) -> Tensor:
         """Set all to zero that belongs to no item, in place, and return it.

@@ -12,7 +12,8 @@ from diar.errors import EXIT_ERROR, EXIT_OK
 from diar.export.backend import open_trunk
 from diar.export.errors import ExportError
 from diar.export.providers import execution_providers
-from diar.models.features import cmn
+from diar.models.encoders.wespeaker import SpeakerModel
+from diar.models.features import FbankSettings, cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_encoder
 from diar.models.packing import Packing
@@ -21,18 +22,31 @@ from diar.service.config import ServeConfig
 from diar.store.reader import read_tracks
 from tests.commands import RATE
 from tests.export.test_command import cosines
+from tests.models.cases import CASES, build, num_mel_bins
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 
 def test_packed_chunks_give_the_frames_of_torch(tiny_model_dir: Path) -> None:
-    model = open_encoder(str(tiny_model_dir))
+    assert_frames_of_torch(open_encoder(str(tiny_model_dir)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["ReDimNetB0", "ReDimNet2B0"])
+def test_packed_chunks_of_networks_with_attention(case: str) -> None:
+    front_end = FbankSettings(num_mel_bins=num_mel_bins(case))
+    assert_frames_of_torch(SpeakerModel(case, build(case), front_end, "0" * 64, CASES[case][0]))
+
+
+def assert_frames_of_torch(model: SpeakerModel) -> None:
+    """ONNX Runtime gives torch's frames, for chunks that are packed and for rows."""
+    encoder, mels = model.encoder, model.fbank.num_mel_bins
     ours = open_trunk(model, torch.device("cpu"), backend="onnx", provider="cpu", threads=1)
     assert ours.engine == "ONNX Runtime, CPUExecutionProvider"
-    theirs = Trunk(model.encoder, 16)
-    packing = Packing([211, 100, 57, 33], 220, 4, 2)
-    fbank = torch.randn(packing.rows, packing.length, 16, generator=torch.Generator().manual_seed(0))
+    theirs = Trunk(encoder, mels)
+    packing = Packing([211, 100, 57, 33], 220, encoder.reach, encoder.align or encoder.frame_stride)
+    fbank = torch.randn(packing.rows, packing.length, mels, generator=torch.Generator().manual_seed(0))
     packed = fbank.clone()
     for place in packing.places:
         own = packed[place.row : place.row + 1, place.start : place.end]

@@ -13,7 +13,8 @@ from diar.models.features import Fbank, FbankSettings, cmn
 from tests.models.cases import build, features, num_mel_bins
 
 CASES = ["CAMPPlus", "CAMPPlus-ASTP", "ECAPA_TDNN_GLOB_c512", "ResNet18-MQMHASTP", "ResNet18-40mels"]
-SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in ("ERes2Net34_Base", "SimAM_ResNet34_ASP")]
+CASES_SLOW = ["ERes2Net34_Base", "SimAM_ResNet34_ASP", "ERes2NetV2", "ReDimNetB0", "ReDimNet2B0"]
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in CASES_SLOW]
 
 
 @pytest.mark.parametrize("case", [*CASES, *SLOW])

@@ -14,6 +14,7 @@ from diar.models.encoders.wespeaker import ARCHITECTURES
 _RESNET = {"feat_dim": 80, "embed_dim": 256}
 _ECAPA = {"feat_dim": 80, "embed_dim": 192}
 _ERES2NET = {"feat_dim": 80, "embed_dim": 192}
+_REDIMNET = {"feat_dim": 72, "embed_dim": 192}
 
 # case → architecture and its model_args
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -36,6 +37,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ECAPA_TDNN_GLOB_c512-bn": ("ECAPA_TDNN_GLOB_c512", _ECAPA | {"emb_bn": True}),
     "ERes2Net34_Base": ("ERes2Net34_Base", _ERES2NET),
     "ERes2Net34_Large": ("ERes2Net34_Large", _ERES2NET),
+    "ERes2Net34_aug": ("ERes2Net34_aug", _ERES2NET),
+    "ERes2NetV2": ("ERes2NetV2", _ERES2NET),
+    "ERes2NetV2-w24s4ep4": ("ERes2NetV2", _ERES2NET | {"baseWidth": 24, "scale": 4, "expansion": 4}),
+    "ReDimNetB0": ("ReDimNetB0", {"feat_dim": 60, "embed_dim": 192}),
+    **{f"ReDimNetB{size}": (f"ReDimNetB{size}", _REDIMNET) for size in range(1, 7)},
+    "ReDimNetB3-80mels": ("ReDimNetB3", _REDIMNET | {"feat_dim": 80}),
+    **{f"ReDimNet2B{size}": (f"ReDimNet2B{size}", _REDIMNET) for size in range(7)},
+    "ReDimNet2B0-bn": ("ReDimNet2B0", _REDIMNET | {"emb_bn": True, "pooling_func": "TSTP"}),
     "ERes2Net34_Base-two": ("ERes2Net34_Base", _ERES2NET | {"two_emb_layer": True}),
 }
 

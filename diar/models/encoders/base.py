@@ -28,11 +28,14 @@ class SpeakerEncoder(nn.Module, ABC):
         frame_stride: fbank frames from one trunk frame to the next; trunk frame i is centred on fbank frame
             i × frame_stride.
         reach: fbank frames that a convolution sees beyond the end of a chunk, a multiple of `frame_stride`.
+        align: where it is not 0, the trunk has layers of a coarser stride than `frame_stride`: it sees chunks
+            whose length is rounded up to a multiple of so many fbank frames.
     """
 
     embedding_dim: int
     frame_stride: int
     reach: int
+    align: int = 0
 
     @abstractmethod
     def frames(self, fbank: Tensor) -> Tensor:

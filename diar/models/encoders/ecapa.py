@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diar.models.encoders.base import StatisticsEncoder, WholeChunkLayer
-from diar.models.encoders.pooling import ASTP, POOLINGS, build_pooling
+from diar.models.encoders.pooling import build_pooling
 from diar.models.packing import spread
 
 RES2_SCALE = 8
@@ -119,12 +119,7 @@ class ECAPATDNN(StatisticsEncoder):
         self.layer3 = SERes2Block(channels, dilation=3)
         self.layer4 = SERes2Block(channels, dilation=4)
         self.conv = nn.Conv1d(3 * channels, TRUNK_CHANNELS, kernel_size=1)
-        attends_context = global_context_att and POOLINGS.get(pooling_func) is ASTP
-        pooling = (
-            ASTP(TRUNK_CHANNELS, global_context_att=True)
-            if attends_context
-            else build_pooling(pooling_func, TRUNK_CHANNELS)
-        )
+        pooling = build_pooling(pooling_func, TRUNK_CHANNELS, global_context_att)
         self.set_pooling(pooling)
         self.bn = nn.BatchNorm1d(pooling.out_dim)
         self.linear = nn.Linear(pooling.out_dim, embed_dim)

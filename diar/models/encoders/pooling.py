@@ -260,13 +260,15 @@ POOLINGS: dict[str, type[Pooling]] = {
 }
 
 
-def build_pooling(pooling_func: str, in_dim: int) -> Pooling:
-    """Return the layer that a model's `pooling_func` names.
+def build_pooling(pooling_func: str, in_dim: int, global_context_att: bool = False) -> Pooling:
+    """Return the layer that a model's `pooling_func` names; only `ASTP` has a global context.
 
     Raises:
         ValueError: no such pooling.
     """
     if pooling_func not in POOLINGS:
         raise ValueError(f"pooling_func {pooling_func!r} is not one of {', '.join(POOLINGS)}")
+    if global_context_att and POOLINGS[pooling_func] is ASTP:
+        return ASTP(in_dim, global_context_att=True)
     layer: type = POOLINGS[pooling_func]
     return layer(in_dim)

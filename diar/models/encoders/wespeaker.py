@@ -27,7 +27,7 @@ from typing import Any
 from torch import Tensor
 
 from diar.errors import explain
-from diar.models.encoders import campplus, ecapa, eres2net, resnet, simam_resnet
+from diar.models.encoders import campplus, ecapa, eres2net, redimnet, redimnet2, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
 from diar.models.encoders.foreign import build_foreign
 from diar.models.features import FbankSettings
@@ -58,6 +58,22 @@ ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
     "ECAPA_TDNN_GLOB_c1024": ecapa.ECAPA_TDNN_GLOB_c1024,
     "ERes2Net34_Base": eres2net.ERes2Net34_Base,
     "ERes2Net34_Large": eres2net.ERes2Net34_Large,
+    "ERes2Net34_aug": eres2net.ERes2Net34_aug,
+    "ERes2NetV2": eres2net.ERes2NetV2,
+    "ReDimNetB0": redimnet.ReDimNetB0,
+    "ReDimNetB1": redimnet.ReDimNetB1,
+    "ReDimNetB2": redimnet.ReDimNetB2,
+    "ReDimNetB3": redimnet.ReDimNetB3,
+    "ReDimNetB4": redimnet.ReDimNetB4,
+    "ReDimNetB5": redimnet.ReDimNetB5,
+    "ReDimNetB6": redimnet.ReDimNetB6,
+    "ReDimNet2B0": redimnet2.ReDimNet2B0,
+    "ReDimNet2B1": redimnet2.ReDimNet2B1,
+    "ReDimNet2B2": redimnet2.ReDimNet2B2,
+    "ReDimNet2B3": redimnet2.ReDimNet2B3,
+    "ReDimNet2B4": redimnet2.ReDimNet2B4,
+    "ReDimNet2B5": redimnet2.ReDimNet2B5,
+    "ReDimNet2B6": redimnet2.ReDimNet2B6,
 }
 
 

@@ -105,6 +105,31 @@ def test_the_front_end_is_read(write: Write, dataset_args: dict[str, Any], expec
     assert open_model_dir(path).fbank == expected
 
 
+def test_large_margin_weights_open_by_their_public_configuration(write: Write) -> None:
+    public = {  # of WeSpeaker's resnet_lm.yaml for ResNet293; but narrow
+        "model": "ResNet293",
+        "model_init": None,
+        "model_args": {
+            **{"feat_dim": 80, "embed_dim": 256, "pooling_func": "TSTP", "two_emb_layer": False},
+            "m_channels": 4,
+        },
+        "dataset_args": {
+            **{"shuffle": True, "resample_rate": 16000, "speed_perturb": True, "num_frms": 600},
+            **{"aug_prob": 0.6, "spec_aug": False},
+            "fbank_args": {"num_mel_bins": 80, "frame_shift": 10, "frame_length": 25, "dither": 1.0},
+        },
+        **{"do_lm": True, "projection_args": {"project_type": "arc_margin", "scale": 32.0}},
+    }
+    encoder = ARCHITECTURES["ResNet293"](**public["model_args"])
+    fill(encoder)
+    model = open_model_dir(
+        write({**encoder.state_dict(), "projection.weight": torch.zeros(9, 256)}, **public)
+    )
+    blocks = [len(getattr(model.encoder, f"layer{number}")) for number in (1, 2, 3, 4)]
+    assert (model.architecture, blocks) == ("ResNet293", [10, 20, 64, 3])
+    assert model.fbank == FbankSettings()
+
+
 @pytest.mark.parametrize("wrapping", ["model", "state_dict"])
 def test_wrapped_checkpoints_and_training_heads_load(
     write: Write, weights: dict[str, torch.Tensor], wrapping: str
@@ -158,6 +183,8 @@ def test_configurations_that_are_none(write: Write, text: str, message: str) -> 
         ({"model_args": CONFIG["model_args"] | {"pooling_func": "XSTP"}}, "'XSTP' is not one of TAP"),
         ({"model_args": CONFIG["model_args"] | {"embed_dim": -3}}, "cannot be built"),
         ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported"),
+        ({"dataset_args": {"frontend": "tfmel", "cmvn": False}}, "frontend 'tfmel' is not supported"),
+        ({"model": "ReDimNetB1", "model_args": {"feat_dim": 40}}, "40 mel rows cannot be divided"),
         ({"dataset_args": {"cmvn": False}}, "only models with the mean"),
         ({"dataset_args": {"cmvn_args": {"norm_var": True}}}, "only models with the mean"),
         ({"dataset_args": {"fbank_args": {"num_mel_bins": 64}}}, "feat_dim is 40, but fbank_args give 64"),

@@ -2,9 +2,13 @@
 
 Run from the repository's root, once `tests/models/test_parity.py` has passed with WeSpeaker's embeddings:
 
-    python -m tests.models.golden.make_golden
+    python -m tests.models.golden.make_golden [CASE …]
+
+With cases, only these are computed; the others stay as they are. Architectures that the test does not know
+are compared with the public code by `python benchmarks/encoder_parity.py`.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +21,9 @@ NUM_FRAMES = 77
 
 
 def main() -> None:
-    arrays = {}
-    for case in CASES:
+    chosen = sys.argv[1:] or list(CASES)
+    arrays = dict(np.load(FILE)) if sys.argv[1:] else {}
+    for case in chosen:
         encoder = build(case)
         with torch.inference_mode():
             arrays[f"{case}/embedding"] = encoder(features(case, 1, NUM_FRAMES))[0].numpy()

@@ -1,0 +1,158 @@
+"""Our encoders beside the public code that they follow, on the same random weights: a Markdown table.
+
+    python benchmarks/encoder_parity.py --wespeaker WESPEAKER --speakerlab 3D-SPEAKER [--only ReDimNetB2 …]
+
+WESPEAKER and 3D-SPEAKER are checkouts of github.com/wenet-e2e/wespeaker and github.com/modelscope/3D-Speaker.
+Compared are names and shapes of the state dicts, in order, and the embeddings of two lengths of random
+features. `--speed 30`: also seconds of audio for each CPU second of the trunk, in fp32 and in the precision
+that stage 1 chooses, on a chunk of 30 s. Exits with 1 where names or shapes differ, or an embedding by more
+than 1e-4 of its length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diar.models.encoders.base import SpeakerEncoder
+from diar.models.encoders.wespeaker import ARCHITECTURES
+from diar.models.inference import Precision, Trunk, best_precision
+
+LENGTHS = (40, 76)  # fbank frames, multiples of 4: ReDimNet2 drops what is over
+MOST = 1e-4
+_80, _72 = {"feat_dim": 80}, {"feat_dim": 72}
+# label → module of the public code, our architecture, its model_args where they are not the defaults
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "CAMPPlus": ("wespeaker.models.campplus", "CAMPPlus", {**_80, "embed_dim": 192}),
+    "ResNet293": ("wespeaker.models.resnet", "ResNet293", {**_80, "embed_dim": 256}),
+    "ERes2Net34_Base": ("wespeaker.models.eres2net", "ERes2Net34_Base", {**_80, "embed_dim": 192}),
+    "ERes2Net34_Large": ("wespeaker.models.eres2net", "ERes2Net34_Large", {**_80, "embed_dim": 192}),
+    "ERes2Net34_aug": ("wespeaker.models.eres2net", "ERes2Net34_aug", {**_80, "embed_dim": 192}),
+    "ERes2NetV2": ("speakerlab.models.eres2net.ERes2NetV2", "ERes2NetV2", {}),
+    "ERes2NetV2 w24s4ep4": (
+        "speakerlab.models.eres2net.ERes2NetV2",
+        "ERes2NetV2",
+        {"baseWidth": 24, "scale": 4, "expansion": 4},
+    ),
+    **{f"ReDimNet2B{size}": ("wespeaker.models.redimnet2", f"ReDimNet2B{size}", _72) for size in range(7)},
+    **{f"ReDimNetB{size}": ("wespeaker.models.redimnet", f"ReDimNetB{size}", {}) for size in range(7)},
+}
+
+
+def main() -> None:
+    """Print a row for each case."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--wespeaker", type=Path, required=True)
+    parser.add_argument("--speakerlab", type=Path, required=True)
+    parser.add_argument("--speed", type=int, default=0, metavar="SECONDS", help="of a chunk; 0: no speed")
+    parser.add_argument("--only", nargs="+", default=list(CASES), choices=list(CASES))
+    options = parser.parse_args()
+    find_package("wespeaker", options.wespeaker)
+    find_package("wespeaker.frontend", options.wespeaker)
+    find_package("speakerlab", options.speakerlab)
+    best = best_precision(torch.device("cpu"))
+    columns = ["encoder", "million weights", "names and shapes", "largest error", "smallest cosine"]
+    columns += ["× real time fp32", f"× real time {best}", "cosine of the two"]
+    print(f"{torch.get_num_threads()} threads\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    good = [row(label, options.speed * 100, best) for label in options.only]
+    sys.exit(0 if all(good) else 1)
+
+
+def find_package(package: str, folder: Path) -> None:
+    """Let a package be imported from a checkout, without what its own `__init__` imports besides."""
+    module = ModuleType(package)
+    module.__path__ = [str(folder / package.replace(".", "/"))]
+    sys.modules[package] = module
+
+
+@torch.inference_mode()
+def row(label: str, chunk_frames: int, best: Precision) -> bool:
+    """Print one row, and tell whether it is good."""
+    module, architecture, model_args = CASES[label]
+    with contextlib.redirect_stdout(sys.stderr):  # some of it prints
+        public = getattr(importlib.import_module(module), architecture)(**as_public(module, model_args))
+    fill(public.eval())
+    ours = ARCHITECTURES[architecture](**model_args).eval()
+    same = shapes(ours) == shapes(public)
+    ours.load_state_dict(public.state_dict())
+    parameters = inspect.signature(ARCHITECTURES[architecture]).parameters
+    mels = model_args.get("feat_dim", parameters["feat_dim"].default)
+    error, cosine = compare(ours, transposed(public) if "redimnet2" in module else public, mels)
+    measured = speed(ours, mels, chunk_frames, best) if chunk_frames else ["", "", ""]
+    million = sum(parameter.numel() for parameter in ours.parameters()) / 1e6
+    cells = [f"{million:.1f}", "the same" if same else "differ", f"{error:.1e}", f"{cosine:.7f}"]
+    print(f"| {' | '.join([label, *cells, *measured])} |", flush=True)
+    return same and error <= MOST
+
+
+def transposed(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return a network that is given (batch, frames, mels) and sees (batch, mels, frames)."""
+    return lambda fbank: network(fbank.transpose(1, 2))
+
+
+def as_public(module: str, model_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as the public code names them."""
+    names = {"embed_dim": "embedding_size"} if module.startswith("speakerlab") else {}
+    return {names.get(name, name): value for name, value in model_args.items()}
+
+
+def shapes(module: nn.Module) -> list[tuple[str, torch.Size]]:
+    """Return names and shapes of a state dict."""
+    return [(name, tensor.shape) for name, tensor in module.state_dict().items()]
+
+
+def fill(module: nn.Module) -> None:
+    """Set parameters and statistics to random values that keep sums of many residual blocks in range."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in module.state_dict().items():
+        noise = torch.randn(tensor.shape, generator=generator)
+        if name.endswith("running_var"):
+            tensor.copy_(0.5 + noise.abs())
+        elif name.endswith(("running_mean", "bias")):
+            tensor.copy_(0.1 * noise)
+        elif tensor.ndim > 1:
+            tensor.copy_(noise * (1.5 / max(1, tensor[0].numel())) ** 0.5)
+        elif tensor.ndim == 1:
+            tensor.copy_(0.3 + 0.1 * noise)
+
+
+def compare(ours: SpeakerEncoder, public: Callable[[Tensor], Any], mels: int) -> tuple[float, float]:
+    """Return the largest error, as a share of an embedding's length, and the smallest cosine."""
+    errors, cosines = [], []
+    for frames in LENGTHS:
+        fbank = torch.randn(1, frames, mels, generator=torch.Generator().manual_seed(frames))
+        output = public(fbank)
+        expected = output[-1] if isinstance(output, tuple) else output
+        found = ours(fbank)
+        errors.append(float(((found - expected).norm(dim=1) / expected.norm(dim=1)).max()))
+        cosines.append(float(torch.cosine_similarity(found.double(), expected.double()).min()))
+    return max(errors), min(cosines)
+
+
+def speed(encoder: SpeakerEncoder, mels: int, chunk_frames: int, best: Precision) -> list[str]:
+    """Return × real time in fp32 and in `best`, and the cosine of the two embeddings."""
+    fbank = torch.randn(1, chunk_frames, mels, generator=torch.Generator().manual_seed(1))
+    speeds, embeddings = [], []
+    for precision in ("fp32", best):
+        trunk = Trunk(encoder, mels, precision).eval()
+        trunk(fbank)
+        began = time.process_time()
+        frames = trunk(fbank)
+        speeds.append(f"{chunk_frames / 100 / (time.process_time() - began):.1f}")
+        embeddings.append(encoder.pool(frames, torch.ones_like(frames[:, :1])).flatten())
+    return [*speeds, f"{float(torch.cosine_similarity(*embeddings, dim=0)):.5f}"]
+
+
+if __name__ == "__main__":
+    main()

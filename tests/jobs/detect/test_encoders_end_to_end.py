@@ -1,0 +1,42 @@
+"""Encoders with random weights through both stages: recordings of two lengths share passes of the trunk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+import yaml
+
+from diar.outputs.turns import recording_folder
+from diar.store.reader import load_index
+from tests.commands import RATE, detect, extract
+from tests.jobs.extract.comparison import assert_same_extraction
+from tests.models.cases import CASES, build
+
+LENGTHS = {"a.wav": 7.77, "b.wav": 12.3}  # seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["ERes2NetV2", "ReDimNetB0", "ReDimNet2B0"])
+def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path) -> None:
+    architecture, model_args = CASES[case]
+    front_end = {"fbank_args": {"num_mel_bins": model_args["feat_dim"]}}
+    config = {"model": architecture, "model_args": model_args, "dataset_args": front_end}
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(config))
+    torch.save(build(case).state_dict(), tmp_path / "model" / "avg_model.pt")
+    (tmp_path / "archive").mkdir()
+    for name, seconds in LENGTHS.items():
+        samples = conversation[5 * RATE : 5 * RATE + round(seconds * RATE)]
+        sf.write(tmp_path / "archive" / name, samples, RATE, subtype="PCM_16")
+    models = ("--model_dir", tmp_path / "model", "--segmentation", segmentation_dir, "--workers", 1)
+    for output, options in (("E", ()), ("alone", ("--batch_seconds", 1))):
+        done = extract(tmp_path / "archive", tmp_path / output, *models, "--precision", "fp32", *options)
+        assert done.returncode == 0, done.stderr
+    assert_same_extraction(tmp_path / "E", tmp_path / "alone")
+    assert load_index(str(tmp_path / "E")).embedding.shape == (2, 192)
+    done = detect(tmp_path / "E", tmp_path / "R", "--task", "turns", "--processes", 1)
+    assert done.returncode == 0, done.stderr
+    for name in LENGTHS:
+        assert list((tmp_path / "R" / recording_folder(name)).glob("*.rttm"))
