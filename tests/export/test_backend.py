@@ -72,6 +72,7 @@ def test_a_provider_that_is_not_there_names_the_package_that_has_it(tiny_model_d
         open_trunk(model, torch.device("cpu"), backend="onnx", provider="cuda", threads=1)
 
 
+@pytest.mark.slow
 def test_live_streams_by_onnx_hear_the_same_and_say_so(
     tiny_model_dir: Path, conversation: np.ndarray
 ) -> None:
