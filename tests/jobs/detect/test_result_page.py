@@ -102,7 +102,13 @@ def test_each_run_leaves_a_new_page_of_what_is_there(root: Path, tmp_path: Path)
     result = tmp_path / "R"
     page = result / "index.html"
     assert detect_here(root / "E", result, "--task", "turns", *QUIET).returncode == 0
-    assert set(read_page(page).data["tables"]) == {"remarks", "people", "recordings"}
+    told = read_page(page)
+    assert set(told.data["tables"]) == {"remarks", "doubted", "people", "recordings"}
+    estimates = [share for share in told.column("recordings", "Est. DER") if share is not None]
+    assert told.column("doubted", "Estimated DER") == [max(estimates)] and len(estimates) == 4
+    with (result / "recordings.csv").open(newline="") as rows:
+        written = [row["estimated_der"] for row in csv.DictReader(rows)]
+    assert sorted(float(share) for share in written if share) == pytest.approx(sorted(estimates), abs=1e-3)
     assert detect_here(root / "E", result, "--segment_size", 2, *NO_FOLDERS, "--no_plot").returncode == 0
     assert {"recordings", "files"} <= set(read_page(page).data["tables"])
     alone = ("--task", "turns", "--num_speakers", 1, "--times", "file")
