@@ -111,6 +111,7 @@ def test_python_finds_the_same_turns(
     archive = diar.Archive(embeddings[0])
     found = archive.diarize("talk.wav")
     rounded = [(round(turn.start, 3), round(turn.end, 3)) for turn in found.turns]
+    rounded = [(start, end) for start, end in rounded if end > start]  # files have no others
     expected = [(turn.start, turn.end) for turn in turns_in(tmp_path / "R")]
     np.testing.assert_allclose(sorted(rounded), sorted(expected), atol=1.1e-3)
     assert json.loads(found.to_json())["clustering"]["method"] == "pipeline"
@@ -159,7 +160,7 @@ def test_a_lost_plda_model_is_named(
     plda.unlink()
     done = detect_here(copy, tmp_path / "R", "--task", "turns")
     assert done.returncode == 2
-    assert "plda.npz is missing; run stage 1 again with the same --pipeline" in done.stderr
+    assert "plda.npz is missing; run stage 1 again with the same `pipeline`" in done.stderr
     assert not (tmp_path / "R" / "all.rttm").exists()
 
 
