@@ -14,11 +14,11 @@ from tests.commands import RATE, detect, extract
 from tests.jobs.extract.comparison import assert_same_extraction
 from tests.models.cases import CASES, build
 
-LENGTHS = {"a.wav": 7.77, "b.wav": 12.3}  # seconds
+LENGTHS = {"a.wav": 2.77, "b.wav": 5.3}  # seconds
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["ERes2NetV2", "ReDimNetB0", "ReDimNet2B0"])
+@pytest.mark.parametrize("case", ["ReDimNetB0", "ReDimNet2B0"])
 def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path) -> None:
     architecture, model_args = CASES[case]
     front_end = {"fbank_args": {"num_mel_bins": model_args["feat_dim"]}}

@@ -11,7 +11,7 @@ from tests.models.cases import build, features, fill
 
 
 def test_mels_that_the_strides_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"40 mel rows cannot be divided by a stage's stride of 3|20 mel"):
+    with pytest.raises(ValueError, match="40 mel rows cannot be divided by a stage's stride of 3"):
         ReDimNetB1(feat_dim=80)
     with pytest.raises(ValueError, match="106 channels cannot be shared among 4 heads"):
         ReDimNetB2(feat_dim=80)
