@@ -7,6 +7,7 @@ import pytest
 
 from diar.detect.observations import Observations
 from diar.errors import DiarError
+from diar.intervals import IntervalLists
 from diar.records import SLIDING, RecordingRow, RecordingTracks, Tracks
 from tests.detect.observations_sample import (
     CHUNK,
@@ -28,11 +29,11 @@ def observations_of(tracks: Tracks) -> Observations:
 
 def taken(tracks: Tracks, rows: np.ndarray) -> Tracks:
     arrays = ("start", "end", "local_speaker", "speech_seconds", "clean_seconds", "embedding")
-    lists = ("active", "activity")
     return replace(
         tracks,
         **{name: getattr(tracks, name)[rows] for name in arrays},
-        **{name: [getattr(tracks, name)[row] for row in rows] for name in lists},
+        active=IntervalLists.of(tracks.active[row] for row in rows),
+        activity=[tracks.activity[row] for row in rows],
     )
 
 

@@ -27,11 +27,13 @@ def assert_same_extraction(first: Path, second: Path, cosine: float = 0.99999) -
     assert np.sum(one.embedding[good] * two.embedding[good], axis=1).min() >= cosine
     for row in good:
         left, right = (read_tracks(folder, one.recording_id[row]) for folder in (first, second))
-        computed = ["embedding", "activity"]
+        computed = ["embedding", "activity", "norm"]
         assert left.drop_columns(computed).equals(right.drop_columns(computed))
         for one_row, other in zip(left["activity"].to_pylist(), right["activity"].to_pylist(), strict=True):
             steps = np.frombuffer(one_row, np.uint8).astype(int) - np.frombuffer(other, np.uint8)
             assert np.abs(steps).max(initial=0) <= 1
+        norms = [table["norm"].to_numpy() for table in (left, right)]
+        np.testing.assert_allclose(norms[0], norms[1], rtol=1e-2)
         # Stored with 12 bits, vectors are not exactly of unit length
         stored = [matrix(table["embedding"]).astype(np.float64) for table in (left, right)]
         unit = [vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in stored]

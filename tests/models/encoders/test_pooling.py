@@ -126,7 +126,9 @@ def test_attention_far_below_the_chunks_peak_is_finite() -> None:
 
 
 def test_unknown_names_and_indivisible_heads_are_refused() -> None:
-    with pytest.raises(ValueError, match="'XSTP' is not one of TAP, TSDP, TSTP, ASTP, MHASTP, MQMHASTP"):
+    with pytest.raises(
+        ValueError, match="'XSTP' is not one of TAP, TSDP, TSTP, StatsPool, ASTP, MHASTP, MQMHASTP"
+    ):
         build_pooling("XSTP", 8)
     with pytest.raises(ValueError, match="10 channels cannot be shared among 4 heads"):
         MHASTP(10, head_num=4)
