@@ -65,14 +65,14 @@ def test_a_recording_is_heard_read_and_searched(browser: Any, result: Path) -> N
     page.wait_for_function("() => recordingView.player.ready")
     page.keyboard.press("Space")
     page.wait_for_function("() => recordingView.player.time > 1.2")
-    assert play.get_attribute("aria-label") == "Pause"
+    playwright.expect(play).to_have_attribute("aria-label", "Pause")
     assert "0:0" in slider.get_attribute("aria-valuetext")
     assert words.locator("[aria-current]").inner_text().split()[0] == "0:01"
     page.wait_for_function("() => [...CSS.highlights.get('word')].join() === 'morning,'")
     assert page.locator(".near .playhead").evaluate("e => e.getBoundingClientRect().x") > 300
     page.keyboard.press("k")
     page.wait_for_function("() => !recordingView.player.playing")
-    assert play.get_attribute("aria-label") == "Play"
+    playwright.expect(play).to_have_attribute("aria-label", "Play")  # told by an event, a little later
 
     box = words.locator("p").nth(2).bounding_box()
     page.mouse.click(box["x"] + 60, box["y"] + box["height"] / 2)  # the second word
