@@ -16,8 +16,8 @@ import numpy as np
 import soxr
 
 from diar.enhance.errors import EnhancementError
+from diar.enhance.sessions import open_session
 from diar.errors import explain
-from diar.extras import require
 
 RATE, NETWORK_RATE = 16_000, 48_000
 ARCHIVE = "denoiser.tar.gz"  # as it is published
@@ -50,16 +50,8 @@ class DeepFilterNet:
     """
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        runtime = require("onnxruntime", "enhance", "`enhance`", EnhancementError)
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        sessions = []
-        for name, content in _read(file).items():
-            try:
-                sessions.append(runtime.InferenceSession(content, options, ["CPUExecutionProvider"]))
-            except Exception as error:  # ONNX Runtime has many
-                raise EnhancementError(f"{file}: {name} cannot be opened: {explain(error)}") from None
+        files = _read(file).items()
+        sessions = [open_session(content, f"{file}: {name}", threads) for name, content in files]
         self._encoder, self._bands, self._filter = sessions
         if {one.name for one in self._encoder.get_inputs()} != {"feat_erb", "feat_spec"}:
             raise EnhancementError(f"{file} holds no DeepFilterNet3")

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from diar.enhance.errors import EnhancementError
-from diar.errors import explain
-from diar.extras import require
+from diar.enhance.sessions import open_session
 
 RATE = 16_000
 _FFT, _HOP = 512, 256  # samples
@@ -39,14 +38,7 @@ class Gtcrn:
     """
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        runtime = require("onnxruntime", "enhance", "`enhance`", EnhancementError)
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session: Any = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has many
-            raise EnhancementError(f"{file} cannot be opened: {explain(error)}") from None
+        self._session: Any = open_session(file, str(file), threads)
         if {one.name for one in self._session.get_inputs()} != {"mix", *_STATES}:
             raise EnhancementError(f"{file} is no GTCRN that goes frame by frame")
 
