@@ -92,7 +92,8 @@ def _collected(
     reader: TracksReader, index: RecordingIndex, labelled: Mapping[str, object], label: _Label
 ) -> Examples:
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    failed: dict[str, str] = {}
+    unknown = set(labelled) - set(index.recording_id)
+    failed = dict.fromkeys(sorted(unknown), "the archive has no such recording")
     for row, recording_id in enumerate(index.recording_id):
         if recording_id not in labelled:
             continue
@@ -152,9 +153,8 @@ def read_labelled_turns(source: Path, index: RecordingIndex) -> dict[str, list[T
 
 def _of_index(index: RecordingIndex, given: dict[str, ValueT], source: str) -> dict[str, ValueT]:
     meant = match_names(index.recording_id, given)
-    known = set(index.recording_id)
-    found = {meant[name]: value for name, value in given.items() if meant[name] in known}
-    if not found:
+    found = {meant[name]: value for name, value in given.items()}
+    if not found.keys() & set(index.recording_id):
         raise LabelsError(
             f"{source} is about other recordings ({next(iter(given), 'none')}, …) than those of the archive "
             f"({index.recording_id[0]}, …)"

@@ -65,6 +65,16 @@ def test_labels_may_be_turns_or_a_table(
     assert json.loads((tmp_path / "c.json").read_text())["speakers"] == 2
 
 
+def test_a_label_of_a_recording_that_is_not_there_is_told(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("person0/0.wav,ann\nperson1/0.wav,bob\nperson99/0.wav,eve\n")
+    assert train(root, tmp_path / "c.npz", "--speakers", table) == 3
+    assert "person99/0.wav is left out: the archive has no such recording" in capsys.readouterr().err
+    assert json.loads((tmp_path / "c.json").read_text())["recordings_left_out"] == 1
+
+
 def test_nonsense_is_refused(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("only one cell\n")
