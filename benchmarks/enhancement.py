@@ -31,6 +31,7 @@ from running import call, detect, error_rate, extract
 from scipy.signal import correlate
 
 import diar
+from diar.detect.training.verification import of_vectors
 from diar.enhance.denoiser import Denoiser
 from diar.enhance.open import open_denoiser
 from diar.formats.rttm import read_rttm
@@ -117,14 +118,8 @@ def equal_error_rate(folder: Path) -> float:
         voice = diar.embed(samples, sample_rate=rate, encoder=encoder, segmentation="none")
         vectors.append(voice.vector)
         speakers.append(speaker)
-    first, second = np.triu_indices(len(speakers), 1)
     unit = np.stack(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
-    score, same = (unit @ unit.T)[first, second], np.equal.outer(speakers, speakers)[first, second]
-    order = np.argsort(score)
-    missed = np.cumsum(same[order]) / same.sum()
-    accepted = 1 - np.cumsum(~same[order]) / (~same).sum()
-    at = np.abs(missed - accepted).argmin()
-    return float(50 * (missed[at] + accepted[at]))
+    return 100 * of_vectors(unit, np.array(speakers))
 
 
 def word_error_rates(name: str, given: argparse.Namespace) -> list[str]:
@@ -137,7 +132,7 @@ def word_error_rates(name: str, given: argparse.Namespace) -> list[str]:
     found = [work / f"{stage}-{name}" for stage in "ER"]
     if not found[1].is_dir():
         extract(folder, found[0], ("--device", "cpu"))
-        detect(*found, ("--task", "turns"))
+        detect(found[0], found[1], ("--task", "turns"))
     return [f"{word_error_rate(found, audio, enhance, given):.1f}" for enhance in ("none", given.enhance)]
 
 

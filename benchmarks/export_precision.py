@@ -26,6 +26,7 @@ import yaml
 from export_der import error_rate, with_segmentation, with_trunk
 
 from diar.cli import main as diar_main
+from diar.detect.training.verification import of_vectors
 from diar.export.runtime import OnnxNetwork
 from diar.formats.rttm import read_rttm
 
@@ -139,7 +140,7 @@ def report_encoders(
     reference = next(iter(made.values()))
     for file, voices in made.items():
         cosine = float((voices * reference).sum(axis=1).min())
-        rate = 100 * equal_error_rate(voices, speakers)
+        rate = 100 * of_vectors(voices, speakers)
         cells = [f"{rate:.2f}", f"{cosine:.6f}", "–", f"{rates[file.stem]:.2f}"]
         row(file, cells, min(seconds[file]) / heard)
 
@@ -193,17 +194,6 @@ def turns_of(folder: Path) -> tuple[list[np.ndarray], list[str]]:
                 samples.append(audio[int(turn.start * RATE) : int(turn.end * RATE)])
                 speakers.append(f"{file.stem} {turn.speaker}")
     return samples, speakers
-
-
-def equal_error_rate(voices: np.ndarray, speakers: np.ndarray) -> float:
-    """Return the share of errors where as many pairs of one speaker are refused as others are accepted."""
-    first, second = np.triu_indices(len(voices), 1)
-    scores = (voices[first] * voices[second]).sum(axis=1)
-    same = (speakers[first] == speakers[second])[np.argsort(scores)]
-    refused = np.cumsum(same) / same.sum()
-    accepted = 1 - np.cumsum(~same) / (~same).sum()
-    crossing = int(np.argmax(refused >= accepted))
-    return float((refused[crossing] + accepted[crossing]) / 2)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from meeteval.wer import siso_word_error_rate
 
 import diar
 from diar.demo.sentences import SENTENCES
+from diar.detect.training.verification import of_vectors
 from diar.score.words.rates import basic
 from diar.voices.open import open_synthesizer
 from diar.voices.synthesizer import Text
@@ -100,12 +101,7 @@ def equal_error_rate(vectors: np.ndarray) -> float:
     """Return the rate at which as many pairs of one voice are refused as pairs of two are taken."""
     flat = vectors.reshape(-1, vectors.shape[-1])
     voice = np.repeat(np.arange(len(vectors)), vectors.shape[1])
-    first, second = np.triu_indices(len(flat), 1)
-    scores, same = (flat @ flat.T)[first, second], voice[first] == voice[second]
-    order = np.argsort(scores)
-    refused = np.cumsum(same[order]) / same.sum()
-    taken = 1 - np.cumsum(~same[order]) / (~same).sum()
-    return float(np.maximum(refused, taken).min())
+    return of_vectors(flat, voice)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 
 from diar.detect.training.plda import train_plda
 from diar.detect.training.two_covariance import log_likelihood_ratios
+from diar.detect.training.verification import equal_error_rate
 from diar.jobs.train.labels import Examples
 
 _FOLDS, _PAIRS = 5, 200_000
@@ -67,23 +68,3 @@ def _pairs(
     same = speaker[first] == speaker[second]
     apart = differs if (differs & same).any() else first != second
     return first[apart], second[apart]
-
-
-def equal_error_rate(scores: np.ndarray, target: np.ndarray) -> float:
-    """Return the rate at which as many targets are missed as others are taken for one.
-
-    Args:
-        scores: (n,) the higher, the likelier one speaker.
-        target: (n,) bool: one speaker.
-
-    Raises:
-        ValueError: no pairs of one kind.
-    """
-    if target.all() or not target.any():
-        raise ValueError("pairs of one speaker and of two are needed")
-    order = np.argsort(-scores, kind="stable")
-    hit = target[order]
-    missed = 1 - np.cumsum(hit) / hit.sum()
-    taken = np.cumsum(~hit) / (~hit).sum()
-    best = int(np.abs(missed - taken).argmin())
-    return float((missed[best] + taken[best]) / 2)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from diar.score.amounts import Amounts
 
 _RESAMPLES = 4_000
 _ENOUGH_RECORDINGS, _ENOUGH_HOURS = 10, 0.5  # of reference speech
-Metric = str  # `der` or `jer`
+Metric = Literal["der", "jer"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from diar.detect.clustering.plda import read_plda, write_npz
 from diar.detect.training.plda import train_plda
 from diar.detect.training.two_covariance import log_likelihood_ratios
-from diar.jobs.train.worth import equal_error_rate
+from diar.detect.training.verification import equal_error_rate
 
 SIZE, LOUD = 24, 6
 
