@@ -23,7 +23,7 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
         given: options of live.py.
         play: all streams, to their end; returns what each was told.
     """
-    started, points = time.monotonic(), []
+    started, points = time.monotonic(), list[tuple[float, ...]]()
     part = max(60.0, given.soak * 60 / 12)
 
     async def watch() -> None:
@@ -34,7 +34,7 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
                 looks.append([resident / 2**20 for resident in served.memory()])
             after, minutes = served.metrics(), (time.monotonic() - started) / 60
             memory = np.median(looks, axis=0).tolist()  # a pass of a network takes tens of MiB for a moment
-            points.append(((minutes - part / 120) / 60, sum(memory)))
+            points.append(((minutes - part / 120) / 60, sum(memory), min(map(sum, looks))))
             print(soak_row(minutes, memory, before, after), flush=True)
 
     async def all_of_it() -> Sequence[Any]:
@@ -52,15 +52,21 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
     told = asyncio.run(all_of_it())
     settled_at = min(FULL, given.soak / 2)
     settled = [point for point in points if 60 * point[0] >= settled_at]
-    slope = error = np.nan
-    if len(settled) > 3:
-        line, covariance = np.polyfit(*zip(*settled, strict=True), 1, cov=True)
-        slope, error = line[0] / given.streams, float(covariance[0, 0]) ** 0.5 / given.streams
     lost = sum(one.reconnections + len(one.problems) for one in told)
     print(
-        f"\nmemory: {slope:.2f} ± {error:.2f} MiB/h a stream after minute {settled_at:.0f} (standard error); "
+        f"\nmemory, MiB/h a stream after minute {settled_at:.0f}, with standard error: "
+        f"{slope(settled, 1, given)}; by the least of each part {slope(settled, 2, given)}; "
         f"connections lost or refused: {lost}"
     )
+
+
+def slope(points: list[tuple[float, ...]], column: int, given: Any) -> str:
+    """Return by how much a column of (hours, MiB, …) grows, with standard error; "–" with too few points."""
+    if len(points) <= 3:
+        return "–"
+    hours, memory = ([point[one] for point in points] for one in (0, column))
+    line, covariance = np.polyfit(hours, memory, 1, cov=True)
+    return f"{line[0] / given.streams:.2f} ± {covariance[0, 0] ** 0.5 / given.streams:.2f}"
 
 
 def soak_row(minutes: float, memory: list[float], before: dict[str, float], after: dict[str, float]) -> str:

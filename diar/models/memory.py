@@ -1,11 +1,11 @@
-"""Freed memory in the C library: kept for the next forward pass, given back now and then."""
+"""Freed memory in the C library: kept for the next forward pass, shared by threads, given back at times."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # of malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # of malloc.h
 _TOP_PAD = 64 * 2**20  # bytes
 
 
@@ -19,6 +19,17 @@ def keep_freed_memory() -> None:
     if library is not None:
         for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, _TOP_PAD)):
             library.mallopt(parameter, value)
+
+
+def share_one_heap() -> None:
+    """Let threads that start from now on allocate from one heap; do nothing if the C library is not glibc.
+
+    By default each has its own, in parts of 64 MB. A part that is nearly free is kept, and what one
+    thread has freed no other can use.
+    """
+    library = _glibc("mallopt")
+    if library is not None:
+        library.mallopt(_M_ARENA_MAX, 1)
 
 
 def return_free_memory() -> None:

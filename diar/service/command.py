@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from diar.connectors.mlflow.tracking import Tracking, run_tracked
 from diar.errors import EXIT_OK, DiarError
 from diar.extras import install_line
+from diar.models.memory import share_one_heap
 from diar.models.weights.registered import with_versions
 from diar.options.command import run_command
 from diar.options.logs import log_from
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str], prog: str = "diar serve") -> int:
 def _serve(config: ServeConfig) -> int:
     if config.log_format == "json":
         log_from(logging.INFO)
+    share_one_heap()
     os.environ["OMP_NUM_THREADS"] = str(config.threads)  # read when PyTorch is loaded
     try:
         from diar.service.computing.compute import engine_openers

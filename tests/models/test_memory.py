@@ -1,5 +1,6 @@
 """Freed memory goes back to the system."""
 
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,47 @@ def test_kept_memory_is_not_cleared_again_for_every_array() -> None:
     if before < 100:
         pytest.skip("this C library keeps memory by itself")
     assert after < before / 10
+
+
+HEAPS = """
+import ctypes
+import sys
+import threading
+from pathlib import Path
+from diar.models.memory import share_one_heap
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+
+def heaps(file: str) -> int:
+    stream = ctypes.c_void_p(libc.fopen(file.encode(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    return Path(file).read_text().count("<heap nr=")
+
+if sys.argv[2] == "one":
+    share_one_heap()
+together = threading.Barrier(3)
+
+def allocate() -> None:
+    together.wait()
+    libc.malloc(100_000)
+    together.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(heaps(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="glibc's allocator")
+def test_threads_share_one_heap(tmp_path: Path) -> None:
+    def heaps(how: str) -> int:
+        call = [sys.executable, "-c", HEAPS, str(tmp_path / how), how]
+        return int(subprocess.run(call, capture_output=True, text=True, check=True).stdout)
+
+    assert heaps("each") > 1
+    assert heaps("one") == 1

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from diar.errors import DiarError, explain
+from diar.models.memory import share_one_heap
 from diar.online.events import Event
 from diar.online.settings import LiveSettings
 from diar.options.logs import log_as_parent
@@ -140,6 +141,7 @@ def compute(connection: Connection, config: ServeConfig) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the service drains, then closes the connection
         signal.signal(number, signal.SIG_IGN)
     log_as_parent()
+    share_one_heap()
     os.environ["OMP_NUM_THREADS"] = str(config.threads)  # read when PyTorch is loaded
     from diar.service.computing.engine import ServiceEngine
 
