@@ -164,7 +164,7 @@ def word_error_rate(found: list[Path], audio: Path, enhance: str, given: argpars
 
 def der(folder: Path, mode: str, given: argparse.Namespace) -> float:
     """Return the DER in percent with the denoiser before the networks that `mode` names."""
-    name = f"{folder.name}-{mode}"
+    name = f"{folder.name}-{mode}" if mode == "none" else f"{folder.name}-{given.enhance}-{mode}"
     embeddings, result = given.work / f"E-{name}", given.work / f"R-{name}"
     options = ("--device", "cpu", *(("--enhance", given.enhance, *MODES[mode]) if mode != "none" else ()))
     if not result.is_dir():
