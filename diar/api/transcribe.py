@@ -24,7 +24,7 @@ from diar.archive.channels import choice
 from diar.archive.channels.streams import Cancel, open_channels
 from diar.asr.open import DEFAULT_RECOGNISER
 from diar.asr.open import open_recogniser as open_by_name
-from diar.asr.recogniser import RATE, Language, Recogniser
+from diar.asr.recogniser import RATE, Language, Recogniser, check_language
 from diar.asr.recording import Heard, recognise_signal
 from diar.enhance.denoiser import Denoiser, denoised
 from diar.intervals import at_least
@@ -97,7 +97,8 @@ def transcribe(
 
     Raises:
         ArgumentError, AudioError: as `diar.diarize`.
-        DiarError: default networks or recogniser cannot be opened, such as without the extra `words`.
+        DiarError: default networks or recogniser cannot be opened, such as without the extra `words`; a
+            language that the recogniser does not know.
 
     >>> import diar; diar.transcribe("meeting.wav").words[0].speaker
     'speaker_0001'
@@ -142,6 +143,8 @@ def _how(
 ) -> _How:
     """Open what recognises, before any work."""
     hears, denoiser = recogniser or _default_recogniser.get(), chosen_denoiser(enhance)
+    if language is not None:
+        check_language(language.code, hears.languages, hears.identity.model)
     return _How(hears, language, batch, denoiser, canceller(aec), on_progress or _tell_nobody)
 
 

@@ -58,6 +58,7 @@ class Endpoint:
         self._server = Server(f"{url}/audio/transcriptions", settings.key, settings.timeout)
         self._settings = settings
         self._first: tuple[np.ndarray, Answer] | None = None  # what told the language
+        self.languages = None  # the server does not say
         self.identity = Identity(ENGINE, settings.model, None, {"address": url})
 
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:

@@ -68,6 +68,7 @@ class FasterWhisper:
             ) from None
         self._batched = whisper.BatchedInferencePipeline(self._model)
         self._beam_size = beam_size
+        self.languages = frozenset(self._model.supported_languages)
         settings = {"beam_size": beam_size, "precision": precision, "timestamps": "in overlap"}
         self.identity = Identity(ENGINE, name, file_sha256(folder / "model.bin"), settings)
 

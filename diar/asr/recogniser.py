@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from diar.asr.errors import RecognitionError
 from diar.records import Word
 
 RATE = 16_000  # Hz of the samples that all recognisers take
@@ -32,9 +33,15 @@ class Language:
 
 
 class Recogniser(Protocol):
-    """Hears words in pieces of speech. The same pieces give the same words."""
+    """Hears words in pieces of speech. The same pieces give the same words.
+
+    Attributes:
+        identity: which one it is.
+        languages: codes of those that it knows; None: it does not say.
+    """
 
     identity: Identity
+    languages: frozenset[str] | None
 
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:
         """Return the language of a recording by its first pieces, (n,) float32 each; None: cannot tell."""
@@ -53,3 +60,19 @@ class Recogniser(Protocol):
         Raises:
             RecognitionError: it cannot be done.
         """
+
+
+def check_language(language: str | None, known: frozenset[str] | None, model: str) -> None:
+    """Raise RecognitionError for a language that a recogniser does not know.
+
+    Args:
+        language: code; None: none was asked for.
+        known: `Recogniser.languages`.
+        model: the recogniser's name.
+    """
+    if language is None or known is None or language in known:
+        return
+    raise RecognitionError(
+        f"`language={language}`: {model} knows {', '.join(sorted(known))}; "
+        "leave it out, or take another recogniser"
+    )

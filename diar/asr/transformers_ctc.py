@@ -37,6 +37,7 @@ class TransformersCtc:
         self._symbols = Symbols.of(processor.tokenizer, network.config.pad_token_id)
         # Without a mask, silence behind a shorter piece changes its normalisation: one piece at once
         self._masked = bool(getattr(self._extractor, "return_attention_mask", False))
+        self.languages = None  # its folder does not say
         self.identity = Identity("transformers", name, sha256, {"precision": precision})
 
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:

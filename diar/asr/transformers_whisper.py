@@ -38,6 +38,7 @@ class TransformersWhisper:
         self._settings = network.generation_config
         self._silent = set(self._tokenizer.all_special_ids)
         self._languages = _languages(network.generation_config)
+        self.languages = frozenset(self._languages or {"en"})
         self._heads = getattr(self._settings, "alignment_heads", None) or _later_heads(network.config)
         settings = {"beam_size": beam_size, "precision": precision}
         self.identity = Identity("transformers", name, sha256, settings)

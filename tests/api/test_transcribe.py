@@ -52,6 +52,7 @@ def test_the_sides_of_a_call_in_an_open_file(phone_call: Path) -> None:
     assert [(w.text, w.start) for w in clean.words] != [(w.text, w.start) for w in said.words]
 
 
+@needs_recogniser
 def test_what_cannot_be_transcribed(talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for fields, reason in (
         ({"language": "english"}, "`language=english` is no code"),
@@ -61,6 +62,9 @@ def test_what_cannot_be_transcribed(talk: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         with pytest.raises(diar.ArgumentError, match=reason):
             diar.transcribe(talk, **fields)  # type: ignore[arg-type]
+    hears = diar.open_recogniser(device="cpu", beam_size=1)
+    with pytest.raises(diar.DiarError, match=r"`language=de`: whisper-tiny\.en knows en; leave it out"):
+        diar.transcribe(talk, recogniser=hears, language="de")
     with pytest.raises(diar.DiarError, match="no-such-model"):
         diar.open_recogniser("no-such-model", device="cpu")
     monkeypatch.setitem(sys.modules, "faster_whisper", None)  # as if it were not installed

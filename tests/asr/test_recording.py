@@ -13,6 +13,7 @@ class Written:
     """A recogniser that says what it is told to, and notes what it is asked."""
 
     identity = Identity("written", "test")
+    languages = None
 
     def __init__(self, *answers: list[Word]) -> None:
         self._answers = iter(answers)

@@ -17,7 +17,7 @@ from diar import storage
 from diar.asr.addresses import is_endpoint, read_key
 from diar.asr.endpoint import EndpointSettings
 from diar.asr.open import open_recogniser
-from diar.asr.recogniser import Identity
+from diar.asr.recogniser import Identity, check_language
 from diar.enhance.echo import without_echo
 from diar.enhance.open import open_denoiser
 from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK
@@ -148,6 +148,7 @@ class WordsRank:
             beam_size=config.beam_size,
             endpoint=endpoint,
         )
+        check_language(config.language, recogniser.languages, recogniser.identity.model)
         cache = FileCache.of_options(config.cache_dir, config.cache_gigabytes)
         denoiser, cancel = open_denoiser(config.enhance), without_echo if config.aec else None
         return RecognisedWords(

@@ -249,7 +249,7 @@ class Sessions:
             return opening
         try:
             check_words(self._config, opening.language)
-            await self._words.open()
+            await self._words.open(opening.language)
         except Problem as problem:
             if saved is None:
                 raise

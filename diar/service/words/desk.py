@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from diar.asr.errors import RecognitionError
+from diar.asr.recogniser import check_language
 from diar.online.words.captions import Captions, Piece, Told
 from diar.service.config import ServeConfig
 from diar.service.metrics import Metrics
@@ -52,14 +54,20 @@ class WordsDesk:
         self._seconds = _FIRST_GUESS  # that a piece takes
         self.hurried = False
 
-    async def open(self) -> None:
-        """Open the recogniser; raises Problem if that does not work."""
-        if self._process.running:
-            return
+    async def open(self, language: str | None) -> None:
+        """Open the recogniser; raises Problem if that does not work, or if it does not know the language."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._process.open)
+            if not self._process.running:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._process.open)
         except WordsError as error:
             raise Problem("failed", f"no words: {error}") from None
+        opened = self._process.opened
+        if opened is None:
+            return  # it has just died, and is started again with the next words
+        try:
+            check_language(language, opened.languages, opened.model)
+        except RecognitionError as error:
+            raise Problem("bad_request", str(error)) from None
 
     def add(self, session: Session) -> None:
         """Hear a session from now on."""

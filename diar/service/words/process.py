@@ -25,6 +25,14 @@ RATE = 16_000
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A recogniser that is open."""
+
+    model: str
+    languages: frozenset[str] | None  # that it knows; None: it does not say
+
+
+@dataclass(frozen=True)
 class Heard:
     """What one piece held."""
 
@@ -45,6 +53,9 @@ class WordsProcess:
         asr: the recogniser's name.
         device: `auto`, `cuda` or `cpu`.
         threads: of the CPU.
+
+    Attributes:
+        opened: what was opened; None before.
     """
 
     def __init__(self, asr: str, device: str, threads: int) -> None:
@@ -52,18 +63,19 @@ class WordsProcess:
         self._process: Any = None
         self._connection: Connection | None = None
         self._lock = threading.Lock()
-        self._opened = self._ended = False
+        self.opened: Opened | None = None
+        self._ended = False
 
     @property
     def running(self) -> bool:
         """Whether the recogniser is open and its process lives."""
-        return self._opened and self._process is not None and self._process.is_alive()
+        return self.opened is not None and self._process is not None and self._process.is_alive()
 
     def open(self) -> None:
         """Start the process and open the recogniser, if that is not done; raises WordsError."""
         if self.running:
             return
-        self._opened = False
+        self.opened = None
         with self._lock:
             if self._ended:
                 raise WordsError("the service ends")
@@ -72,10 +84,10 @@ class WordsProcess:
             self._process = SPAWN.Process(target=_work, args=arguments, daemon=True)
             self._process.start()
             theirs.close()
-        problem = self._receive(_OPENING)
-        if problem is not None:
-            raise WordsError(str(problem))
-        self._opened = True
+        answer = self._receive(_OPENING)
+        if not isinstance(answer, Opened):
+            raise WordsError(str(answer))
+        self.opened = answer
 
     def recognise(self, pieces: Sequence[tuple[np.ndarray, str | None]]) -> list[Heard]:
         """Return what pieces hold.
@@ -127,7 +139,7 @@ class WordsProcess:
 def _work(connection: Connection, asr: str, device: str, threads: int) -> None:
     """Open the recogniser, then answer batches until the connection closes.
 
-    Sends None once it is open, or why it cannot be; for each batch a list of `Heard`, or what went wrong.
+    Sends `Opened`, or why it cannot be; for each batch a list of `Heard`, or what went wrong.
     """
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
@@ -140,7 +152,7 @@ def _work(connection: Connection, asr: str, device: str, threads: int) -> None:
     except DiarError as error:
         connection.send(str(error))
         return
-    connection.send(None)
+    connection.send(Opened(recogniser.identity.model, recogniser.languages))
     while True:
         try:
             pieces = connection.recv()

@@ -255,6 +255,7 @@ def test_what_cannot_be_done_is_said(demo: Path, asr: Path, tmp_path: Path) -> N
     cases = [
         (("--embeddings_dir", tmp_path), "stage 1"),
         (("--embeddings_dir", demo / "E", "--asr", tmp_path), "model.bin"),
+        (("--embeddings_dir", demo / "E", "--asr", asr, "--language", "de"), "knows en; leave it out"),
         (("--embeddings_dir", demo / "E", "--format", "docx"), "formats are"),
         (("--embeddings_dir", demo / "E", "--format", "srt"), "no effect without --result"),
         (("--embeddings_dir", demo / "E", "--speaker_change", 0), "no effect without --result"),

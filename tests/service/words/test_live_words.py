@@ -10,6 +10,7 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from diar.service.terminal.display import Display
+from tests.conftest import named_weights
 from tests.service.conftest import running_redis
 from tests.service.recognition import needs_recogniser, serving_words
 from tests.service.serving import Running, bearer, blocks, closed, events_until, serving, token
@@ -88,7 +89,9 @@ def test_a_recogniser_that_dies_is_started_again(server: Running, talk: np.ndarr
     assert server.service.words._process._process.pid != process.pid
 
 
-def test_words_that_cannot_be_had(live_models: Any, guarded: dict[str, Any], server: Running) -> None:
+def test_words_that_cannot_be_had(
+    live_models: Any, guarded: dict[str, Any], server: Running, tmp_path: Path
+) -> None:
     for fields, reason in (
         ({"words": 1}, "true or false"),
         ({"language": "de"}, "English only"),
@@ -100,6 +103,14 @@ def test_words_that_cannot_be_had(live_models: Any, guarded: dict[str, Any], ser
     with serving(live_models, **guarded, asr="", job_workers=0) as running:
         running.headers = bearer(token())
         assert running.ask("/v1/sessions", {"words": True}).json["code"] == "not_found"
+    (other := tmp_path / "other").symlink_to(named_weights("whisper-tiny.en"))
+    with serving(live_models, **guarded, asr=str(other), job_workers=0) as running:
+        running.headers = bearer(token())
+        got = running.ask("/v1/sessions", {"words": True, "language": "de"})
+        assert got.status == 400 and got.json["message"] == (
+            "`language=de`: other knows en; leave it out, or take another recogniser"
+        )
+        assert running.ask("/v1/sessions", {"words": True, "language": "en"}).status == 201
     with serving(live_models, **guarded, asr="/no/such/model", job_workers=0) as running:
         running.headers = bearer(token())
         got = running.ask("/v1/sessions", {"words": True})

@@ -113,21 +113,15 @@ class _Pipeline:
         import diar
 
         assert self._recogniser is not None and self.with_words is not None  # others are not sent here
-        language = job.reference.options.get("language")
-        try:
-            heard = diar.transcribe(
-                job.reference.audio,
-                recogniser=self._recogniser,
-                language=language,
-                encoder=self._encoder,
-                segmentation=self._segmentation,
-                **job.reference.of_speakers,
-                **job.reference.of_reading,
-            )
-        except ValueError as error:  # of a language that Whisper does not know
-            if language is None or isinstance(error, DiarError):
-                raise
-            raise RecognitionError(f"`language={language}`: {error}") from None
+        heard = diar.transcribe(
+            job.reference.audio,
+            recogniser=self._recogniser,
+            language=job.reference.options.get("language"),
+            encoder=self._encoder,
+            segmentation=self._segmentation,
+            **job.reference.of_speakers,
+            **job.reference.of_reading,
+        )
         value = self._publisher.publish(job, heard.diarization, heard.to_json(), self.with_words, began)
         return Computed(job.number, value, heard.diarization.duration)
 
