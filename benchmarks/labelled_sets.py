@@ -1,7 +1,7 @@
 """Labelled conversations for the benchmarks: real excerpts, simulated conversations, degraded versions.
 
 The tools that make them are in the shared folder: `simulate_conversations.py`, and `degrade.py` for telephone
-(tel), far-microphone (room) and broadcast versions of a folder.
+(tel), far-microphone (room) and broadcast versions of a folder. Pink noise at a level comes from here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
+import numpy as np
 import soundfile as sf
 from running import call
 
 KINDS = ("tel", "room", "broadcast")
+NOISE = "noise"  # how kinds begin that are noise at so many dB
 PEERS = ("pyannote", "Senko", "WeSpeaker")
 _NOT_MEASURED = (None, None, None)
 
@@ -34,8 +36,8 @@ class LabelledSet:
     title: str
     simulate: str | None  # options of simulate_conversations.py; None: the AMI excerpts
     peers: tuple[float | None, ...] = _NOT_MEASURED  # published DER in % of PEERS
-    kind: str | None = None  # of KINDS; None: not degraded
-    seed: int = 0  # of degrade.py
+    kind: str | None = None  # of KINDS, or noise10 at 10 dB; None: not degraded
+    seed: int = 0  # of degrade.py, or of the noise
 
     def degraded(self, kind: str, seed: int) -> LabelledSet:
         """Return this set through degrade.py, for which no DER is published."""
@@ -79,6 +81,12 @@ def degraded_sets(sets: Iterable[LabelledSet], seeds: Iterable[int]) -> list[Lab
     return [one.degraded(kind, seed) for one in simulated for kind in KINDS for seed in seeds]
 
 
+def noisy_sets(sets: Iterable[LabelledSet], levels: Iterable[int]) -> list[LabelledSet]:
+    """Return each simulated set in pink noise at each level, in dB."""
+    simulated, levels = [one for one in sets if one.simulate is not None], list(levels)
+    return [one.degraded(f"{NOISE}{level}", 1) for one in simulated for level in levels]
+
+
 def choose(sets: Iterable[LabelledSet], patterns: Iterable[str]) -> list[LabelledSet]:
     """Return the sets that patterns (`default-tel-*`) name, in order; SystemExit for one that names none."""
     sets, patterns = list(sets), list(patterns)
@@ -97,9 +105,27 @@ def prepare(chosen: LabelledSet, shared: Path, work: Path) -> Path:
     make_once(clean, lambda folder: call(tools / "simulate_conversations.py", folder, *options))
     if chosen.kind is None:
         return clean
+    if chosen.kind.startswith(NOISE):
+        noisy, level = work / chosen.folder / chosen.kind, int(chosen.kind.removeprefix(NOISE))
+        make_once(noisy, lambda folder: add_noise(clean, folder, level, chosen.seed))
+        return noisy
     degraded = work / chosen.folder / f"degraded-{chosen.seed}"
     make_once(degraded, lambda folder: call(tools / "degrade.py", clean, folder, "--seed", chosen.seed))
     return degraded / chosen.kind
+
+
+def add_noise(clean: Path, noisy: Path, level: int, seed: int) -> None:
+    """Write the WAVs of a folder in pink noise, `level` dB below the recording's mean power, and its RTTMs."""
+    noisy.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for file in sorted(clean.glob("*.wav")):
+        samples, rate = sf.read(file)
+        spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
+        noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), len(samples))
+        noise *= np.sqrt(np.mean(samples**2) / np.mean(noise**2) / 10 ** (level / 10))
+        mixed = samples + noise
+        sf.write(noisy / file.name, 0.5 * mixed / np.abs(mixed).max(), rate, subtype="PCM_16")
+        shutil.copy(file.with_suffix(".rttm"), noisy)
 
 
 def make_once(folder: Path, make: Callable[[Path], object]) -> None:

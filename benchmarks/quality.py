@@ -59,7 +59,7 @@ def main() -> None:
         work = (options.work or Path(temporary)).resolve()
         sets = [*CLEAN, *HELD_OUT, *labelled_sets.degraded_sets([*CLEAN, *HELD_OUT], (1, 2))]
         own = [labelled_sets.own_set(given) for given in options.simulate]
-        degraded = labelled_sets.degraded_sets(own, (1,))
+        degraded = [*labelled_sets.degraded_sets(own, (1,)), *labelled_sets.noisy_sets(own, options.noise)]
         for chosen in [*labelled_sets.choose(sets, options.sets), *own, *degraded]:
             audio = labelled_sets.prepare(chosen, options.shared.resolve(), work)
             judged = judge(audio, work / "quality" / chosen.name)
@@ -77,6 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sets", nargs="*", default=list(DEFAULT_SETS), metavar="NAME")
     parser.add_argument(
         "--simulate", nargs="+", default=[], metavar="OPTIONS", help="sets of one's own, also degraded"
+    )
+    parser.add_argument(
+        "--noise", nargs="+", type=int, default=[], metavar="DB", help="one's own sets in noise, too"
     )
     return parser
 
