@@ -115,7 +115,7 @@ def prepare(chosen: LabelledSet, shared: Path, work: Path) -> Path:
 
 
 def add_noise(clean: Path, noisy: Path, level: int, seed: int) -> None:
-    """Write the WAVs of a folder in pink noise, `level` dB below the recording's mean power, and its RTTMs."""
+    """Write the WAVs of a folder in pink noise, `level` dB below their mean power, and the RTTMs."""
     noisy.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for file in sorted(clean.glob("*.wav")):
