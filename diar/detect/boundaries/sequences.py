@@ -45,10 +45,20 @@ def split_archive(recording_ids: list[str], usable: np.ndarray, by_folder: bool)
 class Segments:
     """Segments of all sequences, with their robust centres: `starts` in the (n, D) usable `embeddings`.
 
-    Centres of segments that are also in `like` are not computed again.
+    Centres of segments that are also in `like` are not computed again. `voices` are the same segments of the
+    vectors `compared` (n, E), by which a back end tells speakers apart; without any, themselves.
     """
 
-    def __init__(self, embeddings: np.ndarray, starts: np.ndarray, like: Segments | None = None) -> None:
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        starts: np.ndarray,
+        like: Segments | None = None,
+        compared: np.ndarray | None = None,
+    ) -> None:
+        self.voices: Segments = self
+        if compared is not None:
+            self.voices = Segments(compared, starts, None if like is None else like.voices)
         self.embeddings = embeddings
         self.starts = starts
         self.ends = np.append(starts[1:], len(embeddings))

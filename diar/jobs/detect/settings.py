@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from diar.detect.backend.back_end import BackEnd
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.iterative import IterativeSettings
-from diar.detect.clustering.plda import read_plda
+from diar.detect.clustering.plda import Plda, read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.community.settings import Community
 from diar.detect.diarize import DiarizeSettings
@@ -24,7 +26,7 @@ SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 # Options that decide turns, of which a pipeline has its own
 _NOT_OF_PIPELINES = (
     *("preset", "onset", "offset", "overlap", "smoothing"),
-    *("clustering_threshold", "resegmentation", "plda", "plda_transform"),
+    *("clustering_threshold", "resegmentation"),
 )
 _CHANGE_PROBABILITY = 0.1  # of a change of speaker from one sliding window to the next, half a second later
 
@@ -42,10 +44,7 @@ def diarize_settings(config: DetectConfig, stored: StoredPipeline | None = None)
     """
     if config.clustering == "pipeline" or (config.clustering == "auto" and stored is not None):
         return _pipeline_settings(config, stored)
-    plda = None
-    if config.clustering == "vbx" and config.plda is not None:
-        transform = None if config.plda_transform is None else Path(config.plda_transform)
-        plda = read_plda(Path(config.plda), transform)
+    plda = _read_plda(config) if config.clustering == "vbx" else None
     assert config.clustering != "pipeline"
     iterative = IterativeSettings()
     if config.clustering_threshold is not None:
@@ -75,7 +74,34 @@ def _pipeline_settings(config: DetectConfig, stored: StoredPipeline | None) -> D
     return DiarizeSettings(ClusteringSettings(count=asked_speakers(config).bounds), pipeline=pipeline)
 
 
-def boundary_settings(config: DetectConfig) -> BoundarySettings:
+def _read_plda(config: DetectConfig) -> Plda | None:
+    if config.plda is None:
+        return None
+    transform = None if config.plda_transform is None else Path(config.plda_transform)
+    return read_plda(Path(config.plda), transform)
+
+
+def read_back_end(config: DetectConfig, metadata: Mapping[str, str], dimension: int) -> BackEnd | None:
+    """Read what recordings' speakers and segments are compared by; None without `plda`.
+
+    Args:
+        config: of the command.
+        metadata: of stage 1's output.
+        dimension: of its embeddings.
+
+    Raises:
+        DiarError: a file that cannot be read, or is made for another encoder.
+    """
+    plda = _read_plda(config)
+    if plda is None:
+        return None
+    back_end = BackEnd(plda)
+    encoder = metadata.get("model", "that"), metadata.get("model_sha256", "")
+    back_end.check(f"`plda={config.plda}`", *encoder, dimension)
+    return back_end
+
+
+def boundary_settings(config: DetectConfig, back_end: BackEnd | None = None) -> BoundarySettings:
     """Return the settings of the methods that find boundaries between files."""
     return BoundarySettings(
         segment_size=config.segment_size,
@@ -87,6 +113,7 @@ def boundary_settings(config: DetectConfig) -> BoundarySettings:
         link=config.link,
         link_threshold=config.link_threshold,
         odd_threshold=0.5 if config.odd_threshold is None else config.odd_threshold,
+        back_end=back_end,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _train(config: TrainPldaConfig) -> int:
     except (ValueError, np.linalg.LinAlgError) as error:
         raise TrainError(f"{config.embeddings_dir}: the labelled windows are too few: {error}") from None
     config.output_file.parent.mkdir(parents=True, exist_ok=True)
-    write_npz(config.output_file, model)
+    write_npz(config.output_file, replace(model, encoder_sha256=index.metadata.get("model_sha256", "")))
     card = _card(config, index, examples, worth)
     text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     card_file = config.output_file.with_suffix(".json")
