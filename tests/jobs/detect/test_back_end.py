@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from diar.cli import main
+from diar.detect.backend.calibration import Calibration
 from diar.detect.clustering.plda import Plda, read_plda, write_npz
 from diar.store.layout import Layout
 from tests.commands import detect_here
@@ -99,6 +100,10 @@ def test_a_model_that_nothing_would_read_is_refused(
     assert done.returncode == 2 and told in done.stderr
 
 
-def test_the_model_tells_its_encoder(root: Path) -> None:
+def test_the_model_tells_its_encoder_and_what_its_cosines_mean(root: Path) -> None:
     config = json.loads(Path(Layout(str(root / "train/E")).config).read_text())
-    assert read_plda(root / "plda.npz").encoder_sha256 == config["metadata"]["model_sha256"]
+    plda, card = read_plda(root / "plda.npz"), json.loads((root / "plda.json").read_text())["calibration"]
+    assert plda.encoder_sha256 == config["metadata"]["model_sha256"]
+    assert card["pairs"][0] == 70 * 3 and 0 < card["cllr"] < 0.5
+    assert plda.calibration == Calibration(card["slope"], card["offset"])
+    assert -1 < plda.calibration.score_at(0) < 1

@@ -43,6 +43,7 @@ def test_a_model_of_folders_clusters(root: Path, tmp_path: Path, capsys: pytest.
     told, card = capsys.readouterr(), json.loads(file.with_suffix(".json").read_text())
     assert "on speakers not trained on: cosine 0.00 %" in told.out and "24 recordings" not in told.err
     assert (card["speakers"], card["recordings"], card["dimensions"]) == (12, 24, 8)
+    assert card["calibration"] is None and "not calibrated" in told.out  # twelve pairs of recordings
     assert card["encoder"]["model"] and read_plda(file).psi.shape == (8,)
     done = detect_here(
         root / "E", tmp_path / "R", "--task", "turns", "--clustering", "vbx", "--plda", file, "--no_plot"
