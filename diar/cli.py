@@ -29,6 +29,7 @@ COMMANDS = {
         "thresholds of stage 2 for an archive, and how sure that is",
     ),
     "train plda": ("diar.jobs.train.command:plda", "a PLDA model from embeddings whose speakers are known"),
+    "train norm": ("diar.jobs.train.norm:norm", "a cohort of people by which comparisons are normalised"),
     "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
     "plan": ("diar.jobs.cost.command:main", "hours, GPUs, cost and disk of an extraction, before it starts"),
     "status": ("diar.jobs.progress.command:main", "how far an extraction is, and what failed"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diar.detect.backend.calibration import Calibration
+from diar.detect.backend.norm import ScoreNorm
 from diar.detect.clustering.plda import Plda, PldaError
 from diar.detect.clustering.similarity import unit_rows
 
@@ -21,17 +22,19 @@ _BLOCK = 65_536
 
 @dataclass(frozen=True)
 class BackEnd:
-    """A trained model that embeddings are compared by."""
+    """Trained models that embeddings are compared by; without a PLDA model, the embeddings themselves are."""
 
-    plda: Plda
+    plda: Plda | None = None
+    norm: ScoreNorm | None = None  # of cosines of `vectors`
 
     @property
     def calibration(self) -> Calibration | None:
-        """What the cosines of `vectors` mean; None where training did not find out."""
-        return self.plda.calibration
+        """What the (normalised) cosines of `vectors` mean; None where training did not find out."""
+        trained = self.plda if self.norm is None else self.norm
+        return None if trained is None else trained.calibration
 
-    def check(self, source: str, encoder: str, sha256: str, dimension: int) -> None:
-        """Refuse embeddings of another encoder than the model was trained on, as far as the file tells.
+    def check_plda(self, source: str, encoder: str, sha256: str, dimension: int) -> None:
+        """Refuse embeddings of another encoder than the PLDA model was trained on, as far as the file tells.
 
         Args:
             source: the file, as an error calls it.
@@ -42,6 +45,8 @@ class BackEnd:
         Raises:
             PldaError: another encoder.
         """
+        if self.plda is None:
+            return
         trained = self.plda.input_dimension
         if trained != dimension or self.plda.encoder_sha256 not in ("", sha256):
             size = f" ({trained} dimensions in place of {dimension})" if trained != dimension else ""
@@ -51,11 +56,13 @@ class BackEnd:
             )
 
     def vectors(self, embedding: np.ndarray) -> np.ndarray:
-        """Map embeddings (n, D) to float32 unit vectors (n, E), which are compared by cosine.
+        """Map unit embeddings (n, D) to float32 unit vectors (n, E), which are compared by cosine.
 
         Raises:
             PldaError: embeddings of another dimension; values that are not finite.
         """
+        if self.plda is None:
+            return embedding
         found = np.empty((len(embedding), len(self.plda.mean)), np.float32)
         for start in range(0, len(embedding), _BLOCK):
             part = slice(start, start + _BLOCK)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diar.detect.backend.back_end import BackEnd
 from diar.detect.boundaries.changepoint import default_penalty
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.cut import Cut
@@ -50,22 +51,23 @@ def find_segments(
         settings: of the methods.
     """
     cuts, penalty = _place_all(embeddings, sequences, settings)
-    compared = None if settings.back_end is None else settings.back_end.vectors(embeddings)
-    segmentation = _segment(embeddings, cuts, compared)
+    segment = _Segmenter(embeddings, settings.back_end)
+    segmentation = segment(cuts)
     link_threshold = _link_threshold(segmentation, cuts, settings)
     separated = _separation(segmentation, cuts, penalty, link_threshold)
     if settings.segment_size == "auto":
         while (weak := weakest(cuts, separated)).any():
             cuts = {start: cut for (start, cut), drop in zip(cuts.items(), weak, strict=True) if not drop}
-            segmentation = _segment(embeddings, cuts, compared, segmentation)
+            segmentation = segment(cuts, segmentation)
             separated = _separation(segmentation, cuts, penalty, link_threshold)
     else:
         cuts = keep_expected(cuts, separated, settings.segment_size, settings.usable_window, len(embeddings))
-        segmentation = _segment(embeddings, cuts, compared, segmentation)
+        segmentation = segment(cuts, segmentation)
         separated = _separation(segmentation, cuts, penalty, link_threshold)
     speakers = np.arange(len(segmentation))
     if settings.link:
-        speakers = link_segments(segmentation.voices.centers, segmentation.counts, link_threshold)
+        voices = segmentation.voices
+        speakers = link_segments(voices.centers, segmentation.counts, link_threshold, voices.norm)
     odd_threshold = settings.odd_threshold
     fit = measure_fit(embeddings, speech_seconds, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
@@ -128,10 +130,17 @@ def _place_all(
     return cuts, penalty
 
 
-def _segment(
-    embeddings: np.ndarray, cuts: Cuts, compared: np.ndarray | None, like: Segments | None = None
-) -> Segments:
-    return Segments(embeddings, np.array(list(cuts), dtype=np.int64), like, compared)
+class _Segmenter:
+    """Makes segments of cuts in `embeddings`, and maps these for the back end once."""
+
+    def __init__(self, embeddings: np.ndarray, back_end: BackEnd | None) -> None:
+        self._embeddings = embeddings
+        self._compared = None if back_end is None else back_end.vectors(embeddings)
+        self._norm = None if back_end is None else back_end.norm
+
+    def __call__(self, cuts: Cuts, like: Segments | None = None) -> Segments:
+        starts = np.array(list(cuts), dtype=np.int64)
+        return Segments(self._embeddings, starts, like, self._compared, self._norm)
 
 
 def _link_threshold(segmentation: Segments, cuts: Cuts, settings: BoundarySettings) -> float:
@@ -146,7 +155,7 @@ def _link_threshold(segmentation: Segments, cuts: Cuts, settings: BoundarySettin
     if back_end is not None and back_end.calibration is not None:
         return back_end.calibration.score_at(float(np.log(len(segmentation))))
     voices = segmentation.voices
-    return adaptive_threshold(voices.parts, voices.neighbor_cosines(_inside(cuts)))
+    return adaptive_threshold(voices.parts, voices.neighbor_cosines(_inside(cuts)), voices.norm)
 
 
 def _inside(cuts: Cuts) -> np.ndarray:

@@ -19,6 +19,7 @@ which is also how pyannote publishes its two files, and what `write_npz` writes 
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,17 @@ class Plda:
         """D, the dimension of the embeddings that the model is made for."""
         transform = self.xvector_transform
         return len(self.mean) if transform is None else len(transform.mean1)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this model from others: the beginning of the sha256 of its numbers."""
+        transform = self.xvector_transform
+        parts = [self.mean, self.diagonalizer, self.psi]
+        parts += [] if transform is None else [transform.mean1, transform.lda, transform.mean2]
+        told = hashlib.sha256(self.length_norm.encode())
+        for part in parts:
+            told.update(np.ascontiguousarray(part, np.float64).tobytes())
+        return told.hexdigest()[:16]
 
     def project(self, xvectors: np.ndarray) -> np.ndarray:
         """Embeddings (n, D) → vectors (n, E) of one length, the input of PLDA; VBx compares these by cosine.

@@ -169,6 +169,9 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     plda_transform: str | None = option(
         None, "speakers", "means and LDA applied before the PLDA, .h5 or .npz, where --plda lacks them"
     )
+    score_norm: str | None = option(
+        None, "speakers", "cohort by which these comparisons are normalised (`diar train norm`), .npz"
+    )
     known_speakers: str | None = option(
         None,
         "speakers",

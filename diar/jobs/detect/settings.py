@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from diar.detect.backend.back_end import BackEnd
+from diar.detect.backend.norm_file import read_norm
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.iterative import IterativeSettings
@@ -82,7 +83,7 @@ def _read_plda(config: DetectConfig) -> Plda | None:
 
 
 def read_back_end(config: DetectConfig, metadata: Mapping[str, str], dimension: int) -> BackEnd | None:
-    """Read what recordings' speakers and segments are compared by; None without `plda`.
+    """Read what recordings' speakers and segments are compared by; None without `plda` and `score_norm`.
 
     Args:
         config: of the command.
@@ -92,13 +93,17 @@ def read_back_end(config: DetectConfig, metadata: Mapping[str, str], dimension: 
     Raises:
         DiarError: a file that cannot be read, or is made for another encoder.
     """
-    plda = _read_plda(config)
-    if plda is None:
+    if config.plda is None and config.score_norm is None:
         return None
-    back_end = BackEnd(plda)
+    plda, norm = _read_plda(config), None
     encoder = metadata.get("model", "that"), metadata.get("model_sha256", "")
-    back_end.check(f"`plda={config.plda}`", *encoder, dimension)
-    return back_end
+    BackEnd(plda).check_plda(f"`plda={config.plda}`", *encoder, dimension)
+    if config.score_norm is not None:
+        stored = read_norm(Path(config.score_norm))
+        compared = ("", dimension) if plda is None else (plda.fingerprint, len(plda.mean))
+        stored.check(f"`score_norm={config.score_norm}`", *encoder, *compared)
+        norm = stored.norm
+    return BackEnd(plda, norm)
 
 
 def boundary_settings(config: DetectConfig, back_end: BackEnd | None = None) -> BoundarySettings:

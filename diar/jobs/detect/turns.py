@@ -88,10 +88,7 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
     """Refuse what cannot succeed, before the work."""
     OutputDirectory(config.output_dir)
     _check_segmentation(config, index.metadata)
-    if config.plda is not None and config.task == "turns" and not config.link and config.clustering != "vbx":
-        raise DiarError(
-            "`plda` compares recordings' speakers, and `no_link` keeps them apart: leave one of them away"
-        )
+    _check_back_end(config)
     if config.speaker_audio != "none" and config.audio_dir is None:
         check_inside(
             index.input, [url for url, status in zip(index.path, index.status, strict=True) if status == OK]
@@ -103,6 +100,18 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
             f"first is {index.status[0]}: {index.error[0]}; `diar status {config.embeddings_dir} --failures` "
             "lists all"
         )
+
+
+def _check_back_end(config: DetectConfig) -> None:
+    """Refuse models that nothing would read; boundaries between files read them without links, too."""
+    if config.task != "turns" or config.link:
+        return
+    read = {"plda": config.clustering == "vbx", "score_norm": False}
+    for name, used in read.items():
+        if getattr(config, name) is not None and not used:
+            raise DiarError(
+                f"`{name}` compares recordings' speakers, and `no_link` keeps them apart: leave one away"
+            )
 
 
 def _check_segmentation(config: DetectConfig, metadata: Mapping[str, str]) -> None:

@@ -13,11 +13,11 @@ from diar.detect.clustering.plda import write_npz
 from diar.detect.training.plda import train_plda
 from diar.errors import DiarError
 from diar.jobs.train.config import TrainPldaConfig
-from diar.jobs.train.labels import Examples, of_recordings, of_turns, read_labelled_turns, read_speakers
+from diar.jobs.train.labels import Examples, read_examples
 from diar.jobs.train.outcome import ended, told_calibration, write_card
 from diar.jobs.train.worth import Worth, judge
 from diar.options.command import run_command
-from diar.store.reader import RecordingIndex, TracksReader, load_index
+from diar.store.reader import load_index
 from diar.wording import counted
 
 DESCRIPTION = """\
@@ -47,7 +47,8 @@ def plda(arguments: Sequence[str], prog: str = "diar train plda") -> int:
 
 def _train(config: TrainPldaConfig) -> int:
     index = load_index(config.embeddings_dir)
-    examples = _examples(config, index).thinned(config.most, config.seed)
+    examples = read_examples(config.embeddings_dir, index, config.speakers, config.turns)
+    examples = examples.thinned(config.most, config.seed)
     speakers = len(np.unique(examples.speaker))
     print(f"{counted(len(examples.speaker), 'window')} of {counted(speakers, 'speaker')}", file=sys.stderr)
     try:
@@ -64,14 +65,6 @@ def _train(config: TrainPldaConfig) -> int:
     print("\n".join([*_told(worth, speakers), told_calibration(calibrated, "cosine in the model's space")]))
     print(f"-> {config.output_file}, {card}")
     return ended(examples)
-
-
-def _examples(config: TrainPldaConfig, index: RecordingIndex) -> Examples:
-    reader = TracksReader(config.embeddings_dir)
-    if config.turns is not None:
-        return of_turns(reader, index, read_labelled_turns(config.turns, index))
-    assert config.speakers is not None
-    return of_recordings(reader, index, read_speakers(config.speakers, index))
 
 
 def _card(config: TrainPldaConfig, examples: Examples, worth: Worth | None) -> dict[str, Any]:

@@ -64,6 +64,21 @@ class Examples:
         )
 
 
+def read_examples(
+    embeddings_dir: str, index: RecordingIndex, speakers: str | None, turns: Path | None
+) -> Examples:
+    """Return the windows of an archive with the speakers that one of the two options tells.
+
+    Raises:
+        DiarError: labels that cannot be read, or are about other recordings.
+    """
+    reader = TracksReader(embeddings_dir)
+    if turns is not None:
+        return of_turns(reader, index, read_labelled_turns(turns, index))
+    assert speakers is not None
+    return of_recordings(reader, index, read_speakers(speakers, index))
+
+
 def of_recordings(reader: TracksReader, index: RecordingIndex, speakers: Mapping[str, str]) -> Examples:
     """Return the windows of recordings with one speaker each.
 

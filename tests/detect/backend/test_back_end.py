@@ -126,13 +126,13 @@ def test_what_a_file_says_of_its_calibration_and_encoder_is_read(tmp_path: Path)
     write_npz(file, Plda(**{**vars(plda), "calibration": Calibration(21.5, -7.25), "encoder_sha256": "abc"}))
     read = read_plda(file)
     assert read.calibration == Calibration(21.5, -7.25) and read.encoder_sha256 == "abc"
-    BackEnd(read).check(str(file), "campplus", "abc", DIMENSION)
+    BackEnd(read).check_plda(str(file), "campplus", "abc", DIMENSION)
     for sha256, dimension, told in (
         ("abd", DIMENSION, "another encoder"),
         ("abc", 5, "64 dimensions in place of 5"),
     ):
         with pytest.raises(PldaError, match=told):
-            BackEnd(read).check(str(file), "campplus", sha256, dimension)
+            BackEnd(read).check_plda(str(file), "campplus", sha256, dimension)
     arrays = dict(np.load(file))
     for bad in ([0.0, 1.0], [np.nan, 1.0], [1.0], ["a", "b"]):
         np.savez(file, **{**arrays, "calibration": np.array(bad)})
