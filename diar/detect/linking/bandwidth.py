@@ -37,16 +37,17 @@ def link_over_channels(
     """Link as `link_speakers` does; the rows in `narrow_band` (n,) bool come over a telephone.
 
     Centroids are of the vectors as they are given, also where `back_end` compares others in their place. With
-    its score normalisation no channel's mean is subtracted: a voice's most alike people have its channel.
-    Errors as in `link_speakers`; PldaError where the back end does not fit.
+    its score normalisation both channels are moved to where the cohort is, instead of to 0. Errors as in
+    `link_speakers`; PldaError where the back end does not fit.
     """
     vectors, evidence, norm = embedding, None, None
     if back_end is not None:
         vectors, evidence = back_end.vectors(embedding), calibrated_evidence(back_end.calibration)
         known = None if known is None else replace(known, embedding=back_end.vectors(known.embedding))
         norm = back_end.norm
-    if norm is None and min(narrow_band.sum(), (~narrow_band).sum()) >= _LEAST_ROWS:
+    if min(narrow_band.sum(), (~narrow_band).sum()) >= _LEAST_ROWS:
         centres = np.stack([centre(vectors[~narrow_band]), centre(vectors[narrow_band])])
+        centres -= 0 if norm is None else centre(norm.cohort)
         vectors = _without(vectors, centres[narrow_band.astype(int)])
         known = None if known is None else _known_without(known, centres)
     linked = link_speakers(vectors, seconds, recording, known, probability, threshold, evidence, norm=norm)
