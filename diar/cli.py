@@ -28,6 +28,7 @@ COMMANDS = {
         "diar.jobs.tune.command:main",
         "thresholds of stage 2 for an archive, and how sure that is",
     ),
+    "fuse": ("diar.jobs.fuse.command:main", "one extraction of two, by two encoders: score fusion"),
     "train plda": ("diar.jobs.train.command:plda", "a PLDA model from embeddings whose speakers are known"),
     "train norm": ("diar.jobs.train.norm:norm", "a cohort of people by which comparisons are normalised"),
     "words": ("diar.jobs.words.command:main", "what was said, and by whom: words with speakers"),
