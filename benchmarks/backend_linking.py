@@ -30,6 +30,7 @@ from diar.detect.backend.back_end import BackEnd
 from diar.detect.backend.compared import Compared
 from diar.detect.backend.norm_file import read_norm
 from diar.detect.clustering.plda import read_plda
+from diar.detect.clustering.similarity import plda_similarities
 from diar.detect.linking.bandwidth import link_over_channels
 from diar.detect.linking.link import LinkedSpeakers
 from diar.detect.observations import is_narrow
@@ -95,6 +96,7 @@ def main() -> None:
         )
         print(f"| {' | '.join((*titles, 'F1', *(f'F1, {name}' for name in conditions)))} |")
         print(f"|{'---|' * (len(titles) + 1 + len(conditions))}", flush=True)
+        print(f"| PLDA, log-likelihood ratio | {' | '.join(model_cells(others, back_ends))} |", flush=True)
         for name, back_end in back_ends.items():
             print(f"| {name} | {' | '.join(cells(others, back_end, conditions))} |", flush=True)
 
@@ -125,18 +127,33 @@ def train(embeddings: Path, work: Path, speakers: np.ndarray, dimensions: int) -
     }
 
 
+def model_cells(rows: Recordings, back_ends: dict[str, BackEnd | None]) -> list[str]:
+    """Return how well the PLDA model's own scores tell pairs apart; nothing links by them."""
+    model = back_ends["PLDA, calibrated"].plda
+    scores = plda_similarities(model.transform(rows.embedding), model.psi)
+    return [*error_cells(rows, scores), *[""] * (5 + len(np.unique(rows.condition)))]
+
+
+def error_cells(rows: Recordings, scores: np.ndarray) -> list[str]:
+    """Return the equal error rates of all pairs, and of those of two conditions, as cells."""
+    first, second = np.triu_indices(len(scores), 1)
+    same, apart = rows.speaker[first] == rows.speaker[second], rows.condition[first] != rows.condition[second]
+    pairs = scores[first, second]
+    rates = (equal_error_rate(pairs, same), equal_error_rate(pairs[apart], same[apart]))
+    return [f"{100 * rate:.2f}" for rate in rates]
+
+
 def cells(rows: Recordings, back_end: BackEnd | None, conditions: list[str]) -> list[str]:
     used = back_end or BackEnd()
     compared = Compared.of(used.vectors(rows.embedding), used.norm)
-    first, second = np.triu_indices(len(compared), 1)
-    scores, same = compared.matrix(compared)[first, second], rows.speaker[first] == rows.speaker[second]
-    apart = rows.condition[first] != rows.condition[second]
-    line = used.calibration
-    cost = "" if line is None else f"{cost_of_ratios(line.slope * scores + line.offset, same):.3f}"
-    rates = (equal_error_rate(scores, same), equal_error_rate(scores[apart], same[apart]))
+    scores, line, cost = compared.matrix(compared), used.calibration, ""
+    if line is not None:
+        first, second = np.triu_indices(len(compared), 1)
+        same = rows.speaker[first] == rows.speaker[second]
+        cost = f"{cost_of_ratios(line.slope * scores[first, second] + line.offset, same):.3f}"
     alone = [rows.chosen(rows.condition == name) for name in conditions]
     return [
-        *(f"{100 * rate:.2f}" for rate in rates),
+        *error_cells(rows, scores),
         cost,
         accuracy(rows.speaker, linked(rows, back_end).label),
         *(f1(one.speaker, linked(one, back_end).label) for one in alone),

@@ -2,7 +2,7 @@
 
 A PLDA model maps embeddings to a space in which one speaker scatters alike in all directions. There they are
 compared by cosine, so that all that works with cosines of unit vectors works there, for a million speakers,
-too. Its errors are those of the model's log-likelihood ratio to within 0.1 points of equal error rate
+too. It tells pairs of recordings apart as well as the model's log-likelihood ratio does
 (docs/decisions/103-trained-back-end.md).
 """
 

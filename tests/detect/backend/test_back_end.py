@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,15 +116,15 @@ def test_segments_are_one_speaker_by_the_back_end_and_cut_by_the_encoder() -> No
     assert segments(None) == (starts, [0, 1, 2, 3, 4])
     plda = trained()
     assert segments(BackEnd(plda)) == (starts, [0, 1, 0, 2, 3])
-    calibrated = Plda(**{**vars(plda), "calibration": Calibration(20.0, -8.0)})
+    calibrated = replace(plda, calibration=Calibration(20.0, -8.0))
     assert segments(BackEnd(calibrated)) == (starts, [0, 1, 0, 2, 3])
-    strict = Plda(**{**vars(plda), "calibration": Calibration(20.0, -21.0)})  # a cosine of 1.13 is asked for
+    strict = replace(plda, calibration=Calibration(20.0, -21.0))  # a cosine of 1.13 is asked for
     assert segments(BackEnd(strict)) == (starts, [0, 1, 2, 3, 4])
 
 
 def test_what_a_file_says_of_its_calibration_and_encoder_is_read(tmp_path: Path) -> None:
     plda, file = trained(), tmp_path / "plda.npz"
-    write_npz(file, Plda(**{**vars(plda), "calibration": Calibration(21.5, -7.25), "encoder_sha256": "abc"}))
+    write_npz(file, replace(plda, calibration=Calibration(21.5, -7.25), encoder_sha256="abc"))
     read = read_plda(file)
     assert read.calibration == Calibration(21.5, -7.25) and read.encoder_sha256 == "abc"
     BackEnd(read).check_plda(str(file), "campplus", "abc", DIMENSION)
