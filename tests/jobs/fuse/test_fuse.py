@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
+import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from diar.cli import main
 from diar.jobs.fuse.join import join_tracks, join_vectors
 from diar.store.layout import Layout
 from diar.store.reader import TracksReader, load_index
-from tests.commands import detect_here
+from tests.commands import RATE, detect, detect_here, extract
 from tests.detect.observations_sample import (
     METADATA,
     Conversation,
@@ -25,6 +28,7 @@ from tests.detect.observations_sample import (
     unit,
     write_store,
 )
+from tests.models.cases import CASES, build
 
 NAMES = ("a/one.wav", "a/two.wav", "b/three.wav")
 
@@ -174,3 +178,30 @@ def test_extractions_that_do_not_belong_together_are_refused(
         assert told in capsys.readouterr().err
         assert not Path(Layout(str(tmp_path / "out")).config).exists()
     assert fuse(first, second, first / "inside") == 2
+
+
+@pytest.mark.slow
+def test_encoders_of_different_strides_hear_the_same_tracks(
+    segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path
+) -> None:
+    """Two networks with random weights, of which one keeps the frame rate and the other has an eighth."""
+    (tmp_path / "archive").mkdir()
+    for name, seconds in (("a.wav", 2.77), ("b.wav", 21.3)):
+        samples = conversation[5 * RATE : 5 * RATE + round(seconds * RATE)]
+        sf.write(tmp_path / "archive" / name, samples, RATE, subtype="PCM_16")
+    for case in ("ReDimNetB0", "ResNet18"):
+        architecture, model_args = CASES[case]
+        front_end = {"fbank_args": {"num_mel_bins": model_args["feat_dim"]}}
+        config = {"model": architecture, "model_args": model_args, "dataset_args": front_end}
+        (tmp_path / case).mkdir()
+        (tmp_path / case / "config.yaml").write_text(yaml.safe_dump(config))
+        torch.save(build(case).state_dict(), tmp_path / case / "avg_model.pt")
+        models = ("--model_dir", tmp_path / case, "--segmentation", segmentation_dir, "--workers", 1)
+        done = extract(tmp_path / "archive", tmp_path / f"E-{case}", *models, "--precision", "fp32")
+        assert done.returncode == 0, done.stderr
+    assert fuse(tmp_path / "E-ReDimNetB0", tmp_path / "E-ResNet18", tmp_path / "E") == 0
+    index = load_index(str(tmp_path / "E"))
+    assert index.status == ["ok", "ok"] and len(TracksReader(str(tmp_path / "E")).read("b.wav").tracks) > 20
+    assert main(["verify", str(tmp_path / "E")]) == 0
+    done = detect(tmp_path / "E", tmp_path / "R", "--task", "turns", "--processes", 1)
+    assert done.returncode == 0, done.stderr
