@@ -54,8 +54,8 @@ NOT_RUN = {
     "diar diarize meeting.wav -o OUT --segmentation BUT-FIT/": "fetches weights from Hugging Face",
     "diar plan --input_dir /archive --gpus 0,1": "needs two GPUs",
     "diar extract --input_dir AUDIO --output_dir E --pipeline": "needs weights behind an account",
-    "diar extract --input_dir AUDIO --output_dir E_OTHER": "needs weights of a second encoder",
-    "diar fuse --first E --second E_OTHER": "needs an extraction by a second encoder",
+    "diar extract --input_dir AUDIO --output_dir E_B": "needs weights of a second encoder",
+    "diar fuse --first E_A --second E_B": "needs an extraction by a second encoder",
     "diar train norm": "needs twenty people",
     "diar detect --embeddings_dir E --output_dir R3": "needs a cohort of twenty people",
 }
