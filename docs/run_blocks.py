@@ -54,6 +54,10 @@ NOT_RUN = {
     "diar diarize meeting.wav -o OUT --segmentation BUT-FIT/": "fetches weights from Hugging Face",
     "diar plan --input_dir /archive --gpus 0,1": "needs two GPUs",
     "diar extract --input_dir AUDIO --output_dir E --pipeline": "needs weights behind an account",
+    "diar extract --input_dir AUDIO --output_dir E_B": "needs weights of a second encoder",
+    "diar fuse --first E_A --second E_B": "needs an extraction by a second encoder",
+    "diar train norm": "needs twenty people",
+    "diar detect --embeddings_dir E --output_dir R3": "needs a cohort of twenty people",
 }
 BENCHMARK = "python benchmarks/"
 FENCE = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -235,7 +239,7 @@ def run_bash(command: str, folder: Path) -> str:
     done = subprocess.run(
         ["bash", "-c", here], cwd=folder, env=_environment(folder), capture_output=True, text=True
     )
-    return "" if done.returncode == 0 else f"exit code {done.returncode}: {done.stderr[-2000:]}"
+    return "" if done.returncode == 0 else f"exit code {done.returncode}: {done.stderr[-3000:]}"
 
 
 def _environment(folder: Path) -> dict[str, str]:

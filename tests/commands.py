@@ -33,6 +33,8 @@ COMMANDS = (
     "REKEY",
     "STREAM",
     "SWEEP",
+    "TRAIN",
+    "FUSE",
 )
 OPTION_PREFIXES = tuple(f"DIAR_{name}_" for name in COMMANDS)  # of variables that hold options
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diar.detect.backend.back_end import BackEnd
 from diar.detect.boundaries.changepoint import default_penalty
 from diar.detect.boundaries.confidence import separation
 from diar.detect.boundaries.cut import Cut
@@ -40,6 +41,9 @@ def find_segments(
 ) -> Found:
     """Find boundaries, speakers and odd files.
 
+    Where a cut lies, and which files are odd, is found in `embeddings`; who speaks on both sides of it, and
+    in other segments, by the back end, if there is one.
+
     Args:
         embeddings: (n, D) unit vectors of the usable files, sequence after sequence.
         speech_seconds: (n,) speech in each.
@@ -47,24 +51,23 @@ def find_segments(
         settings: of the methods.
     """
     cuts, penalty = _place_all(embeddings, sequences, settings)
-    segmentation = _segment(embeddings, cuts)
-    link_threshold = settings.link_threshold
-    if link_threshold is None:
-        cosines = segmentation.neighbor_cosines(_inside(cuts))
-        link_threshold = adaptive_threshold(segmentation.parts, cosines)
+    segment = _Segmenter(embeddings, settings.back_end)
+    segmentation = segment(cuts)
+    link_threshold = _link_threshold(segmentation, cuts, settings)
     separated = _separation(segmentation, cuts, penalty, link_threshold)
     if settings.segment_size == "auto":
         while (weak := weakest(cuts, separated)).any():
             cuts = {start: cut for (start, cut), drop in zip(cuts.items(), weak, strict=True) if not drop}
-            segmentation = _segment(embeddings, cuts, segmentation)
+            segmentation = segment(cuts, segmentation)
             separated = _separation(segmentation, cuts, penalty, link_threshold)
     else:
         cuts = keep_expected(cuts, separated, settings.segment_size, settings.usable_window, len(embeddings))
-        segmentation = _segment(embeddings, cuts, segmentation)
+        segmentation = segment(cuts, segmentation)
         separated = _separation(segmentation, cuts, penalty, link_threshold)
     speakers = np.arange(len(segmentation))
     if settings.link:
-        speakers = link_segments(segmentation.centers, segmentation.counts, link_threshold)
+        voices = segmentation.voices
+        speakers = link_segments(voices.centers, segmentation.counts, link_threshold, voices.norm)
     odd_threshold = settings.odd_threshold
     fit = measure_fit(embeddings, speech_seconds, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
@@ -127,8 +130,32 @@ def _place_all(
     return cuts, penalty
 
 
-def _segment(embeddings: np.ndarray, cuts: Cuts, like: Segments | None = None) -> Segments:
-    return Segments(embeddings, np.array(list(cuts), dtype=np.int64), like)
+class _Segmenter:
+    """Makes segments of cuts in `embeddings`, and maps these for the back end once."""
+
+    def __init__(self, embeddings: np.ndarray, back_end: BackEnd | None) -> None:
+        self._embeddings = embeddings
+        self._compared = None if back_end is None else back_end.vectors(embeddings)
+        self._norm = None if back_end is None else back_end.norm
+
+    def __call__(self, cuts: Cuts, like: Segments | None = None) -> Segments:
+        starts = np.array(list(cuts), dtype=np.int64)
+        return Segments(self._embeddings, starts, like, self._compared, self._norm)
+
+
+def _link_threshold(segmentation: Segments, cuts: Cuts, settings: BoundarySettings) -> float:
+    """Return the cosine of `segmentation.voices` above which two segments are of one speaker.
+
+    A calibrated back end asks for even odds, where beforehand a segment is as likely to be one speaker's as
+    any other's.
+    """
+    if settings.link_threshold is not None:
+        return settings.link_threshold
+    back_end = settings.back_end
+    if back_end is not None and back_end.calibration is not None:
+        return back_end.calibration.score_at(float(np.log(len(segmentation))))
+    voices = segmentation.voices
+    return adaptive_threshold(voices.parts, voices.neighbor_cosines(_inside(cuts)), voices.norm)
 
 
 def _inside(cuts: Cuts) -> np.ndarray:
@@ -139,7 +166,7 @@ def _inside(cuts: Cuts) -> np.ndarray:
 def _separation(segmentation: Segments, cuts: Cuts, penalty: float, threshold: float) -> np.ndarray:
     inside = _inside(cuts)
     separated = np.ones(len(segmentation))
-    cosines = segmentation.neighbor_cosines(inside)
+    cosines = segmentation.voices.neighbor_cosines(inside)
     separated[inside] = separation(segmentation.gains[inside], cosines, penalty, threshold)
     return separated
 

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from diar.detect.backend.compared import Compared
+from diar.detect.backend.norm import ScoreNorm
 from diar.detect.boundaries.scatter import gain, robust_center
 
 
@@ -45,10 +47,23 @@ def split_archive(recording_ids: list[str], usable: np.ndarray, by_folder: bool)
 class Segments:
     """Segments of all sequences, with their robust centres: `starts` in the (n, D) usable `embeddings`.
 
-    Centres of segments that are also in `like` are not computed again.
+    Centres of segments that are also in `like` are not computed again. `voices` are the same segments of the
+    vectors `compared` (n, E), by which a back end tells speakers apart, with its `norm` of cosines; without
+    any, themselves.
     """
 
-    def __init__(self, embeddings: np.ndarray, starts: np.ndarray, like: Segments | None = None) -> None:
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        starts: np.ndarray,
+        like: Segments | None = None,
+        compared: np.ndarray | None = None,
+        norm: ScoreNorm | None = None,
+    ) -> None:
+        self.voices: Segments = self
+        self.norm = norm if compared is None else None
+        if compared is not None:
+            self.voices = Segments(compared, starts, None if like is None else like.voices, norm=norm)
         self.embeddings = embeddings
         self.starts = starts
         self.ends = np.append(starts[1:], len(embeddings))
@@ -75,9 +90,14 @@ class Segments:
         """Files in each segment."""
         return self.ends - self.starts
 
+    @cached_property
+    def compared_centers(self) -> Compared:
+        """The centres as they are compared."""
+        return Compared.of(self.centers, self.norm)
+
     def neighbor_cosines(self, inside: np.ndarray) -> np.ndarray:
         """Return the cosine of the centres on both sides of the starts at positions `inside`."""
-        return np.einsum("nd,nd->n", self.centers[inside - 1], self.centers[inside])
+        return self.compared_centers[inside - 1].pairs(self.compared_centers[inside])
 
     @cached_property
     def gains(self) -> np.ndarray:

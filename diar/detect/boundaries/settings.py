@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from diar.detect.backend.back_end import BackEnd
+
 
 @dataclass(frozen=True)
 class BoundarySettings:
@@ -20,6 +22,7 @@ class BoundarySettings:
         link: one speaker, one name across segments.
         link_threshold: cosine above which two segments are one speaker; None = from the data.
         odd_threshold: probability above which a file is one of another voice.
+        back_end: what tells whether two segments are of one speaker; None = the cosine of their centres.
     """
 
     segment_size: int | Literal["auto"] = "auto"
@@ -31,6 +34,7 @@ class BoundarySettings:
     link: bool = True
     link_threshold: float | None = None
     odd_threshold: float = 0.5
+    back_end: BackEnd | None = None
 
     @property
     def usable_window(self) -> int:

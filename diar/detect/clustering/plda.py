@@ -11,12 +11,15 @@ Read are Kaldi's PLDA files, binary or text, beside them VBx's x-vector transfor
     mu (E,), tr (E, E), psi (E,)                 the PLDA model as Kaldi keeps it
     mean1 (D,), lda (D, E), mean2 (E,)           the x-vector transform; all three or none
     length_norm                                  "unit" or "sqrt"; optional, see `read_plda`
+    calibration (2,)                             slope and offset for cosines in the PLDA space; optional
+    encoder_sha256                               of the weights that made the embeddings; optional
 
 which is also how pyannote publishes its two files, and what `write_npz` writes as one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ from typing import Literal
 
 import numpy as np
 
+from diar.detect.backend.calibration import Calibration
 from diar.detect.clustering.kaldi import KaldiError, read_kaldi_plda
 from diar.errors import DiarError
 from diar.extras import require
@@ -54,7 +58,8 @@ class Plda:
     """A PLDA model of E dimensions, those in which speakers differ most first.
 
     `length_norm` is the length that vectors are scaled to, before LDA and before PLDA: 1 ("unit") or the
-    square root of their dimension ("sqrt").
+    square root of their dimension ("sqrt"). `calibration` says what the cosine between two transformed
+    embeddings of different recordings means.
     """
 
     mean: np.ndarray  # (E,)
@@ -62,12 +67,25 @@ class Plda:
     psi: np.ndarray  # (E,) descending, variance of speakers relative to that within a speaker
     length_norm: LengthNorm
     xvector_transform: XvectorTransform | None = None
+    calibration: Calibration | None = None
+    encoder_sha256: str = ""  # of the weights of the embeddings' encoder, where it is known
 
     @property
     def input_dimension(self) -> int:
         """D, the dimension of the embeddings that the model is made for."""
         transform = self.xvector_transform
         return len(self.mean) if transform is None else len(transform.mean1)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this model from others: the beginning of the sha256 of its numbers."""
+        transform = self.xvector_transform
+        parts = [self.mean, self.diagonalizer, self.psi]
+        parts += [] if transform is None else [transform.mean1, transform.lda, transform.mean2]
+        told = hashlib.sha256(self.length_norm.encode())
+        for part in parts:
+            told.update(np.ascontiguousarray(part, np.float64).tobytes())
+        return told.hexdigest()[:16]
 
     def project(self, xvectors: np.ndarray) -> np.ndarray:
         """Embeddings (n, D) → vectors (n, E) of one length, the input of PLDA; VBx compares these by cosine.
@@ -127,7 +145,15 @@ def read_plda(path: Path, transform_path: Path | None = None, length_norm: Lengt
         raise PldaError(f"{path}: length_norm is {norm!r}, it must be 'unit' or 'sqrt'")
     order = np.argsort(-psi, kind="stable")
     xvector_transform = _check_transform(transform_path or path, arrays, len(mean))
-    return Plda(mean, transform[order], psi[order], "unit" if norm == "unit" else "sqrt", xvector_transform)
+    return Plda(
+        mean,
+        transform[order],
+        psi[order],
+        "unit" if norm == "unit" else "sqrt",
+        xvector_transform,
+        None if transform_path else _calibration(path, arrays),  # it was learned with the transform inside
+        str(arrays.get("encoder_sha256", "")),
+    )
 
 
 def write_npz(path: Path, plda: Plda) -> None:
@@ -136,6 +162,10 @@ def write_npz(path: Path, plda: Plda) -> None:
     arrays["length_norm"] = np.array(plda.length_norm)
     if plda.xvector_transform is not None:
         arrays |= {key: getattr(plda.xvector_transform, key) for key in _TRANSFORM_KEYS}
+    if plda.calibration is not None:
+        arrays["calibration"] = plda.calibration.stored
+    if plda.encoder_sha256:
+        arrays["encoder_sha256"] = np.array(plda.encoder_sha256)
     with path.open("wb") as file:  # given a name, numpy would append .npz to it
         np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
 
@@ -209,6 +239,13 @@ def _check_transform(path: Path, arrays: dict[str, np.ndarray], size: int) -> Xv
         shapes = f"mean1 {mean1.shape}, lda {lda.shape}, mean2 {mean2.shape}"
         raise PldaError(f"{path}: {shapes} do not fit a PLDA model of {size}: (D,), (D, {size}), ({size},)")
     return XvectorTransform(mean1, lda, mean2)
+
+
+def _calibration(path: Path, arrays: dict[str, np.ndarray]) -> Calibration | None:
+    try:
+        return Calibration.of(arrays["calibration"]) if "calibration" in arrays else None
+    except ValueError as error:
+        raise PldaError(f"{path}: {error}") from None
 
 
 def _length_norm_of(path: Path, mean: np.ndarray, transform: np.ndarray, psi: np.ndarray) -> LengthNorm:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from diar.detect.backend.compared import Compared
+from diar.detect.backend.norm import ScoreNorm
 from diar.detect.linking.evidence import Evidence
 
 _MOST_ROWS = 2_000  # whose cosines are looked at
@@ -15,7 +17,9 @@ _LEAST_COSINE = 0.1  # beyond what all have in common; a pair linked below it sa
 _SESSION_VARIANCES = (0.02, 1.0)
 
 
-def adapt_different(evidence: Evidence, embedding: np.ndarray, recording: np.ndarray) -> Evidence:
+def adapt_different(
+    evidence: Evidence, embedding: np.ndarray, recording: np.ndarray, norm: ScoreNorm | None = None
+) -> Evidence:
     """Replace mean and deviation of different speakers by the archive's own, as far as it shows them.
 
     Speakers of one recording are different. Those of two recordings nearly always are, and their cosines say
@@ -26,8 +30,9 @@ def adapt_different(evidence: Evidence, embedding: np.ndarray, recording: np.nda
         evidence: what is assumed before the archive has shown enough.
         embedding: (n, D) unit vectors.
         recording: (n,) recording of each.
+        norm: of cosines.
     """
-    within, across = _cosines_within(embedding, recording), _cosines_across(embedding, recording)
+    within, across = _cosines_within(embedding, recording, norm), _cosines_across(embedding, recording, norm)
     if not len(within) or not len(across):
         return evidence
     different = min((within, across), key=lambda cosines: float(np.median(cosines)))
@@ -42,7 +47,11 @@ def adapt_different(evidence: Evidence, embedding: np.ndarray, recording: np.nda
 
 
 def adapt_sessions(
-    evidence: Evidence, embedding: np.ndarray, seconds: np.ndarray, label: np.ndarray
+    evidence: Evidence,
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    label: np.ndarray,
+    norm: ScoreNorm | None = None,
 ) -> Evidence:
     """Replace the session variance by that of persons found in a first clustering: the median over pairs.
 
@@ -51,11 +60,12 @@ def adapt_sessions(
         embedding: (n, D) unit vectors.
         seconds: (n,) of clean speech.
         label: (n,) the person of each.
+        norm: of cosines.
     """
     first, second = _neighbours(label)
     if not len(first):
         return evidence
-    cosine = np.einsum("ij,ij->i", embedding[first], embedding[second])
+    cosine = Compared.of(embedding[first], norm).pairs(Compared.of(embedding[second], norm))
     common = evidence.different_mean
     beyond = np.maximum((cosine - common) / (1 - common), _LEAST_COSINE)
     one, other = (evidence.content_variance(seconds[rows]) for rows in (first, second))
@@ -66,16 +76,17 @@ def adapt_sessions(
     return replace(evidence, session_variance=weight * found + (1 - weight) * evidence.session_variance)
 
 
-def _cosines_within(embedding: np.ndarray, recording: np.ndarray) -> np.ndarray:
+def _cosines_within(embedding: np.ndarray, recording: np.ndarray, norm: ScoreNorm | None) -> np.ndarray:
     first, second = _neighbours(recording)
     chosen = slice(None, None, _step(len(first)))
-    return np.einsum("ij,ij->i", embedding[first[chosen]], embedding[second[chosen]])
+    one, other = (Compared.of(embedding[rows[chosen]], norm) for rows in (first, second))
+    return one.pairs(other)
 
 
-def _cosines_across(embedding: np.ndarray, recording: np.ndarray) -> np.ndarray:
+def _cosines_across(embedding: np.ndarray, recording: np.ndarray, norm: ScoreNorm | None) -> np.ndarray:
     chosen = slice(None, None, _step(len(embedding)))
-    vectors, of = embedding[chosen], recording[chosen]
-    return np.asarray((vectors @ vectors.T)[np.triu(of[:, None] != of)])
+    voices, of = Compared.of(embedding[chosen], norm), recording[chosen]
+    return np.asarray(voices.matrix(voices)[np.triu(of[:, None] != of)])
 
 
 def _neighbours(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

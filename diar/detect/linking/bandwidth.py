@@ -12,7 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from diar.detect.backend.back_end import BackEnd
 from diar.detect.clustering.similarity import unit_rows
+from diar.detect.linking.evidence import calibrated_evidence
 from diar.detect.linking.groups import summed, vector_weights
 from diar.detect.linking.known import KnownSpeakers
 from diar.detect.linking.link import LinkedSpeakers, link_speakers
@@ -30,23 +32,34 @@ def link_over_channels(
     known: KnownSpeakers | None,
     probability: float,
     threshold: float | None,
+    back_end: BackEnd | None = None,
 ) -> LinkedSpeakers:
     """Link as `link_speakers` does; the rows in `narrow_band` (n,) bool come over a telephone.
 
-    Centroids are of the vectors as they are given. Errors as in `link_speakers`.
+    Centroids are of the vectors as they are given, also where `back_end` compares others in their place. With
+    its score normalisation both channels are moved to where the cohort is, instead of to 0. Errors as in
+    `link_speakers`; PldaError where the back end does not fit.
     """
-    if min(narrow_band.sum(), (~narrow_band).sum()) < _LEAST_ROWS:
-        return link_speakers(embedding, seconds, recording, known, probability, threshold)
-    centres = np.stack([centre(embedding[~narrow_band]), centre(embedding[narrow_band])])
-    if known is not None:
-        channel = (
-            np.zeros(len(known.name), int) if known.narrow_band is None else known.narrow_band.astype(int)
-        )
-        known = replace(known, embedding=_without(known.embedding, centres[channel]))
-    shifted = _without(embedding, centres[narrow_band.astype(int)])
-    linked = link_speakers(shifted, seconds, recording, known, probability, threshold)
+    vectors, evidence, norm = embedding, None, None
+    if back_end is not None:
+        vectors, evidence = back_end.vectors(embedding), calibrated_evidence(back_end.calibration)
+        known = None if known is None else replace(known, embedding=back_end.vectors(known.embedding))
+        norm = back_end.norm
+    if min(narrow_band.sum(), (~narrow_band).sum()) >= _LEAST_ROWS:
+        centres = np.stack([centre(vectors[~narrow_band]), centre(vectors[narrow_band])])
+        centres -= 0 if norm is None else centre(norm.cohort)
+        vectors = _without(vectors, centres[narrow_band.astype(int)])
+        known = None if known is None else _known_without(known, centres)
+    linked = link_speakers(vectors, seconds, recording, known, probability, threshold, evidence, norm=norm)
+    if vectors is embedding:
+        return linked
     total = summed(embedding, vector_weights(seconds, linked.evidence), linked.label)
     return replace(linked, centroid=unit_rows(total).astype(np.float32))
+
+
+def _known_without(known: KnownSpeakers, centres: np.ndarray) -> KnownSpeakers:
+    channel = np.zeros(len(known.name), int) if known.narrow_band is None else known.narrow_band.astype(int)
+    return replace(known, embedding=_without(known.embedding, centres[channel]))
 
 
 def centre(vectors: np.ndarray) -> np.ndarray:

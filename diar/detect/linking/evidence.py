@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diar.detect.backend.calibration import Calibration
+
 _LEAST_SECONDS = 0.05  # less says nothing, and must not divide by zero
 _MOST_RECORDINGS = 5  # of one person that are taken for independent
 _HALVINGS = 40  # of an interval of 2: to 1e-12
@@ -93,3 +95,27 @@ class Evidence:
 
 
 CAMPPLUS = Evidence()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedEvidence(Evidence):
+    """What a back end learned that its scores mean, whatever the seconds behind both vectors."""
+
+    calibration: Calibration
+
+    def log_ratio(self, cosine: np.ndarray, share: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return ln p(score | one speaker) / p(score | two speakers); the shares do not count."""
+        return np.asarray(self.calibration.slope * cosine + self.calibration.offset)
+
+    def least_cosine(self, log_ratio: float) -> float:
+        """Return the score with this log ratio."""
+        return self.calibration.score_at(log_ratio)
+
+    def cosine_at(self, log_ratio: float, seconds: float = np.inf, other: float = np.inf) -> float:
+        """Return the score with this log ratio, which may be above 1."""
+        return self.calibration.score_at(log_ratio)
+
+
+def calibrated_evidence(calibration: Calibration | None) -> Evidence | None:
+    """Return the evidence of a back end; None without calibration: then the archive tells what they mean."""
+    return None if calibration is None else CalibratedEvidence(calibration=calibration)

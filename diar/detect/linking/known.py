@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diar.detect.backend.compared import Compared
 from diar.detect.linking.evidence import Evidence
 from diar.detect.linking.groups import Groups, summed, vector_weights
 from diar.errors import DiarError
@@ -67,9 +68,10 @@ def _likely_matches(
 ) -> list[tuple[int, int]]:
     """Group and person of every pair that reaches `least_ratio`, the likeliest first."""
     group_share = evidence.share(groups.seconds, groups.vectors)
+    people = Compared.of(enrolled, groups.norm)
     found = []
     for start in range(0, len(groups), _BLOCK):
-        cosine = groups.direction[start : start + _BLOCK] @ enrolled.T
+        cosine = groups.voices[start : start + _BLOCK].matrix(people)
         ratio = evidence.log_ratio(cosine, group_share[start : start + _BLOCK, None], share)
         group, person = np.nonzero(ratio >= least_ratio)
         found.append((ratio[group, person], group + start, person))

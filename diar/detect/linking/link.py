@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
+from diar.detect.backend.norm import ScoreNorm
 from diar.detect.boundaries.speakers import number_by_appearance
+from diar.detect.clustering.similarity import unit_rows
 from diar.detect.linking.adaptation import adapt_different, adapt_sessions
 from diar.detect.linking.evidence import CAMPPLUS, Evidence
 from diar.detect.linking.groups import Groups, summed, vector_weights
@@ -54,6 +56,7 @@ def link_speakers(
     threshold: float | None = None,
     evidence: Evidence | None = None,
     exact: int = EXACT,
+    norm: ScoreNorm | None = None,
 ) -> LinkedSpeakers:
     """Give recording-level speakers archive-wide ids.
 
@@ -68,24 +71,25 @@ def link_speakers(
         threshold: a cosine between vectors of unlimited speech, instead of `probability`.
         evidence: what cosines say; default: the constants for campplus-zh-en, adapted to the archive.
         exact: up to so many groups are compared all with all.
+        norm: of all cosines.
 
     Raises:
         LinkingError: arrays that do not fit each other, vectors that are not of unit length, a threshold at
             which two speakers are likelier than one.
     """
     _check(embedding, seconds, recording, known)
-    evidence, persons = _learned(embedding, seconds, recording, evidence, probability, exact)
+    evidence, persons = _learned(embedding, seconds, recording, evidence, probability, exact, norm)
     fixed = None if threshold is None else _fixed_ratio(threshold, evidence)
 
     def least_ratio(groups: int) -> float:
         return fixed if fixed is not None else _likely_ratio(min(groups, persons), probability)
 
-    groups, label = _cluster(embedding, seconds, recording, evidence, least_ratio, exact)
+    groups, label = _cluster(embedding, seconds, recording, evidence, least_ratio, exact, norm)
     ratio = least_ratio(len(groups))
     names: dict[int, str] = {}
     if known is not None and len(known.name) and len(groups):
         names = match_known(groups, known, evidence, ratio)
-    return _result(embedding, seconds, label, names, evidence, ratio)
+    return _result(embedding, seconds, label, names, evidence, ratio, norm)
 
 
 def _learned(
@@ -95,16 +99,18 @@ def _learned(
     given: Evidence | None,
     probability: float,
     exact: int,
+    norm: ScoreNorm | None,
 ) -> tuple[Evidence, int]:
     """Learn the evidence and the number of persons by a first clustering of the archive or a sample of it."""
     sample = slice(None, None, max(-(-len(embedding) // _MOST_SAMPLED), 1))
     vectors, speech, of = embedding[sample], seconds[sample], recording[sample]
-    evidence = adapt_different(CAMPPLUS, embedding, recording) if given is None else given
+    evidence = adapt_different(CAMPPLUS, embedding, recording, norm) if given is None else given
     ratio = functools.partial(_likely_ratio, probability=probability)
-    _, label = _cluster(vectors, speech, of, evidence, ratio, exact)
+    _, label = _cluster(vectors, speech, of, evidence, ratio, exact, norm)
     rows = np.bincount(label) if len(label) else np.zeros(0, np.int64)
     persons = len(rows) if len(label) == len(embedding) else num_persons(rows, len(embedding))
-    return (adapt_sessions(evidence, vectors, speech, label) if given is None else given), persons
+    learned = adapt_sessions(evidence, vectors, speech, label, norm) if given is None else given
+    return learned, persons
 
 
 def num_persons(rows: np.ndarray, most: int) -> int:
@@ -124,9 +130,10 @@ def _cluster(
     evidence: Evidence,
     least_ratio: Callable[[int], float],
     exact: int,
+    norm: ScoreNorm | None,
 ) -> tuple[Groups, np.ndarray]:
     """Return groups, and the group (n,) of each row; `least_ratio` of the number of groups decides merges."""
-    groups = Groups.single(embedding, seconds, recording, evidence)
+    groups = Groups.single(embedding, seconds, recording, evidence, norm)
     label, active = np.arange(len(groups)), np.ones(len(groups), bool)
     while True:
         least = least_ratio(len(groups))
@@ -159,6 +166,7 @@ def _result(
     names: dict[int, str],
     evidence: Evidence,
     ratio: float,
+    norm: ScoreNorm | None,
 ) -> LinkedSpeakers:
     first: dict[str, int] = {}  # groups with one name are one person
     renamed = np.arange(int(label.max(initial=-1)) + 1)
@@ -171,7 +179,7 @@ def _result(
     total = summed(embedding, vector_weights(seconds, evidence), person)
     count = len(total)
     ids = [PERSON_NAME.format(i + 1) for i in range(count)]
-    similarity, others = _fit(embedding, seconds, person, total, evidence)
+    similarity, others = _fit(embedding, seconds, person, total, evidence, norm)
     return LinkedSpeakers(
         label=person,
         speaker_id=ids,
@@ -186,7 +194,12 @@ def _result(
 
 
 def _fit(
-    embedding: np.ndarray, seconds: np.ndarray, person: np.ndarray, total: np.ndarray, evidence: Evidence
+    embedding: np.ndarray,
+    seconds: np.ndarray,
+    person: np.ndarray,
+    total: np.ndarray,
+    evidence: Evidence,
+    norm: ScoreNorm | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's cosine (n,) and log ratio (n,) to its person's other rows; NaN without any."""
     weights = vector_weights(seconds, evidence).astype(np.float32)
@@ -196,7 +209,7 @@ def _fit(
     for start in range(0, len(person), _BLOCK):
         part = slice(start, start + _BLOCK)
         vectors, who = embedding[part], person[part]
-        cosine = _cosine(vectors, total[who] - weights[part, None] * vectors)
+        cosine = _cosine(vectors, total[who] - weights[part, None] * vectors, norm)
         share = evidence.share(seconds[part], np.ones(len(who)))
         other = evidence.share(speech[who] - seconds[part], np.maximum(rows[who] - 1, 1))
         several = rows[who] > 1
@@ -205,9 +218,13 @@ def _fit(
     return similarity, ratio
 
 
-def _cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _cosine(first: np.ndarray, second: np.ndarray, norm: ScoreNorm | None) -> np.ndarray:
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return np.asarray(np.einsum("ij,ij->i", first, second) / np.maximum(norms, np.finfo(np.float32).tiny))
+    cosine = np.einsum("ij,ij->i", first, second) / np.maximum(norms, np.finfo(np.float32).tiny)
+    if norm is None:
+        return np.asarray(cosine)
+    line = norm.lines(unit_rows(first)) + norm.lines(unit_rows(second))
+    return np.clip(line[:, 0] * cosine + line[:, 1], -1, 1)
 
 
 def _fixed_ratio(threshold: float, evidence: Evidence) -> float:

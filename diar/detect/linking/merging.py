@@ -25,7 +25,7 @@ def merge_partners(
     followers, leaders = _followers(partners, first, second)
     merged, renamed = groups.merge(first, second)
     followers, leaders = renamed[followers], renamed[leaders]
-    cosine = np.einsum("ij,ij->i", merged.direction[followers], merged.direction[leaders])
+    cosine = merged.voices[followers].pairs(merged.voices[leaders])
     share = evidence.share(merged.seconds, merged.vectors)
     ratio = evidence.log_ratio(cosine, share[followers], share[leaders])
     likely = np.flatnonzero(ratio >= least_ratio)

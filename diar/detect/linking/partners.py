@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diar.detect.backend.compared import Compared
 from diar.detect.linking.evidence import Evidence
 from diar.detect.linking.groups import Groups
 
@@ -70,7 +71,7 @@ def find_partners(
     search = _all_pairs if len(groups) <= exact else _pairs_in_cells
     share = evidence.share(groups.seconds, groups.vectors)
     active = np.ones(len(groups), bool) if active is None else active
-    for first, second, cosine in search(groups.direction, floor, active):
+    for first, second, cosine in search(groups.voices, floor, active):
         ratio = evidence.log_ratio(cosine, share[first], share[second])
         likely = np.flatnonzero(ratio >= least_ratio)
         apart = likely[~groups.share_recording(first[likely], second[likely])]
@@ -78,25 +79,25 @@ def find_partners(
     return partners
 
 
-def _all_pairs(direction: np.ndarray, floor: float, active: np.ndarray) -> Iterator[Pairs]:
+def _all_pairs(voices: Compared, floor: float, active: np.ndarray) -> Iterator[Pairs]:
     order = np.argsort(~active, kind="stable")
-    direction = direction[order]
+    voices = voices[order]
     for start in range(0, int(active.sum()), _BLOCK):
-        cosine = direction[start : start + _BLOCK] @ direction[start:].T
+        cosine = voices[start : start + _BLOCK].matrix(voices[start:])
         first, second = np.nonzero(cosine >= floor)
         upper = second > first
         first, second = first[upper], second[upper]
         yield order[first + start], order[second + start], cosine[first, second]
 
 
-def _pairs_in_cells(direction: np.ndarray, floor: float, active: np.ndarray) -> Iterator[Pairs]:
+def _pairs_in_cells(voices: Compared, floor: float, active: np.ndarray) -> Iterator[Pairs]:
     """Pairs above `floor` that lie near one another: the inverted file of Jégou et al. (PAMI 2011).
 
     Each group is kept in the cell of its nearest centre, and those that are active are compared with the
     groups in the cells of their `_VISITED` nearest centres.
     """
-    centres = _cell_centres(direction)
-    visited = _nearest_cells(direction, centres)
+    centres = _cell_centres(voices.vectors)
+    visited = _nearest_cells(voices.vectors, centres)
     by_home = np.argsort(visited[:, 0], kind="stable")
     home_ends = np.cumsum(np.bincount(visited[:, 0], minlength=len(centres)))
     visitors = np.flatnonzero(active)
@@ -108,7 +109,7 @@ def _pairs_in_cells(direction: np.ndarray, floor: float, active: np.ndarray) -> 
     ):
         for start in range(0, len(here), 4 * _BLOCK):
             queries = here[start : start + 4 * _BLOCK]
-            cosine = direction[queries] @ direction[members].T
+            cosine = voices[queries].matrix(voices[members])
             row, column = np.nonzero(cosine >= floor)
             first, second = queries[row], members[column]
             other = first != second

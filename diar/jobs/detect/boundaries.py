@@ -14,7 +14,7 @@ from diar.formats.result_json import DetectionResult
 from diar.jobs.detect.boundaries_report import Report
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.listed import listed_files
-from diar.jobs.detect.settings import boundary_settings
+from diar.jobs.detect.settings import boundary_settings, read_back_end
 from diar.jobs.detect.voices import warn_of_several_voices
 from diar.outputs.boundaries import write_results
 from diar.outputs.folders import Placement, check_audio
@@ -34,6 +34,7 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
         DiarError: no embeddings, nothing to detect, or outputs that cannot be written.
     """
     index = load_unpurged(config.embeddings_dir, config.output_dir)
+    settings = boundary_settings(config, read_back_end(config, index.metadata, index.embedding.shape[1]))
     embedded = np.isfinite(index.embedding).all(axis=1)
     spoken = embedded & (index.speech_seconds > 0)  # the vector of a file without speech is of nobody
     sequences = split_archive(index.recording_id, spoken, config.sequence_by == "folder")
@@ -45,7 +46,7 @@ def detect_boundaries(config: DetectConfig) -> DetectionResult:
     rows = sequences.order[sequences.used]
     in_order = np.array_equal(rows, np.arange(len(index)))  # then no copy, which may be gigabytes
     embeddings = index.embedding if in_order else index.embedding[rows]
-    found = find_segments(embeddings, index.speech_seconds[rows], sequences, boundary_settings(config))
+    found = find_segments(embeddings, index.speech_seconds[rows], sequences, settings)
     people = counted(int(found.speakers.max()) + 1, "speaker")
     logger.info("%s, %s", counted(len(found.segmentation), "segment"), people)
     voices = [] if config.task == "all" else warn_of_several_voices(config.embeddings_dir, index)

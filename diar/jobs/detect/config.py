@@ -9,6 +9,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from diar.detect.presets import with_numbers
 from diar.options.base import ConfigError, describe_option, option
+from diar.options.counts import count_or_auto
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
 from diar.options.sharing import HELP as SHARE_HELP
@@ -76,12 +77,6 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     )
     min_speakers: int | None = option(None, "turns", "fewest speakers in a recording", ge=1)
     max_speakers: int | None = option(None, "turns", "most speakers in a recording", ge=1)
-    plda: str | None = option(
-        None, "turns", "vbx: PLDA trained on the same encoder's embeddings, Kaldi format or .npz"
-    )
-    plda_transform: str | None = option(
-        None, "turns", "vbx: means and LDA applied before the PLDA, .h5 or .npz"
-    )
     preset: Literal["auto", "general", "telephone"] = option(
         "auto",
         "turns",
@@ -165,6 +160,18 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     link_probability: float = option(
         0.5, "speakers", "turns: probability from which speakers of two recordings are one", gt=0, lt=1
     )
+    plda: str | None = option(
+        None,
+        "speakers",
+        "PLDA of the same encoder's embeddings (`diar train plda`, Kaldi format or .npz): by it segments and "
+        "recordings' speakers are compared, and vbx clusters; default their cosine",
+    )
+    plda_transform: str | None = option(
+        None, "speakers", "means and LDA applied before the PLDA, .h5 or .npz, where --plda lacks them"
+    )
+    score_norm: str | None = option(
+        None, "speakers", "cohort by which these comparisons are normalised (`diar train norm`), .npz"
+    )
     known_speakers: str | None = option(
         None,
         "speakers",
@@ -247,16 +254,9 @@ class DetectConfig(WatchedConfig, TrackedConfig):
     @field_validator("segment_size", "num_speakers", mode="before")
     @classmethod
     def _check_count(cls, value: Any, info: ValidationInfo) -> Any:
-        if value == "auto" or (value is None and info.field_name == "num_speakers"):
+        if value is None and info.field_name == "num_speakers":
             return value
-        try:
-            count = int(value)
-        except (TypeError, ValueError):
-            count = 0
-        if count < 1 or str(count) != str(value):
-            things = "files" if info.field_name == "segment_size" else "speakers"
-            raise ValueError(f"is 'auto' or a number of {things}, at least 1")
-        return count
+        return count_or_auto(value, "files" if info.field_name == "segment_size" else "speakers")
 
     @model_validator(mode="after")
     def _check_places(self) -> DetectConfig:
@@ -276,6 +276,8 @@ class DetectConfig(WatchedConfig, TrackedConfig):
             raise ValueError(f"--clustering {self.clustering} has no --clustering_threshold; leave it away")
         if self.known_speakers is not None and not self.link:
             raise ValueError("--known_speakers names linked speakers; leave --no_link away")
+        if self.plda_transform is not None and self.plda is None:
+            raise ValueError("--plda_transform is read with --plda only")
         if self.clustering == "vbx" and self.task != "files" and self.plda is None:
             raise ValueError(
                 "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from diar.detect.backend.back_end import BackEnd
+from diar.detect.backend.norm_file import read_norm
 from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.clustering.iterative import IterativeSettings
-from diar.detect.clustering.plda import read_plda
+from diar.detect.clustering.plda import Plda, read_plda
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.community.settings import Community
 from diar.detect.diarize import DiarizeSettings
@@ -24,7 +27,7 @@ SettingsT = TypeVar("SettingsT", ReconstructionSettings, TurnSettings)
 # Options that decide turns, of which a pipeline has its own
 _NOT_OF_PIPELINES = (
     *("preset", "onset", "offset", "overlap", "smoothing"),
-    *("clustering_threshold", "resegmentation", "plda", "plda_transform"),
+    *("clustering_threshold", "resegmentation"),
 )
 _CHANGE_PROBABILITY = 0.1  # of a change of speaker from one sliding window to the next, half a second later
 
@@ -42,10 +45,7 @@ def diarize_settings(config: DetectConfig, stored: StoredPipeline | None = None)
     """
     if config.clustering == "pipeline" or (config.clustering == "auto" and stored is not None):
         return _pipeline_settings(config, stored)
-    plda = None
-    if config.clustering == "vbx" and config.plda is not None:
-        transform = None if config.plda_transform is None else Path(config.plda_transform)
-        plda = read_plda(Path(config.plda), transform)
+    plda = _read_plda(config) if config.clustering == "vbx" else None
     assert config.clustering != "pipeline"
     iterative = IterativeSettings()
     if config.clustering_threshold is not None:
@@ -75,7 +75,38 @@ def _pipeline_settings(config: DetectConfig, stored: StoredPipeline | None) -> D
     return DiarizeSettings(ClusteringSettings(count=asked_speakers(config).bounds), pipeline=pipeline)
 
 
-def boundary_settings(config: DetectConfig) -> BoundarySettings:
+def _read_plda(config: DetectConfig) -> Plda | None:
+    if config.plda is None:
+        return None
+    transform = None if config.plda_transform is None else Path(config.plda_transform)
+    return read_plda(Path(config.plda), transform)
+
+
+def read_back_end(config: DetectConfig, metadata: Mapping[str, str], dimension: int) -> BackEnd | None:
+    """Read what recordings' speakers and segments are compared by; None without `plda` and `score_norm`.
+
+    Args:
+        config: of the command.
+        metadata: of stage 1's output.
+        dimension: of its embeddings.
+
+    Raises:
+        DiarError: a file that cannot be read, or is made for another encoder.
+    """
+    if config.plda is None and config.score_norm is None:
+        return None
+    plda, norm = _read_plda(config), None
+    encoder = metadata.get("model", "that"), metadata.get("model_sha256", "")
+    BackEnd(plda).check_plda(f"`plda={config.plda}`", *encoder, dimension)
+    if config.score_norm is not None:
+        stored = read_norm(Path(config.score_norm))
+        compared = ("", dimension) if plda is None else (plda.fingerprint, len(plda.mean))
+        stored.check(f"`score_norm={config.score_norm}`", *encoder, *compared)
+        norm = stored.norm
+    return BackEnd(plda, norm)
+
+
+def boundary_settings(config: DetectConfig, back_end: BackEnd | None = None) -> BoundarySettings:
     """Return the settings of the methods that find boundaries between files."""
     return BoundarySettings(
         segment_size=config.segment_size,
@@ -87,6 +118,7 @@ def boundary_settings(config: DetectConfig) -> BoundarySettings:
         link=config.link,
         link_threshold=config.link_threshold,
         odd_threshold=0.5 if config.odd_threshold is None else config.odd_threshold,
+        back_end=back_end,
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from diar.custody.removal.unpurged import load_unpurged
+from diar.detect.backend.back_end import BackEnd
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings
 from diar.detect.linking.bandwidth import link_over_channels
@@ -32,7 +33,7 @@ from diar.formats.names import Moment, PersonNames, check_names, read_names
 from diar.formats.rttm import read_turns
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.enrolment import read_known_speakers
-from diar.jobs.detect.settings import asked_speakers, diarize_settings
+from diar.jobs.detect.settings import asked_speakers, diarize_settings, read_back_end
 from diar.jobs.detect.turns_report import TurnsReport
 from diar.jobs.detect.turns_summary import TurnsSummary
 from diar.jobs.detect.turns_writer import NoTurns, TurnsWriter
@@ -67,6 +68,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     index = load_unpurged(config.embeddings_dir, config.output_dir)
     _check(config, index)
     settings = diarize_settings(config, read_pipeline(config.embeddings_dir, index.metadata))
+    back_end = read_back_end(config, index.metadata, index.embedding.shape[1])
     known = (
         None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
     )
@@ -75,7 +77,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
         found = _diarize_all(workers, config, index, settings, progress or OwnProgress())
-        linked = _link(found, index.embedding.shape[1], known, config)
+        linked = _link(found, index.embedding.shape[1], known, back_end, config)
         if names is not None:
             linked = _named(linked, names, found, index)
         report = TurnsReport(config, index, settings.used, thresholds(settings), linked)
@@ -86,6 +88,7 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
     """Refuse what cannot succeed, before the work."""
     OutputDirectory(config.output_dir)
     _check_segmentation(config, index.metadata)
+    _check_back_end(config)
     if config.speaker_audio != "none" and config.audio_dir is None:
         check_inside(
             index.input, [url for url, status in zip(index.path, index.status, strict=True) if status == OK]
@@ -97,6 +100,18 @@ def _check(config: DetectConfig, index: RecordingIndex) -> None:
             f"first is {index.status[0]}: {index.error[0]}; `diar status {config.embeddings_dir} --failures` "
             "lists all"
         )
+
+
+def _check_back_end(config: DetectConfig) -> None:
+    """Refuse models that nothing would read; boundaries between files read them without links, too."""
+    if config.task != "turns" or config.link:
+        return
+    read = {"plda": config.clustering == "vbx", "score_norm": False}
+    for name, used in read.items():
+        if getattr(config, name) is not None and not used:
+            raise DiarError(
+                f"`{name}` compares recordings' speakers, and `no_link` keeps them apart: leave one away"
+            )
 
 
 def _check_segmentation(config: DetectConfig, metadata: Mapping[str, str]) -> None:
@@ -184,6 +199,7 @@ def _link(
     found: Sequence[DiarizedRecording | NoTurns],
     dimension: int,
     known: KnownSpeakers | None,
+    back_end: BackEnd | None,
     config: DetectConfig,
 ) -> LinkedSpeakers:
     """Link all speakers: one row for each speaker of each recording, in order."""
@@ -202,6 +218,7 @@ def _link(
         known,
         config.link_probability,
         config.link_threshold,
+        back_end,
     )
     people = len(linked.speaker_id)
     voices, recordings = counted(len(embedding), "speaker"), counted(len(good), "recording")

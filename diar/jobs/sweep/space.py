@@ -25,6 +25,7 @@ _DRAWS = 100  # of a trial, until its values agree with each other
 _DECIMALS = 6
 # Of the options in the group of turns, those that decide no turns
 _NO_TURNS = frozenset({"exclusive", "quality", "speaker_audio", "reference", "times", "rttm_id", "timelines"})
+_VBX = frozenset({"plda", "plda_transform"})  # read by linking, too, which a sweep does not do
 Values = Mapping[str, Any]
 
 
@@ -179,11 +180,8 @@ def parse_axis(text: str) -> Axis:
 def varying_options() -> list[str]:
     """Return the options of stage 2 that decide the turns."""
     fields = options_of(DetectConfig)
-    return [
-        name
-        for name, one in fields.items()
-        if describe_option(one)["group"] == "turns" and name not in _NO_TURNS
-    ]
+    of_turns = {name for name, one in fields.items() if describe_option(one)["group"] == "turns"}
+    return [name for name in fields if name in (of_turns | _VBX) - _NO_TURNS]
 
 
 def _range(name: str, written: str) -> Axis:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-import diar
-from diar import storage
 from diar.detect.clustering.plda import write_npz
 from diar.detect.training.plda import train_plda
-from diar.errors import EXIT_FAILURES, EXIT_OK, DiarError
+from diar.errors import DiarError
 from diar.jobs.train.config import TrainPldaConfig
-from diar.jobs.train.labels import Examples, of_recordings, of_turns, read_labelled_turns, read_speakers
+from diar.jobs.train.labels import Examples, read_examples
+from diar.jobs.train.outcome import ended, told_calibration, write_card
 from diar.jobs.train.worth import Worth, judge
 from diar.options.command import run_command
-from diar.store.reader import RecordingIndex, TracksReader, load_index
+from diar.store.reader import load_index
 from diar.wording import counted
 
 DESCRIPTION = """\
@@ -35,9 +34,6 @@ examples:
 
 exit codes: 0 done; 3 done, some labelled recordings have no tracks; 2 an error."""
 
-_LISTED = 3
-_OF_STAGE_1 = ("model", "model_sha256", "fingerprint")
-
 
 class TrainError(DiarError):
     """Nothing can be trained."""
@@ -51,7 +47,8 @@ def plda(arguments: Sequence[str], prog: str = "diar train plda") -> int:
 
 def _train(config: TrainPldaConfig) -> int:
     index = load_index(config.embeddings_dir)
-    examples = _examples(config, index).thinned(config.most, config.seed)
+    examples = read_examples(config.embeddings_dir, index, config.speakers, config.turns)
+    examples = examples.thinned(config.most, config.seed)
     speakers = len(np.unique(examples.speaker))
     print(f"{counted(len(examples.speaker), 'window')} of {counted(speakers, 'speaker')}", file=sys.stderr)
     try:
@@ -60,30 +57,18 @@ def _train(config: TrainPldaConfig) -> int:
     except (ValueError, np.linalg.LinAlgError) as error:
         raise TrainError(f"{config.embeddings_dir}: the labelled windows are too few: {error}") from None
     config.output_file.parent.mkdir(parents=True, exist_ok=True)
-    write_npz(config.output_file, model)
-    card = _card(config, index, examples, worth)
-    text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    card_file = config.output_file.with_suffix(".json")
-    storage.write_bytes_atomic(storage.local_url(str(card_file)), text.encode())
-    print("\n".join(_told(worth, speakers)))
-    print(f"-> {config.output_file}, {card_file}")
-    for name, reason in list(examples.failed.items())[:_LISTED]:
-        print(f"warning: {name} is left out: {reason}", file=sys.stderr)
-    return EXIT_FAILURES if examples.failed else EXIT_OK
+    calibrated = None if worth is None else worth.calibrated
+    calibration = None if calibrated is None else calibrated.calibration
+    sha256 = index.metadata.get("model_sha256", "")
+    write_npz(config.output_file, replace(model, calibration=calibration, encoder_sha256=sha256))
+    card = write_card(config.output_file, "plda", index, examples, _card(config, examples, worth))
+    print("\n".join([*_told(worth, speakers), told_calibration(calibrated, "cosine in the model's space")]))
+    print(f"-> {config.output_file}, {card}")
+    return ended(examples)
 
 
-def _examples(config: TrainPldaConfig, index: RecordingIndex) -> Examples:
-    reader = TracksReader(config.embeddings_dir)
-    if config.turns is not None:
-        return of_turns(reader, index, read_labelled_turns(config.turns, index))
-    assert config.speakers is not None
-    return of_recordings(reader, index, read_speakers(config.speakers, index))
-
-
-def _card(
-    config: TrainPldaConfig, index: RecordingIndex, examples: Examples, worth: Worth | None
-) -> dict[str, Any]:
-    """Return what the model was made of, and what it is worth."""
+def _card(config: TrainPldaConfig, examples: Examples, worth: Worth | None) -> dict[str, Any]:
+    """Return what the card says of a PLDA model beside what all cards have."""
     judged = None
     if worth is not None:
         judged = {
@@ -92,16 +77,10 @@ def _card(
             "pairs": worth.pairs,
         }
     return {
-        "schema": "diar.plda_card",
-        "schema_version": "1.0",
-        "program": f"diar {diar.__version__}",
-        "encoder": {name: index.metadata.get(name) for name in _OF_STAGE_1},
-        "speakers": len(np.unique(examples.speaker)),
-        "recordings": len(np.unique(examples.recording)),
         "windows": len(examples.speaker),
         "dimensions": config.dimensions or int(examples.embedding.shape[1]),
         "speakers_not_trained_on": judged,
-        "recordings_left_out": len(examples.failed),
+        "calibration": None if worth is None or worth.calibrated is None else worth.calibrated.card(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from diar.detect.clustering.similarity import unit_rows
 from diar.detect.observations import Windows
 from diar.detect.sides import Sides
 from diar.errors import DiarError
@@ -46,8 +47,36 @@ class Examples:
         for number in range(int(speaker.max(initial=-1)) + 1):
             own = order[speaker[order] == number]
             rank[own] = np.arange(len(own))
-        kept = rank < most
-        return Examples(self.embedding[kept], self.speaker[kept], self.recording[kept], self.failed)
+        return self.chosen(rank < most)
+
+    def chosen(self, rows: np.ndarray) -> Examples:
+        """Return those of `rows`."""
+        return Examples(self.embedding[rows], self.speaker[rows], self.recording[rows], self.failed)
+
+    def by_recording(self) -> Examples:
+        """Return one unit vector for each speaker of each recording, the mean of the windows."""
+        pairs = np.unique(self.speaker, return_inverse=True)[1], self.recording
+        _, first, number = np.unique(np.stack(pairs), axis=1, return_index=True, return_inverse=True)
+        sums = np.zeros((len(first), self.embedding.shape[1]))
+        np.add.at(sums, number.ravel(), self.embedding)
+        return Examples(
+            unit_rows(sums).astype(np.float32), self.speaker[first], self.recording[first], self.failed
+        )
+
+
+def read_examples(
+    embeddings_dir: str, index: RecordingIndex, speakers: str | None, turns: Path | None
+) -> Examples:
+    """Return the windows of an archive with the speakers that one of the two options tells.
+
+    Raises:
+        DiarError: labels that cannot be read, or are about other recordings.
+    """
+    reader = TracksReader(embeddings_dir)
+    if turns is not None:
+        return of_turns(reader, index, read_labelled_turns(turns, index))
+    assert speakers is not None
+    return of_recordings(reader, index, read_speakers(speakers, index))
 
 
 def of_recordings(reader: TracksReader, index: RecordingIndex, speakers: Mapping[str, str]) -> Examples:

@@ -9,7 +9,7 @@ import yaml
 
 from diar.cli import main
 from diar.formats.rttm import format_rttm
-from diar.jobs.sweep.space import Axis, Space, SweepError, parse_axis
+from diar.jobs.sweep.space import Axis, Space, SweepError, parse_axis, varying_options
 from tests.commands import detect_here
 from tests.detect.observations_sample import Conversation, converse, make_voices, write_store
 
@@ -109,6 +109,11 @@ def test_the_edge_of_a_grid_is_told(root: Path, tmp_path: Path, capsys: pytest.C
     assert "note: the best min_duration_on, 2, is the lowest that was tried: try lower ones" in told
     assert "best smoothing" not in told
     assert yaml.safe_load((tmp_path / "S" / "best.yaml").read_text())["min_duration_on"] == 2
+
+
+def test_models_that_also_link_may_vary() -> None:
+    assert {"plda", "plda_transform", "clustering"} <= set(varying_options())
+    assert not {"score_norm", "link_threshold", "exclusive"} & set(varying_options())
 
 
 def test_values_are_parsed() -> None:
