@@ -56,6 +56,8 @@ NOT_RUN = {
     "diar extract --input_dir AUDIO --output_dir E --pipeline": "needs weights behind an account",
     "diar extract --input_dir AUDIO --output_dir E_B": "needs weights of a second encoder",
     "diar fuse --first E_A --second E_B": "needs an extraction by a second encoder",
+    "diar tune": "needs more labelled recordings than the demo has; tests/jobs/tune runs it",
+    "diar detect --embeddings_dir E --output_dir R --config T": "needs what `diar tune` writes",
     "diar train norm": "needs twenty people",
     "diar detect --embeddings_dir E --output_dir R3": "needs a cohort of twenty people",
 }
