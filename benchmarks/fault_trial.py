@@ -76,6 +76,7 @@ class Trial:
         self.told = self.told or next((line for line in reversed(lines) if line[0] not in _NOT_SAID), "")
         if "Traceback" in errors:
             self.told = f"TRACEBACK {self.told}"
+            print(errors, file=sys.stderr)
         return int(process.returncode)
 
     def published(self) -> int:

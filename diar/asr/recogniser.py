@@ -37,11 +37,13 @@ class Recogniser(Protocol):
 
     Attributes:
         identity: which one it is.
-        languages: codes of those that it knows; None: it does not say.
     """
 
     identity: Identity
-    languages: frozenset[str] | None
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Codes of the languages that it knows; None: it does not say."""
 
     def detect(self, pieces: Sequence[np.ndarray]) -> Language | None:
         """Return the language of a recording by its first pieces, (n,) float32 each; None: cannot tell."""
