@@ -1,4 +1,9 @@
-"""The soak of live.py: delays and memory of a server over an hour."""
+"""The soak of live.py: delays and memory of a server over an hour.
+
+Memory is the median of thirty looks at each process in a part of the time. A pass of a network takes tens of
+MiB for a moment, so a median has a few MiB of chance; the least that each process had, added up, is what it
+keeps.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,10 @@ import numpy as np
 from live_server import Served
 
 LOOKS = 30  # at the memory in each part of the time
+COLUMNS = (
+    *("minutes", "memory, MiB", "of the service", "of its processes", "least"),
+    *("mean turn latency, s", "mean wait, s", "RTF", "streams"),
+)
 FULL = 22.0  # minutes after which all is full that is kept of the latest 20 at most (decision 085)
 
 
@@ -33,9 +42,9 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
                 await asyncio.sleep(part / LOOKS)
                 looks.append([resident / 2**20 for resident in served.memory()])
             after, minutes = served.metrics(), (time.monotonic() - started) / 60
-            memory = np.median(looks, axis=0).tolist()  # a pass of a network takes tens of MiB for a moment
-            points.append(((minutes - part / 120) / 60, sum(memory), min(map(sum, looks))))
-            print(soak_row(minutes, memory, before, after), flush=True)
+            memory, least = (of(looks, axis=0).tolist() for of in (np.median, np.min))
+            points.append(((minutes - part / 120) / 60, sum(memory), sum(least)))
+            print(soak_row(minutes, memory, least, before, after), flush=True)
 
     async def all_of_it() -> Sequence[Any]:
         watching = asyncio.create_task(watch())
@@ -45,10 +54,7 @@ def soak(served: Served, given: Any, play: Callable[[], Awaitable[Sequence[Any]]
             await watching
         return told
 
-    print(
-        "| minutes | memory, MiB | of the service | of its processes | mean turn latency, s | mean wait, s "
-        "| RTF | streams |\n|---|---|---|---|---|---|---|---|"
-    )
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
     told = asyncio.run(all_of_it())
     settled_at = min(FULL, given.soak / 2)
     settled = [point for point in points if 60 * point[0] >= settled_at]
@@ -69,7 +75,13 @@ def slope(points: list[tuple[float, ...]], column: int, given: Any) -> str:
     return f"{line[0] / given.streams:.2f} ± {covariance[0, 0] ** 0.5 / given.streams:.2f}"
 
 
-def soak_row(minutes: float, memory: list[float], before: dict[str, float], after: dict[str, float]) -> str:
+def soak_row(
+    minutes: float,
+    memory: list[float],
+    least: list[float],
+    before: dict[str, float],
+    after: dict[str, float],
+) -> str:
     """Return a line of the soak's table."""
 
     def mean(name: str) -> float:
@@ -78,5 +90,6 @@ def soak_row(minutes: float, memory: list[float], before: dict[str, float], afte
 
     values = (mean("diar_turn_latency_seconds"), mean("diar_queue_seconds"), mean("diar_rtf"))
     shown = " | ".join(f"{value:.2f}" for value in values)
-    own = f"{sum(memory):.0f} | {memory[0]:.0f} | {', '.join(f'{one:.0f}' for one in memory[1:])}"
+    processes = ", ".join(f"{one:.0f}" for one in memory[1:])
+    own = f"{sum(memory):.0f} | {memory[0]:.0f} | {processes} | {sum(least):.0f}"
     return f"| {minutes:.0f} | {own} | {shown} | {after['diar_streams_active']:.0f} |"

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from diar.models.gpus import GpuWatch
+from diar.models.memory import RETURN_EVERY, return_free_memory
 from diar.service.computing.compute import Compute, Opener
 from diar.service.config import ServeConfig
 from diar.service.jobs.desk import JobDesk
@@ -83,7 +84,7 @@ class Service:
         self.jobs.start()
         await self.shared.check()
         chores = [self._warm_up(), self.sessions.keep_house(), self.sessions.save_all(), self._say_alive()]
-        chores.append(self.words.run())
+        chores += [self.words.run(), _return_memory()]
         self._tasks = [asyncio.create_task(chore) for chore in chores]
         for task in self._tasks:
             task.add_done_callback(_tell_if_broken)
@@ -181,3 +182,10 @@ def _gpu_reader(device: str) -> Callable[[], list[tuple[str, float, int]]]:
 def _tell_if_broken(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         _LOG.error("a chore of the service ended", exc_info=task.exception())
+
+
+async def _return_memory() -> None:
+    """Give free memory back, for ever: what sessions keep lies between what comes and goes."""
+    while True:
+        await asyncio.sleep(RETURN_EVERY)
+        return_free_memory()

@@ -14,7 +14,7 @@ import numpy as np
 
 from diar.api.encoder import Encoder, Segmentation, open_encoder, open_segmentation
 from diar.api.enrol import enrol
-from diar.models.memory import return_free_memory
+from diar.models.memory import RETURN_EVERY, return_free_memory
 from diar.online.engine import Engine
 from diar.online.events import Event
 from diar.online.models import LiveModels, OpenTrunk
@@ -23,7 +23,6 @@ from diar.service.computing.streams import Begun, Checkpoint, Renewed
 from diar.service.config import ServeConfig
 
 _WARM = "warm-up"  # key of the stream that warms up; sessions begin with s_
-_TIDIED = 5.0  # seconds after which free memory is given back, which takes 2 ms
 
 
 class ServiceEngine(Engine):
@@ -80,7 +79,7 @@ class ServiceEngine(Engine):
         What streams keep lies between the networks' arrays, so that these are never twice at the same places.
         """
         events = super().feed(samples)
-        if time.monotonic() >= self._tidied + _TIDIED:
+        if time.monotonic() >= self._tidied + RETURN_EVERY:
             return_free_memory()
             self._tidied = time.monotonic()
         return events

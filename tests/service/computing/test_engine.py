@@ -68,7 +68,7 @@ def test_a_folder_without_voices_is_told(live_models: Any, tmp_path: Path) -> No
 def test_free_memory_between_what_is_kept_goes_back_to_the_system(
     live_models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(computing, "_TIDIED", float("inf"))
+    monkeypatch.setattr(computing, "RETURN_EVERY", float("inf"))
     engine = ServiceEngine(live_models, ServeConfig(insecure=True))
     engine.begin("a", LiveSettings())
     kept = [(np.ones(2_000), np.ones(12_000)) for _ in range(1_500)]  # 96 kB, between 16 kB that stay
@@ -77,7 +77,7 @@ def test_free_memory_between_what_is_kept_goes_back_to_the_system(
     silence = np.zeros(RATE // 10, np.float32)
     engine.feed({"a": silence})
     before = psutil.Process().memory_info().rss
-    monkeypatch.setattr(computing, "_TIDIED", 0.0)
+    monkeypatch.setattr(computing, "RETURN_EVERY", 0.0)
     engine.feed({"a": silence})
     given_back = before - psutil.Process().memory_info().rss
     engine.shut_down()
