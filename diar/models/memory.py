@@ -7,7 +7,7 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # of malloc.h
 _TOP_PAD = 64 * 2**20  # bytes
-RETURN_EVERY = 5.0  # seconds, in processes that run for days; it takes 2 ms
+RETURN_EVERY = 5.0  # seconds, in processes that run for days; it takes milliseconds
 
 
 def keep_freed_memory() -> None:
