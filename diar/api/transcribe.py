@@ -97,8 +97,7 @@ def transcribe(
 
     Raises:
         ArgumentError, AudioError: as `diar.diarize`.
-        DiarError: default networks or recogniser cannot be opened, such as without the extra `words`; a
-            language that the recogniser does not know.
+        DiarError: networks or recogniser cannot be opened (extra `words`), or it does not know the language.
 
     >>> import diar; diar.transcribe("meeting.wav").words[0].speaker
     'speaker_0001'
