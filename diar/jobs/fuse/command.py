@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from diar.errors import EXIT_FAILURES, EXIT_OK
 from diar.jobs.fuse.config import FuseConfig
 from diar.jobs.fuse.fuse import Fusion
+from diar.jobs.left_out import tell_left_out
 from diar.jobs.ranks.lock import run_lock
 from diar.options.command import run_command
 from diar.options.places import check_writable
@@ -30,8 +30,6 @@ examples:
 exit codes: 0 done; 3 done, some recordings are missing or not the same in both (`diar status E --failures`
 lists them); 2 an error. Run it again after an interruption: what is done stays."""
 
-_LISTED = 3
-
 
 def main(arguments: Sequence[str], prog: str = "diar fuse") -> int:
     """Run the command and return its exit code."""
@@ -46,8 +44,5 @@ def _fuse(config: FuseConfig) -> int:
     with run_lock(Layout(config.output_dir).lock, first=True):
         fused = fusion.run()
     print(f"{counted(fused.done, 'recording')} of {fusion.metadata['model']} -> {config.output_dir}")
-    for name, reason in list(fused.failed.items())[:_LISTED]:
-        print(f"warning: {name} is left out: {reason}", file=sys.stderr)
-    if len(fused.failed) > _LISTED:
-        print(f"… and {len(fused.failed) - _LISTED:,} more", file=sys.stderr)
+    tell_left_out(fused.failed)
     return EXIT_FAILURES if fused.failed else EXIT_OK

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from diar.connectors.mlflow.tracking import Child, Tracking, run_tracked
 from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK
 from diar.jobs.detect.without_f2py import keep_f2py_out
+from diar.jobs.left_out import tell_left_out
 from diar.jobs.sweep.config import SweepConfig
 from diar.jobs.tracked.ranks import tell_on_stderr
 from diar.options.command import run_command
@@ -38,7 +39,6 @@ Settings that were chosen on some recordings look better on these than they are:
 exit codes: 0 done; 3 done, some recordings of the reference have no tracks (their speech counts as missed);
 75 stopped as asked, the same command goes on; 2 an error."""
 
-_LISTED = 3  # recordings without tracks
 _CHILD_SECONDS = 600.0  # at the end, to tell a tracking server of all trials, as long as it answers
 
 
@@ -71,8 +71,7 @@ def _work(config: SweepConfig, tracking: Tracking) -> int:
     for remark in report.remarks():
         print(f"note: {remark}")
     print(f"the best settings: diar detect --config {config.output_dir / 'best.yaml'} …")
-    for name, error in list(sweep.errors.items())[:_LISTED]:
-        print(f"warning: {name}: {error}; its speech counts as missed", file=sys.stderr)
+    tell_left_out(sweep.errors, "{name}: {reason}; its speech counts as missed")
     _track(tracking, report, config)
     return EXIT_FAILURES if sweep.errors else EXIT_OK
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ import numpy as np
 import diar
 from diar import storage
 from diar.errors import EXIT_FAILURES, EXIT_OK
+from diar.jobs.left_out import tell_left_out
 from diar.jobs.train.labels import Examples
 from diar.jobs.train.trials import Calibrated
 from diar.store.reader import RecordingIndex
 
-_LISTED = 3
 _OF_STAGE_1 = ("model", "model_sha256", "fingerprint")
 
 
@@ -68,6 +67,5 @@ def told_calibration(calibrated: Calibrated | None, score: str) -> str:
 
 def ended(examples: Examples) -> int:
     """Tell of recordings that are left out, and return the exit code."""
-    for name, reason in list(examples.failed.items())[:_LISTED]:
-        print(f"warning: {name} is left out: {reason}", file=sys.stderr)
+    tell_left_out(examples.failed)
     return EXIT_FAILURES if examples.failed else EXIT_OK

@@ -9,6 +9,7 @@ from functools import partial
 from diar import storage
 from diar.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_OK, DiarError
 from diar.jobs.detect.without_f2py import keep_f2py_out
+from diar.jobs.left_out import tell_left_out
 from diar.jobs.sweep.config import SweepConfig
 from diar.jobs.tune.config import TuneConfig
 from diar.options.command import run_command
@@ -33,7 +34,6 @@ exit codes: 0 done (see the warnings); 3 done, some recordings of the reference 
 counts as missed); 75 stopped as asked, the same command goes on; 2 an error."""
 
 PRESET_NAME, FIGURES_NAME, TRIALS_NAME = "tuned.yaml", "tuning.json", "trials"
-_LISTED = 3  # recordings without tracks
 _OF_SWEEP = ("embeddings_dir", "reference", "uem", "detect_config", "metric", "collar", "skip_overlap",
              "processes", "overwrite", "encryption_key", "share")  # fmt: skip
 
@@ -75,8 +75,7 @@ def _tune(config: TuneConfig) -> int:
     print(f"the settings: diar detect --config {config.output_dir / PRESET_NAME} …")
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    for name, reason in list(sweep.errors.items())[:_LISTED]:
-        print(f"warning: {name}: {reason}; its speech counts as missed", file=sys.stderr)
+    tell_left_out(sweep.errors, "{name}: {reason}; its speech counts as missed")
     return EXIT_FAILURES if failed else EXIT_OK
 
 
