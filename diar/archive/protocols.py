@@ -8,6 +8,7 @@ from diar import storage
 from diar.archive.recording import ListingError
 
 LOCAL = frozenset(["file", "local"])  # what fsspec calls local files
+_SHOWN = 200  # characters of a URL or of its protocol
 
 
 def protocols_of(url: str) -> frozenset[str]:
@@ -35,7 +36,8 @@ def check_protocols(url: str, allowed: Collection[str], where: str) -> None:
     """
     other = sorted(protocols_of(url) - LOCAL - {*allowed})
     if other:
+        name = other[0][:_SHOWN]
         raise ListingError(
-            f"{where}: {url[:200]!r} would be read over {other[0]}://; a list may name local files and what "
-            f"lies where it lies itself; allow more by `protocols={other[0]}`"
+            f"{where}: {url[:_SHOWN]!r} would be read over {name}://; a list may name local files and what "
+            f"lies where it lies itself; allow more by `protocols={name}`"
         )

@@ -22,6 +22,7 @@ from diar.store.schema import PLAN_SCHEMA, SCHEMA_VERSION, index_schema, index_t
 
 _REMEDY = "run stage 1 again to restore it"
 _PIPELINE_REMEDY = "run stage 1 again with the same `pipeline` to restore it"
+_SHOWN = 40  # characters of a version, which may be of any length
 _MOST_NUMBERS = 65_536  # of an embedding
 
 
@@ -35,9 +36,10 @@ def read_config(layout: Layout) -> dict[str, Any]:
         raise StoreError(no_extraction(layout.root))
     with parsing(layout.config, "extract again"):
         config: dict[str, Any] = dict(json.loads(storage.read_bytes(layout.config)))
-    if config.get("schema_version") != SCHEMA_VERSION:
+    version = config.get("schema_version")
+    if version != SCHEMA_VERSION:
         raise StoreError(
-            f"{layout.root} has schema version {config.get('schema_version')}, not {SCHEMA_VERSION}; "
+            f"{layout.root} has schema version {str(version)[:_SHOWN]}, not {SCHEMA_VERSION}; "
             "use the diar version that wrote it, or extract again"
         )
     with parsing(layout.config, "extract again"):

@@ -144,6 +144,7 @@ def test_a_manifest_in_an_object_store() -> None:
         ("first b.wav", "'first' is already on line 1"),
         ("x" * 5000, "not 'recording-id path'"),
         (f"utt {'x' * 5000} |", "is a command"),
+        (f"utt fil{'9' * 5000}e://a.wav", "would be read over fil999"),
     ],
 )
 def test_mistakes_in_a_wav_scp_are_named_with_their_line(tmp_path: Path, line: str, message: str) -> None:

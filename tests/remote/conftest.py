@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an S3 server."""
+    """The address of an S3 server: moto's, or SeaweedFS with `S3_SERVER=seaweedfs`."""
+    from tests.remote.seaweedfs import seaweedfs
     from tests.remote.servers import s3_server
 
-    with s3_server(tmp_path_factory.mktemp("s3") / "log.txt") as address:
-        yield address
+    folder = tmp_path_factory.mktemp("s3")
+    if os.environ.get("S3_SERVER") == "seaweedfs":
+        with seaweedfs(folder) as server:
+            yield server.address
+    else:
+        with s3_server(folder / "log.txt") as address:
+            yield address
 
 
 @pytest.fixture

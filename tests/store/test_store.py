@@ -273,12 +273,12 @@ def test_a_directory_that_is_no_extraction_is_refused(extraction, tmp_path: Path
     elif damage == "foreign":
         Path(layout.config).unlink()
     elif damage == "schema":
-        Path(layout.config).write_text('{"schema_version": "99"}')
+        Path(layout.config).write_text(json.dumps({"schema_version": "9" * 5000}))
     else:
         Path(layout.plan).write_bytes(b"PAR1 damaged")
     with pytest.raises(StoreError) as caught:
         load_index(layout.root)
-    assert layout.root in str(caught.value)
+    assert layout.root in str(caught.value) and len(str(caught.value)) < 1000
 
 
 def test_vectors_are_arrays_in_every_reader(extraction) -> None:

@@ -41,6 +41,7 @@ from diar.wording import counted
 
 Advance = Callable[[int], object]  # told of the bytes of each file that was looked at
 
+_SHOWN = 40  # characters of a version, which may be of any length
 _UNIT = 1e-3  # how far the length of an index's embedding may be from 1
 _PRIVATE = ("_extraction/", "_words/", "extraction_stats.json")  # diar's own besides tracks
 _PARTS = re.compile(r"(_extraction/sections|_words/partial)/(\d+)/.+")  # of unfinished shards
@@ -147,8 +148,9 @@ class ExtractionCheck:
             found.add(DAMAGED, where, str(error), shard=shard)
             return None
         self._advance_by(url)
-        if footer.get("schema_version") != SCHEMA_VERSION:
-            found.add(WRONG, where, f"schema version {footer.get('schema_version')}", shard=shard)
+        version = footer.get("schema_version")
+        if version != SCHEMA_VERSION:
+            found.add(WRONG, where, f"schema version {str(version)[:_SHOWN]}", shard=shard)
         for name in sorted(name for name, value in footer.items() if metadata.get(name, value) != value):
             reason = f"{name} is {footer[name]!r}, config.json says {metadata[name]!r}"
             found.add(WRONG, where, reason, shard=shard)
