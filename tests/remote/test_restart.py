@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from diar.errors import EXIT_OK
-from tests.commands import EXTRACT, ROOT, extract, run_module, write_archive
+from tests.commands import (
+    clean_environment,
+    command,
+    extract,
+    extract_arguments,
+    run_module,
+    write_archive,
+)
 from tests.remote.seaweedfs import program, seaweedfs
 from tests.remote.servers import KEYS, client, environment
 from tests.remote.test_stages import assert_same, download, keys, upload
@@ -26,9 +32,12 @@ def test_a_run_outlives_a_kill_of_the_server_and_loses_nothing(tiny_model_dir: P
         client(server.address).create_bucket(Bucket="bucket")
         upload(server.address, "bucket", archive, "archive")
         found = environment(server.address)
-        places = ("--input_dir", "s3://bucket/archive", "--output_dir", "s3://bucket/E", "--device", "cpu")
-        call = [sys.executable, str(ROOT / EXTRACT), *places, *options, "--workers", "1"]
-        with subprocess.Popen(call, cwd=ROOT, env=found, stderr=subprocess.PIPE, text=True) as run:
+        store = {name: found[name] for name in (*KEYS, "AWS_ENDPOINT_URL", "FSSPEC_S3")}
+        places = ("s3://bucket/archive", "s3://bucket/E")
+        call = command(
+            "extract_embeddings_multigpu.py", *extract_arguments(*places, *options, "--workers", 1)
+        )
+        with subprocess.Popen(call, env=clean_environment(**store), stderr=subprocess.PIPE, text=True) as run:
             until = time.monotonic() + 300
             while not (published := tracks(server.address)):
                 assert run.poll() is None and time.monotonic() < until
@@ -38,7 +47,6 @@ def test_a_run_outlives_a_kill_of_the_server_and_loses_nothing(tiny_model_dir: P
             _, told = run.communicate(timeout=300)
         assert run.returncode == EXIT_OK and "Traceback" not in told, told
         assert_same(tmp_path / "here", download(server.address, "bucket", "E", tmp_path / "there"))
-        store = {name: found[name] for name in (*KEYS, "AWS_ENDPOINT_URL", "FSSPEC_S3")}
         clean = run_module("diar", "verify", "s3://bucket/E", **store)
         assert clean.returncode == EXIT_OK, clean.stdout
 
