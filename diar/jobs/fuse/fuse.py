@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 import diar
 from diar import storage
@@ -19,6 +20,7 @@ from diar.errors import DiarError
 from diar.jobs.extract.plan import save_plan
 from diar.jobs.fuse.config import FuseConfig
 from diar.jobs.fuse.join import join_tracks, join_vectors
+from diar.options.terminal import progress_stream
 from diar.records import OK, RecordingRow
 from diar.store.encryption.names import describe_encryption, forget_secrets
 from diar.store.index import dimension_of, read_index
@@ -152,9 +154,15 @@ class Fusion:
         writer = make_writer(arrangement, layout, dimension, self.metadata)
         plan = self._plan(layout)
         save_plan(layout, plan)
-        for shard in np.unique(plan["shard"].to_numpy()).tolist():
-            if not storage.exists(layout.shard(shard)):
-                rows = [self._joined(writer, shard, row, fused) for row in self._rows(plan, shard)]
+        shards = np.unique(plan["shard"].to_numpy()).tolist()
+        missing = [shard for shard in shards if not storage.exists(layout.shard(shard))]
+        total = int(np.isin(plan["shard"].to_numpy(), missing).sum())
+        with tqdm(desc="fuse", total=total, unit="recording", disable=None, file=progress_stream()) as bar:
+            for shard in missing:
+                rows = []
+                for row in self._rows(plan, shard):
+                    rows.append(self._joined(writer, shard, row, fused))
+                    bar.update()
                 writer.write_shard(shard, rows)
         return fused
 
