@@ -27,7 +27,7 @@ from diar.demo.voices import VOICES, Voice
 
 _CHANGES = (
     *product((0.88, 1.0, 1.12), (40, 50, 62), ("en-us",)),
-    *product((0.88, 1.12), (50,), ("en-gb", "en-gb-scotland")),
+    *product((0.88, 1.12), (50,), ("en-gb-x-rp", "en-gb-scotland")),
 )
 _PAUSE = np.zeros(RATE // 2, np.float32)
 
@@ -53,9 +53,9 @@ def main() -> None:
     parser.add_argument("--search", action="store_true", help="look at candidates, too")
     parser.add_argument("--sentences", type=int, default=6, help="that each voice says [6]")
     parser.add_argument("--words_per_minute", type=int, default=165, help="of candidates [165]")
-    parser.add_argument("--most_wrong", type=float, default=0.12, help="WER of a voice that is taken [0.12]")
+    parser.add_argument("--most_wrong", type=float, default=0.18, help="WER of a voice that is taken [0.18]")
     parser.add_argument("--least_own", type=float, default=0.72, help="lowest cosine within a voice [0.72]")
-    parser.add_argument("--changed", type=int, default=20, help="variants that are also changed [20]")
+    parser.add_argument("--changed", type=int, default=25, help="variants that are also changed [25]")
     given = parser.parse_args()
     listener = Listener(given.sentences)
     if given.search:

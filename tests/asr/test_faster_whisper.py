@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="words need faster-whisper")
 
+from diar.asr.faster_whisper import likeliest
 from diar.asr.open import open_recogniser
 from tests.commands import RATE
 from tests.conftest import named_weights
@@ -32,3 +33,19 @@ def test_pieces_with_overlap_are_heard_with_timestamps_and_come_back_in_order(
     )
     assert whisper.recognise([pieces[1]], "en") == [apart[1]], "not known: as in overlap"
     assert whisper.identity.settings["timestamps"] == "in overlap"
+
+
+def test_one_piece_that_sounds_like_another_language_does_not_decide() -> None:
+    far = [{"ja": 0.79, "en": 0.12}, {"en": 0.77, "ja": 0.01}, {"en": 0.46}, {"en": 0.86}]
+    found = likeliest(far)
+    assert (found.code, round(found.probability or 0, 4)) == ("en", 0.5525)
+    assert likeliest(far[:1]).code == "ja"
+
+
+def test_no_further_piece_is_asked_where_there_is_no_doubt() -> None:
+    asked = iter([{"de": 0.5, "nl": 0.4}, {"nl": 0.6, "de": 0.3}, {"de": 0.97}, {"de": 0.98}])
+    assert likeliest(asked).code == "de"
+    assert not list(asked)
+    asked = iter([{"de": 0.95}, {"nl": 1.0}])
+    assert likeliest(asked).code == "de"
+    assert len(list(asked)) == 1
