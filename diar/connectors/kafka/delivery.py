@@ -72,13 +72,18 @@ class Delivery:
             try:
                 if self._name is None:
                     self._send_plainly(consumer, messages, offsets)
-                else:
-                    self._send_together(consumer, messages, offsets, until)
-                return
+                    return
+                self._send_together(consumer, messages, offsets, until)
             except KafkaException as error:
                 self._after(error.args[0], until)
-                if self._is_committed(consumer, offsets):
+                if offsets and self._is_committed(consumer, offsets):
                     return  # the broker's answer was lost, not the transaction
+            else:
+                if not offsets or self._is_committed(consumer, offsets):
+                    return
+                if time.monotonic() > until:
+                    raise StreamError("the broker says that transactions are done, and has none of them")
+                LOG.warning("sent again: the broker said that a transaction is done, and has not got it")
 
     def _open(self) -> Producer:
         producer = open_client(Producer, self._settings)
@@ -174,8 +179,6 @@ class Delivery:
         self._producer = self._open()  # under the same name, which takes it back
 
     def _is_committed(self, consumer: Consumer, offsets: Sequence[TopicPartition]) -> bool:
-        if not offsets:
-            return False
         asked = [TopicPartition(one.topic, one.partition) for one in offsets]
         found = _insist(lambda: consumer.committed(asked, _ANSWER), time.monotonic() + _PATIENCE)
         known = {(one.topic, one.partition): one.offset for one in found}
