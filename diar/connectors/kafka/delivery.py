@@ -69,21 +69,21 @@ class Delivery:
         """
         until = time.monotonic() + _PATIENCE
         while True:
+            asked = False  # to commit: before that, a failure is one
             try:
                 if self._name is None:
                     self._send_plainly(consumer, messages, offsets)
                     return
-                self._send_together(consumer, messages, offsets, until)
+                self._fill_transaction(consumer, messages, offsets, until)
+                asked = True
+                _insist(lambda: self._producer.commit_transaction(_ANSWER), until)
+                return
             except KafkaException as error:
-                self._after(error.args[0], until)
-                if offsets and self._is_committed(consumer, offsets):
+                told = error.args[0]
+                self._after(told, until)
+                doubtful = asked and not told.txn_requires_abort()
+                if doubtful and self._is_committed(consumer, offsets):
                     return  # the broker's answer was lost, not the transaction
-            else:
-                if not offsets or self._is_committed(consumer, offsets):
-                    return
-                if time.monotonic() > until:
-                    raise StreamError("the broker says that transactions are done, and has none of them")
-                LOG.warning("sent again: the broker said that a transaction is done, and has not got it")
 
     def _open(self) -> Producer:
         producer = open_client(Producer, self._settings)
@@ -103,21 +103,22 @@ class Delivery:
                     ) from None
                 time.sleep(_PAUSE)
 
-    def _send_together(
+    def _fill_transaction(
         self,
         consumer: Consumer,
         messages: Sequence[Outgoing],
         offsets: Sequence[TopicPartition],
         until: float,
     ) -> None:
+        """Begin a transaction; send messages, wait for the broker to have them, then offsets."""
         producer = self._producer
         producer.begin_transaction()
         for message in messages:
             self._produce(message)
+        producer.flush(_PATIENCE)  # raises what is fatal; what else has failed, the commit tells
         if offsets:
             group = consumer.consumer_group_metadata()
             _insist(lambda: producer.send_offsets_to_transaction(list(offsets), group, _ANSWER), until)
-        _insist(lambda: producer.commit_transaction(_ANSWER), until)
 
     def _send_plainly(
         self, consumer: Consumer, messages: Sequence[Outgoing], offsets: Sequence[TopicPartition]
@@ -179,6 +180,8 @@ class Delivery:
         self._producer = self._open()  # under the same name, which takes it back
 
     def _is_committed(self, consumer: Consumer, offsets: Sequence[TopicPartition]) -> bool:
+        if not offsets:
+            return False
         asked = [TopicPartition(one.topic, one.partition) for one in offsets]
         found = _insist(lambda: consumer.committed(asked, _ANSWER), time.monotonic() + _PATIENCE)
         known = {(one.topic, one.partition): one.offset for one in found}
