@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +15,7 @@ from diar.online.models import Answer, Hear, LiveModels, Request, Tell, Track
 from diar.online.progress import Steps
 from diar.online.settings import LiveSettings
 from diar.online.stream import Stream
-
-_NICENESS = 10  # of the thread that makes tracks: hops are what somebody waits for
+from diar.online.tracking import TrackThread
 
 
 class Engine:
@@ -27,7 +23,7 @@ class Engine:
 
     On a GPU, requests of many streams go through the networks in one batch. On the CPU they are answered so
     that each stream's events are those that it would have alone. Tracks of whole chunks, which take half a
-    second, are made by a thread of their own, which gives way to all others.
+    second, are made by a thread of their own, which gives way to all others (`TrackThread`).
 
     Args:
         models: the networks.
@@ -37,7 +33,7 @@ class Engine:
     def __init__(self, models: LiveModels, settings: LiveSettings | None = None) -> None:
         self._models, self._settings = models, settings or LiveSettings()
         self._streams: dict[Hashable, Stream] = {}
-        self._tracks = ThreadPoolExecutor(1, "diar-track", initializer=_give_way)
+        self._tracks = TrackThread()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -101,7 +97,7 @@ class Engine:
 
     def shut_down(self) -> None:
         """End the thread of the tracks."""
-        self._tracks.shutdown()
+        self._tracks.shut_down()
 
     def _drive(self, steps: dict[Hashable, Steps]) -> dict[Hashable, list[Event]]:
         """Let all streams ask, answer all, and so on until nobody asks."""
@@ -121,7 +117,7 @@ class Engine:
         groups: dict[Any, list[int]] = {}
         for number, request in enumerate(requests):
             if isinstance(request, Track):
-                found[number] = self._tracks.submit(self._models.track, request.chunk)
+                found[number] = self._tracks.begin(partial(self._models.track, request.chunk))
             else:
                 groups.setdefault(self._group_of(request), []).append(number)
         for numbers in groups.values():
@@ -132,9 +128,3 @@ class Engine:
     def _group_of(self, request: Hear | Tell) -> Hashable:
         """Return what requests that are answered in one call have in common."""
         return type(request), 0 if self._models.one_by_one else len(request.samples)
-
-
-def _give_way() -> None:
-    """Let other threads run before this one, where a thread can have a priority of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -7,7 +7,6 @@ can be answered together.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -35,6 +34,7 @@ from diar.online.hearing.front import Front
 from diar.online.hearing.networks import LIVE_WINDOW, live_network, live_precision, quick_network
 from diar.online.hearing.together import Together, compiled
 from diar.online.settings import SAMPLE_RATE
+from diar.online.tracking import Made, Ready
 
 _LIVE_MARGIN = 1.5  # dB above the noise floor of those seconds, below which lasting silence is no speech
 _TOLD_TOGETHER = 2  # requests of one length in one pass of the trunk; oneDNN keeps code for 1024 shapes
@@ -74,14 +74,14 @@ class Tell:
 
 @dataclass(frozen=True)
 class Track:
-    """The tracks of a chunk, as the offline pipeline makes them. Answer: a future of `ChunkEmbeddings`."""
+    """The tracks of a chunk, as the offline pipeline makes them. Answer: `Made`."""
 
     chunk: Chunk
 
 
 Request = Hear | Tell | Track
 OpenTrunk = Callable[[SpeakerModel, torch.device], Callable[..., torch.Tensor]]  # in place of torch's trunk
-Answer = LocalActivity | tuple[np.ndarray, np.ndarray] | Future[ChunkEmbeddings] | None
+Answer = LocalActivity | tuple[np.ndarray, np.ndarray] | Made | None
 
 
 class LiveModels:
@@ -217,7 +217,7 @@ class LiveModels:
         tell = [request for request in requests if isinstance(request, Tell)]
         track = [request for request in requests if isinstance(request, Track)]
         answers: list[Answer] = [*(self._hear(hear) if hear else []), *(self._tell(tell) if tell else [])]
-        return [*answers, *(_done(self.track(request.chunk)) for request in track)]
+        return [*answers, *(Ready(self.track(request.chunk)) for request in track)]
 
     def front(self) -> Front | None:
         """Return what a new stream keeps between hops."""
@@ -291,9 +291,3 @@ class LiveModels:
             return Together(lambda fbank: self._embedder.trunk(fbank, None), _TOLD_TOGETHER)
         trunk = place(Trunk(encoder.encoder, encoder.fbank.num_mel_bins, "bf16"), self.device)
         return Together(compiled(trunk, encoder.fbank.num_mel_bins), _TOLD_TOGETHER)
-
-
-def _done(made: ChunkEmbeddings) -> Future[ChunkEmbeddings]:
-    future: Future[ChunkEmbeddings] = Future()
-    future.set_result(made)
-    return future

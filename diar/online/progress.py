@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,6 +24,7 @@ from diar.online.models import TOLD_SECONDS, TOLD_STEP, Answer, Hear, LiveModels
 from diar.online.settings import SAMPLE_RATE, LiveSettings
 from diar.online.telling import Draft, Telling
 from diar.online.timeline import Timeline
+from diar.online.tracking import Made
 from diar.online.turns import TurnBook
 from diar.records import ActivityFrames
 
@@ -52,7 +52,7 @@ class Waiting:
 
     due: int
     chunk: Chunk
-    made: Future[ChunkEmbeddings]
+    made: Made
 
 
 class Progress:
@@ -99,8 +99,8 @@ class Progress:
         if self.waiting is not None:
             self._use_waiting(self.waiting)
         if self.audio.end >= _LEAST_TRACKED:
-            future = cast("Future[ChunkEmbeddings]", (yield Track(self._unfinished(self.audio.end))))
-            self.last, seconds = future.result(), self.audio.end / SAMPLE_RATE
+            made = cast("Made", (yield Track(self._unfinished(self.audio.end))))
+            self.last, seconds = made.result(), self.audio.end / SAMPLE_RATE
             self._correct(self.kept.observations(seconds, self.last), seconds)
         self._tell(self.book.update(self.timeline.runs(-1)))
         self.timeline.settle(self.timeline.end)
@@ -185,7 +185,7 @@ class Progress:
     def _wait_for(self, chunk: Chunk) -> Steps:
         if self.waiting is not None:
             self._use_waiting(self.waiting)
-        made = cast("Future[ChunkEmbeddings]", (yield Track(chunk)))
+        made = cast("Made", (yield Track(chunk)))
         self.waiting = Waiting(self.position + round(_TRACK_SLACK * SAMPLE_RATE), chunk, made)
 
     def _begun(self, end: int) -> Chunk:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from diar.embedding.chunks import Chunk
-from diar.embedding.rows import ChunkEmbeddings
 from diar.embedding.stored import from_bytes, to_bytes
 from diar.errors import DiarError
 from diar.online.audio import Samples
@@ -21,6 +19,7 @@ from diar.online.hearing.voices import Voice
 from diar.online.progress import Progress, Waiting
 from diar.online.saving.packed import audio_from_flac, audio_to_flac
 from diar.online.timeline import Carried
+from diar.online.tracking import Ready
 from diar.online.turns import ToldTurn
 
 SAVED_CHUNKS = 4  # with their tracks; what is older is as good as forgotten, but for voices and turns
@@ -84,9 +83,7 @@ def _load(progress: Progress, values: Values, arrays: Arrays) -> None:
     if values["waiting"] is not None:
         due, index, start, end, *core, last = values["waiting"]
         chunk = Chunk(index, start, progress.audio.take(start, end), (core[0], core[1]), last=last)
-        made: Future[ChunkEmbeddings] = Future()
-        made.set_result(progress.models.track(chunk))
-        progress.waiting = Waiting(due, chunk, made)
+        progress.waiting = Waiting(due, chunk, Ready(progress.models.track(chunk)))
 
 
 def _waiting(waiting: Waiting) -> list[int | bool]:
