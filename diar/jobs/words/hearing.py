@@ -154,7 +154,7 @@ class ImportedWords:
         if not self._place.exists():
             raise DiarError(f"`words={place}` does not exist")
         one_file = self._place.is_file()
-        self._all = read_words(self._place) if one_file else None
+        self._all = read_words(self._place).recordings if one_file else None
         self.identity = Identity(ENGINE_OF_FILES, place, file_sha256(self._place) if one_file else None)
 
     def words(self, asked: Asked) -> Recognised:
@@ -186,7 +186,7 @@ class ImportedWords:
             for suffix in readable_suffixes():
                 file = self._place / f"{stem}{suffix}"
                 if file.is_file():
-                    return [word for words in read_words(file).values() for word in words]
+                    return [word for words in read_words(file).recordings.values() for word in words]
         return None
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.formats.words.reading import WordsError, read_words, spread
+from diar.formats.words.found import spread
+from diar.formats.words.reading import WordsError, read_words
 from diar.formats.words.table import FORMATS
 from diar.records import Word
 from tests.formats.words.samples import SAID, conversation, result_of
@@ -17,7 +18,7 @@ SPOKEN = " ".join(text for _, _, text in SAID)
 def read(tmp_path: Path, name: str, content: str) -> dict[str | None, list[Word]]:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
-    return read_words(path)
+    return read_words(path).recordings
 
 
 def texts(words: list[Word]) -> str:
@@ -48,6 +49,56 @@ def test_words_without_times_lie_between_their_neighbours(tmp_path: Path) -> Non
     assert [(w.start, w.end, w.text, w.probability) for w in found] == [
         (1.0, 1.2, "in", 0.8), (1.2, 2.0, "1984", None), (2.0, 2.2, "he", None)
     ]  # fmt: skip
+
+
+def test_words_without_times_in_a_row_share_the_time_by_their_letters(tmp_path: Path) -> None:
+    words = [
+        {"word": "from", "start": 1.0, "end": 1.2},
+        *({"word": text} for text in ("10", "2000")),
+        {"word": "people", "start": 2.4, "end": 2.8},
+        *({"word": text} for text in ("1", "2")),
+    ]
+    document = {"segments": [{"start": 0.8, "end": 3.0, "text": "", "words": words}]}
+    (found,) = read(tmp_path, "x.json", json.dumps(document)).values()
+    assert [(round(w.start, 3), round(w.end, 3), w.text) for w in found] == [
+        (1.0, 1.2, "from"), (1.2, 1.6, "10"), (1.6, 2.4, "2000"), (2.4, 2.8, "people"), (2.8, 2.9, "1"),
+        (2.9, 3.0, "2"),
+    ]  # fmt: skip
+
+
+def own(**fields: object) -> str:
+    word = {"start": 1.0, "end": 2.0, "text": "hello", **fields}
+    return json.dumps({"schema": "diar.words", "recording_id": "a", "words": [word]})
+
+
+def whisperx(**fields: object) -> str:
+    word = {"word": "hello", "start": 1.0, "end": 2.0, **fields}
+    return json.dumps({"segments": [{"start": 1.0, "end": 2.0, "text": "hello", "words": [word]}]})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.json", whisperx(score=float("nan")), "probability nan"),
+        ("x.json", whisperx(start=float("nan")), "from nan to"),
+        ("x.json", whisperx(end=float("inf")), "to inf s"),
+        ("x.json", whisperx(start=-2), "from -2 to"),
+        ("x.json", '{"segments": [{"start": 1, "end": 2, "text": "\\ud83d hello"}]}', "half a character"),
+        ("x.json", own(text=None), "has no text, but None"),
+        ("x.json", own(text=" "), "has no text"),
+        ("x.json", own(probability="x"), "'x'"),
+        ("x.json", own(probability=1.5), "probability 1.5"),
+        ("x.json", own(end=0.5), "from 1 to 0.5 s"),
+        ("x.json", own(speaker=["Ann"]), "which is no name"),
+        ("x.json", own(speaker="\ud83d"), "half a character"),
+        ("x.ctm", "a 1 1.0 0.5 hello nan\n", "probability nan"),
+        ("x.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nhello\n", "from 2 to 1 s"),
+    ],
+)
+def test_values_that_are_none_are_refused(tmp_path: Path, name: str, content: str, told: str) -> None:
+    with pytest.raises(WordsError, match=told) as raised:
+        read(tmp_path, name, content)
+    assert str(tmp_path / name) in str(raised.value)
 
 
 def test_whisper_without_word_times_is_spread_over_its_segments(tmp_path: Path) -> None:
