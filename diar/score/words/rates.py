@@ -8,7 +8,6 @@ among the words that were recognised, right or wrong.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
 from diar.extras import require
+from diar.letters import composed, is_letter
 from diar.records import Word
 
 _GAP = "\N{NULL}"
-_NO_LETTERS = re.compile(r"[^\w']+|_")
-_OUTER_QUOTES = re.compile(r"(?<!\w)'|'(?!\w)")
 NOBODY = ""  # speaker of words that have none
 
 
@@ -32,9 +30,10 @@ class WordsScoreError(DiarError):
 
 
 def basic(text: str) -> str:
-    """Return `text` in lower case, without punctuation; apostrophes within words stay."""
-    plain = text.lower().replace("’", "'")
-    return _NO_LETTERS.sub(" ", _OUTER_QUOTES.sub(" ", plain)).strip()
+    """Return `text` in lower case, without punctuation; apostrophes within words and vowel signs stay."""
+    plain = composed(text.lower()).replace("’", "'")
+    words = "".join(c if is_letter(c) or c == "'" else " " for c in plain).split()
+    return " ".join(bare for bare in (word.strip("'") for word in words) if bare)
 
 
 NORMALISATIONS: dict[str, Callable[[str], str]] = {"basic": basic, "none": str.strip}

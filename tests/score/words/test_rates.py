@@ -55,10 +55,21 @@ def test_a_recording_without_hypothesis_loses_all_its_words() -> None:
         ("…", ""),
         ("Müller’s", "müller's"),
         ("a_b", "a b"),
+        ("rock 'n' roll's", "rock n roll's"),
+        ("हिन्दी!", "हिन्दी"),  # vowel signs are marks, not letters
+        ("กำลัง", "กำลัง"),
+        ("Cafe\u0301", "café"),
+        ("ශ්\u200dරී", "ශ්රී"),  # a joiner shapes letters
+        ("❤\ufe0f", ""),
     ],
 )
 def test_normalisation_leaves_letters_and_inner_apostrophes(text: str, plain: str) -> None:
     assert basic(text) == plain
+
+
+def test_words_that_differ_in_their_vowel_signs_are_errors() -> None:
+    score = score_recording(said(("A", "का की के")), said(("A", "की की कु")))
+    assert (score.words, score.errors, score.hypothesis) == (3, 2, 3)
 
 
 turns = st.lists(
