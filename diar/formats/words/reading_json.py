@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from diar.formats.words.found import FoundWords, Recordings, shared_out, spread
+from diar.letters import goes_on
 from diar.records import MIXED, Word
 from diar.texts import from_json
 
@@ -22,10 +23,19 @@ def parse_json(text: str) -> FoundWords:
     if isinstance(document, list):
         return FoundWords(_seglst(document))
     if document.get("schema") == "diar.words":
-        return FoundWords({document["recording_id"]: [_own_word(word) for word in document["words"]]})
+        own = [_own_word(word) for word in document["words"]]
+        return FoundWords({document["recording_id"]: own}, _language(document))
     if "segments" not in document:
         raise ValueError("has neither `segments`, as Whisper and WhisperX write, nor the items of SegLST")
-    return FoundWords({None: [word for segment in document["segments"] for word in _of_segment(segment)]})
+    segments = _whole_words(document["segments"])
+    words = [word for segment in segments for word in _of_segment(segment)]
+    return FoundWords({None: words}, _language(document))
+
+
+def _language(document: dict[str, Any]) -> str | None:
+    """Return the language that a document names, if it does."""
+    language = document.get("language")
+    return language if isinstance(language, str) else None
 
 
 def _own_word(fields: dict[str, Any]) -> Word:
@@ -41,6 +51,27 @@ def _seglst(items: list[dict[str, Any]]) -> Recordings:
         words = spread(item["words"], *times, item.get("speaker"))
         found.setdefault(str(item["session_id"]), []).extend(words)
     return found
+
+
+def _whole_words(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return segments in which the tokens of one word are one.
+
+    In languages without blanks Whisper times each token. Its words begin with the blank before them, so that
+    one without goes on with what is before it. WhisperX writes no such blanks.
+    """
+    if not any(word["word"].startswith(" ") for one in segments for word in one.get("words") or ()):
+        return segments
+    return [{**one, "words": _joined(one["words"])} if one.get("words") else one for one in segments]
+
+
+def _joined(words: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    whole: list[dict[str, Any]] = []
+    for word in words:
+        if whole and goes_on(whole[-1]["word"], word["word"]):
+            whole[-1] = {**whole[-1], "word": whole[-1]["word"] + word["word"], "end": word.get("end")}
+        else:
+            whole.append(word)
+    return whole
 
 
 def _of_segment(segment: dict[str, Any]) -> Iterator[Word]:

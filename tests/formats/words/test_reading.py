@@ -66,6 +66,23 @@ def test_words_without_times_in_a_row_share_the_time_by_their_letters(tmp_path: 
     ]  # fmt: skip
 
 
+def test_the_language_of_a_file_is_told_and_tokens_of_a_word_are_one(tmp_path: Path) -> None:
+    tokens = ["新しい", "i", "Phone", " 15", "です"]
+    words = [{"word": text, "start": n, "end": n + 1, "probability": 0.5} for n, text in enumerate(tokens)]
+    document = {"language": "ja", "segments": [{"start": 0, "end": 5, "text": "", "words": words}]}
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    found = read_words(tmp_path / "x.json")
+    assert found.language == "ja"
+    assert [(w.start, w.end, w.text) for w in found.recordings[None]] == [
+        (0, 1, "新しい"), (1, 3, "iPhone"), (3, 4, "15"), (4, 5, "です")
+    ]  # fmt: skip
+    result = result_of(conversation(), "de")
+    (tmp_path / "words.json").write_text(FORMATS["json"].write(result))
+    assert read_words(tmp_path / "words.json").language == "de"
+    (tmp_path / "x.ctm").write_text(FORMATS["ctm"].write(result))
+    assert read_words(tmp_path / "x.ctm").language is None
+
+
 def own(**fields: object) -> str:
     word = {"start": 1.0, "end": 2.0, "text": "hello", **fields}
     return json.dumps({"schema": "diar.words", "recording_id": "a", "words": [word]})
