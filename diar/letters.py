@@ -1,7 +1,8 @@
-"""What of a text is letters: what makes words the same, and where scripts write blanks."""
+"""What of a text is letters, what ends its lines: which words are the same, where scripts write blanks."""
 
 from __future__ import annotations
 
+import re
 from unicodedata import category, normalize
 
 # ZWNJ and ZWJ shape the letters beside them; variation selectors choose between pictures of one sign
@@ -11,6 +12,12 @@ _WITHOUT_BLANKS = (  # Thai and Lao, Myanmar, Khmer, Chinese and Japanese, their
     *((0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x3040, 0xAC00), (0xF900, 0xFB00)),
     *((0xFF00, 0xFFF0), (0x20000, 0x110000)),
 )
+_LINE_ENDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # Cc, Zl, Zp, half characters
+
+
+def one_line(text: str) -> str:
+    """Return `text` with blanks for what would end a line or a field; what shapes letters (ZWNJ) stays."""
+    return _LINE_ENDS.sub(" ", text)
 
 
 def composed(text: str) -> str:
