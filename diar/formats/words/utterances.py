@@ -57,6 +57,11 @@ def _apart(before: str, text: str) -> bool:
     return both and len(before) + len(text) > 2 and any(map(str.isalpha, (*ends, *text)))
 
 
+def whole_text(words: Sequence[Word], language: str | None) -> str:
+    """Return all that is said in one line, sentence by sentence where people talk at once."""
+    return join([said.text for said in sentences(words, language)], language)
+
+
 def sentences(words: Sequence[Word], language: str | None) -> list[Utterance]:
     """Return sentences, by their start.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from diar.formats.words.utterances import join, paragraphs, sentences
+from diar.formats.words.utterances import join, paragraphs, sentences, whole_text
 from diar.records import Word
 
 
@@ -29,6 +29,7 @@ def test_sides_of_a_call_that_talk_at_once_keep_their_sentences() -> None:
         ("Ann", "At ten."),
         ("Ann", "Good."),
     ]
+    assert whole_text(call, "en") == "We meet on Monday. Not on Monday. At ten. Good."
     assert [(said.speaker, said.text, said.start) for said in paragraphs(call, "en")] == [
         ("Ann", "We meet on Monday.", 0.0),
         ("Ben", "Not on Monday.", 0.4),
