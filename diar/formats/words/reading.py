@@ -22,6 +22,9 @@ _TOLD = 300  # characters of what is wrong, which may quote the file
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"<[^>]*>")
 _TIME_TAG = re.compile(r"<((?:\d+:)?\d\d:\d\d\.\d{3})>")
+_NEEDED = 5  # fields of a line of CTM and STM
+_LABEL = re.compile("<[^<>]*>")  # of an STM segment: `<o,f0,female>`
+_GAP, _IGNORED = "inter_segment_gap", "ignore_time_segment_in_scoring"  # NIST SCTK, stm.5
 _CUE_TIMES = re.compile(r"^((?:\d+:)?\d\d:\d\d\.\d{3})\s+-->\s+((?:\d+:)?\d\d:\d\d\.\d{3})")
 
 
@@ -91,14 +94,22 @@ def parse_ctm(text: str) -> FoundWords:
     for number, fields in _fields(text, "CTM needs file channel start duration word"):
         start, duration = _seconds(fields[2], number), _seconds(fields[3], number)
         probability = float(fields[5]) if len(fields) > 5 and fields[5].upper() != "NA" else None
-        text, channel = from_rttm_id(fields[4]), _channel(fields[1])
+        text, channel = _ctm_text(fields[4]), _channel(fields[1])
         word = Word(start, start + duration, text, probability, channel=channel)
         found.setdefault(from_rttm_id(fields[0]), []).append(word)
     return FoundWords(found)
 
 
+def _ctm_text(field: str) -> str:
+    """Return the word that `format_ctm` wrote; one that only looks like percent-encoding stays as it is."""
+    text = from_rttm_id(field)
+    return field if _HALF_CHARACTER.search(text) or not text.strip() else text
+
+
 def parse_stm(text: str) -> FoundWords:
     """Parse STM: recording, channel from 1 or A, speaker, start, end, a label in <> if there is one, text.
+
+    Segments that NIST does not score are left out: gaps between segments, and what is to be ignored.
 
     Raises:
         ValueError: a line with too few fields, or times that are none.
@@ -106,7 +117,9 @@ def parse_stm(text: str) -> FoundWords:
     found: Recordings = {}
     for number, fields in _fields(text, "STM needs file channel speaker start end"):
         start, end = _seconds(fields[3], number), _seconds(fields[4], number)
-        said = fields[6:] if fields[5:] and fields[5].startswith("<") else fields[5:]
+        said = fields[6:] if fields[5:] and _LABEL.fullmatch(fields[5]) else fields[5:]
+        if fields[2].lower() == _GAP or " ".join(said).lower() == _IGNORED:
+            continue
         words = spread(" ".join(said), start, end, from_rttm_id(fields[2]))
         own = found.setdefault(from_rttm_id(fields[0]), [])
         own += [replace(word, channel=_channel(fields[1])) for word in words]
@@ -121,13 +134,18 @@ def _channel(text: str) -> int:
 
 
 def _fields(text: str, needed: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and fields, five or more, of each line that is not empty; a comment follows `;;`."""
+    """Yield number and fields, five or more, of each line that is neither empty nor a comment.
+
+    A comment begins with `;;`: the line, or a field after those that are needed.
+    """
     for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition(";;")[0].split()
-        if fields and len(fields) < 5:
+        fields = line.split()
+        if not fields or fields[0].startswith(";;"):
+            continue
+        if len(fields) < _NEEDED:
             raise ValueError(f"line {number} has {len(fields)} fields, {needed}")
-        if fields:
-            yield number, fields
+        comment = (n for n, field in enumerate(fields) if n >= _NEEDED and field.startswith(";;"))
+        yield number, fields[: next(comment, len(fields))]
 
 
 def _seconds(text: str, line: int) -> float:

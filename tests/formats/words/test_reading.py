@@ -83,6 +83,37 @@ def test_the_language_of_a_file_is_told_and_tokens_of_a_word_are_one(tmp_path: P
     assert read_words(tmp_path / "x.ctm").language is None
 
 
+def test_ctm_has_words_as_others_read_them_and_comes_back(tmp_path: Path) -> None:
+    said = ["50%", "50%25", "می\u200cخواهم", "a;;b", ";;", "a\u2028b", "two words", "100%ff"]
+    words = [Word(n, n + 0.5, text, 0.5, channel=-(n % 2)) for n, text in enumerate(said)]
+    text = FORMATS["ctm"].write(result_of(words))
+    fields = [line.split() for line in text.split("\n")[:-1]]
+    assert [field[4] for field in fields] == [
+        *("50%", "50%2525", "می\u200cخواهم", "a;;b", ";;", "a%E2%80%A8b", "two%20words", "100%25ff"),
+    ]
+    assert [float(field[2]) for field in fields] == list(range(8)), "one channel, by time"
+    (found,) = read(tmp_path, "x.ctm", text).values()
+    assert [word.text for word in found] == said
+    others = ";; by others\na A 1.0 0.5 100%ff 0.5 ;; a comment\n"
+    (found,) = read(tmp_path, "x.ctm", others).values()
+    assert [word.text for word in found] == ["100%ff"]
+
+
+def test_stm_leaves_out_what_nist_does_not_score_and_keeps_angles(tmp_path: Path) -> None:
+    content = (
+        ";; a comment\n"
+        "a 1 inter_segment_gap 0.0 1.0 <o,f0,> \n"
+        "a 1 A 1.0 2.0 <o,f0,> IGNORE_TIME_SEGMENT_IN_SCORING\n"
+        "a 1 A 2.0 3.0 <o,f0,male> hello a;;b ;; said twice\n"
+        "a 1 A 3.0 4.0 <3 you\n"
+    )
+    (found,) = read(tmp_path, "x.stm", content).values()
+    assert texts(found) == "hello a;;b <3 you"
+    words = [Word(0.0, 0.5, "<unk>", speaker="A"), Word(0.5, 1.0, "good", speaker="A")]
+    (found,) = read(tmp_path, "x.stm", FORMATS["stm"].write(result_of(words))).values()
+    assert texts(found) == "<unk> good"
+
+
 def own(**fields: object) -> str:
     word = {"start": 1.0, "end": 2.0, "text": "hello", **fields}
     return json.dumps({"schema": "diar.words", "recording_id": "a", "words": [word]})
