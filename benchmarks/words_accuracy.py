@@ -131,7 +131,9 @@ def rows(prepared: Prepared, asr: str, beam_size: int, changes: Sequence[float])
     words = ("--words", prepared.truth) if asr == TRUE_WORDS else ("--asr", asr, "--beam_size", beam_size)
     recognise(prepared, folder, words)
     reference = {
-        name: own for name, own in read_words(prepared.truth).items() if name in recordings(folder / "R")
+        name: own
+        for name, own in read_words(prepared.truth).recordings.items()
+        if name in recordings(folder / "R")
     }
     by = asr if asr == TRUE_WORDS else f"{asr}, beam {beam_size}"
     seconds = json.loads((folder / TIMES).read_text())

@@ -14,6 +14,7 @@ import numpy as np
 
 from diar.align.times import plausible_times
 from diar.intervals import at_least, running_seconds
+from diar.letters import letters
 from diar.records import Word
 
 _MARGIN = 0.25  # seconds around speech that count as speech: words are placed no better than that
@@ -45,10 +46,10 @@ def clean(words: Sequence[Word], speech: np.ndarray, text_key: Callable[[str], s
     Args:
         words: ascending by start.
         speech: (n, 2) seconds where anybody speaks; ascending, disjoint.
-        text_key: what makes two words the same in a loop; default: letters and digits, case ignored.
+        text_key: what makes two words the same in a loop; default: their letters, see `diar.letters`.
     """
     inside = drop_scraps(clip_to_speech(words, speech), speech)
-    kept = cut_loops(plausible_times(inside), text_key or _letters)
+    kept = cut_loops(plausible_times(inside), text_key or letters)
     return Cleaned(kept, len(words) - len(inside), len(inside) - len(kept))
 
 
@@ -133,7 +134,3 @@ def _loop_at(keys: Sequence[str], position: int) -> tuple[int, int]:
         if times > _MOST_REPEATS.get(size, _MOST_REPEATS_OF_MORE) and any(unit):
             return size, times
     return 1, 1
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())

@@ -13,7 +13,7 @@ from diar.asr.recogniser import Identity
 from diar.asr.recording import Heard
 from diar.formats.words.document import Dropped, Recogniser, RecordingWords
 from diar.formats.words.table import FORMATS
-from diar.formats.words.utterances import join
+from diar.formats.words.utterances import whole_text
 from diar.records import Word
 from diar.wording import counted
 
@@ -59,8 +59,8 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All words in one line, without speakers."""
-        return join([word.text for word in self.words], self.language)
+        """All sentences in one line, without speakers."""
+        return whole_text(self.words, self.language)
 
     @property
     def speakers(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from diar.asr.errors import RecognitionError, UnrecognisedError
 from diar.asr.languages import language_code
+from diar.letters import letters
 from diar.records import Word
 
 
@@ -79,11 +80,7 @@ def _as_written(words: list[Word], text: str) -> list[Word]:
 
     They are left as they are where the text, split at blanks, does not hold the same words one by one.
     """
-    written = [part for part in text.split() if _letters(part)]
-    if [_letters(word.text) for word in words] != [_letters(part) for part in written]:
+    written = [part for part in text.split() if letters(part)]
+    if [letters(word.text) for word in words] != [letters(part) for part in written]:
         return words
     return [Word(w.start, w.end, part, w.probability) for w, part in zip(words, written, strict=True)]
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())

@@ -72,7 +72,9 @@ class Endpoint:
         self, pieces: Sequence[np.ndarray], language: str | None, overlapped: Sequence[bool] | None = None
     ) -> list[list[Word]]:
         """Return the words of each piece; the piece that told the language is not sent again."""
-        first, self._first = self._first, None
+        first = self._first
+        if first is not None and any(piece is first[0] for piece in pieces):
+            self._first = None
 
         def words(piece: np.ndarray) -> list[Word]:
             if first is not None and piece is first[0] and language == first[1].language:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from diar.asr.errors import RecognitionError
 from diar.asr.recogniser import RATE, Identity, Language
 from diar.errors import explain
 from diar.extras import require
+from diar.letters import goes_on
 from diar.models.weights.checksum import file_sha256
 from diar.records import Word
 
@@ -144,7 +146,7 @@ class FasterWhisper:
         try:
             for segment in segments:
                 piece = int(np.searchsorted(starts, (segment.seek + 1) * _FRAME, "right")) - 1
-                found[piece] += _words(segment.words or (), float(starts[piece]) / RATE)
+                found[piece] += whole_words(segment.words or (), float(starts[piece]) / RATE)
         except RuntimeError as error:  # of CTranslate2
             if "out of memory" not in str(error):
                 raise
@@ -154,15 +156,17 @@ class FasterWhisper:
         return found
 
 
-def _words(words: Sequence[Any], start: float) -> list[Word]:
-    """Return the words of a segment, in seconds from its piece's start; empty ones are left out."""
-    return [
-        Word(
-            max(float(w.start) - start, 0.0),
-            max(float(w.end) - start, 0.0),
-            w.word.strip(),
-            float(w.probability),
-        )
-        for w in words
-        if w.word.strip()
-    ]
+def whole_words(words: Sequence[Any], start: float) -> list[Word]:
+    """Return the words of a segment, in seconds from its piece's start; empty ones are left out.
+
+    In languages without blanks the library times each token: those of one word of another script are joined.
+    """
+    found: list[Word] = []
+    for one in words:
+        text, begin, end = one.word.strip(), float(one.start) - start, float(one.end) - start
+        if text and found and goes_on(found[-1].text, one.word):
+            least = min(found[-1].probability or 0.0, float(one.probability))
+            found[-1] = replace(found[-1], end=max(end, 0.0), text=found[-1].text + text, probability=least)
+        elif text:
+            found.append(Word(max(begin, 0.0), max(end, 0.0), text, float(one.probability)))
+    return found

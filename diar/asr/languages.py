@@ -20,6 +20,6 @@ LANGUAGES = {name: code for code, _, name in (entry.strip().partition(" ") for e
 
 
 def language_code(name: str) -> str | None:
-    """Return the code of a language that a server names, `english` or `en`; None where it names none."""
-    name = name.strip().lower()
+    """Return the code of a language by its name, `english`, `en` or `en-GB`; None where it is none."""
+    name = name.strip().lower().replace("_", "-").partition("-")[0]
     return LANGUAGES.get(name, name if name in LANGUAGES.values() else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -59,9 +59,11 @@ def recognise_signal(
     """
     words: list[Word] = []
     heard = 0.0
-    for number, pieces in enumerate(_batches(cut(Samples(blocks, RATE), speech), batch)):
-        if language is None:
-            language = recogniser.detect([piece.samples for piece in pieces[:_LANGUAGE_PIECES]])
+    all_pieces = cut(Samples(blocks, RATE), speech)
+    if language is None and (first := list(islice(all_pieces, _LANGUAGE_PIECES))):
+        language = recogniser.detect([piece.samples for piece in first])
+        all_pieces = chain(first, all_pieces)
+    for number, pieces in enumerate(_batches(all_pieces, batch)):
         code = None if language is None else language.code
         overlapped = None if overlap is None else [has_overlap(piece, overlap) for piece in pieces]
         words += remember(number, lambda: _recognise(pieces, recogniser, code, overlapped, channel))  # noqa: B023 - at once

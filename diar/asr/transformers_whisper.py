@@ -11,6 +11,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from diar.asr.attention_times import token_starts
 from diar.asr.recogniser import RATE, Identity, Language
+from diar.letters import is_written_without_blanks
 from diar.records import Word
 
 _FRAME = 0.02  # seconds of the encoder's frames
@@ -164,12 +165,4 @@ def _begins_word(text: str, part: str) -> bool:
     """Return whether `part` begins another word than `text`: with a blank, or without, as its script does."""
     if part[:1].isspace():
         return bool(text.strip(_NO_WORDS))
-    return _is_written_without_blanks(part[:1]) and any(c.isalnum() for c in text)
-
-
-def _is_written_without_blanks(character: str) -> bool:
-    """Return whether it is a letter of Thai, Lao, Myanmar, Khmer, Chinese or Japanese."""
-    code = ord(character) if character.isalnum() else 0
-    return 0x0E00 <= code < 0x0F00 or 0x1000 <= code < 0x10A0 or 0x1780 <= code < 0x1800 or (
-        0x3040 <= code < 0xAC00 or 0xF900 <= code < 0xFB00 or code >= 0x20000
-    )  # fmt: skip
+    return is_written_without_blanks(part[:1]) and any(c.isalnum() for c in text)

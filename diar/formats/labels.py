@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from diar.formats.speech_time import by_speaker
+from diar.letters import one_line
 from diar.records import Turn
 
 LABELS_NAME = "labels.txt"
@@ -18,7 +19,7 @@ _WRITTEN = 9
 def format_labels(turns: Sequence[Turn]) -> str:
     """Format Audacity's label track: start, end and speaker of each turn, separated by tabs."""
     lines = [
-        f"{turn.start:.6f}\t{turn.end:.6f}\t{_one_line(turn.speaker)}\n"
+        f"{turn.start:.6f}\t{turn.end:.6f}\t{one_line(turn.speaker)}\n"
         for turn in sorted(turns, key=lambda turn: (turn.start, turn.end))
         if turn.end > turn.start
     ]
@@ -95,9 +96,4 @@ def _number(seconds: float) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + _one_line(text).replace('"', '""') + '"'
-
-
-def _one_line(text: str) -> str:
-    """Replace what would end a field by blanks: line ends, tabs and other control characters."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return '"' + one_line(text).replace('"', '""') + '"'

@@ -51,6 +51,7 @@ def test_a_word_that_runs_into_a_pause_ends_with_the_speech() -> None:
         ("so the end of the end of the end of the end of the day", "so the end of the day"),
         ("La la, la LA la la. yes", "La yes"),
         ("1 2 3 1 2 3 1 2 3 1 2 3", "1 2 3"),
+        ("का कि की कु कू के", "का कि की कु कू के"),  # other words by their vowel signs
         ("", ""),
     ],
 )

@@ -75,6 +75,10 @@ def test_the_piece_that_tells_the_language_is_sent_once() -> None:
         assert b'name="language"' in server.asked[1].body
         recogniser.recognise([long], "en")
         assert len(server.asked) == 3
+        recogniser.detect([SECOND, long])
+        recogniser.recognise([SECOND], "en")  # a batch before that of the piece that told it
+        recogniser.recognise([long], "en")
+        assert len(server.asked) == 5
     with serving(answer({"text": ""})) as server:
         assert open_endpoint(server.url).detect([SECOND]) is None
 

@@ -1,11 +1,13 @@
 """faster-whisper itself: pieces with overlap and others go apart, and come back in order."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("faster_whisper", reason="words need faster-whisper")
 
-from diar.asr.faster_whisper import likeliest
+from diar.asr.faster_whisper import likeliest, whole_words
 from diar.asr.open import open_recogniser
 from tests.commands import RATE
 from tests.conftest import named_weights
@@ -49,3 +51,14 @@ def test_no_further_piece_is_asked_where_there_is_no_doubt() -> None:
     asked = iter([{"de": 0.95}, {"nl": 1.0}])
     assert likeliest(asked).code == "de"
     assert len(list(asked)) == 1
+
+
+def test_tokens_of_a_word_of_another_script_are_one_word() -> None:
+    timed = [
+        SimpleNamespace(word=text, start=1.0 + n, end=2.0 + n, probability=0.9 - n / 10)
+        for n, text in enumerate(["新しい", "i", "Phone", " 15", "です", " "])
+    ]
+    found = whole_words(timed, 1.0)
+    assert [(w.start, w.end, w.text, round(w.probability or 0, 1)) for w in found] == [
+        (0, 1, "新しい", 0.9), (1, 3, "iPhone", 0.7), (3, 4, "15", 0.6), (4, 5, "です", 0.5)
+    ]  # fmt: skip

@@ -1,8 +1,9 @@
 """One signal to words: the language once, batches, what nobody said left out and counted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 
 from diar.asr.recogniser import RATE, Identity, Language
 from diar.asr.recording import recognise_signal
@@ -47,7 +48,7 @@ def test_the_language_is_found_once_and_what_nobody_said_is_left_out() -> None:
     )
     blocks = [np.zeros(RATE, np.float32) for _ in range(100)]
     heard = recognise_signal(blocks, speech, recogniser, batch=2)
-    assert recogniser.detected == [2]
+    assert recogniser.detected == [3]
     assert recogniser.asked == [(2, "de"), (1, "de")]
     assert heard.language == Language("de", 0.9)
     assert [word.text for word in heard.cleaned.words] == [
@@ -72,3 +73,19 @@ def test_words_where_nobody_speaks_are_dropped_and_counted() -> None:
     assert [word.text for word in heard.cleaned.words] == ["so", "then", "Ba-pah", "hahaha"]
     assert heard.cleaned.outside_speech == 1
     assert heard.seconds == 4.25
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_the_first_four_pieces_tell_the_language_whatever_the_batch(batch: int) -> None:
+    speech = np.array([[40.0 * n, 40.0 * n + 28] for n in range(6)])
+    recogniser, numbers = Written(*([[]] * 6)), []
+
+    def remember(number: int, recognise: Callable[[], list[Word]]) -> list[Word]:
+        numbers.append(number)
+        return recognise()
+
+    blocks = [np.zeros(RATE, np.float32) for _ in range(240)]
+    heard = recognise_signal(blocks, speech, recogniser, batch=batch, remember=remember)
+    assert recogniser.detected == [4] and heard.language == Language("de", 0.9)
+    assert [count for count, _ in recogniser.asked] == [min(batch, 6)] * -(-6 // batch)
+    assert numbers == list(range(-(-6 // batch)))

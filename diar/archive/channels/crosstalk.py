@@ -129,12 +129,16 @@ class Leakage:
 def _line_noise(bins: np.ndarray, rate: int, count: int, random: np.random.Generator) -> np.ndarray:
     """Make (count,) float32 noise with the spectrum of the faintest frames of (T, F) bins.
 
-    Its deviation is 1 in the voice's band. White noise would give a telephone channel the full bandwidth.
+    Its deviation is 1 in the voice's band. White noise would give a telephone channel the full bandwidth. A
+    channel that is digitally silent has no noise.
     """
     from scipy import fft
 
     power = bin_power(bins)
-    quiet = np.percentile(power[power.any(axis=1)], _FAINTEST, axis=0)
+    sounding = power[power.any(axis=1)]
+    if not len(sounding):
+        return np.zeros(count, np.float32)
+    quiet = np.percentile(sounding, _FAINTEST, axis=0)
     band, _ = band_of(quiet, rate, 2 * (len(quiet) - 1))
     gain = np.sqrt(quiet / (band.mean() + _TINY))
     size = fft.next_fast_len(count, real=True)

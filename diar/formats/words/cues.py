@@ -146,7 +146,8 @@ def wrap(
     ]
     fitting = [split for split in splits if max(len(split[0]), len(split[1])) <= limits.line]
     if not fitting:
-        return None
+        below = join(texts, language)  # the name stands alone where the first word does not fit beside it
+        return (lead.rstrip(), below) if lead and len(below) <= limits.line else None
     first, second, _ = min(fitting, key=_unevenness)
     return first, second
 

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from diar.formats.words.document import RecordingWords
-from diar.formats.words.utterances import Utterance, join, sentences
+from diar.formats.words.utterances import Utterance, sentences, whole_text
 
 _DECIMALS = 3
 _LEAST = 1e-6  # of a probability whose logarithm is taken
@@ -66,7 +66,7 @@ def _segment(number: int, said: Utterance) -> dict[str, Any]:
 
 
 def _text(result: RecordingWords) -> str:
-    return join([word.text for word in result.words], result.language)
+    return whole_text(result.words, result.language)
 
 
 def _usage(result: RecordingWords) -> dict[str, Any]:

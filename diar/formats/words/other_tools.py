@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from diar.formats.words.document import RecordingWords
-from diar.formats.words.utterances import NOBODY, Utterance, join, paragraphs, sentences
+from diar.formats.words.utterances import NOBODY, Utterance, paragraphs, sentences, whole_text
 from diar.records import Word
 
 _DECIMALS = 3
@@ -45,7 +45,7 @@ def openai_diarized(result: RecordingWords) -> dict[str, Any]:
     return {
         "task": "transcribe",
         "duration": _time(result.duration),
-        "text": join([word.text for word in result.words], result.language),
+        "text": whole_text(result.words, result.language),
         "segments": [
             _openai_segment(f"seg_{number:03}", said)
             for number, said in enumerate(sentences(result.words, result.language), start=1)

@@ -10,17 +10,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from diar.errors import DiarError, explain
 from diar.formats.rttm import from_rttm_id
+from diar.formats.words.found import FoundWords, Recordings, spread
+from diar.formats.words.reading_json import parse_json
 from diar.records import MIXED, Word
-from diar.texts import from_json
 
-Recordings = dict[str | None, list[Word]]  # by recording id; None: the file does not say
+_LATEST = 1e9  # seconds, thirty years
 _TOLD = 300  # characters of what is wrong, which may quote the file
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"<[^>]*>")
 _TIME_TAG = re.compile(r"<((?:\d+:)?\d\d:\d\d\.\d{3})>")
+_NEEDED = 5  # fields of a line of CTM and STM
+_LABEL = re.compile("<[^<>]*>")  # of an STM segment: `<o,f0,female>`
+_GAP, _IGNORED = "inter_segment_gap", "ignore_time_segment_in_scoring"  # NIST SCTK, stm.5
 _CUE_TIMES = re.compile(r"^((?:\d+:)?\d\d:\d\d\.\d{3})\s+-->\s+((?:\d+:)?\d\d:\d\d\.\d{3})")
 
 
@@ -28,7 +32,7 @@ class WordsError(DiarError):
     """A file of words that cannot be read."""
 
 
-def read_words(path: Path) -> Recordings:
+def read_words(path: Path) -> FoundWords:
     """Read words by their file's suffix: .ctm, .stm, .vtt, .json (Whisper, WhisperX, SegLST, ours).
 
     Returns:
@@ -36,7 +40,8 @@ def read_words(path: Path) -> Recordings:
         They have the speakers that the file names.
 
     Raises:
-        WordsError: another suffix; a file that is missing or broken, with the place.
+        WordsError: another suffix; a file that is missing or broken, with the place; words that have no
+            text, or times or probabilities that are none.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -49,13 +54,37 @@ def read_words(path: Path) -> Recordings:
         raise WordsError(explain(error)) from None
     try:
         found = reader(text)
+        recordings = {name: [_checked(word) for word in words] for name, words in found.recordings.items()}
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WordsError(f"{path}: {what if len(what) <= _TOLD else what[:_TOLD] + '…'}") from None
-    return {recording: sorted(words, key=lambda word: word.start) for recording, words in found.items()}
+    ordered = {name: sorted(words, key=lambda word: word.start) for name, words in recordings.items()}
+    return replace(found, recordings=ordered)
 
 
-def parse_ctm(text: str) -> Recordings:
+def _checked(word: Word) -> Word:
+    """Return a word whose every value may be written again.
+
+    Raises:
+        ValueError: it has no text, or times, probability or speaker are none.
+    """
+    text = word.text.strip() if isinstance(word.text, str) else ""
+    if not text:
+        raise ValueError(f"the word at {word.start:g} s has no text, but {word.text!r}")
+    if not 0 <= word.start <= word.end < _LATEST:  # NaN is not
+        raise ValueError(f"{text!r} is said from {word.start:g} to {word.end:g} s")
+    if word.probability is not None and not 0 <= word.probability <= 1:
+        raise ValueError(f"{text!r} has the probability {word.probability:g}")
+    speaker = str(word.speaker) if isinstance(word.speaker, int) else word.speaker
+    if not isinstance(speaker, str | None):
+        raise ValueError(f"{text!r} is said by {speaker!r}, which is no name")
+    for one in (text, speaker or ""):
+        if _HALF_CHARACTER.search(one):
+            raise ValueError(f"{one!r} has half a character, which UTF-8 cannot hold")
+    return replace(word, text=text, speaker=speaker or None)
+
+
+def parse_ctm(text: str) -> FoundWords:
     """Parse CTM: recording, channel from 1 or A, start, duration, word, and a confidence if there is one.
 
     Raises:
@@ -65,14 +94,22 @@ def parse_ctm(text: str) -> Recordings:
     for number, fields in _fields(text, "CTM needs file channel start duration word"):
         start, duration = _seconds(fields[2], number), _seconds(fields[3], number)
         probability = float(fields[5]) if len(fields) > 5 and fields[5].upper() != "NA" else None
-        text, channel = from_rttm_id(fields[4]), _channel(fields[1])
+        text, channel = _ctm_text(fields[4]), _channel(fields[1])
         word = Word(start, start + duration, text, probability, channel=channel)
         found.setdefault(from_rttm_id(fields[0]), []).append(word)
-    return found
+    return FoundWords(found)
 
 
-def parse_stm(text: str) -> Recordings:
+def _ctm_text(field: str) -> str:
+    """Return the word that `format_ctm` wrote; one that only looks like percent-encoding stays as it is."""
+    text = from_rttm_id(field)
+    return field if _HALF_CHARACTER.search(text) or not text.strip() else text
+
+
+def parse_stm(text: str) -> FoundWords:
     """Parse STM: recording, channel from 1 or A, speaker, start, end, a label in <> if there is one, text.
+
+    Segments that NIST does not score are left out: gaps between segments, and what is to be ignored.
 
     Raises:
         ValueError: a line with too few fields, or times that are none.
@@ -80,11 +117,13 @@ def parse_stm(text: str) -> Recordings:
     found: Recordings = {}
     for number, fields in _fields(text, "STM needs file channel speaker start end"):
         start, end = _seconds(fields[3], number), _seconds(fields[4], number)
-        said = fields[6:] if fields[5:] and fields[5].startswith("<") else fields[5:]
+        said = fields[6:] if fields[5:] and _LABEL.fullmatch(fields[5]) else fields[5:]
+        if fields[2].lower() == _GAP or " ".join(said).lower() == _IGNORED:
+            continue
         words = spread(" ".join(said), start, end, from_rttm_id(fields[2]))
         own = found.setdefault(from_rttm_id(fields[0]), [])
         own += [replace(word, channel=_channel(fields[1])) for word in words]
-    return found
+    return FoundWords(found)
 
 
 def _channel(text: str) -> int:
@@ -95,13 +134,18 @@ def _channel(text: str) -> int:
 
 
 def _fields(text: str, needed: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and fields, five or more, of each line that is not empty; a comment follows `;;`."""
+    """Yield number and fields, five or more, of each line that is neither empty nor a comment.
+
+    A comment begins with `;;`: the line, or a field after those that are needed.
+    """
     for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition(";;")[0].split()
-        if fields and len(fields) < 5:
+        fields = line.split()
+        if not fields or fields[0].startswith(";;"):
+            continue
+        if len(fields) < _NEEDED:
             raise ValueError(f"line {number} has {len(fields)} fields, {needed}")
-        if fields:
-            yield number, fields
+        comment = (n for n, field in enumerate(fields) if n >= _NEEDED and field.startswith(";;"))
+        yield number, fields[: next(comment, len(fields))]
 
 
 def _seconds(text: str, line: int) -> float:
@@ -109,12 +153,12 @@ def _seconds(text: str, line: int) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < 1e9:
+    if not 0 <= value < _LATEST:
         raise ValueError(f"line {line}: {text!r} are no seconds")
     return value
 
 
-def parse_vtt(text: str) -> Recordings:
+def parse_vtt(text: str) -> FoundWords:
     """Parse WebVTT; times within a cue (`<00:00:01.500>`) are kept.
 
     Raises:
@@ -129,7 +173,7 @@ def parse_vtt(text: str) -> Recordings:
             if times := _CUE_TIMES.match(line):
                 words += _of_cue(_clock(times[1]), _clock(times[2]), " ".join(lines[number + 1 :]))
                 break
-    return {None: words}
+    return FoundWords({None: words})
 
 
 def _of_cue(start: float, end: float, content: str) -> Iterator[Word]:
@@ -147,70 +191,7 @@ def _clock(text: str) -> float:
     return seconds
 
 
-def parse_json(text: str) -> Recordings:
-    """Parse the JSON of Whisper, WhisperX, SegLST or this program.
-
-    Raises:
-        ValueError, KeyError: it is none of them.
-    """
-    document = from_json(text)
-    if isinstance(document, list):
-        return _seglst(document)
-    if document.get("schema") == "diar.words":
-        return {document["recording_id"]: [_own_word(word) for word in document["words"]]}
-    if "segments" not in document:
-        raise ValueError("has neither `segments`, as Whisper and WhisperX write, nor the items of SegLST")
-    return {None: [word for segment in document["segments"] for word in _of_segment(segment)]}
-
-
-def _own_word(fields: dict[str, Any]) -> Word:
-    times = float(fields["start"]), float(fields["end"])
-    probability, speaker = fields.get("probability"), fields.get("speaker")
-    return Word(*times, fields["text"], probability, speaker, channel=int(fields.get("channel", MIXED)))
-
-
-def _seglst(items: list[dict[str, Any]]) -> Recordings:
-    found: Recordings = {}
-    for item in items:
-        times = float(item["start_time"]), float(item["end_time"])
-        words = spread(item["words"], *times, item.get("speaker"))
-        found.setdefault(str(item["session_id"]), []).extend(words)
-    return found
-
-
-def _of_segment(segment: dict[str, Any]) -> Iterator[Word]:
-    """Yield the words of a segment; those without times (numbers) lie between their neighbours."""
-    words, speaker = segment.get("words"), segment.get("speaker")
-    if not words:
-        yield from spread(segment["text"], float(segment["start"]), float(segment["end"]), speaker)
-        return
-    known = [number for number, word in enumerate(words) if word.get("start") is not None]
-    end_of = {number: float(words[number].get("end", words[number]["start"])) for number in known}
-    for number, word in enumerate(words):
-        start, end = word.get("start"), end_of.get(number)
-        if start is None or end is None:
-            before = max((n for n in known if n < number), default=None)
-            after = min((n for n in known if n > number), default=None)
-            start = float(segment["start"]) if before is None else end_of[before]
-            end = float(segment["end"]) if after is None else float(words[after]["start"])
-        probability = word.get("probability", word.get("score"))
-        who = word.get("speaker", speaker)
-        for one in spread(word["word"], float(start), max(float(end), float(start)), who):
-            yield replace(one, probability=None if probability is None else float(probability))
-
-
-def spread(text: str, start: float, end: float, speaker: str | None = None) -> Iterator[Word]:
-    """Yield the words of `text` from `start` to `end`, each as long as its share of the letters."""
-    words = text.split()
-    letters = sum(map(len, words))
-    position = start
-    for word in words:
-        until = position + (end - start) * len(word) / letters
-        yield Word(position, until, word, speaker=speaker)
-        position = until
-
-
-_READERS: dict[str, Callable[[str], Recordings]] = {
+_READERS: dict[str, Callable[[str], FoundWords]] = {
     ".ctm": parse_ctm,
     ".stm": parse_stm,
     ".vtt": parse_vtt,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from urllib.parse import quote
 
 import numpy as np
 
@@ -10,9 +12,12 @@ from diar.formats.labels import format_tiers
 from diar.formats.rttm import rttm_id
 from diar.formats.words.document import RecordingWords
 from diar.formats.words.utterances import NOBODY, sentences
+from diar.letters import one_line
 from diar.records import Word
 
 _DECIMALS = 3
+_NOT_IN_A_FIELD = re.compile(r"[\s\x00-\x1f\x7f-\x9f]|%(?=[0-9A-Fa-f]{2})")
+_LABEL = "<O> "
 
 
 def format_ctm(result: RecordingWords) -> str:
@@ -21,23 +26,42 @@ def format_ctm(result: RecordingWords) -> str:
     return "".join(_ctm_line(recording, word) for word in sorted(result.words, key=_ctm_order))
 
 
+def _channel(word: Word) -> int:
+    """Return the channel as NIST's formats count it; words of one signal have the first."""
+    return max(word.channel, 0) + 1
+
+
 def _ctm_order(word: Word) -> tuple[int, float]:
-    return word.channel, word.start
+    return _channel(word), word.start
 
 
 def _ctm_line(recording: str, word: Word) -> str:
     start, end = round(word.start, _DECIMALS), round(word.end, _DECIMALS)
     confidence = "" if word.probability is None else f" {word.probability:.3f}"
-    channel = max(word.channel, 0) + 1
-    return f"{recording} {channel} {start:.3f} {end - start:.3f} {rttm_id(word.text)}{confidence}\n"
+    return f"{recording} {_channel(word)} {start:.3f} {end - start:.3f} {_ctm_text(word.text)}{confidence}\n"
+
+
+def _ctm_text(text: str) -> str:
+    """Return a word as one field: what would end it is percent-encoded, and what would be read as such.
+
+    Other tools decode nothing: `50%` and whatever else ends no field is written as it is.
+    """
+    return _NOT_IN_A_FIELD.sub(lambda found: quote(found[0], safe="", errors="replace"), text)
 
 
 def format_stm(result: RecordingWords) -> str:
-    """Format STM: recording, channel, speaker, start, end, text; a line a sentence (NIST SCTK, stm.5)."""
+    """Format STM: recording, channel, speaker, start, end, text; a line a sentence (NIST SCTK, stm.5).
+
+    A text that begins with `<` has a label before it: else its first word would be read as one.
+    """
     lines = []
-    for said in sentences(result.words, result.language):
-        where = f"{rttm_id(result.recording_id)} {max(said.words[0].channel, 0) + 1} {rttm_id(said.speaker)}"
-        lines.append(f"{where} {said.start:.3f} {said.end:.3f} {said.text}\n")
+    ordered = sorted(
+        sentences(result.words, result.language), key=lambda said: (_channel(said.words[0]), said.start)
+    )
+    for said in ordered:
+        where = f"{rttm_id(result.recording_id)} {_channel(said.words[0])} {rttm_id(said.speaker)}"
+        text = _LABEL * said.text.startswith("<") + one_line(said.text)
+        lines.append(f"{where} {said.start:.3f} {said.end:.3f} {text}\n")
     return "".join(lines)
 
 

@@ -12,6 +12,7 @@ import re
 from diar.formats.words.cues import Cue, make_cues
 from diar.formats.words.document import RecordingWords
 from diar.formats.words.utterances import NOBODY
+from diar.letters import one_line
 
 _WORD_JOINER = "\u2060"
 _READ_AS_MARKUP = re.compile(r"<|\\|&(?=#?\w+;)|--(?=>)")
@@ -36,7 +37,7 @@ def format_vtt(result: RecordingWords) -> str:
 
 
 def _lines(cue: Cue) -> str:
-    return "\n".join(_printable(line) for line in cue.lines)
+    return "\n".join(one_line(line) for line in cue.lines)
 
 
 def _plain(text: str) -> str:
@@ -48,12 +49,7 @@ def _voiced(cue: Cue) -> str:
     text = _lines(cue).translate(_VTT_ENTITIES)
     if cue.speaker == NOBODY:
         return text
-    return f"<v {' '.join(_printable(cue.speaker).split()).translate(_VTT_ENTITIES)}>{text}</v>"
-
-
-def _printable(text: str) -> str:
-    """Return `text` with blanks for what would end a line or a field."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return f"<v {' '.join(one_line(cue.speaker).split()).translate(_VTT_ENTITIES)}>{text}</v>"
 
 
 def _clock(milliseconds: int, point: str) -> str:

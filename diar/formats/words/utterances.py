@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from diar.formats.words.punctuation import ends_sentence
+from diar.letters import is_written_with_blanks
 from diar.records import Word
 
 NOBODY = "unknown"  # where a format must name a speaker and a word has none
 _WITHOUT_BLANKS = frozenset(["zh", "yue", "ja", "th", "lo", "my", "km"])  # languages that write none
+_AFTER_WORDS = ",.;:!?)"  # of scripts that write blanks
 _LONGEST_PAUSE = 1.0  # seconds within a sentence
 _AT_ONCE = 0.05  # seconds that a word may reach into a pause and still lie in it
 
@@ -35,8 +37,29 @@ class Utterance:
 
 
 def join(texts: Sequence[str], language: str | None) -> str:
-    """Return words as a text, with the blanks that the language writes."""
-    return ("" if language in _WITHOUT_BLANKS else " ").join(texts)
+    """Return words as a text, with the blanks that the language writes.
+
+    Languages without blanks have them beside words of other scripts: `iPhone 15 Proです`.
+    """
+    if language not in _WITHOUT_BLANKS:
+        return " ".join(texts)
+    parts = [(" " if _apart(before, text) else "") + text for before, text in pairwise(texts)]
+    return "".join([*texts[:1], *parts])
+
+
+def _apart(before: str, text: str) -> bool:
+    """Return whether a blank is between two words of a language without: a word and a word or a number.
+
+    Letters one by one, as WhisperX times them, are parts of a word.
+    """
+    ends = before.rstrip(_AFTER_WORDS) or before
+    both = is_written_with_blanks(ends[-1:]) and is_written_with_blanks(text[:1])
+    return both and len(before) + len(text) > 2 and any(map(str.isalpha, (*ends, *text)))
+
+
+def whole_text(words: Sequence[Word], language: str | None) -> str:
+    """Return all that is said in one line, sentence by sentence where people talk at once."""
+    return join([said.text for said in sentences(words, language)], language)
 
 
 def sentences(words: Sequence[Word], language: str | None) -> list[Utterance]:

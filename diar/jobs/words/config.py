@@ -17,7 +17,7 @@ from diar.options.sharing import Share
 
 _OF_ENDPOINTS = ("asr_model", "asr_key_file", "asr_timeout")
 _OF_ENGINES = ("beam_size", "asr_precision", "device", "gpus", "threads")  # that compute here
-_OF_RECOGNISERS = ("asr", "enhance", "aec", "language", "beam_size", "asr_precision", "batch", *_OF_ENDPOINTS)
+_OF_RECOGNISERS = ("asr", "enhance", "aec", "beam_size", "asr_precision", "batch", *_OF_ENDPOINTS)
 DEFAULT_FORMATS = ("json", "txt", "srt")
 
 
@@ -93,7 +93,10 @@ class WordsConfig(LongRunConfig):
         result=True,
     )
     language: str | None = option(
-        None, "recogniser", "of all recordings, such as en; default: found in each recording", result=True
+        None,
+        "recogniser",
+        "of all recordings, such as en; default: found in each recording, of --words as their files say",
+        result=True,
     )
     beam_size: int = option(
         5, "recogniser", "hypotheses that Whisper follows; 1 is fastest", result=True, ge=1, le=20

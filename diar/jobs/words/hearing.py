@@ -16,11 +16,12 @@ from diar.align.overlap import overlapped_speech
 from diar.archive.channels.choice import EACH, MIX
 from diar.archive.channels.streams import Cancel, ChannelStreams, open_channels
 from diar.archive.recording import Recording
+from diar.asr.languages import LANGUAGES, language_code
 from diar.asr.recogniser import RATE, Identity, Language, Recogniser
 from diar.asr.recording import Heard, Remember, recognise_signal
 from diar.enhance.denoiser import Denoiser, denoised
 from diar.errors import DiarError
-from diar.formats.words.reading import read_words, readable_suffixes
+from diar.formats.words.reading import WordsError, read_words, readable_suffixes
 from diar.intervals import at_least
 from diar.jobs.stalls import Patience, watched
 from diar.models.weights.checksum import file_sha256
@@ -144,17 +145,26 @@ class ImportedWords:
     Args:
         place: a file that names its recordings, or a folder with a file a recording, named as it is in the
             archive, with the suffix replaced or appended (`talks/monday.wav` → `talks/monday.json`).
+        language: code, of all words; None = as each file says.
 
     Raises:
-        WordsError: the file cannot be read.
+        DiarError: nothing is there, or no such language.
+        WordsError: the file cannot be read, or names no recordings.
     """
 
-    def __init__(self, place: str) -> None:
-        self._place = Path(place)
+    def __init__(self, place: str, language: str | None = None) -> None:
+        self._place, self._language = Path(place), language
         if not self._place.exists():
             raise DiarError(f"`words={place}` does not exist")
+        if language is not None and language not in LANGUAGES.values():
+            raise DiarError(f"`language={language}` is no code of a language, such as en")
         one_file = self._place.is_file()
         self._all = read_words(self._place) if one_file else None
+        if self._all is not None and None in self._all.recordings:
+            raise WordsError(
+                f"`words={place}` does not say which recording its words are of: give a folder with a file a "
+                "recording, named as it is in the archive"
+            )
         self.identity = Identity(ENGINE_OF_FILES, place, file_sha256(self._place) if one_file else None)
 
     def words(self, asked: Asked) -> Recognised:
@@ -163,10 +173,10 @@ class ImportedWords:
         A channel that a file names counts where stage 1 read the channels apart.
         """
         recording_id = asked.row.recording_id
-        found = self._find(recording_id)
+        found, named = self._find(recording_id)
         if found is None:
             return RecognisedRecording(recording_id, "no_words", f"{self._place} has no words of it"), []
-        channels = set(asked.tracks.channel.tolist())
+        channels = range(asked.row.channels) if asked.row.channel == EACH else ()
         placed = [word if word.channel in channels else replace(word, channel=MIXED) for word in found]
         cleaned = [
             clean([word for word in placed if word.channel == channel], _speech(asked.tracks, channel))
@@ -174,20 +184,24 @@ class ImportedWords:
         ]
         told = RecognisedRecording(
             recording_id,
+            language=self._language or named,
             outside_speech=sum(one.outside_speech for one in cleaned),
             repeated=sum(one.repeated for one in cleaned),
         )
         return told, sorted((w for one in cleaned for w in one.words), key=lambda word: word.start)
 
-    def _find(self, recording_id: str) -> list[Word] | None:
+    def _find(self, recording_id: str) -> tuple[list[Word] | None, str | None]:
+        """Return the words of a recording, None if there is no file of it, and their language."""
         if self._all is not None:
-            return self._all.get(recording_id)
+            return self._all.recordings.get(recording_id), language_code(self._all.language or "")
         for stem in (recording_id, recording_id.rpartition(".")[0]):
             for suffix in readable_suffixes():
                 file = self._place / f"{stem}{suffix}"
                 if file.is_file():
-                    return [word for words in read_words(file).values() for word in words]
-        return None
+                    found = read_words(file)
+                    words = [word for own in found.recordings.values() for word in own]
+                    return words, language_code(found.language or "")
+        return None, None
 
 
 def _speech(tracks: Tracks, channel: int) -> np.ndarray:

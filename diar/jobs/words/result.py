@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,17 @@ def _write_into(result: Path, config: WordsConfig, told_as: str) -> None:
         folder = result / recording_folder(told.recording_id)
         if told.status != OK:
             written.left_out.append(f"{told.recording_id}: {told.error or told.status}")
+            _remove_files(folder)
         elif not (folder / TURNS_NAME).is_file():
             where = str(folder).replace(str(result), told_as.rstrip("/"))
             written.left_out.append(f"{told.recording_id}: no {TURNS_NAME} in {where}")
+            _remove_files(folder)
         else:
             turns = read_recording_turns(folder / TURNS_NAME)
             own = _with_speakers(words, turns, written.tracks_of(tracks, told.recording_id, shard), rule)
             document = _document(settings, told, turns, own)
-            _write_script(folder / WORDS_SCRIPT, document)
             _write_files(folder, renamed(document, called), config.format)
+            _write_script(folder / WORDS_SCRIPT, document)
             _count(written, own)
     _tell(written, told_as)
     _write_page(result, called, told_as)
@@ -104,8 +106,6 @@ def _write_script(path: Path, document: RecordingWords) -> None:
     """Write what the page loads; its people have the names of the turns, however they are shown."""
     if document.words:
         path.write_bytes(words_script(document))
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write_page(result: Path, called: Mapping[str, str], told_as: str) -> None:
@@ -157,9 +157,17 @@ def _document(
 
 
 def _write_files(folder: Path, document: RecordingWords, formats: tuple[str, ...]) -> None:
+    """Write the files of a recording; those of an earlier run, in other formats, would not be the same."""
+    _remove_files(folder, formats)
     for name in formats:
         one = FORMATS[name]
         (folder / one.file_name).write_text(one.write(document), encoding="utf-8", newline="\n")
+
+
+def _remove_files(folder: Path, kept: Collection[str] = ()) -> None:
+    """Remove what earlier runs wrote of a recording's words, but for the formats `kept`."""
+    for name in (WORDS_SCRIPT, *(one.file_name for form, one in FORMATS.items() if form not in kept)):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _count(written: _Written, words: list[Word]) -> None:

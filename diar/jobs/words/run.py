@@ -135,7 +135,7 @@ class WordsRank:
     def _open(self, device: torch.device, batch: int) -> Hearing:
         config = self.config
         if config.words is not None:
-            return ImportedWords(config.words)
+            return ImportedWords(config.words, config.language)
         endpoint = None
         if is_endpoint(config.asr):
             key = read_key(config.asr_key_file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diar.letters import letters
 from diar.records import Word
 
 _KEPT = 12  # certain words that are remembered
@@ -73,4 +74,4 @@ class Agreement:
 
 def _key(word: Word) -> str:
     """Return what makes two words the same: letters and digits, case ignored."""
-    return "".join(c for c in word.text.lower() if c.isalnum()) or word.text
+    return letters(word.text) or word.text

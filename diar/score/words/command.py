@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, list[Word]]:
     files = sorted(path.rglob(WORDS_NAME)) if path.is_dir() else [path]
     found: dict[str, list[Word]] = {}
     for file in files:
-        for recording, words in read_words(file).items():
+        for recording, words in read_words(file).recordings.items():
             found[recording or file.stem] = words
     if not found:
         raise WordsScoreError(f"{path} holds no words; `diar words` writes {WORDS_NAME}")

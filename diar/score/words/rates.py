@@ -8,7 +8,6 @@ among the words that were recognised, right or wrong.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from scipy.optimize import linear_sum_assignment
 
 from diar.errors import DiarError
 from diar.extras import require
+from diar.letters import composed, is_letter
 from diar.records import Word
 
 _GAP = "\N{NULL}"
-_NO_LETTERS = re.compile(r"[^\w']+|_")
-_OUTER_QUOTES = re.compile(r"(?<!\w)'|'(?!\w)")
 NOBODY = ""  # speaker of words that have none
 
 
@@ -32,9 +30,10 @@ class WordsScoreError(DiarError):
 
 
 def basic(text: str) -> str:
-    """Return `text` in lower case, without punctuation; apostrophes within words stay."""
-    plain = text.lower().replace("’", "'")
-    return _NO_LETTERS.sub(" ", _OUTER_QUOTES.sub(" ", plain)).strip()
+    """Return `text` in lower case, without punctuation; apostrophes within words and vowel signs stay."""
+    plain = composed(text.lower()).replace("’", "'")
+    words = "".join(c if is_letter(c) or c == "'" else " " for c in plain).split()
+    return " ".join(bare for bare in (word.strip("'") for word in words) if bare)
 
 
 NORMALISATIONS: dict[str, Callable[[str], str]] = {"basic": basic, "none": str.strip}
@@ -85,10 +84,10 @@ def score_recording(
     Raises:
         WordsScoreError: the extra is missing.
     """
-    meeteval, kaldialign = _imports()
+    kaldialign = require("kaldialign", "score", "scoring words", WordsScoreError)
     true, found = _tokens(reference, normalise), _tokens(hypothesis, normalise)
     errors = kaldialign.edit_distance([text for text, _ in true], [text for text, _ in found])["total"]
-    cp = _cp_errors(meeteval, true, found)
+    cp = _cp_errors(kaldialign, true, found)
     aligned, wrong = _wrong_speakers(kaldialign, true, found)
     nobody = sum(speaker == NOBODY for _, speaker in found)
     return WordErrors(len(true), int(errors), int(cp), aligned, wrong, nobody, len(found))
@@ -112,22 +111,26 @@ def _tokens(words: Sequence[Word], normalise: Callable[[str], str]) -> list[tupl
     return [(token, word.speaker or NOBODY) for word in ordered for token in normalise(word.text).split()]
 
 
-def _cp_errors(meeteval: Any, true: Sequence[tuple[str, str]], found: Sequence[tuple[str, str]]) -> int:
-    if not true or not found:
-        return len(true) + len(found)
-    both = (meeteval.io.SegLST(_by_speaker(tokens)) for tokens in (true, found))
-    return int(meeteval.wer.cp_word_error_rate(*both).errors)
+def _cp_errors(kaldialign: Any, true: Sequence[tuple[str, str]], found: Sequence[tuple[str, str]]) -> int:
+    """Return the errors of each speaker's words under the best assignment, whatever the number of speakers.
+
+    Speakers without a partner have all their words deleted, or inserted.
+    """
+    mine, others = _by_speaker(true), _by_speaker(found)
+    size = max(len(mine), len(others))
+    mine, others = ([*own, *[[]] * (size - len(own))] for own in (mine, others))
+    errors = np.array(
+        [[kaldialign.edit_distance(one, other)["total"] for other in others] for one in mine]
+    ).reshape(size, size)
+    return int(errors[linear_sum_assignment(errors)].sum())
 
 
-def _by_speaker(tokens: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return all that each speaker says, as one segment of meeteval."""
+def _by_speaker(tokens: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Return all that each speaker says."""
     spoken: dict[str, list[str]] = {}
     for text, speaker in tokens:
         spoken.setdefault(speaker, []).append(text)
-    return [
-        {"session_id": "", "speaker": speaker, "start_time": 0, "end_time": 1, "words": " ".join(texts)}
-        for speaker, texts in spoken.items()
-    ]
+    return list(spoken.values())
 
 
 def _wrong_speakers(
@@ -147,10 +150,3 @@ def _wrong_speakers(
     table = table.reshape(len(speakers), len(names))
     right = int(table[linear_sum_assignment(-table)].sum()) if table.size else 0
     return sum(counts.values()), sum(counts.values()) - right
-
-
-def _imports() -> tuple[Any, Any]:
-    meeteval, kaldialign = (
-        require(package, "score", "scoring words", WordsScoreError) for package in ("meeteval", "kaldialign")
-    )
-    return meeteval, kaldialign

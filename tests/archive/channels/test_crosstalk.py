@@ -68,3 +68,16 @@ def test_a_telephone_stays_narrow(noise: float) -> None:
             bands.append(character.bandwidth)
         assert bands[1] == pytest.approx(bands[0], abs=100)
         assert bands[1] < 4_200
+
+
+def test_a_side_that_is_digitally_silent_stays_so() -> None:
+    heard = call()
+    seen = spectra([(heard, RATE)])
+    assert seen is not None
+    suppressed = np.stack([heard[0], np.zeros_like(heard[0])])  # as voice over IP does where nobody talks
+    cleaned = Leakage.of(seen).remove(suppressed, RATE)
+    assert not cleaned[1].any()
+    assert np.abs(levels(cleaned) - levels(suppressed))[0].max() < 1e-3 * levels(suppressed).max()
+    always = spectra([(suppressed, RATE)])
+    assert always is not None
+    np.testing.assert_array_equal(Leakage.of(always).remove(suppressed, RATE), suppressed)

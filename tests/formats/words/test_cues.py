@@ -79,6 +79,13 @@ def test_names_are_short_and_on_one_line(name: str, shown: str) -> None:
     assert prefix(name) == shown
 
 
+def test_a_word_that_does_not_fit_beside_the_name_stands_below_it() -> None:
+    words = [Word(1.0, 2.0, "Bundesverfassungsgericht", speaker="Bundeskanzler Scholz")]
+    words += [Word(2.0, 3.0, "urteilt.", speaker="Bundeskanzler Scholz")]
+    cues = make_cues(words, "de", names=True)
+    assert [cue.lines for cue in cues] == [("Bundeskanzler Scholz:", "Bundesverfassungsgericht urteilt.")]
+
+
 def test_lines_break_at_a_comma_near_the_middle() -> None:
     text = "When the last of the guests had left, we went upstairs to bed"
     assert wrap("", text.split(), "en") == (

@@ -132,6 +132,15 @@ def test_openai_and_the_text_to_read() -> None:
     assert FORMATS["txt"].write(RESULT).splitlines()[2] == "Ben <x> [00:00:04] Yes & no: half are missing."
 
 
+def test_what_shapes_letters_stays() -> None:
+    said = ["می\u200cخواهم", "ශ්\u200dරී", "👩\u200d💻"]
+    words = [Word(i, i + 1.0, text, speaker="Ann\u2028\u200dB") for i, text in enumerate(said)]
+    for name in ("srt", "vtt", "textgrid", "txt"):
+        text = FORMATS[name].write(result_of(words))
+        assert all(one in text for one in said)
+        assert name == "txt" or "\u2028" not in text
+
+
 def test_languages_without_blanks_have_none() -> None:
     words = [Word(i, i + 1.0, text, speaker="Ann") for i, text in enumerate(["今日", "は", "晴れ。"])]
     assert "今日は晴れ。" in FORMATS["txt"].write(result_of(words, "ja"))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diar.formats.words.reading import WordsError, read_words, spread
+from diar.formats.words.found import spread
+from diar.formats.words.reading import WordsError, read_words
 from diar.formats.words.table import FORMATS
 from diar.records import Word
 from tests.formats.words.samples import SAID, conversation, result_of
@@ -17,7 +18,7 @@ SPOKEN = " ".join(text for _, _, text in SAID)
 def read(tmp_path: Path, name: str, content: str) -> dict[str | None, list[Word]]:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
-    return read_words(path)
+    return read_words(path).recordings
 
 
 def texts(words: list[Word]) -> str:
@@ -48,6 +49,104 @@ def test_words_without_times_lie_between_their_neighbours(tmp_path: Path) -> Non
     assert [(w.start, w.end, w.text, w.probability) for w in found] == [
         (1.0, 1.2, "in", 0.8), (1.2, 2.0, "1984", None), (2.0, 2.2, "he", None)
     ]  # fmt: skip
+
+
+def test_words_without_times_in_a_row_share_the_time_by_their_letters(tmp_path: Path) -> None:
+    words = [
+        {"word": "from", "start": 1.0, "end": 1.2},
+        *({"word": text} for text in ("10", "2000")),
+        {"word": "people", "start": 2.4, "end": 2.8},
+        *({"word": text} for text in ("1", "2")),
+    ]
+    document = {"segments": [{"start": 0.8, "end": 3.0, "text": "", "words": words}]}
+    (found,) = read(tmp_path, "x.json", json.dumps(document)).values()
+    assert [(round(w.start, 3), round(w.end, 3), w.text) for w in found] == [
+        (1.0, 1.2, "from"), (1.2, 1.6, "10"), (1.6, 2.4, "2000"), (2.4, 2.8, "people"), (2.8, 2.9, "1"),
+        (2.9, 3.0, "2"),
+    ]  # fmt: skip
+
+
+def test_the_language_of_a_file_is_told_and_tokens_of_a_word_are_one(tmp_path: Path) -> None:
+    tokens = ["新しい", "i", "Phone", " 15", "です"]
+    words = [{"word": text, "start": n, "end": n + 1, "probability": 0.5} for n, text in enumerate(tokens)]
+    document = {"language": "ja", "segments": [{"start": 0, "end": 5, "text": "", "words": words}]}
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    found = read_words(tmp_path / "x.json")
+    assert found.language == "ja"
+    assert [(w.start, w.end, w.text) for w in found.recordings[None]] == [
+        (0, 1, "新しい"), (1, 3, "iPhone"), (3, 4, "15"), (4, 5, "です")
+    ]  # fmt: skip
+    result = result_of(conversation(), "de")
+    (tmp_path / "words.json").write_text(FORMATS["json"].write(result))
+    assert read_words(tmp_path / "words.json").language == "de"
+    (tmp_path / "x.ctm").write_text(FORMATS["ctm"].write(result))
+    assert read_words(tmp_path / "x.ctm").language is None
+
+
+def test_ctm_has_words_as_others_read_them_and_comes_back(tmp_path: Path) -> None:
+    said = ["50%", "50%25", "می\u200cخواهم", "a;;b", ";;", "a\u2028b", "two words", "100%ff"]
+    words = [Word(n, n + 0.5, text, 0.5, channel=-(n % 2)) for n, text in enumerate(said)]
+    text = FORMATS["ctm"].write(result_of(words))
+    fields = [line.split() for line in text.split("\n")[:-1]]
+    assert [field[4] for field in fields] == [
+        *("50%", "50%2525", "می\u200cخواهم", "a;;b", ";;", "a%E2%80%A8b", "two%20words", "100%25ff"),
+    ]
+    assert [float(field[2]) for field in fields] == list(range(8)), "one channel, by time"
+    (found,) = read(tmp_path, "x.ctm", text).values()
+    assert [word.text for word in found] == said
+    others = ";; by others\na A 1.0 0.5 100%ff 0.5 ;; a comment\n"
+    (found,) = read(tmp_path, "x.ctm", others).values()
+    assert [word.text for word in found] == ["100%ff"]
+
+
+def test_stm_leaves_out_what_nist_does_not_score_and_keeps_angles(tmp_path: Path) -> None:
+    content = (
+        ";; a comment\n"
+        "a 1 inter_segment_gap 0.0 1.0 <o,f0,> \n"
+        "a 1 A 1.0 2.0 <o,f0,> IGNORE_TIME_SEGMENT_IN_SCORING\n"
+        "a 1 A 2.0 3.0 <o,f0,male> hello a;;b ;; said twice\n"
+        "a 1 A 3.0 4.0 <3 you\n"
+    )
+    (found,) = read(tmp_path, "x.stm", content).values()
+    assert texts(found) == "hello a;;b <3 you"
+    words = [Word(0.0, 0.5, "<unk>", speaker="A"), Word(0.5, 1.0, "good", speaker="A")]
+    (found,) = read(tmp_path, "x.stm", FORMATS["stm"].write(result_of(words))).values()
+    assert texts(found) == "<unk> good"
+
+
+def own(**fields: object) -> str:
+    word = {"start": 1.0, "end": 2.0, "text": "hello", **fields}
+    return json.dumps({"schema": "diar.words", "recording_id": "a", "words": [word]})
+
+
+def whisperx(**fields: object) -> str:
+    word = {"word": "hello", "start": 1.0, "end": 2.0, **fields}
+    return json.dumps({"segments": [{"start": 1.0, "end": 2.0, "text": "hello", "words": [word]}]})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.json", whisperx(score=float("nan")), "probability nan"),
+        ("x.json", whisperx(start=float("nan")), "from nan to"),
+        ("x.json", whisperx(end=float("inf")), "to inf s"),
+        ("x.json", whisperx(start=-2), "from -2 to"),
+        ("x.json", '{"segments": [{"start": 1, "end": 2, "text": "\\ud83d hello"}]}', "half a character"),
+        ("x.json", own(text=None), "has no text, but None"),
+        ("x.json", own(text=" "), "has no text"),
+        ("x.json", own(probability="x"), "'x'"),
+        ("x.json", own(probability=1.5), "probability 1.5"),
+        ("x.json", own(end=0.5), "from 1 to 0.5 s"),
+        ("x.json", own(speaker=["Ann"]), "which is no name"),
+        ("x.json", own(speaker="\ud83d"), "half a character"),
+        ("x.ctm", "a 1 1.0 0.5 hello nan\n", "probability nan"),
+        ("x.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nhello\n", "from 2 to 1 s"),
+    ],
+)
+def test_values_that_are_none_are_refused(tmp_path: Path, name: str, content: str, told: str) -> None:
+    with pytest.raises(WordsError, match=told) as raised:
+        read(tmp_path, name, content)
+    assert str(tmp_path / name) in str(raised.value)
 
 
 def test_whisper_without_word_times_is_spread_over_its_segments(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Sentences and paragraphs, also of calls whose sides talk at once."""
 
-from diar.formats.words.utterances import paragraphs, sentences
+import pytest
+
+from diar.formats.words.utterances import join, paragraphs, sentences, whole_text
 from diar.records import Word
 
 
@@ -27,6 +29,7 @@ def test_sides_of_a_call_that_talk_at_once_keep_their_sentences() -> None:
         ("Ann", "At ten."),
         ("Ann", "Good."),
     ]
+    assert whole_text(call, "en") == "We meet on Monday. Not on Monday. At ten. Good."
     assert [(said.speaker, said.text, said.start) for said in paragraphs(call, "en")] == [
         ("Ann", "We meet on Monday.", 0.0),
         ("Ben", "Not on Monday.", 0.4),
@@ -45,3 +48,19 @@ def test_who_speaks_at_the_same_time_does_not_interrupt() -> None:
     talk = in_time(say("We meet on Monday", 0.0, "Ann", -1), say("No wait", 0.3, "Ben", -1))
     assert [said.text for said in sentences(talk, "en")] == ["We meet on Monday", "No wait"]
     assert [said.text for said in paragraphs(talk, "en")] == ["We meet on Monday", "No wait"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "language", "text"),
+    [
+        (["今日", "は", "晴れ。"], "ja", "今日は晴れ。"),
+        (["新しい", "iPhone", "15", "Pro", "です。"], "ja", "新しいiPhone 15 Proです。"),
+        (["So,", "we", "ไป"], "th", "So, weไป"),
+        (["2", "0", "2", "4", "年"], "ja", "2024年"),
+        (["i", "P", "h"], "zh", "iPh"),  # letter by letter, as WhisperX times them
+        (["A", "b"], "en", "A b"),
+        ([], "ja", ""),
+    ],
+)
+def test_words_are_joined_as_their_language_writes(texts: list[str], language: str, text: str) -> None:
+    assert join(texts, language) == text

@@ -165,3 +165,15 @@ def test_options(option: str, good: list[str], bad: list[str]) -> None:
     for value in bad:
         with pytest.raises((ValueError, ConfigError)):
             ExtractConfig(**base, **{option: value})
+
+
+def test_a_side_may_be_digitally_silent(tmp_path: Path, tiny_model_dir: Path) -> None:
+    """As voice over IP leaves out where nobody talks: for minutes, or all of the time."""
+    alone = np.stack([talk(), np.zeros_like(talk())])
+    (tmp_path / "a").mkdir()
+    write_wav(tmp_path / "a/call.wav", np.concatenate([call(), alone, alone, alone], axis=1).T)
+    write_wav(tmp_path / "a/half.wav", alone.T)
+    options = ("--model_dir", tiny_model_dir, "--segmentation", "none", "--workers", 1, "--channel", "each")
+    done = extract(tmp_path / "a", tmp_path / "E", *options)
+    assert done.returncode == 0, done.stderr
+    assert set(load_index(str(tmp_path / "E")).details["channel"].to_pylist()) == {"each"}

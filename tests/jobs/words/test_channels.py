@@ -81,7 +81,7 @@ def test_sentences_stay_whole_and_files_name_the_channel(call: Path) -> None:
     paragraphs = [line for line in (folder / "transcript.txt").read_text().splitlines() if line]
     assert len(paragraphs) < 2 * TURNS
     for name in ("words.ctm", "words.stm"):
-        (words,) = read_words(folder / name).values()
+        (words,) = read_words(folder / name).recordings.values()
         assert {word.channel for word in words} == {0, 1}
 
 

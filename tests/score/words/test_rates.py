@@ -9,7 +9,7 @@ from diar.records import Word
 from diar.score.words.rates import basic, score_recording, score_words
 from tests.commands import run_diar
 
-pytest.importorskip("meeteval", reason="scoring words needs meeteval")
+meeteval = pytest.importorskip("meeteval", reason="scoring words needs meeteval")
 
 
 def said(*turns: tuple[str, str]) -> list[Word]:
@@ -55,10 +55,21 @@ def test_a_recording_without_hypothesis_loses_all_its_words() -> None:
         ("…", ""),
         ("Müller’s", "müller's"),
         ("a_b", "a b"),
+        ("rock 'n' roll's", "rock n roll's"),
+        ("हिन्दी!", "हिन्दी"),  # vowel signs are marks, not letters
+        ("กำลัง", "กำลัง"),
+        ("Cafe\u0301", "café"),
+        ("ශ්\u200dරී", "ශ්රී"),  # a joiner shapes letters
+        ("❤\ufe0f", ""),
     ],
 )
 def test_normalisation_leaves_letters_and_inner_apostrophes(text: str, plain: str) -> None:
     assert basic(text) == plain
+
+
+def test_words_that_differ_in_their_vowel_signs_are_errors() -> None:
+    score = score_recording(said(("A", "का की के")), said(("A", "की की कु")))
+    assert (score.words, score.errors, score.hypothesis) == (3, 2, 3)
 
 
 turns = st.lists(
@@ -78,6 +89,19 @@ def test_speakers_never_make_fewer_errors(true: list[tuple[str, str]], found: li
     score = score_recording(said(*true), said(*found))
     assert 0 <= score.wrong_speaker <= score.aligned <= score.words
     assert score.cp_errors >= abs(score.hypothesis - score.words)
+    assert score.cp_errors == meeteval.wer.cp_word_error_rate(*map(by_speaker, (true, found))).errors
+
+
+def by_speaker(spoken: list[tuple[str, str]]) -> dict[str, str]:
+    return {speaker: " ".join(text for who, text in spoken if who == speaker) for speaker, _ in spoken}
+
+
+def test_any_number_of_speakers_is_scored() -> None:
+    true = said(*((f"s{number}", f"a{number} b{number}") for number in range(30)))
+    found = said(*((f"x{number}", f"a{number} c{number}") for number in reversed(range(25))))
+    score = score_recording(true, found)
+    assert (score.words, score.cp_errors) == (60, 25 + 10)
+    assert score_recording(true, true).cp_errors == 0
 
 
 def test_the_command_reads_files_and_prints_a_table_and_json(tmp_path: Path) -> None:
