@@ -167,7 +167,10 @@ class Proxy:
             return self._reset(request)
         if fault == "reset":
             return self._reset(request)
-        return await self._pass_on(request, fault)
+        try:
+            return await self._pass_on(request, fault)
+        except aiohttp.ClientConnectionError:  # the server is not there
+            return self._reset(request)
 
     @staticmethod
     def _reset(request: web.Request) -> web.Response:
