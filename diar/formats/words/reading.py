@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from diar.errors import DiarError, explain
-from diar.formats.rttm import from_rttm_id
+from diar.formats.rttm import from_rttm_id, without_comment
 from diar.records import MIXED, Word
 from diar.texts import from_json
 
@@ -95,9 +95,9 @@ def _channel(text: str) -> int:
 
 
 def _fields(text: str, needed: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and fields, five or more, of each line that is not empty; a comment follows `;;`."""
+    """Yield number and fields, five or more, of each line that is not empty; a comment begins with `;;`."""
     for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.partition(";;")[0].split()
+        fields = without_comment(line).split()
         if fields and len(fields) < 5:
             raise ValueError(f"line {number} has {len(fields)} fields, {needed}")
         if fields:
