@@ -132,13 +132,16 @@ class AskedSpeakers:
     warning: str = ""  # what is wrong with what was asked
 
     def unmet(self, found: int) -> str:
-        """Return a warning where fewer speakers were found than asked for, else an empty text."""
-        if found >= self.bounds.minimum:
+        """Return a warning where fewer or more speakers were found than asked for, else an empty text."""
+        more = self.bounds.exceeded_by(found)
+        if found >= self.bounds.minimum and not more:
             return ""
         there = f"{counted(found, 'speaker')} found"
-        if self.exactly is None:
-            return f"{there}, at least {self.bounds.minimum} asked for (--min_speakers)"
-        return f"{there}, {self.exactly} asked for ({self.source})"
+        if self.exactly is not None:
+            return f"{there}, {self.exactly} asked for ({self.source})"
+        if more:
+            return f"{there}, at most {self.bounds.maximum} asked for (--max_speakers)"
+        return f"{there}, at least {self.bounds.minimum} asked for (--min_speakers)"
 
 
 def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:

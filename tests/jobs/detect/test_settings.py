@@ -94,9 +94,12 @@ def test_who_says_how_many_speakers(options: dict, exactly: int | None, source: 
         ({}, 3, 1, "1 speaker found, 3 asked for (manifest)"),
         ({"min_speakers": 2}, None, 1, "1 speaker found, at least 2 asked for (--min_speakers)"),
         ({}, None, 1, ""),
+        ({"num_speakers": 1}, None, 2, "2 speakers found, 1 asked for (--num_speakers)"),
+        ({"max_speakers": 1}, None, 2, "2 speakers found, at most 1 asked for (--max_speakers)"),
+        ({"max_speakers": 2}, None, 2, ""),
     ],
 )
-def test_fewer_speakers_than_asked_for_are_told(
+def test_other_numbers_of_speakers_than_asked_for_are_told(
     options: dict, listed: int | None, found: int, told: str
 ) -> None:
     assert asked_speakers(config(**options), listed).unmet(found) == told

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from diar.cli import main
 from diar.formats.rttm import format_rttm
 from diar.jobs.sweep.space import Axis, Space, SweepError, parse_axis, varying_options
 from tests.commands import detect_here
-from tests.detect.observations_sample import Conversation, converse, make_voices, write_store
+from tests.detect import observations_sample
+from tests.detect.observations_sample import Conversation, converse, make_tracks, make_voices, write_store
+from tests.detect.test_sides import joined
 
 VOICES = make_voices(4, 11)
 PLACES = {"embeddings_dir": "E", "output_dir": "S"}
@@ -68,6 +71,29 @@ def test_trials_are_what_detect_would_find(
         done = detect_here(root / "E", tmp_path / name, *options, "--no_plot", "--no_labels")
         assert done.returncode == 0, done.stderr
         assert der(root, tmp_path / name, capsys) == pytest.approx(float(row["der"]), abs=1e-6)
+
+
+def test_trials_count_the_people_of_all_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A side that is clustered twice in a trial, freely and within bounds, is not the same twice."""
+    sides = [converse(VOICES[:2], 60.0, seed=1), converse(VOICES[2:], 60.0, seed=2)]
+    tracks = joined([make_tracks(side) for side in sides])
+    monkeypatch.setattr(observations_sample, "make_tracks", lambda *_, **__: tracks)
+    write_store(tmp_path, {"call.wav": sides[0]})
+    turns = [
+        replace(turn, speaker=f"{turn.speaker} on {channel}")
+        for channel, side in enumerate(sides)
+        for turn in side.rttm("call")
+    ]
+    (tmp_path / "truth.rttm").write_text(format_rttm(turns))
+    assert sweep(tmp_path, tmp_path / "S", "--vary", "num_speakers=default,2") == 0
+    found = {row["num_speakers"]: float(row["der"]) for row in table(tmp_path / "S")}
+    for asked, options in (("", ()), ("2", ("--num_speakers", 2))):
+        done = detect_here(tmp_path / "E", tmp_path / f"R{asked}", "--task", "turns", *options, "--no_plot")
+        assert done.returncode == 0, done.stderr
+        assert der(tmp_path, tmp_path / f"R{asked}", capsys) == pytest.approx(found[asked], abs=1e-6)
+    assert found["2"] > found[""] + 0.1
 
 
 def test_a_sweep_goes_on_where_it_was(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
