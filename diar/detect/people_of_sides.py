@@ -58,7 +58,7 @@ class PeopleOfSides:
         return joined
 
     def _lifted(self, found: Found, least: int) -> DiarizedRecording:
-        """Find one more in the channel where that tells voices apart most clearly, until there are `least`."""
+        """Find one more in the channel where that tells voices apart best, until there are `least`."""
         joined = self.join(found)
         more = {channel: self._with_one_more(channel, own) for channel, own in found.items()}
         while len(joined.turns) < least:
