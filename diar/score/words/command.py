@@ -18,9 +18,11 @@ from diar.options.command import run_command
 from diar.options.places import check_writable, folder_of
 from diar.records import Word
 from diar.score.der import some
+from diar.score.report import check_report
 from diar.score.tracked import REPORT_FILES, numbers
 from diar.score.words.config import ScoreWordsConfig
 from diar.score.words.rates import NORMALISATIONS, WordErrors, WordsScoreError, score_words
+from diar.score.words.report_page import JSON_NAME, PAGE_NAME
 from diar.wording import counted
 
 DESCRIPTION = """\
@@ -52,6 +54,7 @@ def _score(config: ScoreWordsConfig, tracking: Tracking) -> int:
     if config.normalise not in NORMALISATIONS:
         raise WordsScoreError(f"`normalise={config.normalise}`: it is {' or '.join(NORMALISATIONS)}")
     check_writable("report", str(config.report or ""))
+    check_report(config.report, PAGE_NAME, JSON_NAME)
     check_writable("metrics_file", folder_of(config.metrics_file))
     reference, found = _read(config.reference), _read(config.hypothesis)
     hypothesis = {meant: found[name] for name, meant in match_names(reference, found).items()}
