@@ -69,7 +69,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     _check(config, index)
     settings = diarize_settings(config, read_pipeline(config.embeddings_dir, index.metadata))
     back_end = read_back_end(config, index.metadata, index.embedding.shape[1])
-    known = (
+    enrolled = (
         None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
     )
     names = None if config.names is None else read_names(config.names)
@@ -77,10 +77,12 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
         found = _diarize_all(workers, config, index, settings, progress or OwnProgress())
+        known = None if enrolled is None else enrolled.known
         linked = _link(found, index.embedding.shape[1], known, back_end, config)
         if names is not None:
             linked = _named(linked, names, found, index)
-        report = TurnsReport(config, index, settings.used, thresholds(settings), linked)
+        warnings = [] if enrolled is None else enrolled.warnings
+        report = TurnsReport(config, index, settings.used, thresholds(settings), linked, warnings)
         return TurnsWriter(config, index, report, reference).write(workers, found)
 
 
