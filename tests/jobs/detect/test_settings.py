@@ -16,7 +16,7 @@ from diar.jobs.detect.settings import asked_speakers, diarize_settings, preset
 
 
 def config(**options: object) -> DetectConfig:
-    return DetectConfig(embeddings_dir="E", output_dir="R", task="turns", **options)
+    return DetectConfig(**{"embeddings_dir": "E", "output_dir": "R", "task": "turns", **options})
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -118,11 +118,29 @@ def test_a_speaker_count_is_a_number_or_auto(value: object) -> None:
         ({"min_speakers": 4, "max_speakers": 3}, "exceeds"),
         ({"known_speakers": "K", "link": False}, "no_link"),
         ({"clustering": "vbx"}, "--plda"),
+        ({"plda_transform": "T"}, "--plda_transform has no effect without --plda"),
+        ({"clustering": "ahc", "clustering_threshold": 0.5}, "no effect with --clustering ahc"),
+        ({"link": False, "link_threshold": 0.5}, "--link_threshold has no effect with --no_link"),
+        ({"link": False, "link_probability": 0.6}, "--link_probability has no effect with --no_link"),
+        ({"task": "files", "use_gmm": True}, "--use_gmm has no effect without --segment_size"),
+        ({"task": "all", "boundary_window": 3}, "--boundary_window has no effect without --segment_size"),
+        (
+            {"task": "files", "segment_size": 20, "gmm_components": 5},
+            "--gmm_components has no effect without --use_gmm",
+        ),
     ],
 )
 def test_options_that_contradict_each_other(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**options)
+
+
+def test_a_file_of_both_tasks_may_hold_what_the_other_one_reads() -> None:
+    assert config(task="turns", boundary_window=3).boundary_window == 3
+    assert (
+        config(task="files", link=False, link_threshold=0.5).link_threshold == 0.5
+    )  # judges boundaries, too
+    assert config(task="files", link=False, link_probability=0.6).link_probability == 0.6
 
 
 @pytest.mark.parametrize("method", ["auto", "ahc", "spectral", "vbx"])
