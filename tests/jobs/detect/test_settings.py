@@ -46,8 +46,20 @@ def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> No
     assert found.offset == found.onset == 0.05
     with pytest.raises(DiarError, match=r"--offset 0\.8 is above the onset of 0\.6"):
         preset(config(onset=0.6, offset=0.8), "general")
-    with pytest.raises(DiarError, match=r"--offset 0\.99"):
+    with pytest.raises(DiarError, match=r"--offset 0\.99 .* of the preset general"):
         preset(config(offset=0.99), "general")
+
+
+def test_an_offset_need_not_fit_the_preset_that_nobody_asked_for() -> None:
+    """Where the band decides, it is lowered to telephone's onset for recordings by telephone."""
+    found = diarize_settings(config(offset=0.35))
+    assert (found.preset.reconstruction.onset, found.preset.reconstruction.offset) == (0.4, 0.35)
+    narrow = found.narrow_preset.reconstruction
+    assert narrow.onset == narrow.offset == PRESETS["telephone"].reconstruction.onset < 0.35
+    with pytest.raises(DiarError, match=r"onset of 0\.3 of the preset telephone"):
+        diarize_settings(config(offset=0.35, preset="telephone"))
+    with pytest.raises(DiarError, match=r"onset of 0\.4 of the preset general"):
+        diarize_settings(config(offset=0.45))
 
 
 @pytest.mark.parametrize(
