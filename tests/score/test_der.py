@@ -292,6 +292,14 @@ def test_a_report_never_replaces_the_page_of_a_result(
         assert main([*command, str(tmp_path / "report")]) == 0
 
 
+def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    reference, hypothesis = write_pair(tmp_path, 2)
+    uem = tmp_path / "$\\frac{1$.uem"
+    uem.write_text("".join(f"{name} 1 0 15\n" for name in ("part/000%20x.wav", "part/001%20x.wav")))
+    sides = map(str, (reference, hypothesis, "--uem", uem, "--report", tmp_path / "report"))
+    assert main(["score", "der", *sides]) == 0
+
+
 @pytest.mark.parametrize("recordings", [2, 70])
 def test_command_and_report(tmp_path: Path, recordings: int) -> None:
     reference, hypothesis = write_pair(tmp_path, recordings)

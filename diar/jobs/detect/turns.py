@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from diar.custody.removal.unpurged import load_unpurged
+from diar.custody.removal.unpurged import load_unpurged, unpurged_names
 from diar.detect.backend.back_end import BackEnd
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings
@@ -125,12 +125,15 @@ def _check_segmentation(config: DetectConfig, metadata: Mapping[str, str]) -> No
 
 
 def check_options(config: DetectConfig) -> None:
-    """Refuse options that cannot succeed, without reading the archive: another task may be run before this.
+    """Refuse options that cannot succeed, without reading embeddings: another task may be run before this.
 
     Raises:
-        DiarError: stage 1 without segmentation, a PLDA, enrolment, names or reference that cannot be used.
+        DiarError: stage 1 without segmentation, a PLDA, enrolment, names or reference that cannot be used,
+            two recordings that RTTM would call the same.
     """
     metadata = read_config(Layout(config.embeddings_dir))["metadata"]
+    if config.rttm_id == "stem":
+        rttm_names(config.rttm_id, unpurged_names(config.embeddings_dir, config.output_dir))
     _check_segmentation(config, metadata)
     diarize_settings(config, read_pipeline(config.embeddings_dir, metadata))
     if config.known_speakers is not None:
