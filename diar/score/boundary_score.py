@@ -240,7 +240,8 @@ def _given_speakers(truth: Truth, result: DetectionResult) -> list[str]:
 
 def _unused(truth: Truth, result: DetectionResult) -> set[int]:
     """Return the positions of files that failed, or in which nobody speaks."""
-    return {_position(truth, file.path) for file in (*result.not_used, *result.no_speech)}
+    paths = [*(file.path for file in result.not_used), *(file.path for file in result.no_speech)]
+    return {_position(truth, path) for path in paths}
 
 
 def _first_used(truth: Truth, result: DetectionResult) -> list[int]:
