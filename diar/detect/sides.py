@@ -11,6 +11,7 @@ from diar.detect.clustering.choose import find_centroids
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings, FindCentroids, diarize
 from diar.detect.observations import Observations
+from diar.detect.people_of_sides import Found, PeopleOfSides
 from diar.intervals import at_least, common_seconds, seconds
 from diar.records import MIXED, RecordingTracks, Tracks
 
@@ -45,27 +46,23 @@ class Sides:
 def diarize_sides(
     sides: Sides, settings: DiarizeSettings, find: FindCentroids = find_centroids
 ) -> DiarizedRecording:
-    """Diarize one recording; takes and raises what `diarize` does."""
+    """Diarize one recording; takes and raises what `diarize` does. The bounds are for all sides together."""
     if MIXED in sides.observed:
         return diarize(sides.observed[MIXED], settings, find)
-    numbers = list(sides.observed)
-    count = count_on_side(settings, numbers)
-    of_side = replace(settings, clustering=replace(settings.clustering, count=count))
-    found = [diarize(observed, of_side, find) for observed in sides.observed.values()]
-    return without_doubles(together(found, numbers, sides.channels))
+
+    def one_side(number: int, count: SpeakerCount) -> DiarizedRecording:
+        clustering = replace(settings.clustering, count=count)
+        return diarize(sides.observed[number], replace(settings, clustering=clustering), find)
+
+    def joined(found: Found) -> DiarizedRecording:
+        return without_doubles(together(list(found.values()), list(found), sides.channels))
+
+    return PeopleOfSides(one_side, joined).find(sides.observed, settings.clustering.count)
 
 
 def of_channel(tracks: Tracks, number: int) -> Tracks:
     """The tracks of one channel."""
     return tracks.take(tracks.channel == number)
-
-
-def count_on_side(settings: DiarizeSettings, numbers: list[int]) -> SpeakerCount:
-    """Return the bounds for one channel: those asked for are for all, and each has at least one speaker."""
-    count = settings.clustering.count
-    others = len(numbers) - 1
-    most = None if count.maximum is None else max(1, count.maximum - others)
-    return SpeakerCount(1, most)
 
 
 def together(sides: list[DiarizedRecording], numbers: list[int], channels: int) -> DiarizedRecording:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from diar.formats.document import ResultError, parse_document, read_document, typed_metadata
@@ -142,7 +143,8 @@ def _range(sizes: list[int]) -> str:
     """Return ascending numbers of files in words."""
     if sizes[0] == sizes[-1]:
         return counted(sizes[0], "file")
-    return f"{sizes[0]:,} to {sizes[-1]:,} files (median {sizes[len(sizes) // 2]:,})"
+    middle = f"{median(sizes):,.1f}".removesuffix(".0")
+    return f"{sizes[0]:,} to {sizes[-1]:,} files (median {middle})"
 
 
 def to_json(result: DetectionResult) -> str:

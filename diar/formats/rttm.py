@@ -37,6 +37,7 @@ _OTHER_RECORDS = frozenset(
 )
 _LINE_END = re.compile("\r\n|\r|\n")
 _BLANKS = re.compile("[ \t]+")
+_COMMENT = re.compile(r"(?:^|\s);;.*", re.DOTALL)
 _DECIMALS = 3
 _TOLD = 200  # characters of a line in a message
 _ORDER = attrgetter("start", "end", "speaker")
@@ -53,19 +54,25 @@ Region = tuple[float, float]  # start and end in seconds
 def rttm_id(name: str) -> str:
     """Return the name of a recording or speaker as one RTTM field; the inverse is `from_rttm_id`.
 
-    Blanks, control characters, and "%" itself become percent-encoded UTF-8 ("my talk.wav" becomes
-    "my%20talk.wav"); everything else, "/" included, stays as it is.
+    Blanks, control characters, ";;" (a comment to many readers) and "%" itself become percent-encoded UTF-8
+    ("my talk.wav" becomes "my%20talk.wav"); everything else, "/" included, stays as it is.
     """
     if not name:
         raise ValueError("RTTM has no way to write an empty name")
-    return "".join(
+    coded = "".join(
         quote(c, safe="", errors="surrogateescape") if c in " %" or not c.isprintable() else c for c in name
     )
+    return coded.replace(";;", "%3B%3B")
 
 
 def from_rttm_id(field: str) -> str:
     """Return the name that `rttm_id` wrote; a field without percent-encoding stays as it is."""
     return unquote(field, errors="surrogateescape") if "%" in field else field
+
+
+def without_comment(line: str) -> str:
+    """Return a line without the comment that a field beginning with ";;" starts; a name may hold ";;"."""
+    return _COMMENT.sub("", line) if ";;" in line else line
 
 
 def format_rttm(turns: Iterable[Turn], name: str | None = None) -> str:
@@ -184,7 +191,7 @@ def read_uem(path: Path) -> dict[str, list[Region]]:
 def _records(text: str) -> Iterable[tuple[int, list[str]]]:
     """Yield line number and fields of the lines that are neither empty nor a comment."""
     for number, line in enumerate(_LINE_END.split(text), start=1):
-        content = (line.partition(";;")[0] if ";;" in line else line).strip(" \t")
+        content = without_comment(line).strip(" \t")
         if content and content[0] not in "#;":
             # `split()` is three times as fast, but takes more for blanks than RTTM does
             plain = content.isascii() and content.isprintable()

@@ -109,3 +109,11 @@ def options_of(config_class: type[CommandConfig]) -> dict[str, FieldInfo]:
     own = list(config_class.__annotations__)
     own_first = sorted(given, key=lambda name: own.index(name) if name in own else len(own))
     return {fields[name].alias or name: fields[name] for name in own_first}
+
+
+def spelled(config: type[CommandConfig], name: str, source: str) -> str:
+    """Return an option as its source spells it: what is on by default has the flag `--no_…`."""
+    if source == "environment":
+        return f"{config.environment_prefix}{name.upper()}"
+    negated = source == "flag" and config.model_fields[name].default is True
+    return f"--no_{name}" if negated else f"--{name}"

@@ -11,13 +11,16 @@ from diar import storage
 from diar.errors import DiarError, explain
 
 
-def refuse_same_place(output: str, inputs: Mapping[str, str | None], *, inside: bool = False) -> None:
+def refuse_same_place(
+    output: str, inputs: Mapping[str, str | None], *, inside: bool = False, option: str = "output_dir"
+) -> None:
     """Refuse an output that is one of the inputs.
 
     Args:
-        output: value of `output_dir`, a path or URL; empty = none.
+        output: a path or URL; empty = none.
         inputs: option → its value, None or empty where it is not given.
         inside: whether an output inside an input is refused as well.
+        option: whose value the output is.
 
     Raises:
         ValueError: names both options; pydantic shows it as an error of the options.
@@ -29,13 +32,13 @@ def refuse_same_place(output: str, inputs: Mapping[str, str | None], *, inside: 
         read = _real(value)
         if place == read:
             raise ValueError(
-                f"--output_dir and --{name} are the same place, {value}: results would mix with what "
-                "they are made of; give another --output_dir"
+                f"--{option} and --{name} are the same place, {value}: results would mix with what "
+                f"they are made of; give another --{option}"
             )
         if inside and place.startswith(f"{read.rstrip('/')}/"):
             raise ValueError(
-                f"--output_dir {output} lies inside --{name} {value}: results would mix with what they are "
-                "made of; give an --output_dir outside of it"
+                f"--{option} {output} lies inside --{name} {value}: results would mix with what they are "
+                f"made of; give an --{option} outside of it"
             )
 
 

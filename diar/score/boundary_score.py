@@ -148,24 +148,26 @@ def score_result(truth: Truth, result: DetectionResult) -> BoundaryScore:
     """Score boundaries, odd files and speakers.
 
     Boundaries are matched one to one, as many as possible within the tolerance. A found boundary is a
-    segment's first file (also the first of a folder, with `sequence_by=folder`). Purity is the share of
+    segment's first file (also the first of a folder, with `sequence_by=folder`), so a block begins with the
+    first of its files that the result used. Purity is the share of
     files whose speaker has the majority among those given the same number, coverage the share whose given
     number has the majority among those of the same speaker; odd files count in neither.
 
     Raises:
         TruthError: the result names a file that the truth does not.
     """
-    starts = sorted(_position(truth, segment.first) for segment in result.segments)
-    found = [start for start in starts if start != min(starts)]
+    starts = sorted({_position(truth, segment.first) for segment in result.segments})
+    found = starts[1:]
     odd = truth.odd or [False] * len(truth.speakers)
-    tolerant = [_edge(start, odd) for start in truth.boundaries]
+    boundaries = _first_used(truth, result)
+    tolerant = [_edge(start, odd) for start in boundaries]
     detected = {_position(truth, file.path) for file in result.odd_files if file.kind == "foreign"}
     really = {i for i, flag in enumerate(odd) if flag}
     given = _given_speakers(truth, result)
     pairs = [(given[i], truth.speakers[i]) for i in range(len(odd)) if given[i] and not odd[i]]
     return BoundaryScore(
         files=len(truth.speakers),
-        boundaries={t: _detection(found, [(b - t, b + t) for b in truth.boundaries]) for t in TOLERANCES},
+        boundaries={t: _detection(found, [(b - t, b + t) for b in boundaries]) for t in TOLERANCES},
         ambiguous=_detection(found, tolerant),
         odd_files=None
         if truth.odd is None
@@ -231,9 +233,24 @@ def _given_speakers(truth: Truth, result: DetectionResult) -> list[str]:
     for segment, end in zip(segments, ends, strict=True):
         for i in range(_position(truth, segment.first), end):
             given[i] = segment.speaker
-    for path in [*(file.path for file in result.not_used), *(file.path for file in result.no_speech)]:
-        given[_position(truth, path)] = ""
+    for i in _unused(truth, result):
+        given[i] = ""
     return given
+
+
+def _unused(truth: Truth, result: DetectionResult) -> set[int]:
+    """Return the positions of files that failed, or in which nobody speaks."""
+    paths = [*(file.path for file in result.not_used), *(file.path for file in result.no_speech)]
+    return {_position(truth, path) for path in paths}
+
+
+def _first_used(truth: Truth, result: DetectionResult) -> list[int]:
+    """Return the first used file of each block but the first; of one without any, that of the next."""
+    unused = _unused(truth, result)
+    following = list(range(len(truth.speakers) + 1))
+    for i in sorted(unused, reverse=True):
+        following[i] = following[i + 1]
+    return [following[start] for start in truth.boundaries]
 
 
 def _majority(pairs: list[tuple[str, str]]) -> float:

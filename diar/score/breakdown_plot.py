@@ -37,7 +37,7 @@ def draw_breakdown(scores: Sequence[RecordingScore], pooled: Amounts, options: s
     count = f"{len(ranked)} recordings, " if len(ranked) > 1 else ""
     figure.text(0.02, 1 - 0.3 / total, f"DER of {count}worst first", fontsize=15, weight="bold")
     figure.text(0.02, 1 - 0.58 / total, f"pooled {summary(pooled)}", fontsize=10)
-    figure.text(0.02, 1 - 0.8 / total, options, fontsize=9, color="#444444")
+    figure.text(0.02, 1 - 0.8 / total, options, fontsize=9, color="#444444", parse_math=False)
     return png(figure)
 
 

@@ -83,10 +83,12 @@ def _score_boundaries(config: ScoreBoundariesConfig, tracking: Tracking) -> int:
 def _score_der(config: ScoreDerConfig, tracking: Tracking) -> int:
     from diar.formats.rttm import read_turns, read_uem
     from diar.score.der import ScoreOptions, score_turns
-    from diar.score.report import to_json, to_text, write_report
+    from diar.score.report import check_report, to_json, to_text, write_report
+    from diar.score.report_page import JSON_NAME, PAGE_NAME
     from diar.score.tracked import REPORT_FILES, der_figures
 
     check_writable("report", str(config.report or ""))
+    check_report(config.report, PAGE_NAME, JSON_NAME)
     check_writable("metrics_file", folder_of(config.metrics_file))
     options = ScoreOptions(config.collar, config.skip_overlap, str(config.uem) if config.uem else None)
     uem = read_uem(config.uem) if config.uem else None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import model_validator
+
 from diar.options.base import option
+from diar.options.places import refuse_same_place
 from diar.options.tracking import TrackedConfig
 from diar.options.watching import METRICS_FILE_HELP
 
@@ -58,3 +61,9 @@ class ScoreDerConfig(TrackedConfig):
     metrics_set: str | None = option(
         None, "output", "name of what is scored, their label `set`; default: that of the reference"
     )
+
+    @model_validator(mode="after")
+    def _check_report(self) -> ScoreDerConfig:
+        inputs = {"reference": str(self.reference), "hypothesis": str(self.hypothesis)}
+        refuse_same_place(str(self.report or ""), inputs, option="report")
+        return self

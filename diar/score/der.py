@@ -100,8 +100,9 @@ def _warnings(reference: Mapping[str, object], found: Mapping[str, object], scor
         (extra, "without reference: not scored"),
         (outside, "not in the UEM: not scored"),
     )
-    return [f"{counted(len(names), 'recording')} {what} ({_some(names)})" for names, what in groups if names]
+    return [f"{counted(len(names), 'recording')} {what} ({some(names)})" for names, what in groups if names]
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, and … where there are more."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")

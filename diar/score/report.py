@@ -11,7 +11,7 @@ import diar
 from diar import storage
 from diar.score.amounts import Amounts
 from diar.score.der import DiarizationScore
-from diar.score.recording import RecordingScore
+from diar.score.recording import RecordingScore, ScoreError
 from diar.wording import counted
 
 _WORST = 5
@@ -56,6 +56,24 @@ def to_json(score: DiarizationScore) -> str:
         "warnings": score.warnings,
     }
     return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def check_report(folder: Path | None, page: str, figures: str) -> None:
+    """Refuse to write a report over the page of something else, such as a result of stage 2.
+
+    Args:
+        folder: that is asked for, if any.
+        page: name of the report's page.
+        figures: name of the file that every report of this kind has beside its page.
+
+    Raises:
+        ScoreError: the folder has such a page, and not of such a report.
+    """
+    if folder is not None and (folder / page).exists() and not (folder / figures).exists():
+        raise ScoreError(
+            f"`report={folder}` has an {page} that is not of such a report and would be overwritten; "
+            "give another folder"
+        )
 
 
 def write_report(score: DiarizationScore, folder: Path, reference: str, hypothesis: str) -> Path:

@@ -184,7 +184,8 @@ def _timeline_title(figure: Figure, score: RecordingScore, options: str, height:
     figure.text(0.012, 1 - 0.3 / height, name, fontsize=14, weight="bold", va="center", parse_math=False)
     speakers = f"speakers {amounts.hypothesis_speakers} found, {amounts.reference_speakers} there"
     figure.text(0.012, 1 - 0.56 / height, f"{summary(amounts)} · {speakers}", fontsize=10, va="center")
-    figure.text(0.985, 1 - 0.3 / height, options, fontsize=9, va="center", ha="right", color="#444444")
+    at, grey = (0.985, 1 - 0.3 / height), "#444444"
+    figure.text(*at, options, fontsize=9, va="center", ha="right", color=grey, parse_math=False)
 
 
 def _by_first_turn(turns: Sequence[Turn]) -> list[str]:

@@ -1,15 +1,25 @@
 """Channels that were read apart: one result, a person heard in two of them counted once."""
 
-import numpy as np
+from dataclasses import replace
 
-from diar.detect.clustering.choose import ClusteringSettings
+import numpy as np
+import pytest
+
+from diar.detect.clustering.choose import ClusteringSettings, find_centroids
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings, diarize
 from diar.detect.observations import Observations
-from diar.detect.sides import Sides, count_on_side, diarize_sides, together, without_doubles
+from diar.detect.sides import Sides, diarize_sides, together, without_doubles
 from diar.intervals import IntervalLists
 from diar.records import MIXED, RecordingRow, RecordingTracks, Tracks
-from tests.detect.observations_sample import FRAMES, converse, make_tracks, make_voices
+from tests.detect.observations_sample import (
+    FRAMES,
+    Conversation,
+    converse,
+    make_tracks,
+    make_voices,
+    observe,
+)
 
 
 def joined(sides: list[Tracks]) -> Tracks:
@@ -63,12 +73,48 @@ def test_a_person_heard_in_both_channels_is_one_speaker() -> None:
         assert without_doubles(together([loud, other], [0, 1], 2)).channel.tolist() == [0, 1]
 
 
-def test_the_number_of_speakers_is_that_of_all_channels() -> None:
-    def on_side(minimum: int, maximum: int | None, channels: int) -> SpeakerCount:
-        settings = DiarizeSettings(ClusteringSettings(count=SpeakerCount(minimum, maximum)))
-        return count_on_side(settings, list(range(channels)))
+@pytest.mark.parametrize(
+    ("people", "minimum", "maximum", "found"),
+    [
+        ((2, 2), 1, None, [2, 2]),
+        ((2, 2), 3, 3, 3),
+        ((2, 2), 2, 2, [1, 1]),
+        ((2, 2), 1, 1, [1, 1]),  # somebody speaks on either side
+        ((2, 2), 1, 3, 3),
+        ((3, 1), 4, 4, [3, 1]),
+        ((1, 2), 4, 4, 4),
+        ((1, 2), 4, None, 4),
+        ((2, 0), 2, 2, [2, 0]),
+        ((2, 0), 3, 3, [3, 0]),
+        ((3, 0), 1, 2, [2, 0]),
+        ((0, 0), 2, 2, [0, 0]),
+    ],
+)
+def test_the_number_of_speakers_is_that_of_all_channels(
+    people: tuple[int, int], minimum: int, maximum: int | None, found: int | list[int]
+) -> None:
+    voices = make_voices(4, 3)
+    own = voices[: people[0]], voices[people[0] : sum(people)]
+    observed = {
+        channel: observe(
+            converse(side, 120.0, seed=channel + 1) if len(side) else Conversation(120.0, voices, [])
+        )
+        for channel, side in enumerate(own)
+    }
+    settings = DiarizeSettings(ClusteringSettings(count=SpeakerCount(minimum, maximum)))
+    channels = diarize_sides(Sides(observed, 2), settings).channel
+    counts = np.bincount(channels, minlength=2).tolist()
+    assert (counts if isinstance(found, list) else sum(counts)) == found
 
-    assert on_side(2, 2, 2) == SpeakerCount(1, 1)
-    assert on_side(4, 4, 2) == SpeakerCount(1, 3)
-    assert on_side(1, 1, 2) == SpeakerCount(1, 1)
-    assert on_side(1, None, 3) == SpeakerCount(1, None)
+
+def test_more_speakers_are_found_where_voices_are_clearest() -> None:
+    """The side with two voices is divided, not the one with a single voice."""
+    voices = make_voices(3, 3)
+    observed = {0: observe(converse(voices[:1], 120.0)), 1: observe(converse(voices[1:], 120.0))}
+
+    def find(observations: Observations, settings: ClusteringSettings) -> np.ndarray:
+        open_ = SpeakerCount(1, 1) if settings.count.is_open else settings.count
+        return find_centroids(observations, replace(settings, count=open_))
+
+    settings = DiarizeSettings(ClusteringSettings(count=SpeakerCount(3, 3)))
+    assert sorted(diarize_sides(Sides(observed, 2), settings, find).channel) == [0, 1, 1]

@@ -36,11 +36,13 @@ def test_any_name_becomes_one_field_and_comes_back(name: str) -> None:
     field = rttm_id(name)
     assert from_rttm_id(field) == name
     assert field.split() == [field]
+    assert ";;" not in field
 
 
 def test_ordinary_names_stay_legible() -> None:
     assert rttm_id("dataset1/Émission_7.wav") == "dataset1/Émission_7.wav"
     assert rttm_id("my talk 100%.wav") == "my%20talk%20100%25.wav"
+    assert rttm_id("a;b.wav") == "a;b.wav"
     with pytest.raises(ValueError, match="empty"):
         rttm_id("")
 
@@ -80,6 +82,15 @@ def test_real_world_file(tmp_path: Path) -> None:
         "talk": [Turn("talk", 0.0, 2.0, "anna"), Turn("talk", 5.5, 6.75, "bert")],
         "other": [Turn("other", 10.0, 10.5, "an\u00a0na")],
     }
+
+
+@pytest.mark.parametrize("name", ["a;;b.wav", "Ann ;;1", ";;", ";;;x", "talk;;"])
+def test_a_name_with_the_sign_of_a_comment(name: str) -> None:
+    written = [Turn(name, 0.0, 1.0, name)]
+    assert parse_rttm(format_rttm(written), "text") == {name: written}
+    if " " not in name and not name.startswith(";"):  # as other tools write it
+        line = f"SPEAKER {name} 1 0 1 <NA> <NA> {name} <NA> <NA> ;; {name}"
+        assert parse_rttm(line, "text") == {name: written}
 
 
 @pytest.mark.parametrize(

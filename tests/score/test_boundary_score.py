@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from diar.formats.result_json import DetectionResult, NotUsed, OddFile, Segment, to_json
-from diar.score.boundary_score import TruthError, match_boundaries, read_truth, score_boundaries, score_result
+from diar.formats.result_json import DetectionResult, NoSpeech, NotUsed, OddFile, Segment, to_json
+from diar.score.boundary_score import (
+    PrecisionRecall,
+    TruthError,
+    match_boundaries,
+    read_truth,
+    score_boundaries,
+    score_result,
+)
 from tests.outputs.sample import make_result
 
 TRUTH = [("A", 0, 0)] * 4 + [("X", 0, 1)] + [("B", 1, 0)] * 5 + [("A", 2, 0)] * 5
@@ -77,6 +85,27 @@ def test_recordings_without_embedding_have_no_speaker(tmp_path: Path) -> None:
     truth = read_truth(write_truth(tmp_path / "t.csv"))
     found = replace(result([0, 5, 10], ["1", "2", "1"]), not_used=[NotUsed("5.wav", "empty", "")])
     assert score_result(truth, found).purity == 1.0
+
+
+def test_a_block_begins_with_the_first_file_that_the_result_used(tmp_path: Path) -> None:
+    """Where a block's first files hold no speech, no result can place its boundary before them."""
+    truth = read_truth(write_truth(tmp_path / "t.csv"))
+    found = result([0, 7, 10], ["1", "2", "1"])
+    assert score_result(truth, found).boundaries[0].hits == 1
+    failed, silent = [NotUsed("5.wav", "empty", "")], [NoSpeech(6, "6.wav", "")]
+    score = score_result(truth, replace(found, not_used=failed, no_speech=silent))
+    assert score.boundaries[0] == score.ambiguous == PrecisionRecall(2, 2, 2)
+    last = [NotUsed(f"{i}.wav", "empty", "") for i in range(10, 15)]  # a whole block is missed
+    assert score_result(truth, replace(result([0, 5], ["1", "2"]), not_used=last)).boundaries[5].hits == 1
+
+
+def test_time_grows_with_the_segments(tmp_path: Path) -> None:
+    many = [(str(i), i, 0) for i in range(20_000)]
+    truth = read_truth(write_truth(tmp_path / "t.csv", many))
+    found = result(list(range(20_000)), [str(i) for i in range(20_000)], files=20_000)
+    begun = process_time()
+    assert score_result(truth, found).boundaries[0].f1 == 1.0
+    assert process_time() - begun < 3.0
 
 
 @pytest.mark.parametrize(

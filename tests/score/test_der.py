@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from diar.cli import main
 from diar.formats.matching import MatchError, match_names
 from diar.formats.rttm import Region, read_turns, write_rttm
 from diar.records import Turn
@@ -264,6 +265,39 @@ def write_pair(folder: Path, recordings: int) -> tuple[Path, Path]:
     write_rttm(paths[0], [turn for turns in reference for turn in turns])
     write_rttm(paths[1], [turn for turns in reference for turn in perturbed(turns, rng)])
     return paths
+
+
+@pytest.mark.parametrize("score", ["der", "words"])
+def test_a_report_never_replaces_the_page_of_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], score: str
+) -> None:
+    result = tmp_path / "R"
+    result.mkdir()
+    page = result / "index.html"
+    if score == "der":
+        write_pair(tmp_path, 2)
+        sides = [tmp_path / "reference.rttm", tmp_path / "hypothesis.rttm"]
+    else:
+        pytest.importorskip("meeteval", reason="scoring words needs meeteval")
+        sides = [tmp_path / "words.stm"] * 2
+        sides[0].write_text("talk 1 A 0.0 3.0 hello there you\n")
+    page.write_text("all that was found")
+    command = ["score", score, *map(str, sides), "--report"]
+    assert main([*command, str(result)]) == 2
+    assert "index.html that is not of such a report" in capsys.readouterr().err
+    assert main(["score", score, str(sides[0]), str(result), "--report", str(result)]) == 2
+    assert "--report and --hypothesis are the same place" in capsys.readouterr().err
+    assert page.read_text() == "all that was found"
+    for _ in range(2):  # a report may replace itself
+        assert main([*command, str(tmp_path / "report")]) == 0
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    reference, hypothesis = write_pair(tmp_path, 2)
+    uem = tmp_path / "$\\frac{1$.uem"
+    uem.write_text("".join(f"{name} 1 0 15\n" for name in ("part/000%20x.wav", "part/001%20x.wav")))
+    sides = map(str, (reference, hypothesis, "--uem", uem, "--report", tmp_path / "report"))
+    assert main(["score", "der", *sides]) == 0
 
 
 @pytest.mark.parametrize("recordings", [2, 70])

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from diar import storage
 from diar.custody.removal.tombstone import Tombstone, of_result
-from diar.store.reader import RecordingIndex, load_index
+from diar.store.layout import Layout
+from diar.store.reader import RecordingIndex, finished_rows, load_index
 from diar.wording import counted, plural
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,20 @@ def load_unpurged(embeddings_dir: str, output_dir: str) -> RecordingIndex:
         "%s %s purged from this result and left out", counted(count, "recording"), plural(count, "was")
     )
     return _take(index, np.flatnonzero(stays))
+
+
+def unpurged_names(embeddings_dir: str, output_dir: str) -> list[tuple[str, str]]:
+    """Return id and URL of every recording that `load_unpurged` loads, without their embeddings.
+
+    Raises:
+        DiarError: not stage 1's output, or the tombstone is damaged.
+    """
+    rows = finished_rows(Layout(embeddings_dir), ["recording_id", "path"])
+    names = list(zip(rows["recording_id"].to_pylist(), rows["path"].to_pylist(), strict=True))
+    if storage.local_path(output_dir) is None:
+        return names
+    tombstone = Tombstone.read(of_result(output_dir))
+    return [(recording_id, url) for recording_id, url in names if not tombstone.holds(recording_id)]
 
 
 def _take(index: RecordingIndex, rows: np.ndarray) -> RecordingIndex:

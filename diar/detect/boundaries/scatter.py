@@ -14,6 +14,8 @@ import numpy as np
 _PAIRS = 20_000
 _CHUNK = 8_192
 _LEAST_NOISE = 1e-3  # identical files
+_COPY = 0.02  # squared distance up to which two files are one: a cosine of 0.99
+_LEAST_OWN = 0.2  # share of neighbours that are no copies, without which they are as good as any
 _CHI2_MEDIAN = 0.455  # of one degree of freedom
 
 
@@ -36,6 +38,7 @@ def estimate_noise(embeddings: np.ndarray) -> Noise:
     """Estimate within-speaker noise without knowing the speakers.
 
     The difference of two neighbours is free of the speaker, save at the few boundaries, which medians ignore.
+    Copies of one file that stand beside each other say nothing about it, and are left out.
 
     Args:
         embeddings: (n, D) unit vectors in archive order; of a single file nothing is known.
@@ -46,7 +49,11 @@ def estimate_noise(embeddings: np.ndarray) -> Noise:
     steps = len(embeddings) - 1
     at = np.arange(steps) if steps <= _PAIRS else np.sort(rng.choice(steps, _PAIRS, replace=False))
     differences = embeddings[at + 1].astype(np.float64) - embeddings[at]
-    mean = max(float(np.median(np.einsum("nd,nd->n", differences, differences))) / 2, _LEAST_NOISE)
+    squares = np.einsum("nd,nd->n", differences, differences)
+    own = squares > _COPY
+    if own.mean() >= _LEAST_OWN:
+        at, differences, squares = at[own], differences[own], squares[own]
+    mean = max(float(np.median(squares)) / 2, _LEAST_NOISE)
     left, right = rng.integers(len(at), size=(2, _PAIRS))
     apart = np.abs(at[left] - at[right]) > 1
     if not apart.any():

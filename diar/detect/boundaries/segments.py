@@ -18,6 +18,8 @@ from diar.detect.boundaries.settings import BoundarySettings
 from diar.detect.boundaries.speakers import adaptive_threshold, link_segments
 from diar.wording import counted
 
+_LEAST_COHESION = 0.2  # mean cosine of a segment's files; voices of one person have 0.6, of strangers 0.1
+_JUDGED = 5  # files of a segment from which its cohesion says something
 _UNSEPARATED_WARNING = 0.2  # share of boundaries without separation that casts doubt on segment_size
 
 Cuts = dict[int, Cut | None]  # start of each segment → its cut, None where a sequence starts; ascending
@@ -72,6 +74,7 @@ def find_segments(
     fit = measure_fit(embeddings, speech_seconds, segmentation.starts, segmentation.centers, odd_threshold)
     thresholds = {"penalty": penalty, "link_threshold": link_threshold, "odd_threshold": odd_threshold}
     warnings = _warnings(settings, list(cuts.values()), separated)
+    warnings += _without_voice(embeddings, segmentation)
     return Found(segmentation, list(cuts.values()), separated, speakers, fit, thresholds, warnings)
 
 
@@ -190,3 +193,20 @@ def _warnings(settings: BoundarySettings, cuts: list[Cut | None], separated: np.
             "try segment_size auto or a larger window"
         )
     return warnings
+
+
+def _without_voice(embeddings: np.ndarray, segmentation: Segments) -> list[str]:
+    """Return a warning where files of segments have no voice in common, so that none of them looks odd."""
+    counts = segmentation.counts
+    sums = np.add.reduceat(embeddings, segmentation.starts, axis=0, dtype=np.float64)
+    pairs = np.maximum(counts * (counts - 1), 1)
+    cohesion = (np.einsum("nd,nd->n", sums, sums) - counts) / pairs
+    mixed = (counts >= _JUDGED) & (cohesion < _LEAST_COHESION)
+    if not mixed.any():
+        return []
+    files = counted(int(counts[mixed].sum()), "file")
+    return [
+        f"{counted(int(mixed.sum()), 'segment')} of {files} in all without a common voice: nearly every file "
+        "there may be of another speaker, which no boundary or odd file tells; files of one speaker have to "
+        "follow each other, min_segment of them at least"
+    ]

@@ -27,6 +27,10 @@ class DetectError(DiarError):
     """An archive in which boundaries cannot be found as asked."""
 
 
+class NothingSaidError(DetectError):
+    """Nobody speaks in any file, so no file is anybody's."""
+
+
 def detect_boundaries(config: DetectConfig) -> DetectionResult:
     """Run stage 2 and write folders, table, plot and JSON to `config.output_dir`.
 
@@ -75,7 +79,7 @@ def check_sizes(config: DetectConfig, sequences: Sequences) -> None:
     """
     usable = len(sequences.used)
     if not usable:
-        raise DetectError(
+        raise NothingSaidError(
             f"none of {counted(len(sequences.order), 'recording')} in {config.embeddings_dir} has an "
             f"embedding and speech; `diar status {config.embeddings_dir} --failures --warnings` says why"
         )

@@ -112,14 +112,7 @@ def _detect_into(
 
         check_options(config)  # before the first task writes
     if config.task in ("files", "all"):
-        from diar.jobs.detect.boundaries import detect_boundaries
-
-        result = detect_boundaries(config)
-        tell(result.summary())
-        tracking.figures(boundary_figures(result))
-        incomplete |= bool(result.not_used)
-        counts = result.counts()
-        watch.result({f"diar_result_{name}": [((), counts[name])] for name in ("segments", "boundaries")})
+        incomplete |= _find_boundaries(config, tell, tracking, watch)
     if config.task in ("turns", "all"):
         from diar.jobs.detect.turns import diarize_archive
 
@@ -136,6 +129,26 @@ def _detect_into(
         print(f"{told}: let it finish, then run this again", file=sys.stderr)
         return EXIT_UNFINISHED
     return EXIT_FAILURES if incomplete else EXIT_OK
+
+
+def _find_boundaries(
+    config: DetectConfig, tell: Callable[[str], None], tracking: Tracking, watch: Watch
+) -> bool:
+    """Do the task `files`; return whether something is left out."""
+    from diar.jobs.detect.boundaries import NothingSaidError, detect_boundaries
+
+    try:
+        result = detect_boundaries(config)
+    except NothingSaidError as error:
+        if config.task == "files":
+            raise
+        print(f"warning: no boundaries between files: {error}", file=sys.stderr)
+        return False  # silence is a result: turns are told of each recording
+    tell(result.summary())
+    tracking.figures(boundary_figures(result))
+    counts = result.counts()
+    watch.result({f"diar_result_{name}": [((), counts[name])] for name in ("segments", "boundaries")})
+    return bool(result.not_used)
 
 
 def _missing(config: DetectConfig) -> int:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from diar.detect.presets import with_numbers
-from diar.options.base import ConfigError, describe_option, option
+from diar.options.base import ConfigError, describe_option, option, refuse_void, spelled
 from diar.options.counts import count_or_auto
 from diar.options.keys import KEY_HELP
 from diar.options.places import refuse_same_place
@@ -207,10 +207,7 @@ class DetectConfig(WatchedConfig, TrackedConfig):
         off="turns: write no Audacity labels and no Praat TextGrid",
     )
     processes: int | None = option(
-        None,
-        "output",
-        "turns: processes at work; default all cores, fewer for less than an hour of audio",
-        ge=1,
+        None, "output", "turns: processes at work; default all cores, fewer below an hour of audio", ge=1
     )
     manifests: tuple[Literal["lhotse", "nemo", "kaldi"], ...] = option(
         (),
@@ -236,7 +233,7 @@ class DetectConfig(WatchedConfig, TrackedConfig):
         other = "turns" if self.task == "files" else "files"
         void = options_of_task(other)
         for source, names in sources.items():
-            found = [_spelled(name, source) for name in names if name in void]
+            found = [spelled(DetectConfig, name, source) for name in names if name in void]
             if found and not (source == "YAML" and named):
                 raise ConfigError(
                     f"{', '.join(found)} (from {source}): read by --task {other} and all only, and this "
@@ -272,25 +269,27 @@ class DetectConfig(WatchedConfig, TrackedConfig):
             raise ValueError("give --num_speakers, or --min_speakers and --max_speakers, not both")
         if None not in bounds and (self.min_speakers or 0) > (self.max_speakers or 0):
             raise ValueError(f"--min_speakers {bounds[0]} exceeds --max_speakers {bounds[1]}")
-        if self.clustering_threshold is not None and self.clustering not in ("auto", "iterative"):
-            raise ValueError(f"--clustering {self.clustering} has no --clustering_threshold; leave it away")
         if self.known_speakers is not None and not self.link:
             raise ValueError("--known_speakers names linked speakers; leave --no_link away")
-        if self.plda_transform is not None and self.plda is None:
-            raise ValueError("--plda_transform is read with --plda only")
         if self.clustering == "vbx" and self.task != "files" and self.plda is None:
-            raise ValueError(
-                "--clustering vbx needs --plda, a PLDA model trained on embeddings of the same encoder"
-            )
+            raise ValueError("--clustering vbx needs --plda, a PLDA model of the same encoder's embeddings")
+        refuse_void(self, self._void())
         return self
 
-
-def _spelled(name: str, source: str) -> str:
-    """Return an option as its source spells it: what is on by default has the flag `--no_…`."""
-    if source == "environment":
-        return f"{DetectConfig.environment_prefix}{name.upper()}"
-    negated = source == "flag" and DetectConfig.model_fields[name].default is True
-    return f"--no_{name}" if negated else f"--{name}"
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        void = {} if self.plda else {"plda_transform": "without --plda"}
+        if self.clustering not in ("auto", "iterative"):
+            void["clustering_threshold"] = f"with --clustering {self.clustering}"
+        if self.task != "files" and not self.link:
+            void["link_probability"] = "with --no_link"
+        if not self.link and self.task == "turns":  # boundaries between files are judged by it all the same
+            void["link_threshold"] = "with --no_link"
+        if self.task != "turns" and not self.use_gmm:
+            void["gmm_components"] = "without --use_gmm"
+        if self.task != "turns" and self.segment_size == "auto":
+            void |= dict.fromkeys(("boundary_window", "use_gmm", "gmm_components"), "without --segment_size")
+        return void
 
 
 def options_of_task(task: str) -> frozenset[str]:

@@ -51,8 +51,10 @@ def diarize_settings(config: DetectConfig, stored: StoredPipeline | None = None)
     if config.clustering_threshold is not None:
         iterative = replace(iterative, threshold=config.clustering_threshold)
     clustering = ClusteringSettings(config.clustering, asked_speakers(config).bounds, iterative, plda=plda)
-    general, narrow = ("general", "telephone") if config.preset == "auto" else (config.preset, config.preset)
-    presets = preset(config, general), preset(config, narrow)
+    if config.preset == "auto":
+        presets = preset(config, "general"), preset(config, "telephone", lower_offset=True)
+    else:
+        presets = preset(config, config.preset), preset(config, config.preset)
     return DiarizeSettings(clustering, *presets, quality=config.quality)
 
 
@@ -132,13 +134,16 @@ class AskedSpeakers:
     warning: str = ""  # what is wrong with what was asked
 
     def unmet(self, found: int) -> str:
-        """Return a warning where fewer speakers were found than asked for, else an empty text."""
-        if found >= self.bounds.minimum:
+        """Return a warning where fewer or more speakers were found than asked for, else an empty text."""
+        more = self.bounds.exceeded_by(found)
+        if found >= self.bounds.minimum and not more:
             return ""
         there = f"{counted(found, 'speaker')} found"
-        if self.exactly is None:
-            return f"{there}, at least {self.bounds.minimum} asked for (--min_speakers)"
-        return f"{there}, {self.exactly} asked for ({self.source})"
+        if self.exactly is not None:
+            return f"{there}, {self.exactly} asked for ({self.source})"
+        if more:
+            return f"{there}, at most {self.bounds.maximum} asked for (--max_speakers)"
+        return f"{there}, at least {self.bounds.minimum} asked for (--min_speakers)"
 
 
 def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpeakers:
@@ -160,23 +165,29 @@ def asked_speakers(config: DetectConfig, listed: int | None = None) -> AskedSpea
     return AskedSpeakers(SpeakerCount(listed, listed), listed, "manifest")
 
 
-def preset(config: DetectConfig, name: str) -> Preset:
+def preset(config: DetectConfig, name: str, *, lower_offset: bool = False) -> Preset:
     """Return a preset with the options that override it; the offset is never above the onset.
+
+    Args:
+        config: of the command.
+        name: of the preset.
+        lower_offset: take the onset for an `--offset` above it, where nobody asked for this preset.
 
     Raises:
         DiarError: an offset above the onset.
     """
     chosen = PRESETS[name]
     onset = config.onset or chosen.reconstruction.onset
-    if config.offset is not None and config.offset > onset:
+    if config.offset is not None and config.offset > onset and not lower_offset:
+        whose = "" if config.onset else f" of the preset {name}"
         raise DiarError(
-            f"--offset {config.offset:g} is above the onset of {onset:g}, so speech would end as it begins; "
-            "give a lower one, or a higher --onset"
+            f"--offset {config.offset:g} is above the onset of {onset:g}{whose}, so speech would end as it "
+            "begins; give a lower one, or a higher --onset"
         )
     reconstruction = _override(
         chosen.reconstruction,
         onset=onset,
-        offset=config.offset or min(onset, chosen.reconstruction.offset),
+        offset=min(onset, config.offset or chosen.reconstruction.offset),
         overlap=config.overlap,
         overlap_prior=None if config.overlap is None else 0.0,
         smoothing=None if config.smoothing is None else config.smoothing / 1000,

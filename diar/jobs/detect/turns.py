@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from diar.custody.removal.unpurged import load_unpurged
+from diar.custody.removal.unpurged import load_unpurged, unpurged_names
 from diar.detect.backend.back_end import BackEnd
 from diar.detect.clustering.speaker_count import SpeakerCount
 from diar.detect.diarize import DiarizedRecording, DiarizeSettings
@@ -69,7 +69,7 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     _check(config, index)
     settings = diarize_settings(config, read_pipeline(config.embeddings_dir, index.metadata))
     back_end = read_back_end(config, index.metadata, index.embedding.shape[1])
-    known = (
+    enrolled = (
         None if config.known_speakers is None else read_known_speakers(config.known_speakers, index.metadata)
     )
     names = None if config.names is None else read_names(config.names)
@@ -77,10 +77,12 @@ def diarize_archive(config: DetectConfig, progress: OwnProgress | None = None) -
     processes = config.processes or worth_starting(float(index.duration.sum()), os.cpu_count() or 1)
     with start_workers(processes, index.status.count(OK)) as workers:
         found = _diarize_all(workers, config, index, settings, progress or OwnProgress())
+        known = None if enrolled is None else enrolled.known
         linked = _link(found, index.embedding.shape[1], known, back_end, config)
         if names is not None:
             linked = _named(linked, names, found, index)
-        report = TurnsReport(config, index, settings.used, thresholds(settings), linked)
+        warnings = [] if enrolled is None else enrolled.warnings
+        report = TurnsReport(config, index, settings.used, thresholds(settings), linked, warnings)
         return TurnsWriter(config, index, report, reference).write(workers, found)
 
 
@@ -123,12 +125,15 @@ def _check_segmentation(config: DetectConfig, metadata: Mapping[str, str]) -> No
 
 
 def check_options(config: DetectConfig) -> None:
-    """Refuse options that cannot succeed, without reading the archive: another task may be run before this.
+    """Refuse options that cannot succeed, without reading embeddings: another task may be run before this.
 
     Raises:
-        DiarError: stage 1 without segmentation, a PLDA, enrolment, names or reference that cannot be used.
+        DiarError: stage 1 without segmentation, a PLDA, enrolment, names or reference that cannot be used,
+            two recordings that RTTM would call the same.
     """
     metadata = read_config(Layout(config.embeddings_dir))["metadata"]
+    if config.rttm_id == "stem":
+        rttm_names(config.rttm_id, unpurged_names(config.embeddings_dir, config.output_dir))
     _check_segmentation(config, metadata)
     diarize_settings(config, read_pipeline(config.embeddings_dir, metadata))
     if config.known_speakers is not None:

@@ -31,6 +31,7 @@ class TurnsReport:
         method: the clusterer that was used.
         thresholds: every number that decided the turns.
         linked: one row for each speaker of each recording.
+        warnings: about the archive, besides those about stage 1.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class TurnsReport:
         method: str,
         thresholds: dict[str, float],
         linked: LinkedSpeakers,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.linked = linked
         self._config, self._index, self._method = config, index, method
+        self._warnings = list(warnings)
         self._parameters = config.model_dump(mode="json")
         self._thresholds = {name: round(value, 4) for name, value in thresholds.items()}
         if np.isfinite(linked.threshold):
@@ -52,8 +55,9 @@ class TurnsReport:
     def warnings(self) -> list[str]:
         """Warnings about the archive."""
         if not self._index.unfinished:
-            return []
-        return [f"stage 1 is not finished: {counted(self._index.unfinished, 'planned recording')} missing"]
+            return self._warnings
+        missing = counted(self._index.unfinished, "planned recording")
+        return [f"stage 1 is not finished: {missing} missing", *self._warnings]
 
     def metadata(self) -> dict[str, str]:
         """Return versions and thresholds, for the footer of `speakers.parquet`."""

@@ -28,7 +28,8 @@ examples:
   diar detect --embeddings_dir E --output_dir R2 --task turns --plda plda.npz
 
 exit codes: 0 done; 3 done, some recordings are missing or not the same in both (`diar status E --failures`
-lists them); 2 an error. Run it again after an interruption: what is done stays."""
+lists those of the first); 2 an error. Run it again after an interruption, or when such recordings are mended:
+what is done stays."""
 
 
 def main(arguments: Sequence[str], prog: str = "diar fuse") -> int:

@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 import diar
@@ -25,7 +27,7 @@ from diar.records import OK, RecordingRow
 from diar.store.encryption.names import describe_encryption, forget_secrets
 from diar.store.index import dimension_of, read_index
 from diar.store.layout import MIRROR, Layout
-from diar.store.reader import RecordingIndex, TracksReader, load_index, read_config, read_plan
+from diar.store.reader import RecordingIndex, TracksReader, finished_rows, load_index, read_config, read_plan
 from diar.store.schema import SCHEMA_VERSION, row_from_columns
 from diar.store.writer import Writer, make_writer
 from diar.wording import counted
@@ -155,7 +157,9 @@ class Fusion:
         plan = self._plan(layout)
         save_plan(layout, plan)
         shards = np.unique(plan["shard"].to_numpy()).tolist()
-        missing = [shard for shard in shards if not storage.exists(layout.shard(shard))]
+        fused.failed.update(self._only_in_second(layout))
+        again = self._again(layout, fused)
+        missing = [shard for shard in shards if shard in again or not storage.exists(layout.shard(shard))]
         total = int(np.isin(plan["shard"].to_numpy(), missing).sum())
         with tqdm(desc="fuse", total=total, unit="recording", disable=None, file=progress_stream()) as bar:
             for shard in missing:
@@ -165,6 +169,26 @@ class Fusion:
                     bar.update()
                 writer.write_shard(shard, rows)
         return fused
+
+    def _only_in_second(self, layout: Layout) -> dict[str, str]:
+        """Return why recordings are left out that the first does not have, but for those that were purged."""
+        planned = set(read_plan(Layout(self.config.first), ["recording_id"])["recording_id"].to_pylist())
+        purged = Tombstone.read(of_extraction(layout.root))
+        more = (one for one in self.second.index.recording_id if one not in planned and not purged.holds(one))
+        return dict.fromkeys(more, f"{self.config.first} has no such recording")
+
+    def _again(self, layout: Layout, fused: Fused) -> set[int]:
+        """Return the finished shards with recordings that may be joined now; note those that still cannot."""
+        rows = finished_rows(layout, ["recording_id", "status", "error"])
+        good = set(compress(self.first.index.recording_id, np.equal(self.first.index.status, OK)))
+        again = set()
+        for row in rows.filter(pc.not_equal(rows["status"], OK)).to_pylist():
+            recording_id = row["recording_id"]
+            if recording_id in good and (row["status"] != UNLIKE or self._is_good(recording_id)):
+                again.add(row["shard"])
+            else:
+                fused.failed[recording_id] = _reason(row["status"], row["error"])
+        return again
 
     def _begin(self, layout: Layout) -> None:
         """Note what the output is made of; refuse one that is of others."""
@@ -208,9 +232,10 @@ class Fusion:
     def _joined(self, writer: Writer, shard: int, row: RecordingRow, fused: Fused) -> RecordingRow:
         """Write the tracks of a recording; return its row, which says why there are none."""
         if row.status != OK:
-            fused.failed[row.recording_id] = f"{row.status}: {row.error}"
+            fused.failed[row.recording_id] = _reason(row.status, row.error)
             return row
-        if (published := writer.published(row.recording_id)) is not None:
+        published = writer.published(row.recording_id)
+        if published is not None and (published.size, published.mtime) == (row.size, row.mtime):
             return published
         try:
             other = self._other(row.recording_id)
@@ -230,6 +255,11 @@ class Fusion:
         fused.done += 1
         return joined
 
+    def _is_good(self, recording_id: str) -> bool:
+        """Return whether the second has tracks of a recording."""
+        place = self._places.get(recording_id)
+        return place is not None and self.second.index.status[place] == OK
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {one: place for place, one in enumerate(self.second.index.recording_id)}
@@ -242,3 +272,8 @@ class Fusion:
         if index.status[place] != OK:
             raise FuseError(f"{index.status[place]} in {self.config.second}: {index.error[place]}")
         return place
+
+
+def _reason(status: str, error: str) -> str:
+    """Return why a recording is left out, as one with this row is told of."""
+    return error if status == UNLIKE else f"{status}: {error}"

@@ -15,7 +15,6 @@ from diar.jobs.sweep.config import SweepConfig
 from diar.jobs.tracked.ranks import tell_on_stderr
 from diar.options.command import run_command
 from diar.options.places import check_writable
-from diar.wording import counted
 
 if TYPE_CHECKING:
     from diar.jobs.sweep.report import Report, Row
@@ -58,10 +57,8 @@ def _work(config: SweepConfig, tracking: Tracking) -> int:
     from diar.jobs.sweep.run import Sweep
 
     sweep = Sweep(config)
-    left_out = sweep.space.contradictions
-    if left_out:
-        told = counted(left_out, "combination")
-        print(f"{told} left out: the values contradict each other", file=sys.stderr)
+    if remark := sweep.space.remark():
+        print(remark, file=sys.stderr)
     try:
         report = sweep.run()
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -61,7 +61,10 @@ class Sweep:
                 f"{config.embeddings_dir} was made with --segmentation none, which finds no turns"
             )
         self.reference = _of_index(self.index, read_turns(config.reference), "reference")
-        self.uem = None if config.uem is None else _of_index(self.index, read_uem(config.uem), "uem")
+        self.uem = None
+        if config.uem is not None:
+            self.uem = _of_index(self.index, read_uem(config.uem), "uem", list(self.reference))
+            self.reference |= {name: [] for name in self._without_reference(self.uem)}
         self.amounts = {}
         self.errors: dict[str, str] = {}  # recordings without tracks, whose speech is missed in all trials
 
@@ -90,6 +93,13 @@ class Sweep:
         for name, data in ((TABLE_NAME, report.csv()), (BEST_NAME, report.best_yaml())):
             storage.write_bytes_atomic(storage.local_url(str(config.output_dir / name)), data)
         return report
+
+    def _without_reference(self, uem: Collection[str]) -> list[str]:
+        """Return recordings where all that is found is a false alarm, as `score der` has it."""
+        stored = zip(self.index.recording_id, self.index.status, strict=True)
+        return [
+            name for name, status in stored if name in uem and name not in self.reference and status == OK
+        ]
 
     def identity(self) -> dict[str, Any]:
         """Return all that amounts depend on, besides the trial."""
@@ -129,13 +139,15 @@ class Sweep:
         return Report(rows, self.space.axes, self.fixed, self.config.metric)
 
 
-def _of_index(index: RecordingIndex, given: dict[str, Any], parameter: str) -> dict[str, Any]:
-    """Return what a reference or UEM says by the names that the index has.
+def _of_index(
+    index: RecordingIndex, given: dict[str, Any], parameter: str, more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what a reference or UEM says by the names that the index has, or that are `more`.
 
     Raises:
         SweepError: it is about other recordings.
     """
-    meant = match_names(index.recording_id, given)
+    meant = match_names([*index.recording_id, *more], given)
     if not set(meant.values()) & set(index.recording_id):
         raise SweepError(
             f"`{parameter}` is about other recordings ({next(iter(given), 'none')}, …) than those of "

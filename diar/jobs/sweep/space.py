@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from diar.jobs.detect.config import DetectConfig
 from diar.jobs.detect.settings import diarize_settings
 from diar.options.base import describe_option, options_of
 from diar.store.index import StoredPipeline
-from diar.wording import did_you_mean
+from diar.wording import counted, did_you_mean
 
 DEFAULT = "default"  # the value of an option that is not given
 _MOST = 100_000  # trials
@@ -35,7 +35,7 @@ class SweepError(DiarError):
 
 @dataclass(frozen=True)
 class Axis:
-    """The values of one option: some, or all between two numbers."""
+    """The values of one option: some, or all between two numbers; whole ones between two `int`."""
 
     option: str
     values: tuple[Any, ...] = ()
@@ -46,6 +46,8 @@ class Axis:
         """Return one of the values, each as likely as the others."""
         if self.values:
             return source.choice(self.values)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return source.randint(self.low, self.high)
         return round(source.uniform(self.low, self.high), _DECIMALS)
 
 
@@ -117,6 +119,12 @@ class Space:
                 break
         return self._different(iter(found.values()))
 
+    def remark(self) -> str:
+        """Return what is said of combinations that were left out; nothing where none was."""
+        if not self.contradictions:
+            return ""
+        return f"{counted(self.contradictions, 'combination')} left out: the values contradict each other"
+
     def _different(self, trials: Iterator[Trial]) -> list[Trial]:
         """Return the trials and the plain one, which all are compared with, each once."""
         return list({trial.key: trial for trial in (self.plain, *trials)}.values())
@@ -185,8 +193,10 @@ def varying_options() -> list[str]:
 
 
 def _range(name: str, written: str) -> Axis:
+    kind = DetectConfig.model_fields[name].annotation
+    whole = int in (kind, *get_args(kind))
     try:
-        numbers = [float(part) for part in written.split(":")]
+        numbers = [int(part) if whole else float(part) for part in written.split(":")]
         low, high = numbers[:2]
         step = numbers[2] if len(numbers) == 3 else None
         if len(numbers) > 3 or not low < high or not all(map(math.isfinite, numbers)):
@@ -196,9 +206,8 @@ def _range(name: str, written: str) -> Axis:
         if step <= 0 or (high - low) / step > _MOST:
             raise ValueError
     except ValueError:
-        raise SweepError(
-            f"`vary`: {name}={written}: LOW:HIGH or LOW:HIGH:STEP are numbers, LOW below HIGH"
-        ) from None
+        numbers_are = f"LOW:HIGH or LOW:HIGH:STEP are {'whole ' if whole else ''}numbers, LOW below HIGH"
+        raise SweepError(f"`vary`: {name}={written}: {numbers_are}") from None
     count = int((high - low) / step + 1e-9) + 1
     return Axis(name, tuple(round(low + i * step, _DECIMALS) for i in range(count)))
 

@@ -113,7 +113,7 @@ def _once(
     """Return `find_centroids` that remembers what trials of this kind have found."""
 
     def find(observations: Observations, settings: ClusteringSettings) -> np.ndarray:
-        key = (*kind, id(observations))
+        key = (*kind, settings.count, id(observations))
         if key not in clustered:
             clustered[key] = find_centroids(observations, settings)
         return clustered[key]

@@ -16,11 +16,13 @@ from diar.detect.sides import Sides
 from diar.errors import DiarError
 from diar.formats.matching import match_names
 from diar.formats.rttm import read_turns
+from diar.intervals import at_least
 from diar.records import OK, Turn
 from diar.store.reader import RecordingIndex, TracksReader
 
 ValueT = TypeVar("ValueT")
 _Label = Callable[[str, Windows], np.ndarray]  # names (n,) of the windows of a recording, "" for none
+_HEADER = ["recording", "speaker"]  # that a CSV file may have
 _LEAST_SECONDS = 0.5  # of single-speaker speech in a window
 _OWN, _OTHERS = 0.8, 0.05  # share of a window that its speaker has at least, and all others at most
 
@@ -104,11 +106,15 @@ def of_turns(reader: TracksReader, index: RecordingIndex, turns: Mapping[str, Se
     """
 
     def label(recording_id: str, windows: Windows) -> np.ndarray:
-        names = sorted({turn.speaker for turn in turns[recording_id]})
-        spoken = np.zeros((len(names) + 2, len(windows)))  # two more, so that there is always a second one
+        own: dict[str, list[tuple[float, float]]] = {}
         for turn in turns[recording_id]:
-            common = np.minimum(turn.end, windows.end) - np.maximum(turn.start, windows.start)
-            spoken[names.index(turn.speaker)] += np.maximum(common, 0)
+            own.setdefault(turn.speaker, []).append((turn.start, turn.end))
+        names = sorted(own)
+        spoken = np.zeros((len(names) + 2, len(windows)))  # two more, so that there is always a second one
+        for number, name in enumerate(names):
+            for start, end in at_least(1, [np.array(own[name])]):  # turns of one speaker may overlap
+                common = np.minimum(end, windows.end) - np.maximum(start, windows.start)
+                spoken[number] += np.maximum(common, 0)
         length = windows.end - windows.start
         first, second = np.sort(spoken, axis=0)[::-1][:2]
         clear = (first >= _OWN * length) & (second <= _OTHERS * length)
@@ -193,8 +199,10 @@ def _of_index(index: RecordingIndex, given: dict[str, ValueT], source: str) -> d
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.reader(file), start=1):
+                if not row or (number == 1 and row == _HEADER):
+                    continue
                 if len(row) != 2 or not all(cell.strip() for cell in row):
                     raise LabelsError(f"{path}, line {number}: a recording and its speaker are needed")
                 yield row[0].strip(), row[1].strip()

@@ -57,6 +57,8 @@ def _tune(config: TuneConfig) -> int:
     from diar.jobs.tune.validation import learn
 
     sweep = Sweep(_as_sweep(config))
+    if remark := sweep.space.remark():
+        print(remark, file=sys.stderr)
     try:
         swept = sweep.run()
     except KeyboardInterrupt:

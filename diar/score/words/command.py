@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from diar.connectors.mlflow.files import result_files
 from diar.connectors.mlflow.tracking import Tracking, run_tracked
 from diar.errors import EXIT_OK
+from diar.formats.matching import match_names
 from diar.formats.words.document import WORDS_NAME
 from diar.formats.words.reading import read_words
 from diar.options.command import run_command
 from diar.options.places import check_writable, folder_of
 from diar.records import Word
+from diar.score.der import some
+from diar.score.report import check_report
 from diar.score.tracked import REPORT_FILES, numbers
 from diar.score.words.config import ScoreWordsConfig
 from diar.score.words.rates import NORMALISATIONS, WordErrors, WordsScoreError, score_words
+from diar.score.words.report_page import JSON_NAME, PAGE_NAME
+from diar.wording import counted
 
 DESCRIPTION = """\
 Words with speakers against a reference: word error rate (WER), the same with speakers (cpWER), and the share
 of words with a wrong speaker (WDER), of each recording and of all together."""
 
 EPILOG = """\
-Recordings are matched by name. One without hypothesis has all its words deleted; one without reference is not
-scored.
+Recordings are matched by name, with or without folders and suffix. One without hypothesis has all its words
+deleted; one without reference is not scored.
 
 examples:
   diar score words OUT/truth.seglst.json R
@@ -49,11 +54,12 @@ def _score(config: ScoreWordsConfig, tracking: Tracking) -> int:
     if config.normalise not in NORMALISATIONS:
         raise WordsScoreError(f"`normalise={config.normalise}`: it is {' or '.join(NORMALISATIONS)}")
     check_writable("report", str(config.report or ""))
+    check_report(config.report, PAGE_NAME, JSON_NAME)
     check_writable("metrics_file", folder_of(config.metrics_file))
-    reference, hypothesis = _read(config.reference), _read(config.hypothesis)
+    reference, found = _read(config.reference), _read(config.hypothesis)
+    hypothesis = {meant: found[name] for name, meant in match_names(reference, found).items()}
     scores = score_words(reference, hypothesis, NORMALISATIONS[config.normalise])
-    missing = [recording for recording in reference if recording not in hypothesis]
-    warnings = [f"{recording} has no words in {config.hypothesis}" for recording in missing]
+    warnings = _warnings(reference, hypothesis)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(to_json(scores, config.normalise) if config.as_json else to_text(scores))
@@ -66,6 +72,17 @@ def _score(config: ScoreWordsConfig, tracking: Tracking) -> int:
     if config.metrics_file is not None:
         _write_metrics(sum(scores.values(), WordErrors()), config)
     return EXIT_OK
+
+
+def _warnings(reference: Collection[str], hypothesis: Collection[str]) -> list[str]:
+    """Return what is said of recordings that only one side has."""
+    lost = [name for name in reference if name not in hypothesis]
+    extra = sorted(name for name in hypothesis if name not in reference)
+    groups = (
+        (lost, "without hypothesis: all of their words count as deleted"),
+        (extra, "without reference: not scored"),
+    )
+    return [f"{counted(len(names), 'recording')} {what} ({some(names)})" for names, what in groups if names]
 
 
 def _write_metrics(pooled: WordErrors, config: ScoreWordsConfig) -> None:
@@ -119,9 +136,14 @@ def to_text(scores: Mapping[str, WordErrors]) -> str:
     width = max(len("recording"), *map(len, rows))
     lines = [f"{'recording':{width}}  words   WER %  cpWER %  WDER %  without speaker"]
     for name, own in rows.items():
-        rates = f"{100 * own.wer:6.2f}  {100 * own.cpwer:7.2f}  {100 * own.wder:6.2f}"
+        rates = f"{_percent(own.wer):>6}  {_percent(own.cpwer):>7}  {_percent(own.wder):>6}"
         lines.append(f"{name:{width}}  {own.words:5}  {rates}  {own.without_speaker:15}")
     return "\n".join(lines)
+
+
+def _percent(rate: float) -> str:
+    """Return a share in %, – where there was nothing to divide by."""
+    return "–" if rate != rate else f"{100 * rate:.2f}"
 
 
 def to_json(scores: Mapping[str, WordErrors], normalise: str) -> str:

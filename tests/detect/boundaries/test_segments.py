@@ -123,6 +123,30 @@ def test_a_misfit_with_hardly_any_speech_is_unclear() -> None:
     assert np.flatnonzero(fit.unclear).tolist() == [11]
 
 
+@pytest.mark.parametrize("min_segment", [1, 3])
+def test_a_segment_of_strangers_is_told(min_segment: int) -> None:
+    strangers = unit(np.random.default_rng(3).standard_normal((77, 192))).astype(np.float32)
+    found = find(strangers, min_segment=min_segment)
+    assert found.warnings and "of 77 files in all without a common voice" in found.warnings[0]
+    for noise in (0.3, 0.6):
+        assert find(make_archive([30, 30], odd=[3, 9, 40], noise=noise, seed=4).embeddings).warnings == []
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+@pytest.mark.parametrize("change", [0.0, 0.005])
+def test_copies_of_files_are_no_proof_of_little_noise(copies: int, change: float) -> None:
+    """Where each file stands there twice, neighbours are alike, but files of a speaker are not."""
+    once = make_archive([10] * 5, speakers=[0, 1, 2, 0, 3], noise=0.35, seed=5).embeddings
+    often = np.repeat(once, copies, axis=0).astype(np.float64)
+    rng = np.random.default_rng(6)
+    often = unit(often + np.sqrt(change) * unit(rng.standard_normal(often.shape))).astype(np.float32)
+    found, plain = find(often), find(once)
+    assert starts(plain) == [10, 20, 30, 40]
+    assert starts(found) == [copies * start for start in starts(plain)]
+    assert found.speakers.tolist() == plain.speakers.tolist()
+    assert found.thresholds["penalty"] == pytest.approx(plain.thresholds["penalty"], rel=0.1)
+
+
 def test_drift_within_a_speaker_is_no_boundary() -> None:
     archive = make_archive([300, 300, 300], speakers=[0, 0, 1], noise=0.3, seed=10)
     drift = 0.25 * unit(np.random.default_rng(11).standard_normal(64))

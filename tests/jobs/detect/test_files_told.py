@@ -147,3 +147,19 @@ def test_a_yaml_file_may_hold_options_of_both_tasks_if_the_task_is_named(
     document = json.loads((tmp_path / "R" / "recordings" / "a.wav" / "turns.json").read_text())
     assert len(document["speakers"]) == 1
     assert np.isclose(document["parameters"]["segment_size"], 9), "kept in the record, though nothing read it"
+
+
+def test_all_of_an_archive_without_speech_are_turns_of_nobody(tmp_path: Path) -> None:
+    write_store(tmp_path, {f"{i}.wav": Conversation(8.0, VOICES[:1], []) for i in range(3)})
+    assert "none of 3 recordings" in files(tmp_path, status=2).stderr
+    done = files(tmp_path, "--task", "all")
+    assert "warning: no boundaries between files: none of 3 recordings" in done.stderr
+    assert (tmp_path / "R/all.rttm").read_text() == ""
+    assert "3 without speech, 0 failed" in done.stdout
+
+
+def test_two_recordings_of_one_stem_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_store(tmp_path, blocks())
+    done = files(tmp_path, "--task", "all", "--rttm_id", "stem", "--place", "none", status=2)
+    assert "--rttm_id stem would call both 0/00.wav and 1/00.wav 00" in done.stderr
+    assert not (tmp_path / "R" / RESULT).exists()

@@ -16,7 +16,7 @@ from diar.jobs.detect.settings import asked_speakers, diarize_settings, preset
 
 
 def config(**options: object) -> DetectConfig:
-    return DetectConfig(embeddings_dir="E", output_dir="R", task="turns", **options)
+    return DetectConfig(**{"embeddings_dir": "E", "output_dir": "R", "task": "turns", **options})
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -46,8 +46,20 @@ def test_a_lower_onset_takes_the_offset_with_it_but_a_given_one_must_fit() -> No
     assert found.offset == found.onset == 0.05
     with pytest.raises(DiarError, match=r"--offset 0\.8 is above the onset of 0\.6"):
         preset(config(onset=0.6, offset=0.8), "general")
-    with pytest.raises(DiarError, match=r"--offset 0\.99"):
+    with pytest.raises(DiarError, match=r"--offset 0\.99 .* of the preset general"):
         preset(config(offset=0.99), "general")
+
+
+def test_an_offset_need_not_fit_the_preset_that_nobody_asked_for() -> None:
+    """Where the band decides, it is lowered to telephone's onset for recordings by telephone."""
+    found = diarize_settings(config(offset=0.35))
+    assert (found.preset.reconstruction.onset, found.preset.reconstruction.offset) == (0.4, 0.35)
+    narrow = found.narrow_preset.reconstruction
+    assert narrow.onset == narrow.offset == PRESETS["telephone"].reconstruction.onset < 0.35
+    with pytest.raises(DiarError, match=r"onset of 0\.3 of the preset telephone"):
+        diarize_settings(config(offset=0.35, preset="telephone"))
+    with pytest.raises(DiarError, match=r"onset of 0\.4 of the preset general"):
+        diarize_settings(config(offset=0.45))
 
 
 @pytest.mark.parametrize(
@@ -94,9 +106,12 @@ def test_who_says_how_many_speakers(options: dict, exactly: int | None, source: 
         ({}, 3, 1, "1 speaker found, 3 asked for (manifest)"),
         ({"min_speakers": 2}, None, 1, "1 speaker found, at least 2 asked for (--min_speakers)"),
         ({}, None, 1, ""),
+        ({"num_speakers": 1}, None, 2, "2 speakers found, 1 asked for (--num_speakers)"),
+        ({"max_speakers": 1}, None, 2, "2 speakers found, at most 1 asked for (--max_speakers)"),
+        ({"max_speakers": 2}, None, 2, ""),
     ],
 )
-def test_fewer_speakers_than_asked_for_are_told(
+def test_other_numbers_of_speakers_than_asked_for_are_told(
     options: dict, listed: int | None, found: int, told: str
 ) -> None:
     assert asked_speakers(config(**options), listed).unmet(found) == told
@@ -115,11 +130,29 @@ def test_a_speaker_count_is_a_number_or_auto(value: object) -> None:
         ({"min_speakers": 4, "max_speakers": 3}, "exceeds"),
         ({"known_speakers": "K", "link": False}, "no_link"),
         ({"clustering": "vbx"}, "--plda"),
+        ({"plda_transform": "T"}, "--plda_transform has no effect without --plda"),
+        ({"clustering": "ahc", "clustering_threshold": 0.5}, "no effect with --clustering ahc"),
+        ({"link": False, "link_threshold": 0.5}, "--link_threshold has no effect with --no_link"),
+        ({"link": False, "link_probability": 0.6}, "--link_probability has no effect with --no_link"),
+        ({"task": "files", "use_gmm": True}, "--use_gmm has no effect without --segment_size"),
+        ({"task": "all", "boundary_window": 3}, "--boundary_window has no effect without --segment_size"),
+        (
+            {"task": "files", "segment_size": 20, "gmm_components": 5},
+            "--gmm_components has no effect without --use_gmm",
+        ),
     ],
 )
 def test_options_that_contradict_each_other(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**options)
+
+
+def test_a_file_of_both_tasks_may_hold_what_the_other_one_reads() -> None:
+    assert config(task="turns", boundary_window=3).boundary_window == 3
+    assert (
+        config(task="files", link=False, link_threshold=0.5).link_threshold == 0.5
+    )  # judges boundaries, too
+    assert config(task="files", link=False, link_probability=0.6).link_probability == 0.6
 
 
 @pytest.mark.parametrize("method", ["auto", "ahc", "spectral", "vbx"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from diar.store.layout import Layout
 from tests.detect.observations_sample import Conversation, converse, make_voices, write_store
 from tests.jobs.detect.test_turns import names_of, recording, run
 
@@ -70,6 +71,22 @@ def test_enrolled_audio_is_named_by_its_label(tmp_path: Path) -> None:
     run(tmp_path / "archive", tmp_path / "R", "--known_speakers", tmp_path / "E")
     assert "Ann" in names_of(tmp_path / "R", "a.wav")
     assert "Zoë" not in names_of(tmp_path / "R", "a.wav")
+
+
+def test_people_whose_enrolment_cannot_be_used_are_named(tmp_path: Path) -> None:
+    write_store(tmp_path / "archive", {"a.wav": converse(VOICES[[0, 1]], 60.0, seed=1)})
+    alone = Conversation(30.0, VOICES[[1]], [(0.0, 30.0, 0)])
+    names = ("Ann/1.wav", "Ann/2.wav", "Bob/1.wav", "Mute/1.wav", "late.wav")
+    known = {
+        name: {"status": "decode", "error": "broken", "embedding": None, "tracks": 0} for name in names[1:3]
+    }
+    talks = {**dict.fromkeys(names, alone), names[3]: Conversation(30.0, VOICES[[0]], [])}
+    write_store(tmp_path, talks, listed={"late.wav": {"label": "Late"}}, known=known, files_a_shard=4)
+    Path(Layout(str(tmp_path / "E")).shard(1)).unlink()  # not finished
+    done = run(tmp_path / "archive", tmp_path / "R", "--known_speakers", tmp_path / "E")
+    assert "3 people without a usable recording, whom nothing is named after (Bob, Late, Mute)" in done.stdout
+    assert "Ann" in names_of(tmp_path / "R", "a.wav")
+    assert "Mute" not in names_of(tmp_path / "R", "a.wav")
 
 
 def test_a_reference_that_is_missing_costs_a_warning(tmp_path: Path) -> None:

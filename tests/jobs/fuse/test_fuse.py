@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import soundfile as sf
 import torch
@@ -15,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diar.cli import main
+from diar.jobs.extract.plan import save_plan
 from diar.jobs.fuse.join import join_tracks, join_vectors
-from diar.store.layout import Layout
-from diar.store.reader import TracksReader, load_index
+from diar.store.layout import MIRROR, PACKED, Layout
+from diar.store.reader import TracksReader, load_index, read_plan
+from diar.store.writer import make_writer
 from tests.commands import RATE, detect, detect_here, extract
 from tests.detect.observations_sample import (
     METADATA,
@@ -60,6 +64,21 @@ def sources(tmp_path: Path) -> tuple[Path, Path]:
 def fuse(first: Path, second: Path, output: Path, *options: object) -> int:
     places = ("--first", first, "--second", second, "--output_dir", output)
     return main(["fuse", *map(str, (*places, *options))])
+
+
+def pack(root: Path) -> None:
+    """Write the tracks of an extraction packed, too, and have them read so."""
+    layout, index, reader = Layout(str(root)), load_index(str(root)), TracksReader(str(root))
+    writer = make_writer(PACKED, layout, index.embedding.shape[1], index.metadata)
+    for shard in np.unique(index.shard).tolist():
+        rows = []
+        for k in np.flatnonzero(index.shard == shard):
+            tracks = reader.read(index.recording_id[k], shard).tracks
+            rows.append(replace(index.row(k), embedding=index.embedding[k], tracks=len(tracks)))
+            writer.write_tracks(shard, rows[-1], tracks)
+        writer.write_shard(shard, rows)
+    config = Path(layout.config)
+    config.write_text(json.dumps({**json.loads(config.read_text()), "layout": PACKED}))
 
 
 @settings(max_examples=25)
@@ -158,6 +177,37 @@ def test_what_is_not_in_both_costs_one_recording(
             other.take(np.isin(np.arange(len(other)), rows)),
             0.5,
         )
+
+
+@pytest.mark.parametrize("arrangement", [MIRROR, PACKED])
+def test_what_could_not_be_joined_is_told_and_tried_again(
+    sources: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], arrangement: str
+) -> None:
+    first, second = sources
+    if arrangement == PACKED:
+        pack(first)
+    tracks = Path(Layout(str(second)).tracks(NAMES[1]))
+    hidden = tracks.rename(tmp_path / "hidden")
+    for _ in range(2):
+        assert fuse(first, second, tmp_path / "E") == 3
+        assert f"{NAMES[1]} is left out" in capsys.readouterr().err
+    hidden.rename(tracks)
+    assert fuse(first, second, tmp_path / "E") == 0
+    assert load_index(str(tmp_path / "E")).status == ["ok", "ok", "ok"]
+    assert len(TracksReader(str(tmp_path / "E")).read(NAMES[1]).tracks)
+    assert main(["verify", str(tmp_path / "E")]) == 0
+
+
+def test_what_only_the_second_has_is_told(
+    sources: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(str(sources[0]))
+    plan = read_plan(layout)
+    save_plan(layout, plan.filter(pc.not_equal(plan["recording_id"], NAMES[2])))
+    for _ in range(2):
+        assert fuse(*sources, tmp_path / "E") == 3
+        assert f"{NAMES[2]} is left out: {sources[0]} has no such recording" in capsys.readouterr().err
+    assert load_index(str(tmp_path / "E")).recording_id == list(NAMES[:2])
 
 
 def test_extractions_that_do_not_belong_together_are_refused(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from diar.cli import main
 from diar.formats.rttm import format_rttm
 from diar.jobs.sweep.space import Axis, Space, SweepError, parse_axis, varying_options
 from tests.commands import detect_here
-from tests.detect.observations_sample import Conversation, converse, make_voices, write_store
+from tests.detect import observations_sample
+from tests.detect.observations_sample import Conversation, converse, make_tracks, make_voices, write_store
+from tests.detect.test_sides import joined
 
 VOICES = make_voices(4, 11)
 PLACES = {"embeddings_dir": "E", "output_dir": "S"}
@@ -70,6 +73,53 @@ def test_trials_are_what_detect_would_find(
         assert der(root, tmp_path / name, capsys) == pytest.approx(float(row["der"]), abs=1e-6)
 
 
+def test_trials_count_the_people_of_all_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A side that is clustered twice in a trial, freely and within bounds, is not the same twice."""
+    sides = [converse(VOICES[:2], 60.0, seed=1), converse(VOICES[2:], 60.0, seed=2)]
+    tracks = joined([make_tracks(side) for side in sides])
+    monkeypatch.setattr(observations_sample, "make_tracks", lambda *_, **__: tracks)
+    write_store(tmp_path, {"call.wav": sides[0]})
+    turns = [
+        replace(turn, speaker=f"{turn.speaker} on {channel}")
+        for channel, side in enumerate(sides)
+        for turn in side.rttm("call")
+    ]
+    (tmp_path / "truth.rttm").write_text(format_rttm(turns))
+    assert sweep(tmp_path, tmp_path / "S", "--vary", "num_speakers=default,2") == 0
+    found = {row["num_speakers"]: float(row["der"]) for row in table(tmp_path / "S")}
+    for asked, options in (("", ()), ("2", ("--num_speakers", 2))):
+        done = detect_here(tmp_path / "E", tmp_path / f"R{asked}", "--task", "turns", *options, "--no_plot")
+        assert done.returncode == 0, done.stderr
+        assert der(tmp_path, tmp_path / f"R{asked}", capsys) == pytest.approx(found[asked], abs=1e-6)
+    assert found["2"] > found[""] + 0.1
+
+
+def test_a_uem_decides_what_counts_as_in_a_score(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording that the UEM names and the reference does not holds false alarms only."""
+    reference = [line for line in (root / "truth.rttm").read_text().splitlines() if " a " in line]
+    (tmp_path / "truth.rttm").write_text("\n".join(reference) + "\n")
+    (tmp_path / "x.uem").write_text("a 1 0 30\nb 1 0 20\n")
+    uem = ("--uem", tmp_path / "x.uem")
+    assert (
+        sweep(root, tmp_path / "S", "--vary", "onset=0.5", *uem, reference=str(tmp_path / "truth.rttm")) == 0
+    )
+    plain = next(row for row in table(tmp_path / "S") if not row["onset"])
+    assert (
+        detect_here(root / "E", tmp_path / "R", "--task", "turns", "--no_plot", "--no_labels").returncode == 0
+    )
+    capsys.readouterr()
+    assert (
+        main(["score", "der", str(tmp_path / "truth.rttm"), str(tmp_path / "R"), *map(str, uem), "--json"])
+        == 0
+    )
+    pooled = json.loads(capsys.readouterr().out)["pooled"]
+    assert float(plain["der"]) == pytest.approx(pooled["der"], abs=1e-6) and pooled["der"] > 0.3
+
+
 def test_a_sweep_goes_on_where_it_was(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "S"
     assert sweep(root, output, "--vary", "onset=0.3,0.5") == 0
@@ -119,12 +169,16 @@ def test_models_that_also_link_may_vary() -> None:
 def test_values_are_parsed() -> None:
     assert parse_axis("onset=0.2:0.4:0.1") == Axis("onset", (0.2, 0.3, 0.4))
     assert parse_axis("onset=0.2:0.4") == Axis("onset", (), 0.2, 0.4)
+    assert list(map(str, parse_axis("num_speakers=1:3:1").values)) == ["1", "2", "3"]
+    drawn = Space([parse_axis("max_speakers=1:4")], PLACES).drawn(4, seed=0)
+    assert {str(trial) for trial in drawn} == {"default", *(f"max_speakers={n}" for n in range(1, 5))}
     assert parse_axis("num-speakers=2,auto,default") == Axis("num_speakers", (2, "auto", "default"))
     for text, said in (
         ("onst=0.3", "did you mean onset"),
         ("exclusive=true", "no option that decides the turns"),
         ("onset=", "values are missing"),
-        ("onset=0.4:0.2", "LOW below HIGH"),
+        ("onset=0.4:0.2", "are numbers, LOW below HIGH"),
+        ("num_speakers=1.5:3", "are whole numbers, LOW below HIGH"),
     ):
         with pytest.raises(SweepError, match=said):
             parse_axis(text)

@@ -12,6 +12,9 @@ from diar.cli import main
 from diar.detect.backend.norm_file import read_norm
 from diar.detect.clustering.plda import Plda, read_plda, write_npz
 from diar.formats.rttm import format_rttm
+from diar.jobs.train.labels import of_turns
+from diar.records import Turn
+from diar.store.reader import TracksReader, load_index
 from tests.commands import detect_here
 from tests.detect.observations_sample import Conversation, converse, make_voices, write_store
 
@@ -66,6 +69,16 @@ def test_labels_may_be_turns_or_a_table(
     table.write_text("person0/0.wav,ann\nperson0/1.wav,ann\nperson1/0.wav,bob\n")
     assert train(root, tmp_path / "c.npz", "--speakers", table) == 0
     assert json.loads((tmp_path / "c.json").read_text())["speakers"] == 2
+    table.write_text("recording,speaker\r\n" + table.read_text() + "\r\n", encoding="utf-8-sig")
+    assert train(root, tmp_path / "d.npz", "--speakers", table) == 0  # as spreadsheets write it
+    assert json.loads((tmp_path / "d.json").read_text())["recordings"] == 3
+
+
+def test_turns_of_a_speaker_that_overlap_count_once(root: Path) -> None:
+    index, reader = load_index(str(root / "E")), TracksReader(str(root / "E"))
+    turns = [Turn("talk.wav", start, start + 0.7, "ann") for start in np.arange(0.0, 40.0, 1.5).tolist()]
+    once, twice = (of_turns(reader, index, {"talk.wav": turns * times}) for times in (1, 2))
+    assert len(once.speaker) == len(twice.speaker)
 
 
 def test_a_label_of_a_recording_that_is_not_there_is_told(

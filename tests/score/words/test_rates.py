@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diar.cli import main
 from diar.records import Word
 from diar.score.words.rates import basic, score_recording, score_words
 from tests.commands import run_diar
@@ -128,3 +129,20 @@ def test_the_command_reads_files_and_prints_a_table_and_json(tmp_path: Path) -> 
     refused = run_diar("score", "words", tmp_path / "truth.stm", tmp_path)
     assert refused.returncode == 2
     assert "holds no words" in refused.stderr
+
+
+def test_recordings_are_matched_as_those_of_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "truth.stm").write_text("talk 1 A 0.0 3.0 hello there you\nlost 1 A 0.0 3.0 good bye\n")
+    said = (
+        "day/talk.wav 1 0 1 hello",
+        "day/talk.wav 1 1 1 there",
+        "day/talk.wav 1 2 1 you",
+        "more.wav 1 0 1 no",
+    )
+    (tmp_path / "found.ctm").write_text("\n".join(said))
+    assert main(["score", "words", str(tmp_path / "truth.stm"), str(tmp_path / "found.ctm")]) == 0
+    told = capsys.readouterr()
+    lines = {line.split()[0]: line.split()[1:] for line in told.out.splitlines()}
+    assert lines["talk"][:2] == ["3", "0.00"] and lines["lost"][:4] == ["2", "100.00", "100.00", "–"]
+    assert "1 recording without hypothesis: all of their words count as deleted (lost)" in told.err
+    assert "1 recording without reference: not scored (more.wav)" in told.err
