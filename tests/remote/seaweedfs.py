@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("botocore", reason='no driver: pip install "diar[s3]"')
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.remote.servers import client, free_port
