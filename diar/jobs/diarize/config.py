@@ -95,4 +95,8 @@ class DiarizeConfig(ExtractConfig, DetectConfig):
         return storage.join(self.output_dir, EMBEDDINGS_NAME)
 
     def _stage(self, kind: type[StageT], **own: Any) -> StageT:
-        return kind(**{**{name: getattr(self, name) for name in kind.model_fields}, **own})
+        """Return a stage's options: those that were given, and those whose default is another one here."""
+        mine, others = type(self).model_fields, kind.model_fields
+        given = {name for name in others if mine[name].default != others[name].default}
+        given |= self.model_fields_set & others.keys()
+        return kind(**{**{name: getattr(self, name) for name in given}, **own})

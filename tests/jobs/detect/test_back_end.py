@@ -90,7 +90,7 @@ def test_a_model_of_another_encoder_is_refused_before_the_work(root: Path, tmp_p
     ("options", "told"),
     [
         (["--no_link", "--plda"], "keeps them apart"),
-        (["--plda_transform"], "with --plda only"),
+        (["--plda_transform"], "no effect without --plda"),
     ],
 )
 def test_a_model_that_nothing_would_read_is_refused(
