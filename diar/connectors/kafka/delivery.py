@@ -115,7 +115,8 @@ class Delivery:
         producer.begin_transaction()
         for message in messages:
             self._produce(message)
-        producer.flush(_PATIENCE)  # raises what is fatal; what else has failed, the commit tells
+        # Raises what is fatal; what else has failed, the commit tells
+        producer.flush(max(until - time.monotonic(), _PAUSE))
         if offsets:
             group = consumer.consumer_group_metadata()
             _insist(lambda: producer.send_offsets_to_transaction(list(offsets), group, _ANSWER), until)
