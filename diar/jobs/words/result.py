@@ -44,6 +44,7 @@ class _Written:
     words: int = 0
     without_speaker: int = 0
     overlap: int = 0
+    removed: int = 0  # files of earlier runs
     left_out: list[str] = field(default_factory=list)  # recordings, with the reason
     without_tracks: list[str] = field(default_factory=list)  # recordings whose tracks cannot be read
 
@@ -86,15 +87,16 @@ def _write_into(result: Path, config: WordsConfig, told_as: str) -> None:
         folder = result / recording_folder(told.recording_id)
         if told.status != OK:
             written.left_out.append(f"{told.recording_id}: {told.error or told.status}")
-            _remove_files(folder)
+            written.removed += _remove_files(folder)
         elif not (folder / TURNS_NAME).is_file():
             where = str(folder).replace(str(result), told_as.rstrip("/"))
             written.left_out.append(f"{told.recording_id}: no {TURNS_NAME} in {where}")
-            _remove_files(folder)
+            written.removed += _remove_files(folder)
         else:
             turns = read_recording_turns(folder / TURNS_NAME)
             own = _with_speakers(words, turns, written.tracks_of(tracks, told.recording_id, shard), rule)
             document = _document(settings, told, turns, own)
+            written.removed += _remove_files(folder, config.format)
             _write_files(folder, renamed(document, called), config.format)
             _write_script(folder / WORDS_SCRIPT, document)
             _count(written, own)
@@ -157,17 +159,22 @@ def _document(
 
 
 def _write_files(folder: Path, document: RecordingWords, formats: tuple[str, ...]) -> None:
-    """Write the files of a recording; those of an earlier run, in other formats, would not be the same."""
-    _remove_files(folder, formats)
     for name in formats:
         one = FORMATS[name]
         (folder / one.file_name).write_text(one.write(document), encoding="utf-8", newline="\n")
 
 
-def _remove_files(folder: Path, kept: Collection[str] = ()) -> None:
-    """Remove what earlier runs wrote of a recording's words, but for the formats `kept`."""
-    for name in (WORDS_SCRIPT, *(one.file_name for form, one in FORMATS.items() if form not in kept)):
-        (folder / name).unlink(missing_ok=True)
+def _remove_files(folder: Path, kept: Collection[str] = ()) -> int:
+    """Remove what earlier runs wrote of a recording's words, but for the formats `kept`; return how many.
+
+    They would contradict what this run writes. The script of the page is not counted: nobody asked for it.
+    """
+    (folder / WORDS_SCRIPT).unlink(missing_ok=True)
+    found = [folder / one.file_name for name, one in FORMATS.items() if name not in kept]
+    stale = [path for path in found if path.is_file()]
+    for path in stale:
+        path.unlink()
+    return len(stale)
 
 
 def _count(written: _Written, words: list[Word]) -> None:
@@ -183,6 +190,12 @@ def _tell(written: _Written, place: str) -> None:
         f"{counted(written.words, 'word')} without a speaker, {written.overlap:,} in overlap",
         file=sys.stderr,
     )
+    if written.removed:
+        print(
+            f"{counted(written.removed, 'file')} of an earlier run removed: other formats, or recordings "
+            "without words now",
+            file=sys.stderr,
+        )
     _list([f"not written: {line}" for line in written.left_out])
     if written.without_tracks:
         print(
