@@ -23,10 +23,11 @@ _LEAST_SECONDS = 0.1  # … unless this much of it is
 _BRIDGED = 0.25  # seconds of a pause that a word may span
 _SCRAP = 0.5  # seconds of speech on its own, which may be music, …
 _BELIEVED = 0.3  # … unless one of its words is at least this probable
-_LONGEST_LOOP = 12  # words that are repeated
+_LONGEST_LOOP = 60  # words that are repeated; half a minute of Whisper holds two such
 # times in a row that words may be said; people say one word more often than several
 _MOST_REPEATS = {1: 5, 2: 4}
 _MOST_REPEATS_OF_MORE = 3
+_LONG_LOOP, _MOST_REPEATS_OF_LONG = 16, 2  # words from which on nobody says them a third time in a row
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _clipped(word: Word, speech: np.ndarray) -> Word:
 def cut_loops(words: Sequence[Word], text_key: Callable[[str], str]) -> list[Word]:
     """Keep one of the repetitions where the same words come more often in a row than people say them.
 
-    One word may come five times, two words four times, more words three times.
+    One word may come five times, two words four times, more words three times, 16 and more words twice.
     """
     keys = [text_key(word.text) for word in words]
     kept: list[Word] = []
@@ -131,6 +132,10 @@ def _loop_at(keys: Sequence[str], position: int) -> tuple[int, int]:
         unit, times = keys[position : position + size], 1
         while keys[position + times * size : position + (times + 1) * size] == unit:
             times += 1
-        if times > _MOST_REPEATS.get(size, _MOST_REPEATS_OF_MORE) and any(unit):
+        if times > _most_repeats(size) and any(unit):
             return size, times
     return 1, 1
+
+
+def _most_repeats(size: int) -> int:
+    return _MOST_REPEATS_OF_LONG if size >= _LONG_LOOP else _MOST_REPEATS.get(size, _MOST_REPEATS_OF_MORE)

@@ -6,6 +6,7 @@ temperature 0 only: sampling again at higher temperatures would give other words
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ _PRECISIONS = {"cpu": "int8", "cuda": "float16"}
 _FRAME = RATE // 100  # samples; `seek` counts whole ones, rounded down
 _SHORTEST = RATE // 10  # samples; Whisper's features need some
 _NO_DOUBT = 0.9  # mean probability of a language, at which no further piece is asked
+_MOST_COMPRESSED = 2.4  # OpenAI's `compression_ratio_threshold`: a text beyond it repeats itself
 
 
 def likeliest(pieces: Iterable[Mapping[str, float]]) -> Language:
@@ -107,9 +109,21 @@ class FasterWhisper:
         """Return the words of each piece; pieces with overlap are one batch, the others another.
 
         Whisper writes timestamps in overlap: without them it skips sentences there, with them it skips some
-        elsewhere.
+        elsewhere. A piece in which it went round in circles is heard once more the other way.
         """
-        asked = [True] * len(pieces) if overlapped is None else overlapped
+        asked = [True] * len(pieces) if overlapped is None else list(overlapped)
+        found = self._batches(pieces, language, asked)
+        looped = [place for place, words in enumerate(found) if compression(words) > _MOST_COMPRESSED]
+        again = self._batches([pieces[n] for n in looped], language, [not asked[n] for n in looped])
+        for place, words in zip(looped, again, strict=True):
+            if compression(words) < compression(found[place]):
+                found[place] = words
+        return found
+
+    def _batches(
+        self, pieces: Sequence[np.ndarray], language: str | None, asked: Sequence[bool]
+    ) -> list[list[Word]]:
+        """Return the words of each piece; those that are `asked` for timestamps are a batch of their own."""
         found: list[list[Word]] = [[] for _ in pieces]
         for timestamps in (False, True):
             places = [place for place, own in enumerate(asked) if own == timestamps]
@@ -154,6 +168,12 @@ class FasterWhisper:
                 f"the GPU has no memory for {len(pieces)} half minutes at once; give a smaller `batch`"
             ) from None
         return found
+
+
+def compression(words: Sequence[Word]) -> float:
+    """Return by what factor zlib shortens the text: how much of it is repetition (openai/whisper)."""
+    text = " ".join(word.text for word in words).encode()
+    return len(text) / len(zlib.compress(text))
 
 
 def whole_words(words: Sequence[Any], start: float) -> list[Word]:

@@ -7,8 +7,9 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="words need faster-whisper")
 
-from diar.asr.faster_whisper import likeliest, whole_words
+from diar.asr.faster_whisper import FasterWhisper, compression, likeliest, whole_words
 from diar.asr.open import open_recogniser
+from diar.records import Word
 from tests.commands import RATE
 from tests.conftest import named_weights
 
@@ -35,6 +36,39 @@ def test_pieces_with_overlap_are_heard_with_timestamps_and_come_back_in_order(
     )
     assert whisper.recognise([pieces[1]], "en") == [apart[1]], "not known: as in overlap"
     assert whisper.identity.settings["timestamps"] == "in overlap"
+
+
+def spoken(text: str) -> list[Word]:
+    return [Word(float(n), n + 1.0, word, 0.9) for n, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_piece_that_went_round_in_circles_is_heard_the_other_way(
+    conversation: np.ndarray, monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    whisper = open_recogniser(str(named_weights("whisper-tiny.en")), beam_size=1)
+    first, second = conversation[: 8 * RATE], conversation[10 * RATE : 16 * RATE]
+    plain = whisper.recognise([first], "en", [False])[0]
+    loop, longer_loop = spoken("and so on " * 20), spoken("and so on " * 60)
+    honest, heard = FasterWhisper._batch, []
+
+    def looping(self: FasterWhisper, pieces: list, language: str | None, timestamps: bool) -> list:
+        heard.extend((len(piece), timestamps) for piece in pieces)
+        if timestamps:
+            return [loop for _ in pieces]
+        return [longer_loop] if both and pieces else honest(self, pieces, language, timestamps)
+
+    monkeypatch.setattr(FasterWhisper, "_batch", looping)
+    found = whisper.recognise([first, second] if not both else [first], "en", [True, False][: 2 - both])
+    assert found[0] == (loop if both else plain), "where both loop, the one with less of it"
+    assert heard.count((len(first), True)) == heard.count((len(first), False)) == 1
+    assert len(heard) == (2 if both else 3), "what does not loop is heard once"
+
+
+def test_text_that_repeats_itself_compresses() -> None:
+    assert compression([]) == 0
+    assert compression(spoken("we planted tomatoes in April and ate the first ones in July")) < 1.5
+    assert compression(spoken("we planted tomatoes in April and ate them " * 6)) > 2.4
 
 
 def test_one_piece_that_sounds_like_another_language_does_not_decide() -> None:
