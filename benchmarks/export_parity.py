@@ -1,21 +1,26 @@
 """Exported files beside torch: one Markdown table of cosines, frames alike, sizes.
 
     python benchmarks/export_parity.py --audio FOLDER [--architectures CAMPPlus,ResNet34,…] [--opset 17]
+    python benchmarks/export_parity.py --audio FOLDER --precisions fp16,int8,int8-static
 
 FOLDER holds WAV files of speech at 16 kHz. Three batches of it, of 1, 2 and 7 pieces of lengths that are no
 multiple of 200 frames, go through the `waveform` part in ONNX Runtime and through fbank, trunk and pooling of
 torch in fp32, each with masks of three speakers. campplus-zh-en, segmentation-3.0 and segmentation-2022.07
 have their weights, the other architectures random ones. Features are compared down to 70 dB
-below the strongest of its frame. `error`: length of the difference of embeddings over that of torch's.
+below the strongest of its frame. Ranges of int8-static are measured on FOLDER itself; segmentation networks
+have no fp16. CPU: seconds of one core, the lesser of two runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import inspect
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +29,12 @@ import torch
 
 from diar.export.comparison import compare_encoder, compare_segmentation
 from diar.export.graph.front_end import ProductFbank
-from diar.export.graph.parts import encoder_part, segmentation_part
+from diar.export.graph.parts import Part, encoder_part, segmentation_part
 from diar.export.metadata import encoder_metadata, segmentation_metadata
 from diar.export.runtime import OnnxNetwork
+from diar.export.targets.calibration import calibration_inputs
 from diar.export.targets.onnx_file import DEFAULT_OPSET, write_onnx
+from diar.export.targets.precision import convert
 from diar.models.encoders.wespeaker import ARCHITECTURES, SpeakerModel
 from diar.models.features import Fbank, FbankSettings
 from diar.models.open import open_encoder, open_segmentation
@@ -45,58 +52,79 @@ BELOW = np.log(10.0**7)  # 70 dB, natural logarithm of energies
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the table line by line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--architectures", default=",".join(DEFAULT))
+    parser.add_argument("--precisions", default="fp32")
     parser.add_argument("--opset", type=int, default=DEFAULT_OPSET)
     options = parser.parse_args(arguments)
     waveforms = speech(options.audio)
     cases = [(waveform, masks_for(waveform)) for waveform in waveforms]
     print(f"Features: largest difference {fbank_difference(waveforms):.1e} (povey), ", end="")
     print(f"{fbank_difference(waveforms, 'hamming', 32768.0):.1e} (hamming)\n")
-    print("| network | weights | agreement | MB | nodes | export s | CPU s torch | CPU s onnxruntime |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in SEGMENTATION:
-            segmentation_row(name, waveforms, Path(folder), options.opset)
-        for name in options.architectures.split(","):
-            encoder_row(name, cases, Path(folder), options.opset)
+    print("| network | precision | weights | agreement | MB | nodes | export s | CPU s torch | onnxruntime |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    for name in SEGMENTATION:
+        segmentation_rows(name, waveforms, options)
+    for name in options.architectures.split(","):
+        encoder_rows(name, cases, options)
 
 
-def segmentation_row(name: str, waveforms: list[np.ndarray], folder: Path, opset: int) -> None:
+def segmentation_rows(name: str, waveforms: list[np.ndarray], options: argparse.Namespace) -> None:
     """Export and compare a segmentation network."""
     model = open_segmentation(name)
-    began = time.process_time()
-    file = folder / f"{name}.onnx"
-    write_onnx(segmentation_part(model, "waveform"), file, segmentation_metadata(model), opset)
-    took = time.process_time() - began
-    network = OnnxNetwork(file)
-    agreement = compare_segmentation(model, network, waveforms)
-    seconds = cpu_seconds(
-        lambda: [model.network(torch.from_numpy(waveform)) for waveform in waveforms],
-        lambda: [network({"waveform": waveform}) for waveform in waveforms],
-    )
-    row(name, "its own", str(agreement), file, took, seconds)
+    part, about = segmentation_part(model, "waveform"), segmentation_metadata(model)
+    for precision in options.precisions.split(","):
+        if precision == "fp16":
+            continue
+        with exported(part, about, precision, options) as (file, network, took):
+            agreement = compare_segmentation(model, network, waveforms)
+            seconds = cpu_seconds(
+                lambda: [model.network(torch.from_numpy(waveform)) for waveform in waveforms],
+                functools.partial(run_all, network, [{"waveform": waveform} for waveform in waveforms]),
+            )
+            row([name, precision, "its own", str(agreement)], file, took, seconds)
 
 
-def encoder_row(
-    architecture: str, cases: list[tuple[np.ndarray, np.ndarray]], folder: Path, opset: int
+def encoder_rows(
+    architecture: str, cases: list[tuple[np.ndarray, np.ndarray]], options: argparse.Namespace
 ) -> None:
     """Export and compare an encoder."""
     model = real_or_random(architecture)
-    began = time.process_time()
-    file = folder / f"{architecture}.onnx"
-    write_onnx(encoder_part(model, "waveform"), file, encoder_metadata(model), opset)
-    took = time.process_time() - began
-    network = OnnxNetwork(file)
-    agreement = compare_encoder(model, network, cases)
-    fbank = Fbank(model.fbank)
-    seconds = cpu_seconds(
-        lambda: [model.encoder(fbank(torch.from_numpy(waveform))) for waveform, _ in cases],
-        lambda: [network({"waveform": waveform, "masks": masks}) for waveform, masks in cases],
-    )
-    row(architecture, REAL.get(architecture, "random"), str(agreement), file, took, seconds)
-    file.unlink()
+    part, about = encoder_part(model, "waveform"), encoder_metadata(model)
+    fbank, weights = Fbank(model.fbank), REAL.get(architecture, "random")
+    for precision in options.precisions.split(","):
+        with exported(part, about, precision, options) as (file, network, took):
+            agreement = compare_encoder(model, network, cases)
+            inputs = [{"waveform": waveform, "masks": masks} for waveform, masks in cases]
+            seconds = cpu_seconds(
+                lambda: [model.encoder(fbank(torch.from_numpy(waveform))) for waveform, _ in cases],
+                functools.partial(run_all, network, inputs),
+            )
+            row([architecture, precision, weights, str(agreement)], file, took, seconds)
+
+
+def run_all(network: OnnxNetwork, batches: list[dict[str, np.ndarray]]) -> None:
+    """Run a file on all batches."""
+    for batch in batches:
+        network(batch)
+
+
+@contextlib.contextmanager
+def exported(
+    part: Part, about: dict[str, str], precision: str, options: argparse.Namespace
+) -> Iterator[tuple[Path, OnnxNetwork, float]]:
+    """Give the file of a part in a precision, the network in it, and the CPU seconds that it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        ranges = calibration_inputs(part, options.audio, RATE) if precision == "int8-static" else ()
+        began = time.process_time()
+        write_onnx(part, file, about, options.opset)
+        convert(file, precision, ranges)
+        took = time.process_time() - began
+        yield file, OnnxNetwork(file), took
 
 
 def real_or_random(architecture: str) -> SpeakerModel:
@@ -129,13 +157,13 @@ def cpu_seconds(*functions) -> list[float]:
     return [min(seconds) for seconds in found]
 
 
-def row(name: str, weights: str, agreement: str, file: Path, took: float, seconds: list[float]) -> None:
+def row(cells: list[str], file: Path, took: float, seconds: list[float]) -> None:
     """Print a line of the table."""
     import onnx
 
     nodes = len(onnx.load(str(file)).graph.node)
     size = file.stat().st_size / 1e6
-    cells = [name, weights, agreement, f"{size:.1f}", str(nodes), f"{took:.1f}"]
+    cells = [*cells, f"{size:.1f}", str(nodes), f"{took:.1f}"]
     print("| " + " | ".join(cells + [f"{value:.2f}" for value in seconds]) + " |", flush=True)
 
 
