@@ -53,7 +53,8 @@ def test_a_word_that_runs_into_a_pause_ends_with_the_speech() -> None:
         ("1 2 3 1 2 3 1 2 3 1 2 3", "1 2 3"),
         ("का कि की कु कू के", "का कि की कु कू के"),  # other words by their vowel signs
         ("a b c d e f g h i j k l m n o p " * 3, "a b c d e f g h i j k l m n o p"),
-        ("a b c d e f g h i j k l m n o p " * 2, ("a b c d e f g h i j k l m n o p " * 2).strip()),  # a refrain
+        # a refrain
+        ("a b c d e f g h i j k l m n o p " * 2, ("a b c d e f g h i j k l m n o p " * 2).strip()),
         ("", ""),
     ],
 )
