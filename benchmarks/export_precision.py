@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--segmentation", default="segmentation-3.0")
     parser.add_argument("--precisions", default="fp32,fp16,int8,int8-static")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--only_der", action="store_true", help="no EER, cosines, seconds")
     parser.add_argument("--files", type=Path, help="where exported files are kept; those there are used")
     options = parser.parse_args(arguments)
     precisions = options.precisions.split(",")
@@ -52,16 +53,21 @@ def main(arguments: list[str] | None = None) -> None:
         for precision in precisions:
             export(options, precision, folder)
         rates = error_rates(options, precisions, folder)
-        turns, speakers = turns_of(options.audio)
-        print(
-            "| file | MB | EER % | least cosine | frames alike % | DER % | CPU |\n" + "|---" * 7 + "|",
-            flush=True,
-        )
-        encoders = files(folder, options.model, precisions)
-        report_encoders(encoders, rates, turns, np.array(speakers))
-        report_segmentation(files(folder, options.segmentation, precisions), rates, options.audio)
+        if not options.only_der:
+            report(options, precisions, folder, rates)
     if options.write is not None:
         write_moves(options, rates)
+
+
+def report(options: argparse.Namespace, precisions: list[str], folder: Path, rates: dict[str, float]) -> None:
+    """Print the table."""
+    turns, speakers = turns_of(options.audio)
+    print(
+        "| file | MB | EER % | least cosine | frames alike % | DER % | CPU |\n" + "|---" * 7 + "|", flush=True
+    )
+    encoders = files(folder, options.model, precisions)
+    report_encoders(encoders, rates, turns, np.array(speakers))
+    report_segmentation(files(folder, options.segmentation, precisions), rates, options.audio)
 
 
 def export(options: argparse.Namespace, precision: str, folder: Path) -> None:

@@ -2,12 +2,14 @@
 
     python benchmarks/quality.py --shared ../shared --work WORK
     python benchmarks/quality.py --shared ../shared --work WORK --sets default 'default-*-1' AMI
+    python benchmarks/quality.py --work WORK --sets --simulate " --seed 9 --set 2:110" --noise 20 0 --fit
 
 The real commands diarize each set (benchmarks/labelled_sets.py names them), `diar score der` scores each
 recording (collar 0, with overlap). Spearman's rank correlation of `estimated_der` in turns.json with the true
 DER, over the recordings of a set and over all of them; mean estimate, mean DER, mean distance of both, in
 points of %; and the share of all errors (seconds) in the quarter of recordings with the highest estimates,
-where one would look first.
+where one would look first. --fit prints what weights of the signs suit these recordings best (non-negative
+least squares), as `diar/detect/quality.py` has them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import labelled_sets
 import numpy as np
 from labelled_sets import CLEAN, HELD_OUT
 from running import ROOT, detect, extract
+from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from diar.formats.rttm import read_rttm
@@ -38,6 +41,7 @@ COLUMNS = (
     "distance, mean",
     "errors in the first quarter",
 )
+SIGNS = ("misheard", "unsure", "unstable")
 DEFAULT_SETS = ("AMI", "default", "default-*-1", "seed31-*-1", "seed31")
 
 
@@ -48,6 +52,7 @@ class Judged:
     estimate: float
     der: float
     errors: float  # seconds
+    signs: tuple[float, ...]
 
 
 def main() -> None:
@@ -66,6 +71,19 @@ def main() -> None:
             everything += judged
             print(row(chosen.title, judged), flush=True)
     print(row("all", everything))
+    if options.fit:
+        print(fitted(everything))
+
+
+def fitted(judged: Sequence[Judged]) -> str:
+    """Return the weights that suit best, and the rank correlation that they would have here."""
+    signs = np.array([(*one.signs, 1.0) for one in judged])
+    der = np.array([one.der for one in judged])
+    weights, _ = nnls(signs, der)
+    told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip((*SIGNS, "always"), weights, strict=True))
+    ranks = [float(spearmanr(column, der).statistic) for column in (signs @ weights, *signs.T[:-1])]
+    single = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(SIGNS, ranks[1:], strict=True))
+    return f"\nfitted: {told}; Spearman {ranks[0]:.2f}, by one sign: {single}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -81,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--noise", nargs="+", type=int, default=[], metavar="DB", help="one's own sets in noise, too"
     )
+    parser.add_argument("--fit", action="store_true", help="print the weights that suit best")
     return parser
 
 
@@ -98,7 +117,8 @@ def of_recording(found: RecordingTurns, audio: Path) -> Judged:
     uem = [(0.0, found.duration)]
     amounts = score_recording(found.recording_id, reference, found.turns, uem=uem).amounts
     assert found.quality is not None and amounts.der is not None
-    return Judged(found.quality.estimated_der, amounts.der, amounts.errors)
+    signs = tuple(float(getattr(found.quality, name)) for name in SIGNS)
+    return Judged(found.quality.estimated_der, amounts.der, amounts.errors, signs)
 
 
 def row(title: str, judged: Sequence[Judged]) -> str:
