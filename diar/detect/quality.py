@@ -1,9 +1,10 @@
 """How wrong the turns of a recording may be, told without a reference.
 
-Three signs, each a share of the recording's speech:
+Four signs, each a share of the recording's speech:
 
 - misheard: miss and false alarm to be expected, by the probabilities of the voices in each frame.
 - unsure: probability of the less likely answer to whether a local speaker speaks.
+- disputed: where two seg_windows that see a moment disagree how many speak.
 - unstable: what goes to another speaker when the recording is clustered otherwise: from either half of it,
   from its middle, and with thresholds a little lower and higher.
 
@@ -36,12 +37,13 @@ class Quality:
 
     Attributes:
         seconds: of speech that they are shares of.
-        misheard, unsure, unstable: see the module.
+        misheard, unsure, disputed, unstable: see the module.
     """
 
     seconds: float
     misheard: float
     unsure: float
+    disputed: float
     unstable: float
 
     @property
@@ -52,7 +54,7 @@ class Quality:
 
     def figures(self) -> dict[str, float]:
         """Return estimate and signs, rounded."""
-        names = ("estimated_der", "misheard", "unsure", "unstable")
+        names = ("estimated_der", "misheard", "unsure", "disputed", "unstable")
         return {name: round(float(getattr(self, name)), _DECIMALS) for name in names}
 
 
@@ -76,7 +78,7 @@ def estimate(
     if not len(centroids) or not seconds > 0:
         return None
     unstable = _unstable(observations, centroids, settings, cluster)
-    return Quality(seconds, misheard, _unsure(observations.local), unstable)
+    return Quality(seconds, misheard, _unsure(observations.local), _disputed(observations), unstable)
 
 
 def together(sides: Sequence[Quality | None]) -> Quality | None:
@@ -85,7 +87,7 @@ def together(sides: Sequence[Quality | None]) -> Quality | None:
     if not heard:
         return None
     weights = [side.seconds for side in heard]
-    signs = [(side.misheard, side.unsure, side.unstable) for side in heard]
+    signs = [(side.misheard, side.unsure, side.disputed, side.unstable) for side in heard]
     return Quality(sum(weights), *np.average(signs, axis=0, weights=weights).tolist())
 
 
@@ -133,6 +135,31 @@ def _most_in_common(common: np.ndarray) -> float:
     from scipy.optimize import linear_sum_assignment
 
     return float(common[linear_sum_assignment(-common)].sum())
+
+
+def _disputed(observations: Observations) -> float:
+    """Return by how many voices neighbouring seg_windows differ, a voice that they tell."""
+    local, step = observations.local, observations.frame_step
+    starts, ends = local.seg_window_start, local.seg_window_end
+    rows = np.searchsorted(local.seg_window, np.arange(len(starts) + 1))
+    difference = told = 0.0
+    later = _voices(local, rows, 0) if len(starts) else np.zeros(0)
+    for number in range(len(starts) - 1):
+        earlier, later = later, _voices(local, rows, number + 1)
+        ahead = round((starts[number + 1] - starts[number]) / step)
+        frames = round((min(ends[number : number + 2]) - starts[number + 1]) / step)
+        common = min(frames, len(earlier) - ahead)
+        if common > 0:
+            one, other = earlier[ahead : ahead + common], later[:common]
+            difference += float(np.abs(one - other).sum())
+            told += float(one.sum() + other.sum()) / 2
+    return min(1.0, difference / told) if told > 0 else 0.0
+
+
+def _voices(local: LocalSpeakers, rows: np.ndarray, number: int) -> np.ndarray:
+    """Return (frames,) how many speak in a seg_window, by the sum of probabilities."""
+    own = local.activity[rows[number] : rows[number + 1]]
+    return np.asarray(own.sum(axis=0, dtype=np.float64) / 255)
 
 
 def _unsure(local: LocalSpeakers) -> float:

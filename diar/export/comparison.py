@@ -37,9 +37,11 @@ class Agreement:
             return f"cosine {self.value:.7f} at least, {self.compared} embeddings"
         return f"{100 * self.value:.3f} % of {self.compared} frames alike"
 
-    def check(self) -> None:
-        """Raise ExportError where it is less than it must be."""
-        if not self.value >= self.least:
+    def check(self, precision: str) -> None:
+        """Raise ExportError where it is less than it must be in fp32, or no number."""
+        if np.isnan(self.value):
+            raise ExportError(f"in {precision} the file gives values that are not finite on noise: {self}")
+        if precision == "fp32" and not self.value >= self.least:
             raise ExportError(f"the file differs from the network: {self}, {self.least} is asked for")
 
 

@@ -96,8 +96,8 @@ def _onnx(network: Exported, file: Path, config: ExportConfig) -> Written:
         move = der_move(network.model.sha256, config.precision)
         convert(unfinished, config.precision, inputs, {"der_moved_points": move})
         agreement = network.compare(unfinished)
-        if agreement is not None and config.precision == "fp32":
-            agreement.check()
+        if agreement is not None:
+            agreement.check(config.precision)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)

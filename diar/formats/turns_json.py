@@ -55,6 +55,7 @@ class EstimatedQuality:
     misheard: float
     unsure: float
     unstable: float
+    disputed: float = 0.0  # earlier versions did not tell it
 
 
 @dataclass(frozen=True)

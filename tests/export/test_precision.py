@@ -1,10 +1,12 @@
 """Half precision and eight bits: smaller files whose embeddings stay near, and what is refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 import yaml
 
 from diar.cli import main
@@ -69,6 +71,21 @@ def test_what_eight_bits_cost_is_in_the_file_and_no_server_gets_it_unasked(
     assert said["precision"] == "int8" and said["der_moved_points"] == "not measured"
     config = (tmp_path / "repository/speaker_trunk/config.pbtxt").read_text()
     assert '"der_moved_points" value: { string_value: "not measured" }' in config
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(small_model_dir, tmp_path / "loud")
+    weights = torch.load(folder / "avg_model.pt", weights_only=True)
+    loud = next(name for name, one in weights.items() if name.endswith("weight") and one.ndim == 4)
+    weights[loud] *= 1e6
+    torch.save(weights, folder / "avg_model.pt")
+    common = ["export", "--model", str(folder), "--output_dir", str(tmp_path / "out")]
+    assert main([*common, "--precision", "fp16"]) == EXIT_ERROR
+    assert "in fp16 the file gives values that are not finite" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.onnx"))
+    assert main([*common, "--precision", "fp32"]) == EXIT_OK
 
 
 def test_how_far_named_weights_move_the_der(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
