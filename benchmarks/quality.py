@@ -9,7 +9,7 @@ recording (collar 0, with overlap). Spearman's rank correlation of `estimated_de
 DER, over the recordings of a set and over all of them; mean estimate, mean DER, mean distance of both, in
 points of %; and the share of all errors (seconds) in the quarter of recordings with the highest estimates,
 where one would look first. --fit prints what weights of the signs suit these recordings best (non-negative
-least squares), as `diar/detect/quality.py` has them.
+least squares of the relative error), as `diar/detect/quality.py` has them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COLUMNS = (
     "distance, mean",
     "errors in the first quarter",
 )
-SIGNS = ("misheard", "unsure", "unstable")
+SIGNS = ("misheard", "unsure", "noisy", "unstable")
 DEFAULT_SETS = ("AMI", "default", "default-*-1", "seed31-*-1", "seed31")
 
 
@@ -79,7 +79,7 @@ def fitted(judged: Sequence[Judged]) -> str:
     """Return the weights that suit best, and the rank correlation that they would have here."""
     signs = np.array([(*one.signs, 1.0) for one in judged])
     der = np.array([one.der for one in judged])
-    weights, _ = nnls(signs, der)
+    weights, _ = nnls(signs / der[:, None], np.ones(len(der)))
     told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip((*SIGNS, "always"), weights, strict=True))
     ranks = [float(spearmanr(column, der).statistic) for column in (signs @ weights, *signs.T[:-1])]
     single = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(SIGNS, ranks[1:], strict=True))

@@ -158,6 +158,7 @@ def _row(recording: Recording, audio: ChannelStreams, character: Character) -> R
         peak=character.peak,
         sound=character.sound,
         bandwidth=character.bandwidth,
+        level_range=character.level_range,
         offset=recording.offset,
         part_seconds=recording.duration,
         size=recording.size,

@@ -78,6 +78,7 @@ class RecordingRow:
     size: int = 0  # bytes and mtime of the source when it was read
     mtime: float = 0.0
     embedding: np.ndarray | None = None  # (D,) float32, L2-normalised; None unless status is ok
+    level_range: float | None = None  # dB from faint frames to loud ones; None where not known
 
 
 @dataclass(frozen=True)

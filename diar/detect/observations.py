@@ -118,6 +118,7 @@ class Observations:
     first_center: float  # seconds from a seg_window's start to the centre of its first segmentation frame
     frame_step: float  # seconds
     narrow_band: bool = False  # of a telephone, by its spectrum
+    level_range: float | None = None  # dB from faint frames to loud ones
 
     @classmethod
     def of(cls, stored: RecordingTracks) -> Observations:
@@ -154,6 +155,7 @@ class Observations:
             first_center=stored.frames.first_center,
             frame_step=stored.frames.step,
             narrow_band=is_narrow(stored.recording.bandwidth),
+            level_range=stored.recording.level_range,
         )
 
     def between(self, start: float, end: float) -> Observations:

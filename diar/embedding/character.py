@@ -2,7 +2,8 @@
 
 A few dozen frames of each chunk are measured. The peak says whether there is any sound. Power that lies in a
 few bins is a tone or hum. Bins that stand out from their neighbours no more than chance makes them are noise
-of any colour; voices and instruments stand out further.
+of any colour; voices and instruments stand out further. How far loud frames are above faint ones tells how
+much noise lies under the voices.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _TONE_SHARE = 0.93  # of the power, in the strongest of them
 _BAND = (80.0, 5_000.0)  # Hz
 _NEIGHBOURS = 500.0  # Hz
 _LEAST_SOUND = 1e-6  # of the strongest neighbourhood's power, down to which a band holds sound
+_LEVEL_STEP, _FAINTEST, _LEVELS = 0.5, -200.0, 1_000  # dB: levels are counted in steps, from there on
+_FAINT, _STRONG = 0.1, 0.9  # quantiles of the levels of frames
+_LEAST_FRAMES = 10  # of which there are quantiles
 _NOISE = 0.9  # nats by which bins lie below their neighbourhood's mean: 0.6 in noise, more in harmonies
 
 
@@ -42,6 +46,7 @@ class Character:
         self._peak = 0.0
         self._power = np.zeros(self._size // 2 + 1)
         self._loudest = 0.0
+        self._levels = np.zeros(_LEVELS, np.int64)  # how many frames have each level
         self._ragged = self._weight = 0.0
 
     def add(self, samples: np.ndarray) -> None:
@@ -58,6 +63,9 @@ class Character:
         self._power += power.sum(axis=0)
         loudness = power.sum(axis=1)
         self._loudest = max(self._loudest, float(loudness.max()))
+        level = 10 * np.log10(loudness[loudness > 0].astype(np.float64))
+        place = np.clip((level - _FAINTEST) / _LEVEL_STEP, 0, _LEVELS - 1).astype(np.int64)
+        self._levels += np.bincount(place, minlength=_LEVELS)
         counted = power[loudness > _LOUD * self._loudest][:, self._band] + 1e-12 * self._loudest
         around = np.log(mean_around(counted, self._near))
         self._ragged += float((around - np.log(counted)).mean(axis=1).sum())
@@ -67,6 +75,15 @@ class Character:
     def peak(self) -> float | None:
         """dBFS of the loudest sample; None where all are zero."""
         return 20 * float(np.log10(self._peak)) if self._peak else None
+
+    @property
+    def level_range(self) -> float | None:
+        """dB of loud frames (0.9 quantile of their levels) over faint ones (0.1); None for too few frames."""
+        below = np.cumsum(self._levels)
+        if below[-1] < _LEAST_FRAMES:
+            return None
+        faint, loud = np.searchsorted(below, np.array([_FAINT, _STRONG]) * below[-1])
+        return float(loud - faint) * _LEVEL_STEP
 
     @property
     def bandwidth(self) -> float:

@@ -15,7 +15,7 @@ from diar.records import MIXED, SpeakerTurns, Turn
 
 TURNS_NAME = "turns.json"
 SCHEMA = "diar.turns"
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 _DECIMALS = 3  # of a second, as in RTTM
 _LISTS = ("turns", "exclusive")
 
@@ -55,7 +55,7 @@ class EstimatedQuality:
     misheard: float
     unsure: float
     unstable: float
-    disputed: float = 0.0  # earlier versions did not tell it
+    noisy: float = 0.0  # since 2.2
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,14 @@ _BOUNDS = {
     "audio_tracks": (0, 10**6),
     "bandwidth": (0.0, 1e7),
     "peak": (-1e4, 1e4),
+    "level_range": (0.0, 1e4),
     "offset": (0.0, _FAR),
     "part_seconds": (0.0, _FAR),
     "size": (0, 2**63 - 1),
     "mtime": (-1e12, 1e12),
 }
 _LEADS_OUT = r"^/|^$|(^|/)\.\.(/|$)"  # of an id, out of the folder to which it is joined
-_MAY_BE_NULL = frozenset(["peak", "part_seconds", "embedding"])
+_MAY_BE_NULL = frozenset(["peak", "level_range", "part_seconds", "embedding"])
 _TEXTS = frozenset(["recording_id", "path", "status", "error", "channel", "sound"])
 
 

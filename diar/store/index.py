@@ -24,6 +24,7 @@ _REMEDY = "run stage 1 again to restore it"
 _PIPELINE_REMEDY = "run stage 1 again with the same `pipeline` to restore it"
 _SHOWN = 40  # characters of a version, which may be of any length
 _MOST_NUMBERS = 65_536  # of an embedding
+_LATER = ("tracks_sha256", "level_range")  # columns that earlier indices lack
 
 
 def read_config(layout: Layout) -> dict[str, Any]:
@@ -133,8 +134,9 @@ def read_index(
 
 def _typed(table: pa.Table, columns: list[str] | None, dimension: int | None) -> pa.Table:
     wanted = index_schema(1).names if columns is None else columns
-    if "tracks_sha256" in wanted and "tracks_sha256" not in table.column_names:  # made before there was one
-        table = table.append_column("tracks_sha256", pa.nulls(len(table), pa.string()))
+    for name in _LATER:
+        if name in wanted and name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), index_schema(1).field(name).type))
     size = dimension
     if "embedding" in wanted:
         kind = table.schema.field("embedding").type

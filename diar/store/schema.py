@@ -67,7 +67,7 @@ def track_schema(dimension: int) -> pa.Schema:
 def index_schema(dimension: int) -> pa.Schema:
     """Return the schema of a shard index; `embedding` is null where the recording failed.
 
-    Indices that were written before `tracks_sha256` came are read as well.
+    Indices that were written before `tracks_sha256` and `level_range` came are read as well.
     """
     return pa.schema(
         [
@@ -96,6 +96,7 @@ def index_schema(dimension: int) -> pa.Schema:
             ("mtime", pa.float64()),
             ("tracks_sha256", pa.string()),
             ("embedding", pa.list_(pa.float32(), dimension)),
+            ("level_range", pa.float32()),
         ]
     )
 

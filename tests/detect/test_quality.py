@@ -68,9 +68,18 @@ def test_a_recording_without_speech_has_no_estimate() -> None:
 
 
 def test_sides_count_by_their_speech() -> None:
-    sides = [Quality(30.0, 0.2, 0.4, 0.1), None, Quality(10.0, 0.0, 0.2, 0.3)]
-    assert together(sides) == Quality(40.0, pytest.approx(0.15), pytest.approx(0.35), pytest.approx(0.15))
-    assert together([None]) is None and Quality(1.0, 1.0, 1.0, 1.0).estimated_der == 1.0
+    sides = [Quality(30.0, 0.2, 0.4, 0.1, 0.1), None, Quality(10.0, 0.0, 0.2, 0.5, 0.3)]
+    means = (pytest.approx(mean) for mean in (0.15, 0.35, 0.2, 0.15))
+    assert together(sides) == Quality(40.0, *means)
+    assert together([None]) is None and Quality(1.0, 1.0, 1.0, 1.0, 1.0).estimated_der == 1.0
+
+
+def test_noise_is_the_amplitude_of_faint_frames_over_that_of_loud_ones() -> None:
+    seen = observed(VOICES[:2])
+    assert told(seen, VOICES[:2]).noisy == 0, "not known"
+    quiet, loud = (told(replace(seen, level_range=range_), VOICES[:2]) for range_ in (40.0, 6.0))
+    assert (quiet.noisy, loud.noisy) == (pytest.approx(0.01), pytest.approx(0.501, abs=1e-3))
+    assert loud.estimated_der > quiet.estimated_der
 
 
 def test_diarize_tells_it_where_it_is_asked_for() -> None:
@@ -78,5 +87,5 @@ def test_diarize_tells_it_where_it_is_asked_for() -> None:
     assert diarize(seen, DiarizeSettings()).quality is None
     found = diarize(seen, DiarizeSettings(quality=True)).quality
     assert found is not None and 0 < found.estimated_der < 0.5
-    assert list(found.figures()) == ["estimated_der", "misheard", "unsure", "unstable"]
+    assert list(found.figures()) == ["estimated_der", "misheard", "unsure", "noisy", "unstable"]
     assert found.misheard == pytest.approx(found.figures()["misheard"], abs=1e-4)

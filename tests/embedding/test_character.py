@@ -51,6 +51,16 @@ def test_the_peak_is_the_loudest_samples(amplitude: float, chunk: int) -> None:
     assert character(samples, chunk).peak == pytest.approx(20 * np.log10(amplitude), abs=1e-3)
 
 
+@pytest.mark.parametrize("decibel", [40.0, 20.0, 6.0])
+def test_the_range_of_levels_is_that_of_pauses_and_speech(decibel: float) -> None:
+    loud = (TIME % 1.0) < 0.5
+    samples = 0.1 * NOISE * np.where(loud, 1.0, 10 ** (-decibel / 20))
+    assert character(samples).level_range == pytest.approx(decibel, abs=2.0)
+    assert character(0.001 * samples).level_range == pytest.approx(decibel, abs=2.0)
+    assert character(np.zeros(5 * RATE)).level_range is None
+    assert character(samples[:900]).level_range is None, "too short for a frame"
+
+
 @pytest.mark.parametrize("hertz", [3_400, 4_000, 5_500, 8_000])
 def test_the_band_ends_where_the_sound_does(hertz: int) -> None:
     spectrum = np.fft.rfft(NOISE)
