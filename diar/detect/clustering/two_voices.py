@@ -26,7 +26,7 @@ class TwoVoices:
     cosine: float = 0.78  # of the parts, at most
     seconds: float = 8.0  # of speech in the smaller part …
     share: float = 0.3  # … which is at least this much of the cluster
-    between: float = 0.02  # share of windows that may lie between the parts
+    between: float = 0.03  # share of windows that may lie between the parts
     farther: float = 0.05  # than the halves of any other cluster that is one voice
 
 
