@@ -43,6 +43,10 @@ SYNTH_ARGUMENTS: list[Any] = [
 SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
+class SilentTextError(DiarError):
+    """A text of which espeak-ng makes no sound."""
+
+
 def speak(voice: Voice, text: str) -> np.ndarray:
     """Read one text aloud: (samples,) float32 in ±1 at 16 kHz; see `speak_all` for what is raised."""
     (waveform,) = speak_all([(voice, text)])
@@ -62,7 +66,8 @@ def speak_all(lines: Sequence[tuple[Voice, str]]) -> Iterator[np.ndarray]:
         For each line (samples,) float32 in ±1 at 16 kHz.
 
     Raises:
-        DiarError: espeakng-loader is not installed, espeak-ng refuses a voice or a text, or it crashed.
+        SilentTextError: a text without anything to read.
+        DiarError: espeakng-loader is not installed, espeak-ng refuses a voice, or it crashed.
     """
     library, data = installed()
     with ProcessPoolExecutor(max_workers=1, mp_context=SPAWN, initializer=end_with_parent) as process:
@@ -117,7 +122,7 @@ class Espeak:
         )
         pcm = np.frombuffer(b"".join(self._chunks), dtype=np.int16)
         if code != 0 or not pcm.any():
-            raise DiarError(f"espeak-ng made no sound of {text!r} (code {code}); give it words to read")
+            raise SilentTextError(f"espeak-ng made no sound of {text!r} (code {code}); give it words to read")
         return pcm
 
     def _receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: int | None) -> int:

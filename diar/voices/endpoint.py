@@ -13,7 +13,7 @@ import soundfile as sf
 import soxr
 
 from diar.extras import require
-from diar.voices.synthesizer import SynthesisError, Text, check_texts
+from diar.voices.synthesizer import SynthesisError, Text, checked_texts
 
 KEY_VARIABLE = "DIAR_VOICES_KEY"
 _TIMEOUT = 120.0  # seconds for one text
@@ -57,8 +57,7 @@ class SpeechEndpoint:
 
     def speak(self, texts: Sequence[Text]) -> Iterator[np.ndarray]:
         """Yield (samples,) float32 of each text; see `Synthesizer`."""
-        check_texts(texts, self.voices)
-        for one in texts:
+        for one in checked_texts(texts, self.voices):
             body = {"model": self._model, "voice": one.voice, "input": one.text}
             yield self._decoded(self._post({**body, "response_format": "wav", "speed": one.speed}))
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from diar.demo.espeak import SAMPLE_RATE, speak_all
+from diar.demo.espeak import SAMPLE_RATE, SilentTextError, speak_all
 from diar.demo.voices import VOICES, Voice
-from diar.voices.synthesizer import Text, check_texts
+from diar.voices.synthesizer import NothingToSpeakError, Text, checked_texts
 
 _VOICES = {voice.name: voice for voice in VOICES}
 
@@ -25,8 +25,11 @@ class EspeakVoices:
 
     def speak(self, texts: Sequence[Text]) -> Iterator[np.ndarray]:
         """Yield (samples,) float32 of each text; see `Synthesizer`."""
-        check_texts(texts, self.voices)
-        yield from speak_all([(self._voice(one), one.text) for one in texts])
+        plain = checked_texts(texts, self.voices)
+        try:
+            yield from speak_all([(self._voice(one), one.text) for one in plain])
+        except SilentTextError as error:
+            raise NothingToSpeakError(str(error)) from None
 
     def close(self) -> None:
         """See `Synthesizer`; nothing is left running."""

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from diar.errors import explain
 from diar.extras import require
 from diar.voices.phonemes import Phonemizer
-from diar.voices.synthesizer import SynthesisError, Text, check_texts
+from diar.voices.synthesizer import NothingToSpeakError, SynthesisError, Text, checked_texts
 
 _RUNS = {  # numbers of the model's symbols: the first of each run of them
     1: ";:,.!?",
@@ -117,12 +117,11 @@ class Kokoro:
 
     def speak(self, texts: Sequence[Text]) -> Iterator[np.ndarray]:
         """Yield (samples,) float32 of each text, without silence around it; see `Synthesizer`."""
-        check_texts(texts, self.voices)
-        for one in texts:
+        for one in checked_texts(texts, self.voices):
             phonemes = self._phonemizer(one.text, self._language)
             parts = [part for part in split(phonemes, _MOST) if symbols(part)]
             if not parts:
-                raise SynthesisError(f"there is nothing to speak in {one.text!r}")
+                raise NothingToSpeakError(f"there is nothing to speak in {one.text!r}")
             yield np.concatenate(list(self._parts(parts, one)))
 
     def _parts(self, parts: Sequence[str], text: Text) -> Iterator[np.ndarray]:

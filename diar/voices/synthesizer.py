@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from diar.errors import DiarError
 
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)  # NUL ends a text for espeak-ng, and 1 begins a command to it
+
 
 class SynthesisError(DiarError):
     """A synthesizer that cannot be had, a voice that it does not have, or a text that it cannot speak."""
+
+
+class NothingToSpeakError(SynthesisError):
+    """A text in which there is no sound, such as one of dashes."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +60,28 @@ class Synthesizer(Protocol):
         """Yield (samples,) float32 in ±1 of each text, in order.
 
         Raises:
-            SynthesisError: a voice that is unknown, a text without anything to speak, an engine that failed.
+            NothingToSpeakError: a text without anything to speak.
+            SynthesisError: a voice that is unknown, an engine that failed.
         """
 
     def close(self) -> None:
         """End what it has started."""
 
 
-def check_texts(texts: Sequence[Text], voices: Sequence[str]) -> None:
-    """Refuse what no engine can speak.
+def checked_texts(texts: Sequence[Text], voices: Sequence[str]) -> list[Text]:
+    """Return texts as engines take them, with blanks for control characters; refuse what none can speak.
 
     Raises:
-        SynthesisError: an unknown voice, an empty text, a speed out of range.
+        NothingToSpeakError: an empty text.
+        SynthesisError: an unknown voice, halves of characters, a speed out of range.
     """
     for one in texts:
         if one.voice not in voices:
             raise SynthesisError(f"`voice={one.voice}` is unknown; there are {', '.join(voices)}")
-        if not one.text.strip():
-            raise SynthesisError("an empty text cannot be spoken")
+        if not _CONTROLS.sub(" ", one.text).strip():
+            raise NothingToSpeakError("an empty text cannot be spoken")
+        if any("\ud800" <= letter <= "\udfff" for letter in one.text):
+            raise SynthesisError("a text with halves of characters (surrogates) cannot be spoken")
         if not 0.5 <= one.speed <= 2:
             raise SynthesisError(f"`speed={one.speed:g}`: 0.5 to 2 are possible")
+    return [replace(one, text=_CONTROLS.sub(" ", one.text)) for one in texts]
