@@ -69,6 +69,10 @@ class ProcessEnded(DiarError):
     """The other process has ended, or does not answer."""
 
 
+class ProcessSilent(ProcessEnded):
+    """The other process has not answered in time; it was ended."""
+
+
 class SideProcess:
     """A process that answers messages one after the other, until the pipe to it closes.
 
@@ -109,13 +113,19 @@ class SideProcess:
             self._process.start()
             theirs.close()
 
-    def ask(self, message: Any, seconds: float) -> Any:
+    def ask(self, message: Any, seconds: float, *, start: bool = True) -> Any:
         """Send a message and return the answer to it; the process is ended where none comes in time.
 
+        Args:
+            message: what is sent.
+            seconds: longest wait.
+            start: the process where it does not run; one that says something by itself first is better not.
+
         Raises:
-            ProcessEnded: it has ended, or has not answered.
+            ProcessEnded: it has ended, or (ProcessSilent) has not answered.
         """
-        self.start()
+        if start:
+            self.start()
         assert self._connection is not None
         try:
             self._connection.send(message)
@@ -133,7 +143,7 @@ class SideProcess:
             self._process.join(_GOODBYE)
             raise ProcessEnded(f"{self._what} has ended (exit code {self._process.exitcode})") from None
         self.end()
-        raise ProcessEnded(f"{self._what} has not answered for {seconds:.0f} s")
+        raise ProcessSilent(f"{self._what} has not answered for {seconds:.0f} s")
 
     def end(self, for_good: bool = False) -> None:
         """End it at once."""

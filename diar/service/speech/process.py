@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from diar.errors import DiarError
-from diar.spawning import ProcessEnded, SideProcess
-from diar.voices.synthesizer import Text
+from diar.spawning import ProcessEnded, ProcessSilent, SideProcess
+from diar.voices.synthesizer import NothingToSpeakError, Synthesizer, Text
 
 _NICENESS = 5  # turns come first
 _OPENING = 600.0  # seconds for the weights, which may have to be fetched
@@ -17,7 +17,7 @@ _SPEAKING = 120.0  # seconds for a sentence
 
 
 class SpeechError(DiarError):
-    """A synthesizer that cannot be opened, or a sentence that it cannot speak."""
+    """A synthesizer that cannot be opened, or that failed; the message is not for callers."""
 
 
 class SpeechProcess:
@@ -38,9 +38,14 @@ class SpeechProcess:
         self.rate, self.name = 0, ""
         self.voices: tuple[str, ...] = ()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it runs, and has said what it is."""
+        return self._opened and self._process.running
+
     def open(self) -> None:
         """Start it, if it does not run; raises SpeechError."""
-        if self._opened and self._process.running:
+        if self.ready:
             return
         self._opened = False
         try:
@@ -54,19 +59,32 @@ class SpeechProcess:
         self._opened = True
 
     def speak(self, text: Text) -> np.ndarray:
-        """Return (samples,) float32 of one sentence.
+        """Return (samples,) float32 of one sentence, none where there is nothing to speak in it.
+
+        A process that dies meanwhile is started again, and asked once more.
 
         Raises:
             SpeechError: it cannot be spoken; another sentence may be.
         """
-        self.open()
         try:
-            answer = self._process.ask(text, _SPEAKING)
-        except ProcessEnded as error:
+            answer = self._asked(text)
+        except ProcessSilent as error:
             raise SpeechError(str(error)) from None
+        except ProcessEnded:
+            answer = self._asked_again(text)
         if isinstance(answer, str):
             raise SpeechError(answer)
         return np.asarray(answer)
+
+    def _asked(self, text: Text) -> np.ndarray | str:
+        self.open()
+        return self._process.ask(text, _SPEAKING, start=False)
+
+    def _asked_again(self, text: Text) -> np.ndarray | str:
+        try:
+            return self._asked(text)
+        except ProcessEnded as error:
+            raise SpeechError(str(error)) from None
 
     def end(self) -> None:
         """End it for good."""
@@ -87,11 +105,17 @@ def _work(connection: Connection, weights: str, threads: int) -> None:
     connection.send((synthesizer.rate, synthesizer.name, synthesizer.voices))
     try:
         while True:
-            text = connection.recv()
-            try:
-                (samples,) = synthesizer.speak([text])
-                connection.send(samples)
-            except DiarError as error:
-                connection.send(str(error))
+            connection.send(_answer(synthesizer, connection.recv()))
     except EOFError:
         synthesizer.close()  # the service has ended
+
+
+def _answer(synthesizer: Synthesizer, text: Text) -> np.ndarray | str:
+    """Return samples, none where there is nothing to speak, or why it failed."""
+    try:
+        (samples,) = synthesizer.speak([text])
+    except NothingToSpeakError:
+        return np.zeros(0, np.float32)
+    except DiarError as error:
+        return str(error)
+    return samples
