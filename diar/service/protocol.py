@@ -9,11 +9,13 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST_HEADER = 8_000  # bytes of one header of a WebSocket
-FIRST_REQUEST = 20.0  # seconds within which the first request must be there
+PATIENCE = 20.0  # seconds within which the head of a request must be there
 
 
 class Protocol(H11Protocol):
     """One connection."""
+
+    _watched: asyncio.TimerHandle | None = None  # hangs up
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Note who is at the other end."""
@@ -21,7 +23,13 @@ class Protocol(H11Protocol):
         if subject is not None:
             self.app_state = {**self.app_state, "certificate_subject": subject}
         super().connection_made(transport)
-        self.loop.call_later(FIRST_REQUEST, self._hang_up_on_silence)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; those of the next request must be all there in time, as those of the first."""
+        super().data_received(data)
+        if self._watched is None and self._idle():
+            self._watch()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand over to the WebSocket, which would not answer headers that it cannot read."""
@@ -30,9 +38,22 @@ class Protocol(H11Protocol):
             return
         super().handle_websocket_upgrade(event)
 
-    def _hang_up_on_silence(self) -> None:
-        if self.cycle is None and not self.transport.is_closing() and self.transport.get_protocol() is self:
+    def _watch(self) -> None:
+        self._watched = self.loop.call_later(PATIENCE, self._hang_up_on_silence, self.cycle)
+
+    def _idle(self) -> bool:
+        """Whether no request is at work."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _hang_up_on_silence(self, before: Any) -> None:
+        """Close the connection unless a request came since `before`, which was the last."""
+        self._watched = None
+        if self.transport.is_closing() or self.transport.get_protocol() is not self or not self._idle():
+            return
+        if self.cycle is before:
             self.transport.abort()
+        else:
+            self._watch()
 
 
 def certificate_subject(certificate: Any) -> str | None:

@@ -123,7 +123,7 @@ async def _receive(service: Service, request: Request, identifier: str, name: st
             "unsupported_format", "send the audio itself, not a form: curl --data-binary @meeting.wav"
         )
     if kind == _URL_ONLY:
-        url = parse_object(await small_body(request, MOST_BODY)).get("url")
+        url = parse_object(await small_body(request, MOST_BODY, patience)).get("url")
         if not isinstance(url, str):
             raise Problem("bad_request", "a JSON body names the 'url' of the recording")
         return await service.jobs.uploads.fetch(identifier, url, patience)

@@ -42,14 +42,27 @@ async def body_pieces(request: Request) -> AsyncIterator[bytes]:
         raise Problem("bad_request", "the client left before the end of the upload") from None
 
 
-async def small_body(request: Request, most: int) -> str:
-    """Return the body of a request as text; raises Problem where it has more than `most` bytes."""
+async def small_body(request: Request, most: int, patience: float) -> str:
+    """Return the body of a request as text; raises Problem where it is too large or too slow.
+
+    Args:
+        request: of whose body nothing was read.
+        most: bytes.
+        patience: seconds within which all of it must be there.
+    """
+    try:
+        return (await within(patience, _whole(request, most))).decode(errors="replace")
+    except TimeoutError:
+        raise Problem("idle", f"the body was not there within {patience:g} s") from None
+
+
+async def _whole(request: Request, most: int) -> bytes:
     body = b""
     async for piece in body_pieces(request):
         body += piece
         if len(body) > most:
             raise Problem("too_large", f"JSON bodies have at most {most} bytes here")
-    return body.decode(errors="replace")
+    return body
 
 
 def safe_name(name: str | None) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diar.service.problems import Problem
+from diar.service.waiting import within
 
 MOST_BODY = 64 * 1024  # bytes of a JSON body; routes that take audio have limits of their own
 MOST_QUERY = 4_096
+BODY_SECONDS = 30.0  # in which a JSON body must be all there
 AUDIO_PATHS = ("/v1/jobs", "/diar/stream", "/v1/audio/transcriptions")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -82,12 +85,18 @@ def _takes_audio(scope: Scope) -> bool:
 
 
 def _limited(receive: Receive) -> Receive:
-    """Return `receive` for a body that may not grow beyond the limit, whatever length was announced."""
-    total = 0
+    """Return `receive` for a body within limits of size and time, whatever length was announced."""
+    total, whole, until = 0, False, time.monotonic() + BODY_SECONDS
 
     async def limited() -> Message:
-        nonlocal total
-        message = await receive()
+        nonlocal total, whole
+        if whole:  # now it waits for the client to leave
+            return await receive()
+        try:
+            message = await within(max(0.0, until - time.monotonic()), receive())
+        except TimeoutError:
+            raise Problem("idle", f"the body was not there within {BODY_SECONDS:g} s") from None
+        whole = not message.get("more_body", False)
         total += len(message.get("body", b""))
         if total > MOST_BODY:
             raise Problem("too_large", f"this takes at most {MOST_BODY} bytes")
