@@ -115,6 +115,7 @@ class ServeConfig(TrackedConfig):
 
     max_sessions: int = option(64, "limits", "live sessions of this process", ge=1)
     caller_sessions: int = option(16, "limits", "live sessions of a caller", ge=1)
+    caller_speech: int = option(8, "limits", "requests for speech of a caller at work at once", ge=1)
     requests_per_minute: int = option(
         600, "limits", "of a caller; messages within a session do not count", ge=1
     )

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
+import logging
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from diar.errors import explain
 from diar.service.config import ServeConfig
 from diar.service.jobs.results import Results
 from diar.service.problems import Problem
+from diar.service.security.callers import Caller
 from diar.service.shared.store import Shared
+from diar.service.speech.cutting import pause_after, sentences
 from diar.service.speech.encoding import Encoder
 from diar.service.speech.metrics import SpeechMetrics
 from diar.service.speech.process import SpeechError, SpeechProcess
@@ -30,10 +34,7 @@ from diar.service.speech.versions import Version, chosen, parse_versions
 from diar.voices.synthesizer import Text
 
 ValueT = TypeVar("ValueT")
-
-_SENTENCE_END = re.compile(r"[.!?…]+[\"”')\]]*\s+(?![a-z])")
-_PAUSE = 0.25  # seconds between two sentences
-_SHORTEST = 12  # characters: shorter ones are spoken with the next, for their melody
+_LOG = logging.getLogger("diar.service")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class SpeechDesk:
         versions: of each model's name, the main one first.
         threads: CPU threads of each synthesizer.
         queue: requests that may be at work or wait.
+        own: of these, of one caller.
         results: keeps answers.
         metrics: are told.
         temporary: a folder that goes at the end.
@@ -63,6 +65,7 @@ class SpeechDesk:
         versions: Mapping[str, list[Version]],
         threads: int,
         queue: int,
+        own: int,
         results: Results,
         metrics: SpeechMetrics,
         *,
@@ -70,8 +73,9 @@ class SpeechDesk:
     ) -> None:
         self._versions = versions
         self._engines = {one: _Engine(one, threads) for own in versions.values() for one in own}
-        self._queue, self._results, self._metrics = queue, results, metrics
-        self._at_work, self._temporary = 0, temporary
+        self._queue, self._own, self._results, self._metrics = queue, own, results, metrics
+        self._at_work: Counter[str] = Counter()  # by caller
+        self._temporary = temporary
 
     async def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Return the voices of each model; its main version tells."""
@@ -84,33 +88,48 @@ class SpeechDesk:
             raise Problem("bad_request", f"model {model!r} is unknown; there are {', '.join(self._versions)}")
         return version
 
-    async def speak(self, tenant: str, version: Version, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    async def speak(self, caller: Caller, version: Version, wanted: Wanted) -> AsyncGenerator[bytes, None]:
         """Yield the answer's bytes as they are made; what the tenant has had before comes in one piece.
 
         Raises:
-            Problem: an unknown voice, nothing to speak, too many requests.
+            Problem: an unknown voice, nothing to speak, too many requests, a synthesizer that failed.
         """
         began = time.monotonic()
-        key = key_of(tenant, version, wanted)
+        key = key_of(caller.tenant, version, wanted)
         kept = await self._results.get(key)
         self._metrics.asked(version.label, len(wanted.text), kept is not None)
         if kept is not None:
             self._metrics.began(time.monotonic() - began, True)
             yield kept
             return
-        if self._at_work >= self._queue:
-            raise Problem("full", f"{self._queue} requests for speech are at work", retry_after=5)
-        self._at_work += 1
-        try:
+        with self._place(caller):
             parts: list[bytes] = []
-            async for part in self._made(version, wanted):
-                if not parts:
-                    self._metrics.began(time.monotonic() - began, False)
-                parts.append(part)
-                yield part
-            await self._results.put(key, b"".join(parts))
+            async with aclosing(self._made(version, wanted)) as made:
+                async for part in made:
+                    if not parts:
+                        self._metrics.began(time.monotonic() - began, False)
+                    parts.append(part)
+                    yield part
+            try:
+                await self._results.put(key, b"".join(parts))
+            except OSError as error:  # a disk that is full costs the next request its time, not this one
+                _LOG.warning("what was spoken is not kept: %s", explain(error))
+
+    @contextmanager
+    def _place(self, caller: Caller) -> Iterator[None]:
+        """Hold a place among the requests at work; raises Problem where there is none."""
+        if self._at_work[caller.key] >= self._own:
+            raise Problem("too_many", f"{self._own} of your requests for speech are at work", retry_after=5)
+        if self._at_work.total() >= self._queue:
+            raise Problem("full", f"{self._queue} requests for speech are at work", retry_after=5)
+        self._at_work[caller.key] += 1
+        self._metrics.at_work(self._at_work.total())
+        try:
+            yield
         finally:
-            self._at_work -= 1
+            self._at_work[caller.key] -= 1
+            self._at_work += Counter()  # forgets who has none
+            self._metrics.at_work(self._at_work.total())
 
     async def stop(self) -> None:
         """End the synthesizers."""
@@ -119,22 +138,27 @@ class SpeechDesk:
         if self._temporary is not None:
             await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
 
-    async def _made(self, version: Version, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def _made(self, version: Version, wanted: Wanted) -> AsyncGenerator[bytes, None]:
         engine = self._engines[version]
         voices = await engine.voices()
         if wanted.voice not in voices:
             told = ", ".join(voices)
             raise Problem("bad_request", f"voice {wanted.voice!r} is unknown; {version.name} has {told}")
         encoder = Encoder(wanted.form, engine.rate, engine.name)
-        pause = np.zeros(round(_PAUSE * engine.rate), np.float32)
-        for number, sentence in enumerate(sentences(wanted.text)):
+        pause, heard = 0.0, False
+        for piece in sentences(wanted.text):
             begun = time.monotonic()
-            samples = await engine.speak(Text(sentence, wanted.voice, wanted.speed))
+            samples = await engine.speak(Text(piece, wanted.voice, wanted.speed))
+            if not len(samples):  # dashes, say, between sentences
+                continue
             self._metrics.made(len(samples) / engine.rate, time.monotonic() - begun)
-            spoken = np.concatenate([pause, samples]) if number else samples
-            part = await asyncio.to_thread(encoder.push, spoken)
+            silence = np.zeros(round(pause * engine.rate), np.float32)
+            pause, heard = pause_after(piece), True
+            part = await asyncio.to_thread(encoder.push, np.concatenate([silence, samples]))
             if part:
                 yield part
+        if not heard:
+            raise Problem("failed", "no speech: there is nothing to speak in 'input'")
         rest = await asyncio.to_thread(encoder.finish)
         if rest:
             yield rest
@@ -157,7 +181,8 @@ class _Engine:
 
     async def voices(self) -> tuple[str, ...]:
         """Open it if it is not; return its voices; raises Problem."""
-        await self._run(self._process.open)
+        if not self._process.ready:  # else nobody waits for the sentences of others
+            await self._run(self._process.open)
         return self._process.voices
 
     async def speak(self, text: Text) -> np.ndarray:
@@ -167,7 +192,8 @@ class _Engine:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, do, *arguments)
         except SpeechError as error:
-            raise Problem("failed", f"no speech: {error}") from None
+            _LOG.error("no speech: %s", error)  # for callers it would say too much, and in the audit log, too
+            raise Problem("full", "the synthesizer has failed; try again", retry_after=5) from None
 
     def stop(self) -> None:
         self._process.end()
@@ -187,26 +213,14 @@ def speech_desk(config: ServeConfig, shared: Shared, registry: CollectorRegistry
     results = Results(shared, folder, config.results_megabytes, keep, suffix=".audio")
     metrics = SpeechMetrics(registry if versions else CollectorRegistry())
     return SpeechDesk(
-        versions, config.speech_threads, config.speech_queue, results, metrics, temporary=temporary
+        versions,
+        config.speech_threads,
+        config.speech_queue,
+        config.caller_speech,
+        results,
+        metrics,
+        temporary=temporary,
     )
-
-
-def sentences(text: str) -> list[str]:
-    """Cut a text into sentences; very short ones go with the next."""
-    text = text.strip()
-    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
-    found: list[str] = []
-    short = ""
-    for start, end in pairwise([0, *ends, len(text)]):
-        joined = f"{short} {text[start:end].strip()}".strip()
-        if len(joined) < _SHORTEST:
-            short = joined
-        else:
-            found.append(joined)
-            short = ""
-    if short:
-        found[-1:] = [f"{found[-1]} {short}"] if found else [short]
-    return found
 
 
 def key_of(tenant: str, version: Version, wanted: Wanted) -> str:

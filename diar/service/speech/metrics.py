@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 _RATIOS = (0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -31,6 +31,14 @@ class SpeechMetrics:
         self._characters = Counter(
             "diar_speech_characters", "characters asked for, by model", ["model"], registry=registry
         )
+
+        self._active = Gauge(
+            "diar_speech_active", "requests for speech that are at work or wait", registry=registry
+        )
+
+    def at_work(self, count: int) -> None:
+        """Note how many requests are at work or wait."""
+        self._active.set(count)
 
     def asked(self, model: str, characters: int, hit: bool) -> None:
         """Note a request."""

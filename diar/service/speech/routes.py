@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,16 +13,18 @@ from diar.service.problems import Problem
 from diar.service.security.callers import SPEECH
 from diar.service.service import Service
 from diar.service.sessions.opening import parse_object
+from diar.service.speech.answering import Spoken, unless_gone
 from diar.service.speech.desk import Wanted
 from diar.service.speech.encoding import FORMATS
 from diar.service.transcriptions.answers import ERROR_SCHEMA, error_answer
 
 MOST_CHARACTERS = 4_096  # as OpenAI has it
 _MOST_BYTES = 65_536
+_LONGEST_NAME = 64  # characters
 _FIELDS: dict[str, Any] = {
-    "model": {"type": "string", "maxLength": 64},
+    "model": {"type": "string", "maxLength": _LONGEST_NAME},
     "input": {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS},
-    "voice": {"type": "string", "maxLength": 64},
+    "voice": {"type": "string", "maxLength": _LONGEST_NAME},
     "response_format": {"enum": list(FORMATS)},
     "speed": {"type": "number", "minimum": 0.5, "maximum": 2},
 }
@@ -66,23 +66,26 @@ def speech_routes(service: Service) -> APIRouter:
 
 async def _spoken(service: Service, request: Request) -> Response:
     caller = await service.enter(request, SPEECH)
-    model, wanted = _wanted(parse_object(await small_body(request, _MOST_BYTES)))
+    body = await small_body(request, _MOST_BYTES, service.config.idle_seconds)
+    model, wanted = _wanted(parse_object(body))
     await service.rates.characters(caller, len(wanted.text))
     version = service.speech.version(model, wanted)
-    spoken = service.speech.speak(caller.tenant, version, wanted)
-    first = await anext(spoken)  # a problem is told while there is a status to tell it by
+    spoken = service.speech.speak(caller, version, wanted)
+    first = await unless_gone(
+        request, anext(spoken)
+    )  # a problem is told while there is a status to tell it by
     told = {"characters": len(wanted.text), "model": version.label, "voice": wanted.voice}
     service.audit.write("speech", caller, "ok", **told)
     headers = {"X-Model-Version": version.label, "X-Audio-Origin": "synthetic"}
-    media_type = FORMATS[wanted.form].media_type
-    return StreamingResponse(_all(first, spoken), media_type=media_type, headers=headers)
-
-
-async def _all(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):  # a client that leaves ends the work for it
-        yield first
-        async for part in rest:
-            yield part
+    return Spoken(
+        first,
+        spoken,
+        patience=service.config.slow_seconds,
+        broken=lambda problem: service.refused(problem, caller, "speech"),
+        slow=service.metrics.dropped.inc,
+        media_type=FORMATS[wanted.form].media_type,
+        headers=headers,
+    )
 
 
 def _wanted(body: dict[str, Any]) -> tuple[str, Wanted]:
@@ -90,13 +93,20 @@ def _wanted(body: dict[str, Any]) -> tuple[str, Wanted]:
     for field in ("model", "input", "voice"):
         if not isinstance(body.get(field), str):
             raise Problem("bad_request", f"{field!r} must be text")
+    for field in ("model", "voice"):
+        if len(body[field]) > _LONGEST_NAME:
+            raise Problem("bad_request", f"{field!r} has at most {_LONGEST_NAME} characters")
     text, voice = body["input"], body["voice"]
     if not text.strip() or len(text) > MOST_CHARACTERS:
         raise Problem("bad_request", f"'input' has {len(text)} characters; 1 to {MOST_CHARACTERS} are spoken")
-    form = body.get("response_format") or "mp3"
-    if form not in FORMATS:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Problem("bad_request", "'input' has halves of characters (surrogates)")
+    form = body.get("response_format")
+    form = "mp3" if form is None else form
+    if not isinstance(form, str) or form not in FORMATS:
         raise Problem("bad_request", f"'response_format' is one of {', '.join(FORMATS)}")
     speed = body.get("speed", 1.0)
+    speed = 1.0 if speed is None else speed
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0.5 <= speed <= 2:
         raise Problem("bad_request", "'speed' is a number from 0.5 to 2")
     return body["model"], Wanted(text, voice, float(speed), form)

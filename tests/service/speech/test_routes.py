@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from diar.service.speech.desk import sentences
+from diar.service.speech.cutting import sentences
 from tests.service.serving import Running, bearer, serving, token
 
 pytest.importorskip("espeakng_loader", reason="no synthesizer: pip install espeakng-loader")
