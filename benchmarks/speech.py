@@ -51,6 +51,7 @@ def service(voices: str) -> Iterator[psutil.Process]:
     """Start the service; its caller is everybody on this machine."""
     call = [sys.executable, "-m", "diar", "serve", "--insecure", "--port", str(PORT), "--voices", voices]
     limits = ["--requests_per_minute", "1000000", "--characters_per_minute", "100000000", "--audit_log", ""]
+    limits += ["--caller_speech", "16"]
     with subprocess.Popen([*call, *limits, "--job_workers", "0", "--asr", ""]) as started:
         try:
             while not ready():

@@ -132,7 +132,7 @@ def slow(head: str, piece: bytes = b"", *, last: bool = False) -> Callable[[Serv
     """
 
     def attack(served: Served) -> str:
-        until, told = time.monotonic() + PATIENCE, []
+        until, told = time.monotonic() + PATIENCE, list[str]()
         with _connected(served) as connection:
             given = head.format(host=served.address, **caller())
             connection.sendall(given.replace("\n", "\r\n").encode())

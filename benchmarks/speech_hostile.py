@@ -64,7 +64,7 @@ TEXTS: list[Attack] = [
         as_long_as(f"\x01500S {SENTENCE}", f"500S {SENTENCE}"),
         "200, whole",
     ),
-    ("text: `[[phonemes]]`", as_long_as("[[h@loU]] [[w3:ld]]", "h@loU, w3:ld"), "200, whole or 200"),
+    ("text: `[[phonemes]]`", as_long_as("[[h@loU]] [[w3:ld]]", "h@loU, w3:ld"), "200, whole"),
     ("text: SSML", said("<speak><break time='900s'/><audio src='file:///etc/passwd'/>Yes.</speak>"), "200"),
     ("text: a bomb of entities", said('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;&b;</a>'), "200"),
     ("text: half of a character", said("Good morning \ud83d."), BAD),
@@ -125,7 +125,11 @@ def crowds(connections: int, folder: Path) -> list[Attack]:
         ("32 clients leave before there is audio", leaving(32, 8, LONG, heard=False), "0 at work"),
         ("16 clients leave in the middle", leaving(16, 4, LONG, heard=True), "0 at work"),
         ("64 requests of a caller at once", at_once(64, "Good morning.", refused), "refused in part"),
-        ("64 texts of a caller, 2,000 characters each", at_once(64, "x. " * 660, refused), "refused in part"),
+        (
+            "64 texts of a caller, 2,000 characters each",
+            at_once(64, "ferry " * 330, refused),
+            "refused in part",
+        ),
         (f"{connections} connections", many(connections), "open, and a request gets 200"),
         (
             f"texts for {MEGABYTES} MB of kept answers",

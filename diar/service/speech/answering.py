@@ -88,13 +88,14 @@ async def unless_gone(request: Request, awaited: Awaitable[ResultT]) -> ResultT:
         awaited: what takes long.
     """
     work, gone = asyncio.ensure_future(awaited), asyncio.ensure_future(_gone(request))
+    both: set[asyncio.Future[Any]] = {work, gone}
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
         raise Problem("bad_request", "the client left before there was an answer")
     finally:
-        for task in (work, gone):
+        for task in both:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Problem):
             await work

@@ -78,7 +78,8 @@ class SpeechProcess:
 
     def _asked(self, text: Text) -> np.ndarray | str:
         self.open()
-        return self._process.ask(text, _SPEAKING, start=False)
+        answer: np.ndarray | str = self._process.ask(text, _SPEAKING, start=False)
+        return answer
 
     def _asked_again(self, text: Text) -> np.ndarray | str:
         try:
