@@ -75,7 +75,7 @@ def plan_dialogue(people: int, seconds: float, manner: Manner, rng: np.random.Ge
     while estimate < seconds or len(planned) < people:
         person = len(planned) if len(planned) < people else _another(last, people, rng)
         texts = [next(replies)] if rng.random() < _REPLIES else list(_some(sentences, rng))
-        line = _line(person, texts, people, manner, rng, first=not planned)
+        line = _line(person, texts, people, manner, rng, changes=last not in (-1, person))
         estimate += sum(map(len, texts)) / _CHARACTERS_A_SECOND + line.gap - line.early
         planned.append(line)
         last = person
@@ -89,11 +89,17 @@ def read_script(path: Path) -> list[tuple[str, list[str]]]:
         Name and sentences of each line.
 
     Raises:
-        DiarError: a line without a name or without words.
+        DiarError: a line without a name or without words; not UTF-8.
         OSError: it cannot be read.
     """
     said = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DiarError(
+            f"{path} is not UTF-8 (byte {error.start}); convert it, for example by iconv"
+        ) from None
+    for number, text in enumerate(lines, start=1):
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         name, colon, words = text.partition(":")
@@ -110,9 +116,10 @@ def follow_script(
 ) -> list[Line]:
     """Return the lines of a script; its people are numbered in order of appearance."""
     names = list(dict.fromkeys(name for name, _ in script))
+    said_before = ["", *(name for name, _ in script)]
     return [
-        _line(names.index(name), texts, len(names), manner, rng, first=not number)
-        for number, (name, texts) in enumerate(script)
+        _line(names.index(name), texts, len(names), manner, rng, changes=before not in ("", name))
+        for before, (name, texts) in zip(said_before, script, strict=False)
     ]
 
 
@@ -128,10 +135,11 @@ def _another(last: int, people: int, rng: np.random.Generator) -> int:
 
 
 def _line(
-    person: int, texts: Sequence[str], people: int, manner: Manner, rng: np.random.Generator, first: bool
+    person: int, texts: Sequence[str], people: int, manner: Manner, rng: np.random.Generator, changes: bool
 ) -> Line:
+    """Return a line; it may begin early where the speaker `changes`, as nobody interrupts themselves."""
     sentences = tuple(_sentence(text, person, people, manner, rng) for text in texts)
-    if not first and rng.random() < manner.overlap:
+    if changes and rng.random() < manner.overlap:
         if rng.random() < _INTERRUPTIONS:
             return Line(person, sentences, left=float(rng.uniform(*_LEFT)))
         return Line(person, sentences, early=float(rng.uniform(*_EARLY)))

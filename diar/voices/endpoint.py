@@ -59,7 +59,10 @@ class SpeechEndpoint:
         """Yield (samples,) float32 of each text; see `Synthesizer`."""
         for one in checked_texts(texts, self.voices):
             body = {"model": self._model, "voice": one.voice, "input": one.text}
-            yield self._decoded(self._post({**body, "response_format": "wav", "speed": one.speed}))
+            samples = self._decoded(self._post({**body, "response_format": "wav", "speed": one.speed}))
+            if not np.abs(samples).max(initial=0) > 0:  # NaN is not
+                raise SynthesisError(f"{self._url} answers with silence for {one.text!r}")
+            yield samples
 
     def close(self) -> None:
         """Close the connections."""

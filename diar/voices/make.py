@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +24,7 @@ from diar.voices.conversation import Conversation, lay_out, texts_of
 from diar.voices.dialogue import Line, Manner, follow_script, plan_dialogue
 from diar.voices.synthesizer import Synthesizer, Text
 
+_UNFINISHED = ".unfinished-audio"
 _SPEEDS = (0.95, 1.1)  # of a person
 WORDS_TRUTH, RTTM_TRUTH = "truth.seglst.json", "truth.rttm"
 
@@ -90,17 +94,21 @@ def plan(wanted: Wanted, voices: Sequence[str], apart: Sequence[str] = ()) -> li
         apart: those of them that are told apart.
 
     Raises:
-        DiarError: more people than voices, or voices that there are not.
+        DiarError: more people than voices, or voices that there are not, or that are named twice.
     """
     unknown = [voice for voice in wanted.voices if voice not in voices]
     if unknown:
         raise DiarError(f"`voices={unknown[0]}` is unknown; there are {', '.join(voices)}")
+    twice = [voice for voice, times in Counter(wanted.voices).items() if times > 1]
+    if twice:
+        raise DiarError(f"`voices={twice[0]}` is named twice; two people cannot have one voice")
     chosen = list(wanted.voices or apart or voices)
     names = list(dict.fromkeys(name for name, _ in wanted.script))
     least, most = (len(names), len(names)) if names else wanted.people
     if most > len(chosen):
         told = " that are told apart; name more by `voices`" if chosen == list(apart) else ""
-        raise DiarError(f"`people={most}`: there are {len(chosen)} voices{told}")
+        asked = f"{most} people speak in `script`, and" if names else f"`people={most}`:"
+        raise DiarError(f"{asked} there are {len(chosen)} voices{told}")
     if least < 1 or least > most:
         raise DiarError(f"`people={least}-{most}`: at least one, and not fewer than that, are needed")
     return [_plan(wanted, number, chosen, names, (least, most)) for number in range(wanted.conversations)]
@@ -124,7 +132,9 @@ def _plan(
 def write(
     out: Path, plans: Sequence[Plan], wanted: Wanted, synthesizer: Synthesizer, spoken: Iterator[np.ndarray]
 ) -> Iterator[Made]:
-    """Write OUT/audio, and the truth once all are there; yield each conversation when it is written.
+    """Write OUT/audio and the truth; yield each conversation when it is written.
+
+    OUT/audio is there once all is: what fails or is stopped before leaves nothing, and can be run again.
 
     Args:
         out: a folder without audio/.
@@ -133,8 +143,30 @@ def write(
         synthesizer: that speaks them.
         spoken: the samples of all texts of all plans, in order.
     """
-    folder = out / "audio"
-    folder.mkdir(parents=True)
+    made_now = [folder for folder in (out, *out.parents) if not folder.exists()]
+    unfinished = out / _UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    unfinished.mkdir(parents=True)
+    try:
+        yield from _write(out, unfinished, plans, wanted, synthesizer, spoken)
+        unfinished.rename(out / "audio")
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with contextlib.suppress(OSError):  # something else is in them
+            for folder in made_now:
+                folder.rmdir()
+        raise
+
+
+def _write(
+    out: Path,
+    folder: Path,
+    plans: Sequence[Plan],
+    wanted: Wanted,
+    synthesizer: Synthesizer,
+    spoken: Iterator[np.ndarray],
+) -> Iterator[Made]:
+    """Write audio into a folder, then the truth into `out`."""
     turns: list[Turn] = []
     texts: list[dict[str, Any]] = []
     made: list[Made] = []

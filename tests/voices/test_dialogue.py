@@ -66,10 +66,31 @@ def test_a_script_is_followed(tmp_path: Path) -> None:
     assert all(
         not one.backchannel or one.backchannel in BACKCHANNELS for line in lines for one in line.sentences
     )
-    for text, told in (("no colon\n", "NAME"), ("# nothing\n", "holds no line"), ("A:\n", "NAME")):
-        script.write_text(text)
+    for text, told in (
+        (b"no colon\n", "NAME"),
+        (b"# nothing\n", "holds no line"),
+        (b"A:\n", "NAME"),
+        (b"Ren\xe9: Hello.\n", "not UTF-8 .byte 3."),
+    ):
+        script.write_bytes(text)
         with pytest.raises(DiarError, match=told):
             read_script(script)
+    script.write_bytes(b"\xef\xbb\xbfAnna: Good morning.\n")  # as Windows' editors begin a file
+    assert read_script(script) == [("Anna", ["Good morning."])]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 2**20))
+def test_nobody_speaks_while_they_speak_themselves(speakers: list[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    alone = plan_dialogue(1, 30, Manner(1.0, 0.0), rng)
+    script = follow_script(
+        [(name, ["A sentence of some length."]) for name in speakers], Manner(1.0, 0.0), rng
+    )
+    for lines, names in ((alone, ["a"]), (script, list(dict.fromkeys(speakers)))):
+        talk = lay_out(lines, spoken(lines, names), RATE, names, rng)
+        for name in names:
+            own = [text for text in talk.texts if text.speaker == name]
+            assert all(a.end <= b.start + 0.001 for a, b in pairwise(own))
 
 
 def test_people_have_the_voices_that_are_told_apart_unless_others_are_named() -> None:
@@ -83,3 +104,7 @@ def test_people_have_the_voices_that_are_told_apart_unless_others_are_named() ->
     assert len(plan(Wanted(people=(4, 4)), voices)[0].voices) == 4
     with pytest.raises(DiarError, match="2 voices that are told apart; name more"):
         plan(Wanted(people=(3, 3)), voices, apart)
+    with pytest.raises(DiarError, match="3 people speak in `script`, and there are 2 voices"):
+        plan(Wanted(script=[(name, ["Yes."]) for name in "xyz"]), voices, apart)
+    with pytest.raises(DiarError, match="`voices=a` is named twice"):
+        plan(Wanted(people=(2, 2), voices="aba"), voices, apart)
