@@ -25,7 +25,7 @@ def is_server(synthesizer: str) -> bool:
 class ListVoicesConfig(CommandConfig):
     """The voices of a synthesizer."""
 
-    environment_prefix: ClassVar[str] = "DIAR_VOICES_"
+    environment_prefix: ClassVar[str] = "DIAR_VOICES_LIST_"
 
     synthesizer: str = option("kokoro-82m", "voices", _WHO, positional=True)
 
@@ -33,7 +33,7 @@ class ListVoicesConfig(CommandConfig):
 class MakeVoicesConfig(CommandConfig):
     """Labelled conversations of synthetic voices."""
 
-    environment_prefix: ClassVar[str] = "DIAR_VOICES_"
+    environment_prefix: ClassVar[str] = "DIAR_VOICES_MAKE_"
 
     out: Path = option(..., "output", "folder to write to; it must not hold audio/ yet", positional=True)
     seed: int = option(0, "output", "another seed, other conversations", ge=0)

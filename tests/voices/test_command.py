@@ -67,6 +67,31 @@ def test_what_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not (tmp_path / "new").exists()
 
 
+def test_the_key_of_a_server_is_no_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIAR_VOICES_KEY", "secret")
+    monkeypatch.setenv("DIAR_VOICES_MAKE_MINUTES", "0.1")
+    assert main(["voices", "make", str(tmp_path / "a"), *ESPEAK[:2]]) == 0
+    assert sf.info(tmp_path / "a/audio/conversation_0000.wav").duration < 30
+    assert main(["voices", "list", "espeak"]) == 0
+
+
+def test_what_fails_leaves_nothing_and_can_be_run_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, out = tmp_path / "talk.txt", tmp_path / "new/out"
+    arguments = ["voices", "make", str(out), *ESPEAK[:2], "--script", str(script)]
+    script.write_text("Anna: Good morning to you.\nBen: ...\n")
+    assert main(arguments) == 2
+    assert "made no sound of '...'" in capsys.readouterr().err
+    assert not out.parent.exists()
+    (out / ".unfinished-audio").mkdir(parents=True)  # of a process that was killed
+    (out / ".unfinished-audio/conversation_0007.wav").touch()
+    script.write_text("Anna: Good morning to you.\nBen: And to you.\n")
+    assert main(arguments) == 0
+    assert sorted(file.name for file in (out / "audio").iterdir()) == ["conversation_0000.wav"]
+    assert not (out / ".unfinished-audio").exists()
+
+
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[dict]]]:
     """A server of OpenAI's protocol, whose voices are espeak-ng's; it is busy at first."""
@@ -83,7 +108,9 @@ def server() -> Iterator[tuple[str, list[dict]]]:
             status = 503 if len(asked) == 1 else 200 if known else 400
             content = b"there is no such voice"
             if status == 200:
-                (samples,) = engine.speak([Text(body["input"], body["voice"])])
+                quiet = {"Nothing.": np.zeros(0), "Silence.": np.zeros(engine.rate)}
+                if (samples := quiet.get(body["input"])) is None:
+                    (samples,) = engine.speak([Text(body["input"], body["voice"])])
                 file = io.BytesIO()
                 sf.write(file, samples, engine.rate, format="WAV")
                 content = file.getvalue()
@@ -115,3 +142,7 @@ def test_voices_of_a_server(
     assert {turn.speaker for turn in turns} == {"Anna", "Ben"}
     assert main(["voices", "make", str(tmp_path / "b"), *options, "--voices", "x,y"]) == 2
     assert "answers 400: there is no such voice" in capsys.readouterr().err
+    for text in ("Nothing.", "Silence."):
+        script.write_text(f"Anna: Good morning to you.\nBen: {text}\n")
+        assert main(["voices", "make", str(tmp_path / "c"), *options, "--voices", "steph,gustave"]) == 2
+        assert f"answers with silence for '{text}'" in capsys.readouterr().err
