@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from diar.export.errors import ExportError
-from diar.export.runtime import OnnxNetwork
 from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.features import Fbank, cmn
 from diar.models.segmentation.base import SegmentationModel
+
+Network = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]  # a file, opened: inputs by name → outputs
 
 LEAST_COSINE = 0.99999  # of an embedding to torch's, in fp32
 LEAST_SAME = 0.9999  # share of frames with the same speakers, in fp32
@@ -46,7 +47,7 @@ class Agreement:
 
 
 def compare_encoder(
-    model: SpeakerModel, network: OnnxNetwork, cases: list[tuple[np.ndarray, np.ndarray]]
+    model: SpeakerModel, network: Network, cases: list[tuple[np.ndarray, np.ndarray]]
 ) -> Agreement:
     """Compare the `waveform` part with fbank, trunk and pooling of torch.
 
@@ -68,7 +69,7 @@ def compare_encoder(
 
 
 def compare_segmentation(
-    model: SegmentationModel, network: OnnxNetwork, waveforms: list[np.ndarray]
+    model: SegmentationModel, network: Network, waveforms: list[np.ndarray]
 ) -> Agreement:
     """Compare who speaks in each frame of (batch, samples) by the `waveform` part with torch's."""
     same: list[np.ndarray] = []

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
-from diar.options.base import CommandConfig, option
+from diar.options.base import CommandConfig, option, refuse_void
 
 
 class ExportConfig(CommandConfig):
@@ -83,7 +83,19 @@ class ExportConfig(CommandConfig):
             raise ValueError("--accept_loss is for --format triton")
         if self.format == "triton" and self.part not in ("waveform", "trunk"):
             raise ValueError("--format triton is made of --part waveform, or of --part trunk for diar itself")
+        refuse_void(self, self._void())
         return self
+
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        reason = f"with --format {self.format}"
+        used_by = {
+            "opset": ("onnx", "tensorrt", "triton"),
+            "max_batch": ("tensorrt", "triton"),
+            "max_seconds": ("tensorrt",),
+            **dict.fromkeys(("queue_delay_ms", "triton_backend", "instances"), ("triton",)),
+        }
+        return {name: reason for name, formats in used_by.items() if self.format not in formats}
 
 
 def check_backend(backend: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from diar.export.comparison import (
     Agreement,
+    Network,
     compare_encoder,
     compare_segmentation,
     made_up_cases,
 )
 from diar.export.graph.parts import Part, PartName, encoder_part, segmentation_part
 from diar.export.metadata import encoder_metadata, segmentation_metadata
-from diar.export.runtime import OnnxNetwork
 from diar.models.encoders.wespeaker import WEIGHTS_FILE, SpeakerModel
 from diar.models.open import open_encoder, open_segmentation
 from diar.models.segmentation.base import SegmentationModel
@@ -39,7 +40,8 @@ class Exported:
     @property
     def file_stem(self) -> str:
         """Return how its files begin: the name without folders, and the part unless it is the whole."""
-        name = Path(self.model.name).name.replace("@", "-")
+        place = Path(self.model.name).expanduser()
+        name = (place.resolve() if place.is_dir() else place).name.replace("@", "-")  # "." has a name, too
         return name if self.part.name == "waveform" else f"{name}.{self.part.name}"
 
     @property
@@ -55,11 +57,11 @@ class Exported:
             return encoder_metadata(self.model)
         return segmentation_metadata(self.model)
 
-    def compare(self, file: Path) -> Agreement | None:
+    def compare(self, open_file: Callable[[], Network]) -> Agreement | None:
         """Return how near a file of the whole way is to torch, on noise; None for a half."""
         if self.part.name != "waveform":
             return None
-        network, waveforms = OnnxNetwork(file), made_up_cases(self.sample_rate, _CASES)
+        network, waveforms = open_file(), made_up_cases(self.sample_rate, _CASES)
         if isinstance(self.model, SegmentationModel):
             return compare_segmentation(self.model, network, waveforms)
         return compare_encoder(self.model, network, [(one, self._masks(one)) for one in waveforms])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from diar.export.comparison import Agreement
@@ -12,12 +13,13 @@ from diar.export.errors import ExportError
 from diar.export.graph.parts import Part
 from diar.export.measured import MOST_POINTS, der_move, is_small, told
 from diar.export.networks import Exported, open_network
+from diar.export.runtime import OnnxNetwork
 from diar.export.targets import triton_repository as triton
 from diar.export.targets.calibration import calibration_inputs
 from diar.export.targets.onnx_file import write_onnx
 from diar.export.targets.precision import convert
 from diar.export.targets.tensorrt_files import Shapes, write_tensorrt_files
-from diar.export.targets.torchscript_file import write_torchscript
+from diar.export.targets.torchscript_file import open_torchscript, write_torchscript
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,12 @@ def export_all(config: ExportConfig) -> Iterator[Written]:
 
 
 def _check_together(networks: list[Exported], config: ExportConfig) -> None:
-    """Refuse networks that would be one file, or cannot have the precision."""
+    """Refuse networks that would be one file or are there, or cannot have the precision."""
     places = [_place(network, config)[0] for network in networks]
     if len(set(places)) < len(places):
         raise ExportError(f"`model={config.model}` has two networks that would be the same file; export one")
+    for place in places:
+        _check_free(place, config)
     if config.precision == "fp16" and not all(network.is_encoder for network in networks):
         raise ExportError(
             "`precision=fp16` is for encoders: ONNX Runtime dies of a segmentation network in fp16; "
@@ -81,12 +85,13 @@ def _place(network: Exported, config: ExportConfig) -> tuple[Path, str]:
         name = triton.EMBEDDING if network.is_encoder else triton.SEGMENTATION
         name = triton.TRUNK if network.part.name == "trunk" else name
         return triton.model_folder(config.output_dir, name) / triton.MODEL_FILE, name
+    if config.format == "torchscript":
+        return config.output_dir / f"{network.file_stem}.pt", network.file_stem
     precision = "" if config.precision == "fp32" else f".{config.precision}"
     return config.output_dir / f"{network.file_stem}{precision}.onnx", network.file_stem
 
 
 def _onnx(network: Exported, file: Path, config: ExportConfig) -> Written:
-    _check_free(file, config)
     inputs = []
     if config.calibration_dir is not None:
         inputs = calibration_inputs(network.part, config.calibration_dir, network.sample_rate)
@@ -95,7 +100,7 @@ def _onnx(network: Exported, file: Path, config: ExportConfig) -> Written:
         write_onnx(network.part, unfinished, network.metadata(), config.opset)
         move = der_move(network.model.sha256, config.precision)
         convert(unfinished, config.precision, inputs, {"der_moved_points": move})
-        agreement = network.compare(unfinished)
+        agreement = network.compare(partial(OnnxNetwork, unfinished))
         if agreement is not None:
             agreement.check(config.precision)
         unfinished.replace(file)
@@ -105,10 +110,17 @@ def _onnx(network: Exported, file: Path, config: ExportConfig) -> Written:
 
 
 def _torchscript(network: Exported, config: ExportConfig) -> Written:
-    file = config.output_dir / f"{network.file_stem}.pt"
-    _check_free(file, config)
-    write_torchscript(network.part, file, network.metadata())
-    return Written(file, None)
+    file, _ = _place(network, config)
+    unfinished = file.with_name(f".unfinished-{file.name}")
+    try:
+        write_torchscript(network.part, unfinished, network.metadata())
+        agreement = network.compare(partial(open_torchscript, unfinished, network.part))
+        if agreement is not None:
+            agreement.check()
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return Written(file, agreement)
 
 
 def _parameters(network: Exported, config: ExportConfig) -> dict[str, str]:

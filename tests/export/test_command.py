@@ -105,6 +105,40 @@ def test_a_file_says_what_it_is_and_is_not_overwritten_unasked(
     assert file.read_bytes() == before and list(segmentation_exported.iterdir()) == [file]
 
 
+def test_a_file_in_the_way_of_the_second_network_is_told_before_the_first_is_written(
+    small_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "segmentation-3.0.onnx").touch()
+    both = ["export", "--model", f"{small_model_dir},segmentation-3.0", "--output_dir", str(tmp_path)]
+    assert main(both) == EXIT_ERROR
+    assert "segmentation-3.0.onnx is there already" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["segmentation-3.0.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("options", "void"),
+    [
+        (("--max_batch", "64"), "--max_batch has no effect with --format onnx"),
+        (("--format", "triton", "--max_seconds", "20"), "--max_seconds has no effect with --format triton"),
+        (("--format", "tensorrt", "--instances", "2"), "--instances has no effect with --format tensorrt"),
+        (("--format", "torchscript", "--opset", "18"), "--opset has no effect with --format torchscript"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    options: tuple[str, ...], void: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--output_dir", str(tmp_path), *options]) == EXIT_ERROR
+    assert void in capsys.readouterr().err
+
+
+def test_a_folder_has_a_name_also_where_it_is_given_as_a_dot(
+    small_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_model_dir)
+    assert main(["export", "--model", ".", "--part", "pooling", "--output_dir", str(tmp_path)]) == EXIT_OK
+    assert [file.name for file in tmp_path.iterdir()] == [f"{small_model_dir.name}.pooling.onnx"]
+
+
 def test_halves_make_the_whole(small_model_dir: Path, small_exported: Path, conversation: np.ndarray) -> None:
     model, waveform = open_encoder(str(small_model_dir)), conversation[None, : 3 * RATE]
     masks = masks_for(waveform)
@@ -118,10 +152,15 @@ def test_halves_make_the_whole(small_model_dir: Path, small_exported: Path, conv
 
 
 def test_torchscript_gives_the_same(
-    small_model_dir: Path, small_exported: Path, tmp_path: Path, conversation: np.ndarray
+    small_model_dir: Path,
+    small_exported: Path,
+    tmp_path: Path,
+    conversation: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["export", "--model", str(small_model_dir), "--format", "torchscript"]
     assert main([*arguments, "--output_dir", str(tmp_path)]) == EXIT_OK
+    assert "beside torch: cosine " in capsys.readouterr().out
     waveform = conversation[None, RATE : 4 * RATE]
     masks = masks_for(waveform)
     extra = {"sha256": ""}

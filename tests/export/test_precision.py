@@ -12,7 +12,10 @@ import yaml
 from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
 from diar.export import measured
+from diar.export.graph.parts import encoder_part
 from diar.export.measured import der_move, is_small
+from diar.export.targets.calibration import calibration_inputs
+from diar.models.open import open_encoder
 from diar.models.weights.named_models import NAMED_MODELS
 from tests.commands import RATE
 from tests.export.test_command import cosines, masks_for, properties, run
@@ -54,6 +57,20 @@ def test_what_fits_no_precision_is_refused(
     assert main([*common, *static]) == EXIT_ERROR
     assert "lasts 10 s" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_ranges_are_measured_on_pieces_of_the_whole_folder_and_no_more_is_read(
+    small_model_dir: Path, tmp_path: Path
+) -> None:
+    part = encoder_part(open_encoder(str(small_model_dir)), "waveform")
+    for number in range(96):  # the sound of a file tells its number
+        sf.write(tmp_path / f"{number:03d}.wav", np.full(RATE * 10, number / 100, np.float32), RATE)
+    sf.write(tmp_path / "000.wav", np.zeros(0, np.float32), RATE)
+    for number in range(2, 96, 3):
+        (tmp_path / f"{number:03d}.wav").write_bytes(b"no audio")  # reading it would fail
+    inputs = calibration_inputs(part, tmp_path, RATE)
+    heard = [round(100 * float(one["waveform"][0, 0])) for one in inputs]
+    assert len(heard) == 32 and heard == [*range(3, 96, 3), 1]
 
 
 def test_what_eight_bits_cost_is_in_the_file_and_no_server_gets_it_unasked(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +28,30 @@ def calibration_inputs(part: Part, folder: Path, sample_rate: int) -> list[dict[
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
     if not files:
         raise ExportError(f"`calibration_dir={folder}` holds no WAV or FLAC file")
-    made: list[dict[str, np.ndarray]] = []
-    number = 0
-    while len(made) < _MOST_PIECES:  # the first piece of each file, then the second, …
-        pieces = [piece for file in files if (piece := _piece(file, number, sample_rate)) is not None]
-        if not pieces:
-            break
-        made += [inputs_of(part, piece[None]) for piece in pieces]
-        number += 1
+    pieces = islice(_pieces(_spread(files), sample_rate), _MOST_PIECES)
+    made = [inputs_of(part, piece[None]) for piece in pieces]
     if not made:
         raise ExportError(f"`calibration_dir={folder}`: no file lasts {_SECONDS:g} s")
-    return made[:_MOST_PIECES]
+    return made
+
+
+def _spread(files: Sequence[Path]) -> list[Path]:
+    """Return the files in another order: those of which pieces are taken first lie all over the folder."""
+    step = max(1, len(files) // _MOST_PIECES)
+    return [file for first in range(step) for file in files[first::step]]
+
+
+def _pieces(files: Sequence[Path], sample_rate: int) -> Iterator[np.ndarray]:
+    """Yield the first piece of each file, then the second, …; no more files are read than are asked for."""
+    left, number = list(files), 0
+    while left:
+        longer = []
+        for file in left:
+            piece = _piece(file, number, sample_rate)
+            if piece is not None:
+                longer.append(file)
+                yield piece
+        left, number = longer, number + 1
 
 
 def inputs_of(part: Part, waveform: np.ndarray) -> dict[str, np.ndarray]:

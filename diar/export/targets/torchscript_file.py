@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from diar.export.graph.parts import Part
@@ -21,3 +22,15 @@ def write_torchscript(part: Part, file: Path, metadata: Mapping[str, str]) -> No
     stream = io.BytesIO()
     torch.jit.save(traced, stream, _extra_files=dict(metadata))
     write_bytes_atomic(str(file), stream.getvalue())
+
+
+def open_torchscript(file: Path, part: Part) -> Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]:
+    """Open a file that `write_torchscript` wrote; inputs by name → outputs, as `OnnxNetwork` has it."""
+    network = torch.jit.load(str(file))
+
+    def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        with torch.inference_mode():
+            found = network(*(torch.from_numpy(inputs[name]) for name in part.inputs))
+        return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
+
+    return run
