@@ -71,7 +71,7 @@ def open_trunk(
     """
     if backend == "onnx":
         _check_place(provider, device)
-        return _onnx_trunk(model, provider, threads)
+        return _onnx_trunk(model, provider, threads, device)
     network = TritonNetwork(backend, TRUNK, model.sha256)
 
     def frames(fbank: Tensor) -> Tensor:
@@ -81,12 +81,12 @@ def open_trunk(
     return OtherTrunk(frames, model.encoder.frame_stride, f"Triton at {backend}")
 
 
-def _onnx_trunk(model: SpeakerModel, provider: Provider, threads: int) -> OtherTrunk:
+def _onnx_trunk(model: SpeakerModel, provider: Provider, threads: int, device: torch.device) -> OtherTrunk:
     part = encoder_part(model, "trunk")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trunk.onnx"
         write_onnx(part, file, encoder_metadata(model))
-        network = OnnxNetwork(file, threads, provider)
+        network = OnnxNetwork(file, threads, provider, _gpu(device))
     channels = part.made()["frames"].shape[1]
 
     def frames(fbank: Tensor) -> Tensor:
@@ -95,6 +95,13 @@ def _onnx_trunk(model: SpeakerModel, provider: Provider, threads: int) -> OtherT
         return made
 
     return OtherTrunk(frames, model.encoder.frame_stride, f"ONNX Runtime, {network.provider}")
+
+
+def _gpu(device: torch.device) -> int:
+    """Return the number of a GPU; `cuda` without one is the current one."""
+    if device.type != "cuda":
+        return 0
+    return torch.cuda.current_device() if device.index is None else device.index
 
 
 def _check_place(provider: Provider, device: torch.device) -> None:

@@ -23,12 +23,15 @@ _PACKAGES: Mapping[Provider, tuple[str, ...]] = {
 }
 
 
-def execution_providers(provider: Provider, available: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+def execution_providers(
+    provider: Provider, available: Sequence[str], gpu: int = 0
+) -> list[tuple[str, dict[str, Any]]]:
     """Return names and options as ONNX Runtime takes them, in order.
 
     Args:
         provider: what is to compute.
         available: names of the providers that the installed package was built with.
+        gpu: number of the GPU that computes.
 
     Raises:
         ExportError: it was built without that provider; the message names the package that has it.
@@ -39,16 +42,19 @@ def execution_providers(provider: Provider, available: Sequence[str]) -> list[tu
             f"`provider={provider}`: the installed ONNX Runtime has no {names[0]}, but "
             f"{', '.join(available)}; in place of it install: {pip_install(*_PACKAGES[provider])}"
         )
-    return [(name, _options(name)) for name in names]
+    return [(name, _options(name, gpu)) for name in names]
 
 
-def _options(name: str) -> dict[str, Any]:
+def _options(name: str, gpu: int) -> dict[str, Any]:
     """Engines of TensorRT take minutes to build; they are kept in the cache."""
-    if name != "TensorrtExecutionProvider":
+    if name == "CPUExecutionProvider":
         return {}
+    if name != "TensorrtExecutionProvider":
+        return {"device_id": gpu}
     folder = cache_dir() / "tensorrt"
     folder.mkdir(parents=True, exist_ok=True)
     return {
+        "device_id": gpu,
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(folder),
         "trt_timing_cache_enable": True,

@@ -25,6 +25,7 @@ class OnnxNetwork:
         file: ONNX, or its bytes.
         threads: of the CPU; 0: as many as there are cores.
         provider: what computes.
+        gpu: number of the GPU that computes, where one does.
 
     Attributes:
         metadata: that `write_onnx` put into the file.
@@ -34,9 +35,11 @@ class OnnxNetwork:
         ExportError: ONNX Runtime or the provider is missing, or cannot read the file.
     """
 
-    def __init__(self, file: Path | bytes, threads: int = 1, provider: Provider = "cpu") -> None:
+    def __init__(
+        self, file: Path | bytes, threads: int = 1, provider: Provider = "cpu", gpu: int = 0
+    ) -> None:
         runtime = import_runtime()
-        wanted = execution_providers(provider, runtime.get_available_providers())
+        wanted = execution_providers(provider, runtime.get_available_providers(), gpu)
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _ONLY_ERRORS
@@ -71,8 +74,8 @@ class OnnxNetwork:
             for name, tensor in tensors.items():
                 place = (tensor.device.type, tensor.device.index or 0, np.float32)
                 bind(name, *place, list(tensor.shape), tensor.data_ptr())
-        if any(tensor.is_cuda for tensor in inputs.values()):
-            torch.cuda.current_stream().synchronize()  # ONNX Runtime has a stream of its own
+        for device in {tensor.device for tensor in inputs.values() if tensor.is_cuda}:
+            torch.cuda.current_stream(device).synchronize()  # ONNX Runtime has a stream of its own
         self._session.run_with_iobinding(binding)
         binding.synchronize_outputs()
 

@@ -31,8 +31,8 @@ class TritonNetwork:
         sha256: of the weights that it must have been made of; the server's configuration tells.
 
     Raises:
-        ExportError: the server cannot be reached, has no such model, or one of other weights, or in a
-            precision that moves the DER too far.
+        ExportError: the server cannot be reached, is no Triton server, has no such model, or one of other
+            weights, or in a precision that moves the DER too far.
     """
 
     def __init__(self, address: str, model: str, sha256: str) -> None:
@@ -45,11 +45,18 @@ class TritonNetwork:
         )
         self.address = address.rstrip("/")
         self._model = f"{self.address}/v2/models/{model}"
-        config = json.loads(self._ask("GET", f"{self._model}/config").data)
-        told = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+        answer = self._ask("GET", f"{self._model}/config")
+        try:
+            config = json.loads(answer.data)
+            told = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+            self._most = int(config["max_batch_size"])
+            self._outputs = [one["name"] for one in config["output"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ExportError(
+                f"`backend={self.address}`: what answers there is no Triton server; its answer to "
+                f"{self._model}/config describes no model: {_shown(answer.data)}"
+            ) from None
         self._check(told, model, sha256)
-        self._most = int(config["max_batch_size"])
-        self._outputs = [one["name"] for one in config["output"]]
 
     def _check(self, told: Mapping[str, str], model: str, sha256: str) -> None:
         found, move = told.get("sha256", "unknown"), told.get("der_moved_points", "not measured")
@@ -96,9 +103,15 @@ class TritonNetwork:
         except self._errors as error:
             raise ExportError(f"`backend={self.address}`: Triton cannot be reached: {error}") from None
         if answer.status != 200:
-            said = " ".join(answer.data[:_TOLD].decode("utf-8", "replace").split())
-            raise ExportError(f"`backend={self.address}`: Triton answers {answer.status} to {url}: {said}")
+            raise ExportError(
+                f"`backend={self.address}`: Triton answers {answer.status} to {url}: {_shown(answer.data)}"
+            )
         return answer
+
+
+def _shown(answer: bytes) -> str:
+    """Return the beginning of an answer as one line."""
+    return " ".join(answer[:_TOLD].decode("utf-8", "replace").split())
 
 
 def _arrays(body: bytes, header: int) -> list[np.ndarray]:

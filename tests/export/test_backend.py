@@ -67,6 +67,9 @@ def test_a_provider_that_is_not_there_names_the_package_that_has_it(tiny_model_d
             execution_providers(provider, ["CPUExecutionProvider"])  # type: ignore[arg-type]
     there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     assert [name for name, _ in execution_providers("cuda", there)] == there
+    for gpu in (0, 3):  # each worker's own
+        every = execution_providers("tensorrt", ["TensorrtExecutionProvider", *there], gpu)
+        assert [options.get("device_id") for _, options in every] == [gpu, gpu, None]
     model = open_encoder(str(tiny_model_dir))
     with pytest.raises(ExportError, match="`provider=cuda` does not fit `device=cpu`"):
         open_trunk(model, torch.device("cpu"), backend="onnx", provider="cuda", threads=1)

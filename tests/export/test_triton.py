@@ -3,6 +3,7 @@
 Without nvidia-pytriton, which brings `tritonserver`, the test of the server is skipped.
 """
 
+import http.server
 import importlib.util
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -179,6 +181,27 @@ def test_a_server_that_is_not_there_is_told() -> None:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(ExportError, match=f"`backend={address}`: Triton cannot be reached"):
             TritonNetwork(address, "speaker_trunk", "0" * 64)
+
+
+def test_what_is_no_triton_server_is_told() -> None:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = b"[]" if "other" in self.path else b"<html>Welcome</html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{listening.server_address[1]}"
+        for model, said in (("speaker_trunk", "<html>Welcome</html>"), ("other", r"\[\]")):
+            with pytest.raises(ExportError, match=f"what answers there is no Triton server.*: {said}"):
+                TritonNetwork(address, model, "0" * 64)
+        listening.shutdown()
 
 
 def test_the_scripts_of_the_server_need_nothing_of_ours(repository: Path) -> None:
