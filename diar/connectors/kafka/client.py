@@ -85,7 +85,7 @@ def _read_properties(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise StreamError(f"`kafka_properties`: {explain(error)}") from None
     wanted = [line.strip() for line in lines]

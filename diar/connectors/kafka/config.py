@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SEGMENTATION
-from diar.options.base import CommandConfig, option
+from diar.options.base import CommandConfig, option, refuse_void
+
+STDIN = "-"  # as the audio of `diar stream produce`
 
 
 def _split(value: Any) -> Any:
@@ -123,7 +125,18 @@ class WorkConfig(BrokerConfig):
     def _check_output(self) -> WorkConfig:
         if self.kind == "references" and self.output_dir is None:
             raise ValueError("`diar stream work references` needs --output_dir")
+        refuse_void(self, self._void())
         return self
+
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        of_references = ("output_dir", "urls", "batch", "tries", "backoff", "job_seconds", "remember", "asr")
+        of_audio = ("hop", "checkpoint_seconds", "idle_seconds")
+        others = of_audio if self.kind == "references" else of_references
+        void = dict.fromkeys(others, f"with `diar stream work {self.kind}`")
+        if self.delivery == "at_least_once":
+            void["worker"] = "with --delivery at_least_once, which has no transactions to name"
+        return void
 
     @property
     def group_name(self) -> str:
@@ -158,6 +171,25 @@ class ProduceConfig(BrokerConfig):
     revision: str | None = option(
         None, "references", "any text; another one has recordings computed again, whose audio has changed"
     )
+
+    @model_validator(mode="after")
+    def _nothing_void(self) -> ProduceConfig:
+        """Refuse what another option makes void."""
+        refuse_void(self, self._void())
+        return self
+
+    def _void(self) -> dict[str, str]:
+        """Return the options that do nothing, each with the reason."""
+        if not self.live:
+            void = dict.fromkeys(("stream", "sample_rate", "channels", "pace", "block"), "without --live")
+            if not self.words and self.audio != STDIN:  # lines of stdin may ask for words themselves
+                void["language"] = "without --words"
+            return void
+        of_references = ("num_speakers", "max_speakers", "preset", "words", "language", "revision")
+        void = dict.fromkeys(of_references, "with --live, which sends no references")
+        if self.audio == STDIN:
+            return {**void, "pace": "with raw samples on stdin, which are sent as they come"}
+        return {**void, **dict.fromkeys(("sample_rate", "channels"), "with a file, which tells its own")}
 
 
 class WatchConfig(BrokerConfig):

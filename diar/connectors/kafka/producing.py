@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from diar import storage
 from diar.archive.listing import list_recordings
 from diar.connectors.kafka.client import client_settings, open_client, producer_settings
-from diar.connectors.kafka.config import ProduceConfig
+from diar.connectors.kafka.config import STDIN, ProduceConfig
 from diar.connectors.kafka.errors import PoisonError, StreamError
 from diar.connectors.kafka.messages.outgoing import Outgoing, audio_headers
 from diar.connectors.kafka.messages.reference import Reference, parse_reference
@@ -28,7 +28,6 @@ Tell = Callable[[str], None]
 _GOODBYE = 60.0  # seconds for the last messages to be sent
 _STEP = 0.2
 _OPTIONS = ("num_speakers", "max_speakers", "preset", "language")
-_STDIN = "-"
 
 
 class Sender:
@@ -115,7 +114,7 @@ def _references(config: ProduceConfig) -> Iterator[Reference]:
         del given["preset"]
     if config.words:
         given["words"] = True
-    if config.audio == _STDIN:
+    if config.audio == STDIN:
         yield from _from_stdin(given, config.revision)
         return
     for recording in list_recordings(config.audio).recordings:
@@ -155,7 +154,7 @@ def send_live(config: ProduceConfig, tell: Tell) -> None:
     """
     sender, topics = _open(config, OF_AUDIO)
     form, blocks = _blocks(config)
-    name = config.stream or f"{Path(config.audio).stem if config.audio != _STDIN else 'stdin'}-{_number()}"
+    name = config.stream or f"{Path(config.audio).stem if config.audio != STDIN else 'stdin'}-{_number()}"
     tell(f"stream {name}")
     advice = "send smaller blocks (`block`), or a reference to the recording"
     sequence = 0
@@ -174,7 +173,7 @@ def _number() -> str:
 
 def _blocks(config: ProduceConfig) -> tuple[dict[str, Any], Iterator[bytes]]:
     """Return the form of the samples, and blocks of them as their time comes."""
-    if config.audio == _STDIN:
+    if config.audio == STDIN:
         form = {"format": "pcm_s16le", "rate": config.sample_rate, "channels": config.channels}
         return form, _from_pipe(2 * config.channels, config.block)
     samples, rate = read_file(config.audio)
