@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from diar.errors import DiarError, StoreUnavailable
-from diar.remote.errors import is_transient, reason
+from diar.remote.errors import http_status, is_transient, reason
 from diar.remote.filesystems import protocols
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Seconds for a store that has answered before: it restarts, or is overloaded
 PATIENCE = float(os.environ.get("DIAR_REMOTE_PATIENCE", "120"))
 FIRST_PATIENCE = 5.0  # for one that never has, or not for `PATIENCE`: whoever ends now need not wait again
+_FORBIDDEN = (401, 403)  # answers of servers
 _PAUSE, _LONGEST_PAUSE = 0.2, 15.0  # seconds; the most doubles, and the pause is a random part of it
 
 _P = ParamSpec("_P")
@@ -90,6 +92,9 @@ def _refuse_permanent(url: str, error: Exception) -> None:
         _known.answered(url)
     if isinstance(error, OSError | DiarError):
         raise error
+    if http_status(error) in _FORBIDDEN:  # of this file; drivers of S3 and Google make an OSError of it
+        _known.answered(url)
+        raise PermissionError(errno.EACCES, reason(error), url) from error
     raise DiarError(f"{url}: {type(error).__name__}: {reason(error)}") from error
 
 
