@@ -38,6 +38,7 @@ from diar.texts import read_yaml
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
+_MELS = frozenset({"feat_dim", "acoustic_dim"})  # what constructors call the number of mels
 TRAINING_HEAD = "projection."  # the classifier that training leaves in a checkpoint
 
 # the names that `model:` may have → what takes its `model_args`
@@ -165,7 +166,7 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"{file}: dataset_args describe no filterbank: {error}") from error
-    for key in ("feat_dim", "acoustic_dim"):
+    for key in sorted(_MELS):
         expected = config["model_args"].get(key, settings.num_mel_bins)
         if expected != settings.num_mel_bins:
             raise ModelError(
@@ -182,7 +183,14 @@ def build_encoder(
     try:
         if constructor is None:
             return build_foreign(architecture, model_args, num_mel_bins, supported=list(ARCHITECTURES))
-        inspect.signature(constructor).bind(**model_args)
+        arguments = inspect.signature(constructor).bind(**model_args)
+        arguments.apply_defaults()
+        for key in _MELS & arguments.arguments.keys():  # those of `model_args` were compared before
+            if arguments.arguments[key] != num_mel_bins:
+                raise ModelError(
+                    f"{file}: {key} of {architecture} is {arguments.arguments[key]} unless model_args have "
+                    f"another, but fbank_args give {num_mel_bins} mel bins"
+                )
         with WithoutInitialValues():
             return constructor(**model_args)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -184,6 +184,10 @@ def test_configurations_that_are_none(write: Write, text: str, message: str) -> 
         ({"model_args": CONFIG["model_args"] | {"embed_dim": -3}}, "cannot be built"),
         ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported"),
         ({"dataset_args": {"frontend": "tfmel", "cmvn": False}}, "frontend 'tfmel' is not supported"),
+        (
+            {"model": "ReDimNetB0", "model_args": {}},
+            "feat_dim of ReDimNetB0 is 60 unless model_args have another",
+        ),
         ({"model": "ReDimNetB1", "model_args": {"feat_dim": 40}}, "20 mel rows cannot be divided"),
         ({"dataset_args": {"cmvn": False}}, "only models with the mean"),
         ({"dataset_args": {"cmvn_args": {"norm_var": True}}}, "only models with the mean"),
