@@ -116,7 +116,7 @@ def _torchscript(network: Exported, config: ExportConfig) -> Written:
         write_torchscript(network.part, unfinished, network.metadata())
         agreement = network.compare(partial(open_torchscript, unfinished, network.part))
         if agreement is not None:
-            agreement.check()
+            agreement.check("fp32")
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
