@@ -24,13 +24,8 @@ from diar.detect.clustering.choose import ClusteringSettings
 from diar.detect.observations import LocalSpeakers, Observations, Windows
 
 Cluster = Callable[[Observations, ClusteringSettings], np.ndarray]  # centroids (K, D)
-_MISHEARD, _UNSURE, _NOISY, _UNSTABLE, _ALWAYS = (
-    0.42,
-    0.18,
-    0.16,
-    0.62,
-    0.05,
-)  # weights; what nothing tells of
+_MISHEARD, _UNSURE, _NOISY, _UNSTABLE = 0.36, 0.20, 0.15, 0.61  # weights
+_ALWAYS = 0.05  # what nothing tells of
 _LEAST_WINDOWS = 20  # reliable ones, from which a recording is clustered otherwise
 _STEP = 0.06  # of the cosine, by which thresholds are moved
 _DECIMALS = 4
