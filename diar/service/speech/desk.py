@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
@@ -192,7 +192,8 @@ class _Engine:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, do, *arguments)
         except SpeechError as error:
-            _LOG.error("no speech: %s", error)  # for callers it would say too much, and in the audit log, too
+            # For callers, and in the audit log, it would say too much; texts are in no log
+            _LOG.error("no speech: %s", without_text(str(error), [one.text for one in arguments]))
             raise Problem("full", "the synthesizer has failed; try again", retry_after=5) from None
 
     def stop(self) -> None:
@@ -221,6 +222,15 @@ def speech_desk(config: ServeConfig, shared: Shared, registry: CollectorRegistry
         metrics,
         temporary=temporary,
     )
+
+
+def without_text(message: str, texts: Iterable[str]) -> str:
+    """Return what an engine says of a failure without what it was to speak, however it quotes that."""
+    for text in texts:
+        forms = {text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        for form in sorted(forms - {""}, key=len, reverse=True):
+            message = message.replace(form, "(the text)")
+    return message
 
 
 def key_of(tenant: str, version: Version, wanted: Wanted) -> str:
