@@ -15,6 +15,7 @@ from diar.export import measured
 from diar.export.graph.parts import encoder_part
 from diar.export.measured import der_move, is_small
 from diar.export.targets.calibration import calibration_inputs
+from diar.models.encoders.resnet import ResNet18
 from diar.models.open import open_encoder
 from diar.models.weights.named_models import NAMED_MODELS
 from tests.commands import RATE
@@ -22,6 +23,26 @@ from tests.export.test_command import cosines, masks_for, properties, run
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
+
+
+def test_the_front_end_stays_in_fp32_all_the_way(tmp_path: Path, conversation: np.ndarray) -> None:
+    """In the 16-bit scale of WeSpeaker's models, the power of a frame is beyond what fp16 holds."""
+    torch.manual_seed(0)
+    arguments = {"feat_dim": 80, "embed_dim": 32, "m_channels": 8}
+    config = {"model": "ResNet18", "model_args": arguments, "dataset_args": {"resample_rate": RATE}}
+    folder = tmp_path / "resnet"
+    folder.mkdir()
+    torch.save(ResNet18(**arguments).state_dict(), folder / "avg_model.pt")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    for precision in ("fp32", "fp16"):
+        command = ["export", "--model", str(folder), "--precision", precision]
+        assert main([*command, "--output_dir", str(tmp_path)]) == EXIT_OK
+    waveform = conversation[None, 30 * RATE : 34 * RATE]
+    masks = masks_for(waveform)
+    (expected,), (found,) = (
+        run(tmp_path / name, waveform=waveform, masks=masks) for name in ("resnet.onnx", "resnet.fp16.onnx")
+    )
+    assert cosines(found[:, :2], expected[:, :2]).min() > 0.9999
 
 
 @pytest.mark.slow

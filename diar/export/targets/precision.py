@@ -64,7 +64,28 @@ def convert(
 def _half(model: Any, kept: list[str]) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    return convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
+    converted = convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
+    _keep_whole(converted.graph)
+    return converted
+
+
+def _keep_whole(graph: Any) -> None:
+    """Hand what one node in fp32 makes to the next one as it is.
+
+    The conversion sends it through fp16 on the way, where a power of speech in 16-bit scale is infinite.
+    """
+    half, single = (import_onnx().TensorProto.DataType.Value(name) for name in ("FLOAT16", "FLOAT"))
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    before = {}  # what is in fp32 again → what it was made of
+    for name, cast in casts.items():
+        there = casts.get(cast.input[0])
+        if cast.attribute[0].i == single and there is not None and there.attribute[0].i == half:
+            before[name] = there.input[0]
+    for node in graph.node:
+        node.input[:] = [before.get(name, name) for name in node.input]
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    for node in [casts[name] for name in before if name not in used]:
+        graph.node.remove(node)
 
 
 def _dynamic(model: Any, kept: list[str]) -> Any:
