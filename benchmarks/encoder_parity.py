@@ -1,12 +1,17 @@
 """Our encoders beside the public code that they follow, on the same random weights: a Markdown table.
 
     python benchmarks/encoder_parity.py --wespeaker WESPEAKER --speakerlab 3D-SPEAKER [--only ReDimNetB2 …]
+    python benchmarks/encoder_parity.py --wespeaker WESPEAKER --tfmel AUDIO [--files 40]
 
 WESPEAKER and 3D-SPEAKER are checkouts of github.com/wenet-e2e/wespeaker and github.com/modelscope/3D-Speaker.
 Compared are names and shapes of the state dicts, in order, and the embeddings of two lengths of random
 features. `--speed 30`: also seconds of audio for each CPU second of the trunk, in fp32 and in the precision
 that stage 1 chooses, on a chunk of 30 s. Exits with 1 where names or shapes differ, or an embedding by more
 than 1e-4 of its length.
+
+`--tfmel`: WeSpeaker's `tfmel` front end on a folder's FLAC files at 16 kHz instead, and ReDimNet2 from
+samples to embeddings behind it. A file's end is left out so that its frames are a multiple of 4. Exits with 1
+where features differ by more than 1e-4, or a cosine is below 0.99999.
 """
 
 from __future__ import annotations
@@ -22,15 +27,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import soundfile as sf
 import torch
 from torch import Tensor, nn
 
 from diar.models.encoders.base import SpeakerEncoder
 from diar.models.encoders.wespeaker import ARCHITECTURES
+from diar.models.features import cmn
 from diar.models.inference import Precision, Trunk, best_precision
+from diar.models.tfmel import TfMelSettings
 
 LENGTHS = (40, 76)  # fbank frames, multiples of 4: ReDimNet2 drops what is over
-MOST = 1e-4
+MOST, LEAST_COSINE = 1e-4, 0.99999
+TFMEL: dict[str, Any] = {  # tfmel_args of WeSpeaker's redimnet2_lm.yaml
+    **{"n_mels": 72, "hop_length": 160, "win_length": 400, "n_fft": 512, "f_min": 20, "f_max": 7600},
+    **{"do_preemph": True, "norm_signal": True, "do_spec_aug": False, "eps": 1.0e-8},
+}
 _80, _72 = {"feat_dim": 80}, {"feat_dim": 72}
 # label → module of the public code, our architecture, its model_args where they are not the defaults
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -54,12 +66,19 @@ def main() -> None:
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--wespeaker", type=Path, required=True)
-    parser.add_argument("--speakerlab", type=Path, required=True)
+    parser.add_argument("--speakerlab", type=Path)
+    parser.add_argument("--tfmel", type=Path, metavar="AUDIO", help="compare this front end, on these files")
+    parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--speed", type=int, default=0, metavar="SECONDS", help="of a chunk; 0: no speed")
     parser.add_argument("--only", nargs="+", default=list(CASES), choices=list(CASES))
     options = parser.parse_args()
     find_package("wespeaker", options.wespeaker)
     find_package("wespeaker.frontend", options.wespeaker)
+    if options.tfmel is not None:
+        files = sorted(options.tfmel.rglob("*.flac"))[: options.files]
+        sys.exit(0 if files and front_end(files) else 1)
+    if options.speakerlab is None:
+        parser.error("give --speakerlab, or --tfmel")
     find_package("speakerlab", options.speakerlab)
     best = best_precision(torch.device("cpu"))
     columns = ["encoder", "million weights", "names and shapes", "largest error", "smallest cosine"]
@@ -94,6 +113,42 @@ def row(label: str, chunk_frames: int, best: Precision) -> bool:
     cells = [f"{million:.1f}", "the same" if same else "differ", f"{error:.1e}", f"{cosine:.7f}"]
     print(f"| {' | '.join([label, *cells, *measured])} |", flush=True)
     return same and error <= MOST
+
+
+@torch.inference_mode()
+def front_end(files: list[Path]) -> bool:
+    """Print a row for the features and one for each size of ReDimNet2, and tell whether all are good."""
+    module = importlib.import_module("wespeaker.frontend.tfmel")
+    public = module.TFMelFrontend(**TFMEL, sample_rate=16000).eval()
+    ours = TfMelSettings(num_mel_bins=TFMEL["n_mels"], norm_signal=True).front_end()
+    errors: list[float] = []
+    cosines: dict[str, list[float]] = {label: [] for label in ("ReDimNet2B0", "ReDimNet2B6")}
+    networks = {label: _both(label) for label in cosines}
+    for file in files:
+        samples = torch.from_numpy(sf.read(file, dtype="float32")[0])[None]
+        frames = ours.settings.num_frames(samples.shape[1]) // 4 * 4
+        samples = samples[:, : (frames - 1) * ours.settings.frame_shift + ours.settings.least_samples + 77]
+        features = public(samples)[0]
+        found = cmn(ours(samples))
+        errors.append(float((found - features.transpose(1, 2)).abs().max()))
+        for label, (own, other) in networks.items():
+            pair = own(found).double(), other(features).double()
+            cosines[label].append(float(torch.cosine_similarity(*pair).min()))
+    print(f"{len(files)} files: features differ by {max(errors):.1e} at most\n")
+    print("| encoder | smallest cosine |\n|---|---|")
+    for label, of_label in cosines.items():
+        print(f"| {label} | {min(of_label):.8f} |", flush=True)
+    return max(errors) <= MOST and min(map(min, cosines.values())) >= LEAST_COSINE
+
+
+def _both(label: str) -> tuple[nn.Module, nn.Module]:
+    """Return our encoder and the public one with the same random weights."""
+    module, architecture, model_args = CASES[label]
+    public = getattr(importlib.import_module(module), architecture)(**model_args).eval()
+    fill(public)
+    ours = ARCHITECTURES[architecture](**model_args).eval()
+    ours.load_state_dict(public.state_dict())
+    return ours, public
 
 
 def transposed(network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -94,7 +94,7 @@ def encoder_rows(
     """Export and compare an encoder."""
     model = real_or_random(architecture)
     part, about = encoder_part(model, "waveform"), encoder_metadata(model)
-    fbank, weights = Fbank(model.fbank), REAL.get(architecture, "random")
+    fbank, weights = model.fbank.front_end(), REAL.get(architecture, "random")
     for precision in options.precisions.split(","):
         with exported(part, about, precision, options) as (file, network, took):
             agreement = compare_encoder(model, network, cases)

@@ -22,7 +22,7 @@ from diar.embedding.speech.seg_windows import window_frames
 from diar.jobs.extract.resources import seconds_in
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.features import Fbank, cmn
+from diar.models.features import cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_segmentation
 from diar.models.segmentation.base import SegmentationModel
@@ -48,7 +48,7 @@ def network_rows(report: Report, options: argparse.Namespace, device: torch.devi
     _speech_rows(measured, segmentation, sample, device)
     for name in options.models:
         model = open_model_dir(model_directory(name, options.model_dir, work))
-        fbank = place(Fbank(model.fbank), device)
+        fbank = place(model.fbank.front_end(), device)
         if name == options.models[0]:
             measured.row("fbank", "fp32", fbank, sample)
         _trunk_rows(measured, model, name, cmn(fbank(sample)), options, device)

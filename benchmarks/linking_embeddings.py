@@ -17,7 +17,7 @@ from labelled_sets import load_tool
 
 from diar.models.encoders.base import SpeakerEncoder
 from diar.models.encoders.wespeaker import open_model_dir
-from diar.models.features import Fbank, cmn
+from diar.models.features import cmn
 
 RATE = 16_000
 SECONDS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 25.0)  # of speech that parts are pooled over
@@ -52,7 +52,7 @@ class Embedder:
     def __init__(self, model_dir: Path) -> None:
         model = open_model_dir(model_dir)
         self.encoder: SpeakerEncoder = model.encoder
-        self.fbank = Fbank(model.fbank)
+        self.fbank = model.fbank.front_end()
         self.frame_seconds = model.fbank.frame_shift * model.encoder.frame_stride / RATE
 
     @torch.inference_mode()

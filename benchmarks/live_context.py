@@ -18,7 +18,7 @@ import soundfile as sf
 import torch
 from running import ROOT
 
-from diar.models.features import Fbank, cmn
+from diar.models.features import cmn
 from diar.models.inference import Trunk
 from diar.models.open import open_encoder
 
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args(sys.argv[1:])
     model = open_encoder()
     trunk = Trunk(model.encoder, model.fbank.num_mel_bins)
-    fbank = Fbank(model.fbank)
+    fbank = model.fbank.front_end()
 
     @torch.inference_mode()
     def embed(samples: np.ndarray, begin: int) -> np.ndarray:

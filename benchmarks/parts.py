@@ -39,7 +39,7 @@ from diar.embedding.settings import SpeechSettings
 from diar.embedding.speech.detector import SpeechDetector
 from diar.models.defaults import DEFAULT_ENCODER, DEFAULT_SECOND_SEGMENTATION, DEFAULT_SEGMENTATION
 from diar.models.encoders.wespeaker import open_model_dir
-from diar.models.features import Fbank, cmn
+from diar.models.features import cmn
 from diar.models.inference import PRECISIONS, Precision, Trunk, best_precision
 from diar.models.memory import keep_freed_memory
 from diar.models.open import open_segmentation
@@ -130,7 +130,7 @@ def network_rows(options: argparse.Namespace) -> list[Row]:
     settings = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)
     chunk = next(cut_chunks([speech_like(CHUNK)], settings))
     samples = torch.from_numpy(chunk.samples)[None]
-    fbank = Fbank(model.fbank).eval()
+    fbank = model.fbank.front_end().eval()
     features = cmn(fbank(samples))
     rows = [
         measure("fbank", lambda: cmn(fbank(samples)), options.repeats),

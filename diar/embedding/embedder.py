@@ -32,7 +32,6 @@ from diar.embedding.timing import Meter, NoMeter, StepTimer
 from diar.embedding.transfer import HostCopy, stack_to_device, to_device
 from diar.models.device import place
 from diar.models.encoders.wespeaker import SpeakerModel
-from diar.models.features import Fbank, num_frames
 from diar.models.inference import Precision, Trunk
 from diar.models.packing import Packing
 
@@ -104,7 +103,7 @@ class TrackEmbedder:
         self._local_masks = local_masks
         self.trunk = trunk or place(Trunk(model.encoder, model.fbank.num_mel_bins, precision), device)
         self.encoder = place(model.encoder, device)
-        self.fbank = place(Fbank(model.fbank), device)
+        self.fbank = place(model.fbank.front_end(), device)
         self.detector = detector
         self.timer = StepTimer(meter or NoMeter(), device)
 
@@ -122,8 +121,7 @@ class TrackEmbedder:
 
     def count_frames(self, samples: int) -> int:
         """Count the fbank frames of a chunk of so many samples."""
-        fbank = self.fbank.settings
-        return num_frames(samples, fbank.sample_rate, fbank.frame_length_ms, fbank.frame_shift_ms)
+        return self.fbank.settings.num_frames(samples)
 
     def embed(self, chunks: Sequence[Chunk]) -> list[ChunkEmbeddings]:
         """Embed chunks in one forward pass; they may differ in length."""
@@ -174,10 +172,10 @@ class TrackEmbedder:
         return [made[number] for number in range(len(made))]
 
     def _groups(self, chunks: Sequence[Chunk]) -> list[list[int]]:
-        """Return the numbers of the chunks that have equally many fbank frames, group by group."""
+        """Return the numbers of the chunks whose features depend on equally many samples, group by group."""
         groups: dict[int, list[int]] = {}
         for number, chunk in enumerate(chunks):
-            groups.setdefault(self.count_frames(len(chunk.samples)), []).append(number)
+            groups.setdefault(self.fbank.settings.used_samples(len(chunk.samples)), []).append(number)
         return list(groups.values())
 
     def _denoised(self, groups: list[list[np.ndarray]]) -> tuple[list[list[np.ndarray]], ...]:
@@ -250,14 +248,13 @@ class TrackEmbedder:
         return HostCopy(self.encoder.pool(frames, to_device(masks, self.device)).float())
 
     def _whole_frames(self, chunks: Sequence[Chunk]) -> list[np.ndarray]:
-        """Return the samples of chunks up to the end of a whole fbank frame.
+        """Return the samples of chunks that their features depend on: of fbank, those of whole frames.
 
         Otherwise results would depend on the batch, unless all chunks are equally long.
         """
         if self.settings.filled:
             return [chunk.samples for chunk in chunks]
-        fbank = self.fbank.settings
-        used = (self.count_frames(len(chunks[0].samples)) - 1) * fbank.frame_shift + fbank.frame_length
+        used = self.fbank.settings.used_samples(len(chunks[0].samples))
         return [chunk.samples[:used] for chunk in chunks]
 
     def _masks(
@@ -270,7 +267,7 @@ class TrackEmbedder:
         fbank = self.fbank.settings
         num_frames = self.encoder.num_frames(self.count_frames(len(chunks[0].samples)))
         stride = fbank.frame_shift * self.encoder.frame_stride
-        centres = np.arange(num_frames) * stride + fbank.frame_length / 2
+        centres = np.arange(num_frames) * stride + fbank.first_centre
         trunk = TrunkFrames(centres, stride / fbank.sample_rate)
         cores = np.array([np.subtract(chunk.core, chunk.start) for chunk in chunks])
         local = np.empty((len(chunks), 0, num_frames), bool)

@@ -10,7 +10,7 @@ import torch
 
 from diar.export.errors import ExportError
 from diar.models.encoders.wespeaker import SpeakerModel
-from diar.models.features import Fbank, cmn
+from diar.models.features import cmn
 from diar.models.segmentation.base import SegmentationModel
 
 Network = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]  # a file, opened: inputs by name → outputs
@@ -56,7 +56,7 @@ def compare_encoder(
         network: its file.
         cases: waveforms (batch, samples) and masks (batch, speakers, frames).
     """
-    fbank, cosines = Fbank(model.fbank), []
+    fbank, cosines = model.fbank.front_end(), []
     for waveform, masks in cases:
         with torch.inference_mode():
             frames = model.encoder.frames(cmn(fbank(torch.from_numpy(waveform))))

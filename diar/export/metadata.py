@@ -14,16 +14,17 @@ _UNKNOWN = "not stated: see where the weights come from"
 
 
 def encoder_metadata(model: SpeakerModel) -> dict[str, str]:
-    """Return an encoder's: the front end as JSON, the embedding's size, the step of masks in seconds."""
+    """Return an encoder's: the front end as JSON, the embedding's size, where masks lie, in seconds."""
     fbank = model.fbank
     return {
         "kind": "speaker encoder",
         **_origin(model.name, model.sha256),
         "architecture": model.architecture,
         "sample_rate": str(fbank.sample_rate),
-        "front_end": json.dumps({"type": "fbank", **asdict(fbank), "mean_normalised": True}),
+        "front_end": json.dumps({"type": fbank.kind, **asdict(fbank), "mean_normalised": True}),
         "embedding_dim": str(model.encoder.embedding_dim),
         "embedding_normalised": "false",
+        "first_mask_centre_seconds": repr(fbank.first_centre / fbank.sample_rate),
         "mask_step_seconds": repr(fbank.frame_shift / fbank.sample_rate),
         "trunk_stride": str(model.encoder.frame_stride),
     }

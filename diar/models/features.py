@@ -1,14 +1,17 @@
-"""Kaldi's log mel filterbank ("fbank"), computed in batches on the device that runs the encoder.
+"""Front ends: what all have, and Kaldi's log mel filterbank ("fbank"), the one of most encoders.
 
-Equal to Kaldi's `compute-fbank-feats --dither=0 --snip-edges=true --use-energy=false` and its descendants
-(torchaudio.compliance.kaldi, kaldi-native-fbank), which the public speaker encoders were trained on.
+They are computed in batches on the device that runs the encoder. The other one is in `tfmel.py`. Fbank equals
+Kaldi's `compute-fbank-feats --dither=0 --snip-edges=true --use-energy=false` and its descendants
+(torchaudio.compliance.kaldi, kaldi-native-fbank).
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +28,103 @@ WINDOWS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class FbankSettings:
-    """The front end that a model was trained with.
+class FrontEndSettings(ABC):
+    """What a front end is built from; its frames have one length and lie one step apart.
+
+    Attributes:
+        kind: the front end's name in WeSpeaker's `config.yaml`.
+    """
+
+    kind: ClassVar[str]
+    sample_rate: int = 16000  # Hz
+    num_mel_bins: int = 80
+
+    @abstractmethod
+    def front_end(self) -> FrontEnd:
+        """Build it, on the CPU."""
+
+    @property
+    @abstractmethod
+    def frame_length(self) -> int:
+        """Samples a frame."""
+
+    @property
+    @abstractmethod
+    def frame_shift(self) -> int:
+        """Samples from one frame's start to the next one's."""
+
+    @property
+    def lead(self) -> int:
+        """Samples by which the first frame begins before the waveform, and the last one may end after it."""
+        return 0
+
+    @property
+    def least_samples(self) -> int:
+        """Samples of the shortest waveform that has a frame."""
+        return self.frame_length - 2 * self.lead
+
+    @property
+    def first_centre(self) -> float:
+        """Samples from the waveform's start to the middle of the first frame."""
+        return self.frame_length / 2 - self.lead
+
+    def num_frames(self, samples: int) -> int:
+        """Count the frames of a waveform of so many samples."""
+        return 0 if samples < self.least_samples else 1 + (samples - self.least_samples) // self.frame_shift
+
+    def used_samples(self, samples: int) -> int:
+        """Count those of so many samples, from the first on, that the features depend on."""
+        return (self.num_frames(samples) - 1) * self.frame_shift + self.frame_length
+
+
+class FrontEnd(nn.Module, ABC):
+    """(batch, samples) float32 in ±1 → (batch, frames, mels) float32, without mean normalisation (see `cmn`).
+
+    It has two steps, so that waveforms of many lengths can share rows: `prepared` sees each waveform alone,
+    `of_rows` cuts frames.
+
+    Attributes:
+        settings: that it was built from.
+        prepares: whether `prepared` changes anything.
+    """
+
+    settings: FrontEndSettings
+    prepares: ClassVar[bool] = False
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Return the features of equally long waveforms.
+
+        Raises:
+            ValueError: not (batch, samples), or shorter than one frame.
+        """
+        if waveforms.ndim != 2:
+            raise ValueError(f"waveforms must be (batch, samples), got shape {tuple(waveforms.shape)}")
+        least, rate = self.settings.least_samples, self.settings.sample_rate
+        if waveforms.shape[1] < least:
+            raise ValueError(
+                f"{waveforms.shape[1]} samples at {rate} Hz are less than the {least} that one frame needs; "
+                f"give at least {1000 * least / rate:g} ms of audio"
+            )
+        return self.of_rows(self.prepared(waveforms.float()))
+
+    def prepared(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) of whole waveforms → the same, `lead` samples longer at both ends."""
+        return waveforms
+
+    @abstractmethod
+    def of_rows(self, rows: Tensor) -> Tensor:
+        """Prepared (rows, samples), frames of which begin at each multiple of the step → features."""
+
+
+@dataclass(frozen=True)
+class FbankSettings(FrontEndSettings):
+    """Kaldi's filterbank as a model was trained with it.
 
     Raises:
         ValueError: a value that no filterbank can be built from.
     """
 
-    sample_rate: int = 16000  # Hz
-    num_mel_bins: int = 80
+    kind: ClassVar[str] = "fbank"
     frame_length_ms: float = 25.0
     frame_shift_ms: float = 10.0
     window_type: str = "hamming"
@@ -53,6 +144,10 @@ class FbankSettings:
         if not 0 <= self.low_freq < self.sample_rate / 2:
             raise ValueError(f"low_freq {self.low_freq} Hz is not below half of {self.sample_rate} Hz")
 
+    def front_end(self) -> Fbank:
+        """Build it, on the CPU."""
+        return Fbank(self)
+
     @property
     def frame_length(self) -> int:
         """Samples a frame."""
@@ -69,27 +164,19 @@ def milliseconds_to_samples(milliseconds: float, sample_rate: int) -> int:
     return int(sample_rate * milliseconds * 0.001)
 
 
-def num_frames(
-    num_samples: int, sample_rate: int = 16000, frame_length_ms: float = 25.0, frame_shift_ms: float = 10.0
-) -> int:
-    """Count the frames that lie wholly within `num_samples` samples (Kaldi's snip_edges)."""
-    length = milliseconds_to_samples(frame_length_ms, sample_rate)
-    shift = milliseconds_to_samples(frame_shift_ms, sample_rate)
-    return 0 if num_samples < length else 1 + (num_samples - length) // shift
-
-
-class Fbank(nn.Module):
-    """(batch, samples) float32 in ±1 → (batch, frames, mels) float32, without mean normalisation (see `cmn`).
+class Fbank(FrontEnd):
+    """Kaldi's filterbank; its frames lie wholly within the waveform (snip_edges).
 
     The steps: subtract a frame's mean, pre-emphasise, window, pad with zeros to a power of two, take the
     power spectrum, apply triangular mel filters, floor the energies at float32's epsilon, take the natural
-    logarithm. `num_frames` says how many frames there are.
+    logarithm.
 
     All of it is float32, as in Kaldi. In both, energies far below the strongest of their frame carry rounding
     errors. Speech agrees within 1e-3 down to 70 dB below the strongest; further down single values differ
     more.
     """
 
+    settings: FbankSettings
     window: Tensor
     mel_filters: Tensor
 
@@ -103,27 +190,16 @@ class Fbank(nn.Module):
         self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("mel_filters", mel_filterbank(settings, self.fft_length), persistent=False)
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Return the features of equally long waveforms.
-
-        Raises:
-            ValueError: not (batch, samples), or shorter than one frame.
-        """
+    def of_rows(self, rows: Tensor) -> Tensor:
+        """(rows, samples) → (rows, frames, mels)."""
         settings = self.settings
-        if waveforms.ndim != 2:
-            raise ValueError(f"waveforms must be (batch, samples), got shape {tuple(waveforms.shape)}")
-        if waveforms.shape[1] < settings.frame_length:
-            raise ValueError(
-                f"{waveforms.shape[1]} samples at {settings.sample_rate} Hz are less than one frame of "
-                f"{settings.frame_length}; give at least {settings.frame_length_ms:g} ms of audio"
-            )
-        frames = waveforms.float().unfold(1, settings.frame_length, settings.frame_shift)
-        frames = frames * settings.waveform_scale  # (batch, frames, frame_length)
+        frames = rows.unfold(1, settings.frame_length, settings.frame_shift)
+        frames = frames * settings.waveform_scale  # (rows, frames, frame_length)
         frames = frames - frames.mean(dim=-1, keepdim=True)
         previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         frames = (frames - PREEMPHASIS * previous) * self.window
         spectrum = torch.fft.rfft(frames, n=self.fft_length)
-        power = spectrum.real.square() + spectrum.imag.square()  # (batch, frames, fft bins)
+        power = spectrum.real.square() + spectrum.imag.square()  # (rows, frames, fft bins)
         return (power @ self.mel_filters).clamp(min=LOG_FLOOR).log()
 
 

@@ -194,7 +194,7 @@ class LiveModels:
             return
         settings = self._embedder.fbank.settings
         for samples in range(TOLD_STEP, round(TOLD_SECONDS * SAMPLE_RATE) + 1, TOLD_STEP):
-            frames = (samples - settings.frame_length) // settings.frame_shift + 1
+            frames = settings.num_frames(samples)
             self._quick.warm_up(torch.zeros(1, frames, settings.num_mel_bins))
         self._hops.warm_up()
 
@@ -268,7 +268,7 @@ class LiveModels:
         """Return the answers from the trunk's frames (requests, channels, T')."""
         settings = self._embedder.fbank.settings
         stride = settings.frame_shift * self._embedder.encoder.frame_stride
-        centres = np.arange(frames.shape[-1]) * stride + settings.frame_length / 2
+        centres = np.arange(frames.shape[-1]) * stride + settings.first_centre
         parts = [
             local_speaker_masks(request.local, TrunkFrames(centres + request.before, stride / SAMPLE_RATE))[0]
             for request in requests

@@ -1,5 +1,6 @@
 """Chunks to tracks: every embedding is pooled over the frames that its row says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diar.embedding.chunk_rows import ChunkRows
 from diar.embedding.chunks import ChunkSettings, cut_chunks
 from diar.embedding.embedder import TrackEmbedder
 from diar.embedding.rows import RecordingEmbeddings, assemble
@@ -14,14 +16,17 @@ from diar.embedding.speech.detector import SpeechDetector
 from diar.jobs.progress.counters import Counters
 from diar.models.encoders.foreign import ForeignEncoder
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
-from diar.models.features import Fbank, FbankSettings, cmn
+from diar.models.features import Fbank, FbankSettings, FrontEndSettings, cmn
 from diar.models.inference import Precision
 from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.pyannet import open_segmentation_dir
+from diar.models.tfmel import TfMelSettings
 from diar.records import SLIDING, Tracks
 from tests.commands import RATE
+from tests.models.cases import build
 
 CPU = torch.device("cpu")
+TFMEL = TfMelSettings(num_mel_bins=16, norm_signal=True)
 SETTINGS = ChunkSettings.from_seconds(RATE, chunk=30.0, window=1.0, hop=0.5)
 
 
@@ -100,10 +105,12 @@ def test_sliding_windows_are_pooled_over_what_one_person_says(
     assert (expected * tracks.embedding[rows]).sum(axis=1).min() > 0.99
 
 
+@pytest.mark.parametrize("fbank", [FbankSettings(num_mel_bins=16), TFMEL], ids=["fbank", "tfmel"])
 def test_a_chunk_gives_the_same_in_any_batch(
-    tiny_model_dir: Path, detector: SpeechDetector, conversation: np.ndarray
+    fbank: FrontEndSettings, tiny_model_dir: Path, detector: SpeechDetector, conversation: np.ndarray
 ) -> None:
-    embedder = TrackEmbedder(open_model_dir(tiny_model_dir), detector, SETTINGS, CPU)
+    model = replace(open_model_dir(tiny_model_dir), fbank=fbank)
+    embedder = TrackEmbedder(model, detector, SETTINGS, CPU)
     pieces = [
         conversation[start * RATE :][: 3 * RATE + extra] for start, extra in ((0, 80), (5, 155), (20, 239))
     ]
@@ -117,6 +124,38 @@ def test_a_chunk_gives_the_same_in_any_batch(
         for one, two in zip(made.tracks.active, alone.tracks.active, strict=True):
             np.testing.assert_array_equal(one, two)
         assert (made.tracks.embedding * alone.tracks.embedding).sum(axis=1).min() > 0.99999
+
+
+@torch.inference_mode()
+def test_packed_features_are_those_of_each_chunk_alone_to_its_last_sample(conversation: np.ndarray) -> None:
+    """The front end scales a chunk by its own level, and sees zeros around it, not its neighbour."""
+    front_end, encoder = TFMEL.front_end(), build("ReDimNet2B0")
+    lengths = (4 * RATE, 2 * RATE + 239, 2 * RATE + 240, 2 * RATE + 399, 241)
+    starts = (1, 6, 9, 12, 20)
+    gains = (1, 9, 0.1, 1, 1)
+    chunks = [
+        conversation[start * RATE :][:length] * gain
+        for start, length, gain in zip(starts, lengths, gains, strict=True)
+    ]
+    rows = ChunkRows([[chunk] for chunk in chunks], TFMEL, encoder, 8 * RATE, CPU)
+    features, packing = rows.features(front_end)
+    assert packing is not None and packing.rows < len(chunks)
+    for chunk, place in zip(chunks, packing.places, strict=True):
+        alone = cmn(front_end(torch.from_numpy(chunk)[None]))[0]
+        assert (features[place.row, place.start : place.end] - alone).abs().max() < 1e-3
+
+
+@torch.inference_mode()
+def test_windows_are_pooled_over_frames_that_begin_before_the_recording(conversation: np.ndarray) -> None:
+    foreign = SpeakerModel("foreign", ForeignEncoder(MeanNetwork(), 16), TFMEL, "0", "Mean")
+    samples = conversation[: 5 * RATE]
+    made = embed(TrackEmbedder(foreign, None, SETTINGS, CPU), samples)
+    features = cmn(TFMEL.front_end()(torch.from_numpy(samples)[None]))
+    times = (np.arange(features.shape[1]) * 160 + 120) / RATE
+    for start, end, found in zip(made.tracks.start, made.tracks.end, made.tracks.embedding, strict=True):
+        inside = torch.from_numpy((times >= start) & (times < end))
+        expected = MeanNetwork()(features[:, inside])[0].numpy()
+        np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
 
 
 class MeanNetwork(nn.Module):

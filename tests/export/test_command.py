@@ -11,9 +11,10 @@ from diar.cli import main
 from diar.errors import EXIT_ERROR, EXIT_OK
 from diar.export.comparison import LEAST_COSINE
 from diar.models.encoders.wespeaker import SpeakerModel
-from diar.models.features import Fbank, cmn
+from diar.models.features import FbankSettings, FrontEndSettings, cmn
 from diar.models.open import open_encoder, open_segmentation
 from tests.commands import RATE
+from tests.models.tfmel_cases import write_directory
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -27,8 +28,8 @@ def properties(file: Path) -> dict[str, str]:
     return onnxruntime.InferenceSession(str(file)).get_modelmeta().custom_metadata_map
 
 
-def masks_for(waveform: np.ndarray) -> np.ndarray:
-    frames = 1 + (waveform.shape[1] - 400) // 160
+def masks_for(waveform: np.ndarray, front_end: FrontEndSettings | None = None) -> np.ndarray:
+    frames = (front_end or FbankSettings()).num_frames(waveform.shape[1])
     masks = np.zeros((len(waveform), 3, frames), np.float32)
     masks[:, 0] = 1
     masks[:, 1, : frames // 2] = 1  # the third is nobody
@@ -44,9 +45,9 @@ def compared_with_torch(model: SpeakerModel, file: Path, conversation: np.ndarra
     for batch, seconds in ((1, 4.321), (2, 2.005), (7, 0.5)):
         samples = int(seconds * RATE)
         waveform = conversation[RATE : RATE + batch * samples].reshape(batch, samples)
-        masks = masks_for(waveform)
+        masks = masks_for(waveform, model.fbank)
         with torch.inference_mode():
-            frames = model.encoder.frames(cmn(Fbank(model.fbank)(torch.from_numpy(waveform))))
+            frames = model.encoder.frames(cmn(model.fbank.front_end()(torch.from_numpy(waveform))))
             expected = model.encoder.pool(frames, torch.from_numpy(masks[..., ::stride])).numpy()
         (found,) = run(file, waveform=waveform, masks=masks)
         assert cosines(found[:, :2], expected[:, :2]).min() >= LEAST_COSINE
@@ -57,6 +58,17 @@ def test_embeddings_are_those_of_torch_at_any_batch_and_length(
     small_model_dir: Path, small_exported: Path, conversation: np.ndarray
 ) -> None:
     compared_with_torch(open_encoder(str(small_model_dir)), small_exported / "small.onnx", conversation)
+
+
+@pytest.mark.slow
+def test_another_front_end_is_part_of_the_graph(tmp_path: Path, conversation: np.ndarray) -> None:
+    folder = write_directory(tmp_path / "redimnet2")
+    assert main(["export", "--model", str(folder), "--output_dir", str(tmp_path)]) == EXIT_OK
+    compared_with_torch(open_encoder(str(folder)), tmp_path / "redimnet2.onnx", conversation)
+    said = properties(tmp_path / "redimnet2.onnx")
+    front_end = json.loads(said["front_end"])
+    assert (front_end["type"], front_end["norm_signal"], front_end["num_mel_bins"]) == ("tfmel", True, 72)
+    assert float(said["first_mask_centre_seconds"]) == 0.0075 and said["mask_step_seconds"] == "0.01"
 
 
 @pytest.mark.slow
@@ -143,7 +155,7 @@ def test_halves_make_the_whole(small_model_dir: Path, small_exported: Path, conv
     model, waveform = open_encoder(str(small_model_dir)), conversation[None, : 3 * RATE]
     masks = masks_for(waveform)
     (whole,) = run(small_exported / "small.onnx", waveform=waveform, masks=masks)
-    fbank = Fbank(model.fbank)(torch.from_numpy(waveform)).numpy()
+    fbank = model.fbank.front_end()(torch.from_numpy(waveform)).numpy()
     (frames,) = run(small_exported / "small.trunk.onnx", fbank=fbank)
     (halves,) = run(
         small_exported / "small.pooling.onnx", frames=frames, masks=masks[..., :: model.encoder.frame_stride]

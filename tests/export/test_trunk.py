@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from diar.export.errors import ExportError
-from diar.export.graph.front_end import ProductFbank
+from diar.export.graph.front_end import product_front_end
 from diar.export.graph.parts import Pooled, TrunkOfFbank
 from diar.export.graph.trunk import exportable
 from diar.models.encoders.base import SpeakerEncoder
-from diar.models.features import Fbank, FbankSettings, cmn
+from diar.models.features import FbankSettings, FrontEndSettings, cmn
+from diar.models.tfmel import TfMelSettings
 from tests.models.cases import build, features, num_mel_bins
 
 CASES = ["CAMPPlus", "CAMPPlus-ASTP", "ECAPA_TDNN_GLOB_c512", "ResNet18-MQMHASTP", "ResNet18-40mels"]
@@ -33,13 +34,19 @@ def test_twins_give_the_same_embeddings(case: str) -> None:
     assert not found[:, 2].any()
 
 
-@pytest.mark.parametrize("rate", [8000, 16000, 22050])
-def test_features_by_products_are_those_of_the_fourier_transform(rate: int) -> None:
-    settings = FbankSettings(sample_rate=rate)
-    rng = np.random.default_rng(0)
-    for samples in (settings.frame_length, settings.frame_length + settings.frame_shift - 1, 3 * rate + 77):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(FbankSettings(sample_rate=rate) for rate in (8000, 16000, 22050)),
+        *(TfMelSettings(norm_signal=scaled, do_preemph=scaled) for scaled in (True, False)),
+        TfMelSettings(8000, 40, 256, 200, 77, f_max=3800.0, norm_signal=True),
+    ],
+)
+def test_features_by_products_are_those_of_the_front_end(settings: FrontEndSettings) -> None:
+    rng, least = np.random.default_rng(0), settings.least_samples
+    for samples in (least, least + settings.frame_shift - 1, 3 * settings.sample_rate + 77):
         waveform = torch.from_numpy(rng.normal(0.01, 0.1, (2, samples)).astype(np.float32))
-        found, expected = ProductFbank(settings)(waveform), Fbank(settings)(waveform)
+        found, expected = product_front_end(settings)(waveform), settings.front_end()(waveform)
         assert found.shape == expected.shape and (found - expected).abs().max() < 1e-3
 
 

@@ -2,12 +2,19 @@
 
 from collections import defaultdict
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
+from diar.embedding.masks import TrunkFrames, local_speaker_masks
+from diar.models.encoders.wespeaker import open_model_dir
+from diar.models.features import cmn
 from diar.online.engine import Engine
 from diar.online.models import Answer, LiveModels, Request, Tell
 from diar.online.stream import Stream
+from tests.models.tfmel_cases import write_directory
 from tests.online.conftest import RememberingModels
 
 
@@ -50,6 +57,33 @@ def test_seg_windows_of_one_and_of_several_voices_are_embedded_together(
             spoken = seconds > 0
             assert spoken.any()
             assert (embeddings[spoken] * alone[spoken]).sum(axis=1).min() > 0.995
+
+
+@pytest.mark.slow
+def test_an_encoder_on_another_front_end_is_told_with_its_own_frames(
+    segmentation_dir: Path, talk: np.ndarray, tmp_path: Path
+) -> None:
+    folder = write_directory(tmp_path / "redimnet2")
+    models = NotingModels.open(
+        str(folder), str(segmentation_dir), second_segmentation=None, device="cpu", precision="fp32"
+    )
+    models.answered, models.asked = {}, []
+    models.warm_up()
+    Stream(models).feed(talk[: 4 * 16_000])
+    model, compared = open_model_dir(folder), 0
+    for request in models.asked[:3]:
+        embeddings, seconds = models.computed(request)  # type: ignore[misc]
+        with torch.inference_mode():
+            samples = torch.from_numpy(request.samples)[None]
+            frames = model.encoder.frames(cmn(model.fbank.front_end()(samples)))
+            centres = np.arange(frames.shape[-1]) * 160 + 120 + request.before
+            masks = local_speaker_masks(request.local, TrunkFrames(centres, 0.01))
+            expected = model.encoder.pool(frames, torch.from_numpy(masks))[0].numpy()
+        np.testing.assert_allclose(seconds, masks[0].sum(axis=1) * 0.01)
+        for found, own in zip(embeddings[seconds > 0], expected[seconds > 0], strict=True):
+            assert found @ own / np.linalg.norm(own) > 0.99  # in bf16
+            compared += 1
+    assert compared
 
 
 def test_what_is_warm_meets_no_new_shape(talk: np.ndarray) -> None:

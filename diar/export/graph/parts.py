@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from diar.errors import DiarError
 from diar.export.errors import ExportError
-from diar.export.graph.front_end import ProductFbank
+from diar.export.graph.front_end import ProductFrontEnd, product_front_end
 from diar.export.graph.trunk import exportable
 from diar.models.encoders.base import StatisticsEncoder
 from diar.models.encoders.wespeaker import SpeakerModel
-from diar.models.features import cmn, num_frames
+from diar.models.features import cmn
 from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.pyannet import PyanNet
 
@@ -43,7 +43,7 @@ class Part:
     example: Mapping[str, Tensor]
     axes: Mapping[str, Mapping[int, str]]
     lengths: Callable[[int], dict[str, int]]
-    front_end: ProductFbank | None = None
+    front_end: ProductFrontEnd | None = None
 
     @property
     def inputs(self) -> list[str]:
@@ -95,7 +95,7 @@ class TrunkOfFbank(nn.Module):
 class Embeddings(nn.Module):
     """From features, or from samples, to the embeddings of speakers whose frames of 10 ms are known."""
 
-    def __init__(self, encoder: StatisticsEncoder, fbank: ProductFbank | None) -> None:
+    def __init__(self, encoder: StatisticsEncoder, fbank: ProductFrontEnd | None) -> None:
         super().__init__()
         self.front_end = nn.Identity() if fbank is None else fbank
         self.trunk, self.pooled = TrunkOfFbank(encoder), Pooled(encoder)
@@ -150,7 +150,7 @@ def encoder_part(model: SpeakerModel, name: PartName) -> Part:
     """
     encoder = exportable(model.encoder, model.fbank.num_mel_bins)
     waveform = torch.randn(_BATCH, int(_SECONDS * model.fbank.sample_rate), generator=_seeded()) * 0.1
-    front_end = ProductFbank(model.fbank)
+    front_end = product_front_end(model.fbank)
     fbank = front_end(waveform)
     masks = (torch.rand(_BATCH, _SPEAKERS, fbank.shape[1], generator=_seeded()) > 0.3).float()
     of_fbank = {"fbank": {0: "batch", 1: _FRAMES}}
@@ -179,9 +179,7 @@ def encoder_part(model: SpeakerModel, name: PartName) -> Part:
         )
 
     def lengths(samples: int) -> dict[str, int]:
-        frames = num_frames(
-            samples, model.fbank.sample_rate, model.fbank.frame_length_ms, model.fbank.frame_shift_ms
-        )
+        frames = model.fbank.num_frames(samples)
         return {_SAMPLES: samples, _FRAMES: frames, _TRUNK_FRAMES: encoder.num_frames(frames)}
 
     return Part(name, network.eval(), example, axes, lengths, front_end)

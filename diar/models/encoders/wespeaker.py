@@ -5,14 +5,20 @@ Read from `config.yaml`, as WeSpeaker's training writes it:
     model: ResNet34                    # a name in ARCHITECTURES, else one that the wespeaker package knows
     model_args: {feat_dim: 80, …}      # the constructor's arguments
     dataset_args:
-      frontend: fbank                  # the only front end there is; fbank where missing
+      frontend: fbank                  # or tfmel; fbank where missing
       resample_rate: 16000
       cmvn: true                       # the mean over the frames is subtracted
       fbank_args: {num_mel_bins: 80, frame_length: 25, frame_shift: 10, window_type: hamming}
+      tfmel_args: {n_mels: 72, hop_length: 160, win_length: 400, n_fft: 512, …}
 
 WeSpeaker trains on samples as 16-bit integers (scale 32768) and a Hamming window; 3D-Speaker, whose CAM++
 weights have the same names, on samples in ±1 and Kaldi's Povey window. So `window_type: povey` means a scale
 of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which is our own addition.
+
+With `tfmel`, WeSpeaker runs ReDimNet2 alone, and needs `cmvn: false`: the front end has subtracted the mean
+over the frames already, and its features are (mels, frames), so that `cmvn` would subtract the mean over the
+mels. What `tfmel_args` holds for training, or under names that WeSpeaker's front end ignores, is ignored
+here, too.
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ from diar.errors import explain
 from diar.models.encoders import campplus, ecapa, eres2net, redimnet, redimnet2, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
 from diar.models.encoders.foreign import build_foreign
-from diar.models.features import FbankSettings
+from diar.models.features import FbankSettings, FrontEndSettings
+from diar.models.tfmel import TfMelSettings, stored_buffers
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
@@ -40,6 +47,7 @@ CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
 _MELS = frozenset({"feat_dim", "acoustic_dim"})  # what constructors call the number of mels
 TRAINING_HEAD = "projection."  # the classifier that training leaves in a checkpoint
+_BUFFER_ERROR = 1e-5  # of averaged constants in a checkpoint
 
 # the names that `model:` may have → what takes its `model_args`
 ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
@@ -76,6 +84,7 @@ ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
     "ReDimNet2B5": redimnet2.ReDimNet2B5,
     "ReDimNet2B6": redimnet2.ReDimNet2B6,
 }
+_ON_TFMEL = [name for name in ARCHITECTURES if name.startswith("ReDimNet2")]
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class SpeakerModel:
 
     name: str
     encoder: SpeakerEncoder  # in eval mode, float32, on the CPU, no gradients
-    fbank: FbankSettings
+    fbank: FrontEndSettings
     sha256: str  # of the weights file
     architecture: str
 
@@ -101,11 +110,14 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
     check_files(path)
     config = read_config(config_file)
     architecture = config["model"]
-    fbank = fbank_settings(config, config_file)
+    fbank = front_end_settings(config, config_file)
     with ThreadPoolExecutor(1) as beside:
         sha256 = beside.submit(file_sha256, weights_file)
         encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
-        load_weights(encoder, read_state_dict(weights_file), weights_file)
+        parameters = read_state_dict(weights_file)
+        if isinstance(fbank, TfMelSettings):
+            parameters = without_buffers(parameters, fbank, weights_file)
+        load_weights(encoder, parameters, weights_file)
     encoder.eval().requires_grad_(False)
     return SpeakerModel(name or path.resolve().name, encoder, fbank, sha256.result(), architecture)
 
@@ -145,34 +157,65 @@ def section(config: Mapping[str, Any], key: str, file: Path) -> dict[str, Any]:
     return found
 
 
-def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
+def front_end_settings(config: Mapping[str, Any], file: Path) -> FrontEndSettings:
     """Return the front end that the configuration describes; the module's docstring has the rules."""
     dataset = config["dataset_args"]
     frontend = dataset.get("frontend", "fbank")
-    if frontend != "fbank":
-        raise ModelError(f"{file}: frontend {frontend!r} is not supported, only 'fbank' is")
-    if not dataset.get("cmvn", True) or section(dataset, "cmvn_args", file).get("norm_var", False):
-        raise ModelError(f"{file}: only models with the mean, and not the variance, normalised are supported")
-    given = section(dataset, "fbank_args", file)
-    window_type = given.get("window_type", "hamming")
+    if not isinstance(frontend, str) or frontend not in _READERS:
+        raise ModelError(f"{file}: frontend {frontend!r} is not supported, only {' and '.join(_READERS)} are")
+    given = section(dataset, f"{frontend}_args", file)
     try:
-        settings = FbankSettings(
-            sample_rate=int(dataset.get("resample_rate", 16000)),
-            num_mel_bins=int(given.get("num_mel_bins", 80)),
-            frame_length_ms=float(given.get("frame_length", 25)),
-            frame_shift_ms=float(given.get("frame_shift", 10)),
-            window_type=window_type,
-            waveform_scale=float(given.get("waveform_scale", 1.0 if window_type == "povey" else 32768.0)),
-        )
+        settings = _READERS[frontend](config, given, file)
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"{file}: dataset_args describe no filterbank: {error}") from error
     for key in sorted(_MELS):
         expected = config["model_args"].get(key, settings.num_mel_bins)
         if expected != settings.num_mel_bins:
             raise ModelError(
-                f"{file}: {key} is {expected}, but fbank_args give {settings.num_mel_bins} mel bins"
+                f"{file}: {key} is {expected}, but {frontend}_args give {settings.num_mel_bins} mel bins"
             )
     return settings
+
+
+def _fbank_settings(config: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> FbankSettings:
+    dataset = config["dataset_args"]
+    if not dataset.get("cmvn", True) or section(dataset, "cmvn_args", file).get("norm_var", False):
+        raise ModelError(f"{file}: only models with the mean, and not the variance, normalised are supported")
+    window_type = given.get("window_type", "hamming")
+    return FbankSettings(
+        sample_rate=int(dataset.get("resample_rate", 16000)),
+        num_mel_bins=int(given.get("num_mel_bins", 80)),
+        frame_length_ms=float(given.get("frame_length", 25)),
+        frame_shift_ms=float(given.get("frame_shift", 10)),
+        window_type=window_type,
+        waveform_scale=float(given.get("waveform_scale", 1.0 if window_type == "povey" else 32768.0)),
+    )
+
+
+def _tfmel_settings(config: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> TfMelSettings:
+    dataset, architecture = config["dataset_args"], config["model"]
+    if architecture not in _ON_TFMEL:
+        raise ModelError(
+            f"{file}: frontend 'tfmel' is not supported for {architecture}, only for {', '.join(_ON_TFMEL)}"
+        )
+    if dataset.get("cmvn", True):
+        raise ModelError(
+            f"{file}: frontend 'tfmel' needs 'cmvn: false': where cmvn is true, or missing, WeSpeaker also "
+            "subtracts the mean over the mel bins, which is not supported"
+        )
+    rate = int(dataset.get("resample_rate", 16000))
+    if int(given.get("sample_rate", rate)) != rate:
+        raise ValueError(f"sample_rate in tfmel_args is {given['sample_rate']}, but resample_rate {rate}")
+    numbers = {name: int(given[name]) for name in ("n_fft", "win_length", "hop_length") if name in given}
+    reals = {name: float(given[name]) for name in ("f_min", "f_max", "eps") if name in given}
+    flags = {name: bool(given[name]) for name in ("norm_signal", "do_preemph") if name in given}
+    return TfMelSettings(rate, int(given.get("n_mels", 80)), **numbers, **reals, **flags)
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Path], FrontEndSettings]] = {
+    "fbank": _fbank_settings,
+    "tfmel": _tfmel_settings,
+}
 
 
 def build_encoder(
@@ -204,3 +247,22 @@ def load_weights(encoder: SpeakerEncoder, parameters: Mapping[str, Tensor], file
     given = {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}
     remedy = "Compare model and model_args with the training that wrote the file"
     load_strictly(encoder.weights(), given, file, remedy)
+
+
+def without_buffers(
+    parameters: Mapping[str, Tensor], settings: TfMelSettings, file: Path
+) -> dict[str, Tensor]:
+    """Take away the constants of the front end, which WeSpeaker keeps in the checkpoint.
+
+    Raises:
+        ModelError: they are not those that the configuration describes.
+    """
+    expected = stored_buffers(settings)
+    for name, buffer in expected.items():
+        stored = parameters.get(name, buffer)
+        if stored.shape != buffer.shape or not (stored - buffer).abs().max() <= _BUFFER_ERROR:
+            raise ModelError(
+                f"{file}: {name} is not what tfmel_args in {CONFIG_FILE} give. Compare them with the "
+                "training that wrote the file"
+            )
+    return {name: tensor for name, tensor in parameters.items() if name not in expected}

@@ -13,19 +13,31 @@ from diar.store.reader import load_index
 from tests.commands import RATE, detect, extract
 from tests.jobs.extract.comparison import assert_same_extraction
 from tests.models.cases import CASES, build
+from tests.models.tfmel_cases import write_directory
 
 LENGTHS = {"a.wav": 2.77, "b.wav": 5.3}  # seconds
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["ReDimNetB0", "ReDimNet2B0"])
-def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path) -> None:
+def write_fbank_directory(folder: Path, case: str) -> None:
     architecture, model_args = CASES[case]
     front_end = {"fbank_args": {"num_mel_bins": model_args["feat_dim"]}}
     config = {"model": architecture, "model_args": model_args, "dataset_args": front_end}
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(config))
-    torch.save(build(case).state_dict(), tmp_path / "model" / "avg_model.pt")
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    torch.save(build(case).state_dict(), folder / "avg_model.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case, frontend", [("ReDimNetB0", "fbank"), ("ReDimNet2B0", "fbank"), ("ReDimNet2B0", "tfmel")]
+)
+def test_both_stages(
+    case: str, frontend: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path
+) -> None:
+    if frontend == "tfmel":
+        write_directory(tmp_path / "model", case)
+    else:
+        write_fbank_directory(tmp_path / "model", case)
     (tmp_path / "archive").mkdir()
     for name, seconds in LENGTHS.items():
         samples = conversation[5 * RATE : 5 * RATE + round(seconds * RATE)]

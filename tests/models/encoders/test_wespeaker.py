@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from diar.errors import DiarError
 from diar.models.encoders.wespeaker import ARCHITECTURES, ModelError, open_model_dir
 from diar.models.features import FbankSettings
+from diar.models.tfmel import TfMelSettings
 from diar.models.weights.checkpoint import read_state_dict
 from tests.models.cases import fill
 
@@ -25,7 +26,14 @@ CONFIG: dict[str, Any] = {
     "model_args": {"feat_dim": 40, "embed_dim": 8, "m_channels": 4},
     "dataset_args": {"resample_rate": 16000, "fbank_args": {"num_mel_bins": 40}},
 }
+TFMEL: dict[str, Any] = {"model": "ReDimNet2B0", "model_args": {"feat_dim": 72, "embed_dim": 8}}
 Write = Callable[..., Path]
+
+
+def tfmel(**arguments: object) -> dict[str, Any]:
+    """What of a configuration is other with these `tfmel_args`."""
+    given = {"n_mels": 72, **arguments}
+    return TFMEL | {"dataset_args": {"frontend": "tfmel", "cmvn": False, "tfmel_args": given}}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +111,26 @@ def test_the_front_end_is_read(write: Write, dataset_args: dict[str, Any], expec
     encoder = ARCHITECTURES["ResNet18"](**model_args)
     path = write(encoder.state_dict(), model_args=model_args, dataset_args=dataset_args)
     assert open_model_dir(path).fbank == expected
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ({}, TfMelSettings(num_mel_bins=72)),
+        (
+            {"norm_signal": True, "do_preemph": False},
+            TfMelSettings(16000, 72, norm_signal=True, do_preemph=False),
+        ),
+        (
+            {"hop_length": 200, "win_length": 480, "n_fft": 1024, "f_min": 60, "f_max": 7000, "eps": 1e-6},
+            TfMelSettings(16000, 72, 1024, 480, 200, 60.0, 7000.0, eps=1e-6),
+        ),
+        ({"do_spec_aug": True, "freq_mask_width": [0, 6], "unknown": 1}, TfMelSettings(num_mel_bins=72)),
+    ],
+)
+def test_another_front_end_is_read(write: Write, arguments: dict[str, Any], expected: TfMelSettings) -> None:
+    encoder = ARCHITECTURES["ReDimNet2B0"](**TFMEL["model_args"])
+    assert open_model_dir(write(encoder.state_dict(), **tfmel(**arguments))).fbank == expected
 
 
 def test_large_margin_weights_open_by_their_public_configuration(write: Write) -> None:
@@ -183,11 +211,22 @@ def test_configurations_that_are_none(write: Write, text: str, message: str) -> 
         ({"model_args": CONFIG["model_args"] | {"pooling_func": "XSTP"}}, "'XSTP' is not one of TAP"),
         ({"model_args": CONFIG["model_args"] | {"embed_dim": -3}}, "cannot be built"),
         ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported"),
-        ({"dataset_args": {"frontend": "tfmel", "cmvn": False}}, "frontend 'tfmel' is not supported"),
         (
             {"model": "ReDimNetB0", "model_args": {}},
             "feat_dim of ReDimNetB0 is 60 unless model_args have another",
         ),
+        ({"dataset_args": {"frontend": ["fbank"]}}, "['fbank'] is not supported, only fbank and tfmel are"),
+        (
+            {"dataset_args": {"frontend": "tfmel", "cmvn": False}},
+            "frontend 'tfmel' is not supported for ResNet18, only for ReDimNet2B0, ReDimNet2B1",
+        ),
+        (tfmel() | {"model": "ReDimNet2Custom"}, "frontend 'tfmel' is not supported for ReDimNet2Custom"),
+        (TFMEL | {"dataset_args": {"frontend": "tfmel"}}, "needs 'cmvn: false'"),
+        (TFMEL | {"dataset_args": {"frontend": "tfmel", "cmvn": True}}, "needs 'cmvn: false'"),
+        (tfmel(n_mels=80), "feat_dim is 72, but tfmel_args give 80 mel bins"),
+        (tfmel(win_length=600), "dataset_args describe no filterbank: win_length 600"),
+        (tfmel(f_max="high"), "dataset_args describe no filterbank"),
+        (tfmel(sample_rate=8000), "sample_rate in tfmel_args is 8000, but resample_rate 16000"),
         ({"model": "ReDimNetB1", "model_args": {"feat_dim": 40}}, "20 mel rows cannot be divided"),
         ({"dataset_args": {"cmvn": False}}, "only models with the mean"),
         ({"dataset_args": {"cmvn_args": {"norm_var": True}}}, "only models with the mean"),
