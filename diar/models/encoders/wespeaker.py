@@ -192,6 +192,13 @@ def _fbank_settings(config: Mapping[str, Any], given: Mapping[str, Any], file: P
     )
 
 
+_TFMEL_ARGS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("n_fft", "win_length", "hop_length"), int),
+    **dict.fromkeys(("f_min", "f_max", "eps"), float),
+    **dict.fromkeys(("norm_signal", "do_preemph"), bool),
+}
+
+
 def _tfmel_settings(config: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> TfMelSettings:
     dataset, architecture = config["dataset_args"], config["model"]
     if architecture not in _ON_TFMEL:
@@ -206,10 +213,8 @@ def _tfmel_settings(config: Mapping[str, Any], given: Mapping[str, Any], file: P
     rate = int(dataset.get("resample_rate", 16000))
     if int(given.get("sample_rate", rate)) != rate:
         raise ValueError(f"sample_rate in tfmel_args is {given['sample_rate']}, but resample_rate {rate}")
-    numbers = {name: int(given[name]) for name in ("n_fft", "win_length", "hop_length") if name in given}
-    reals = {name: float(given[name]) for name in ("f_min", "f_max", "eps") if name in given}
-    flags = {name: bool(given[name]) for name in ("norm_signal", "do_preemph") if name in given}
-    return TfMelSettings(rate, int(given.get("n_mels", 80)), **numbers, **reals, **flags)
+    more: dict[str, Any] = {name: kind(given[name]) for name, kind in _TFMEL_ARGS.items() if name in given}
+    return TfMelSettings(rate, int(given.get("n_mels", 80)), **more)
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Path], FrontEndSettings]] = {
@@ -228,7 +233,8 @@ def build_encoder(
             return build_foreign(architecture, model_args, num_mel_bins, supported=list(ARCHITECTURES))
         arguments = inspect.signature(constructor).bind(**model_args)
         arguments.apply_defaults()
-        for key in _MELS & arguments.arguments.keys():  # those of `model_args` were compared before
+        defaults = arguments.arguments.keys() - model_args.keys()  # what is given was compared before
+        for key in _MELS & defaults:
             if arguments.arguments[key] != num_mel_bins:
                 raise ModelError(
                     f"{file}: {key} of {architecture} is {arguments.arguments[key]} unless model_args have "
