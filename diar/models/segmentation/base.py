@@ -105,15 +105,19 @@ class SegmentationNetwork(nn.Module, ABC):
         """Count the frames of a seg_window of that many samples."""
         return self.frames.num_frames(samples)
 
-    @abstractmethod
     def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
-        """Compute `forward` of overlapping seg_windows of chunks, (batch · windows, frames, classes), faster.
+        """Compute `forward` of overlapping seg_windows of chunks, (batch · windows, frames, classes).
+
+        Here nothing is shared by seg_windows that overlap, and at most `seconds_at_once` are in a pass.
 
         Args:
             chunks: (batch, samples).
             starts: of the seg_windows, in samples; multiples of the frame step.
             size: samples of a seg_window.
         """
+        windows = torch.stack([chunks[:, start : start + size] for start in starts], dim=1).flatten(0, 1)
+        at_once = self.seconds_at_once[chunks.device.type] * self.frames.sample_rate
+        return torch.cat([self(part) for part in windows.split(max(1, round(at_once) // size))])
 
     @abstractmethod
     def in_bf16(self) -> SegmentationNetwork:
@@ -141,6 +145,8 @@ class SegmentationNetwork(nn.Module, ABC):
         the second at its last. PyanNet does: in training, the labels of n frames lay over n equal parts of a
         seg_window, which is not where those frames look (docs/decisions/046-segmentation-timing.md).
         """
+        if not any(self.lead_seconds):
+            return output
         frames = output.shape[1]
         first, last = (seconds / self.frames.step_seconds for seconds in self.lead_seconds)
         audio = torch.arange(frames, device=output.device)

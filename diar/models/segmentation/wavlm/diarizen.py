@@ -8,8 +8,9 @@ from typing import Any
 
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation.base import SegmentationModel
+from diar.models.segmentation.broken import BROKEN, what_is_wrong
 from diar.models.segmentation.wavlm.described import NAMED, pruned_sizes
-from diar.models.segmentation.wavlm.loading import BROKEN, load, what_is_wrong
+from diar.models.segmentation.wavlm.loading import load
 from diar.models.segmentation.wavlm.names import DIARIZEN
 from diar.models.segmentation.wavlm.settings import ConformerSettings, WavLMConformerSettings, WavLMSettings
 from diar.models.weights.checkpoint import read_checkpoint

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from diar.errors import explain
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.wavlm.names import Rules, from_checkpoint, present_names, to_checkpoint
@@ -16,9 +15,6 @@ from diar.models.segmentation.wavlm.settings import WavLMConformerSettings
 from diar.models.weights.checkpoint import check_fit
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
-
-# What reading a description stumbles over that is not what it should be
-BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
 
 
 def load(
@@ -56,10 +52,3 @@ def load(
     network.load_state_dict(from_checkpoint(given, own, rules))
     network.eval().requires_grad_(False)
     return SegmentationModel(name, network, settings, file_sha256(file), terms=terms)
-
-
-def what_is_wrong(error: BaseException) -> str:
-    """Return what is wrong with a description, of the errors in `BROKEN`."""
-    if isinstance(error, KeyError):
-        return f"{error.args[0]} is missing"
-    return explain(error) if isinstance(error, OSError) else str(error)

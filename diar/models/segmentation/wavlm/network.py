@@ -7,7 +7,7 @@ SUPlime is the same idea with another Conformer and two more linear layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar
@@ -70,12 +70,6 @@ class WavLMConformer(SegmentationNetwork):
             mixed: Tensor = self.wavlm_model(waveform, weights)
         return mixed.float()
 
-    def of_windows(self, chunks: Tensor, starts: Sequence[int], size: int) -> Tensor:
-        """See `SegmentationNetwork`; nothing is shared by seg_windows that overlap."""
-        windows = torch.stack([chunks[:, start : start + size] for start in starts], dim=1).flatten(0, 1)
-        at_once = self.seconds_at_once[chunks.device.type] * self.frames.sample_rate
-        return torch.cat([self(part) for part in windows.split(max(1, round(at_once) // size))])
-
     def in_bf16(self) -> WavLMConformer:
         """Return itself; see the class."""
         return self
@@ -83,7 +77,3 @@ class WavLMConformer(SegmentationNetwork):
     def use_half(self) -> None:
         """Compute WavLM in fp16 from now on; its sums over frames and channels, and the rest, stay fp32."""
         self._half = True
-
-    def aligned(self, output: Tensor) -> Tensor:
-        """See `SegmentationNetwork`."""
-        return super().aligned(output) if any(self.lead_seconds) else output

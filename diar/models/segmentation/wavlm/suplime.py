@@ -8,8 +8,9 @@ from typing import Any
 
 from diar.models.encoders.base import ModelError
 from diar.models.segmentation.base import SAMPLE_RATE, SegmentationModel
+from diar.models.segmentation.broken import BROKEN, what_is_wrong
 from diar.models.segmentation.wavlm.described import torchaudio_sizes
-from diar.models.segmentation.wavlm.loading import BROKEN, load, what_is_wrong
+from diar.models.segmentation.wavlm.loading import load
 from diar.models.segmentation.wavlm.names import suplime_rules
 from diar.models.segmentation.wavlm.settings import ConformerSettings, WavLMConformerSettings
 from diar.models.weights.checkpoint import read_checkpoint
