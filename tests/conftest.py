@@ -82,6 +82,16 @@ def tiny_wavlm_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_sortformer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory as transformers saves it, with a very small Sortformer of random weights."""
+    from tests.models.segmentation.sortformer.cases import write
+
+    folder = tmp_path_factory.mktemp("tiny-sortformer")
+    write(folder, "eight")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def conversation() -> np.ndarray:
     """(n,) float32, 70 s of two voices in turn: pauses of 0.8 s, every third turn overlaps the one before."""
     voices = [next(voice for voice in VOICES if voice.name == name) for name in ("gustave", "iven")]

@@ -152,7 +152,7 @@ def open_segmentation(
         name: named weights, a model directory, or a Hugging Face id.
         speech: whose opinion says where speech is. `segmentation`: that network's; `doubt`: also the second
             one's, where there is sound but the first hears nobody; `both`: always both, which takes longer;
-            `auto`: `doubt`, with networks on WavLM `segmentation`.
+            `auto`: `doubt`, with networks that are no PyanNet `segmentation`.
         second_segmentation: the other network, used unless `speech` is `segmentation`.
         step: most seconds from the start of one seg_window to the next; None = 5, or half of a seg_window
             that is longer than 10 s.

@@ -14,6 +14,7 @@ from diar.models.encoders.base import ModelError
 from diar.models.encoders.wespeaker import SpeakerModel, open_model_dir
 from diar.models.segmentation.base import SegmentationModel
 from diar.models.segmentation.pyannet import WEIGHTS_FILES, open_segmentation_dir
+from diar.models.segmentation.sortformer.opening import is_sortformer, open_sortformer
 from diar.models.segmentation.wavlm import diarizen, suplime
 from diar.models.weights import hub
 from diar.models.weights.checkpoint import parameter_names
@@ -37,12 +38,15 @@ def open_encoder(name_or_path: str = DEFAULT_ENCODER) -> SpeakerModel:
 def open_segmentation(name_or_path: str = DEFAULT_SEGMENTATION) -> SegmentationModel:
     """Open a segmentation network; what was given becomes its name.
 
-    The names of a checkpoint's parameters tell which network it is: PyanNet, DiariZen's or SUPlime's.
+    The names of a checkpoint's parameters tell which network it is: PyanNet, DiariZen's or SUPlime's. What
+    transformers saves tells it in a file of its own.
 
     Raises:
         DiarError: it cannot be found, fetched or opened.
     """
     folder = _with_weights(hub.resolve(name_or_path, "segmentation"))
+    if is_sortformer(folder) and not any((folder / name).is_file() for name in WEIGHTS_FILES):
+        return open_sortformer(folder, name_or_path)
     weights = folder / "pytorch_model.bin"
     if weights.is_file() and not (folder / WEIGHTS_FILES[0]).is_file():
         names = parameter_names(weights)

@@ -14,16 +14,21 @@ from diar.models.segmentation.pyannet import open_segmentation_dir
 from tests.conftest import named_weights
 
 
-def test_what_is_left_open_is_the_networks_own(segmentation_dir: Path, tiny_wavlm_dir: Path) -> None:
-    pyannet, wavlm = (open_segmentation(str(folder)) for folder in (segmentation_dir, tiny_wavlm_dir))
+def test_what_is_left_open_is_the_networks_own(
+    segmentation_dir: Path, tiny_wavlm_dir: Path, tiny_sortformer_dir: Path
+) -> None:
+    folders = segmentation_dir, tiny_wavlm_dir, tiny_sortformer_dir
+    pyannet, wavlm, sortformer = (open_segmentation(str(folder)) for folder in folders)
+    assert speech_settings(sortformer, None, 1.5, "auto") == SpeechSettings(16.0, 1.5, "segmentation")
     assert speech_settings(pyannet, None, 1.5, "auto") == SpeechSettings(5.0, 1.5, "doubt")
     assert speech_settings(wavlm, None, 1.5, "auto") == SpeechSettings(4.0, 1.5, "segmentation")
     assert speech_settings(wavlm, 1.6, 2.0, "both") == SpeechSettings(1.6, 2.0, "both")
     assert speech_settings(None, None, 1.5, "auto") == SpeechSettings(5.0, 1.5, "doubt")
 
 
-def test_wavlm_stays_in_fp32_on_the_cpu(tiny_wavlm_dir: Path) -> None:
-    model = open_segmentation(str(tiny_wavlm_dir))
+@pytest.mark.parametrize("fixture", ["tiny_wavlm_dir", "tiny_sortformer_dir"])
+def test_others_than_pyannet_stay_in_fp32_on_the_cpu(fixture: str, request: pytest.FixtureRequest) -> None:
+    model = open_segmentation(str(request.getfixturevalue(fixture)))
     settings = speech_settings(model, None, 1.5, "auto")
     detector = make_detector(model, None, settings, torch.device("cpu"), "mixed")
     assert {parameter.dtype for parameter in detector.network.parameters()} == {torch.float32}

@@ -183,10 +183,19 @@ def test_torchscript_gives_the_same(
     assert len(extra["sha256"]) == 64
 
 
-def test_a_network_on_wavlm_is_refused(
-    tiny_wavlm_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("fixture", "network"),
+    [("tiny_wavlm_dir", "WavLMConformer"), ("tiny_sortformer_dir", "Sortformer")],
+)
+def test_other_networks_than_pyannet_are_refused(
+    fixture: str,
+    network: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["export", "--model", str(tiny_wavlm_dir), "--output_dir", str(tmp_path / "out")]
+    folder = request.getfixturevalue(fixture)
+    arguments = ["export", "--model", str(folder), "--output_dir", str(tmp_path / "out")]
     assert main(arguments) == EXIT_ERROR
-    assert "only PyanNet is exported of segmentation networks, not WavLMConformer" in capsys.readouterr().err
+    assert f"only PyanNet is exported of segmentation networks, not {network}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -97,7 +97,7 @@ class ExtractConfig(LongRunConfig):
         "model",
         "whose opinion says where speech is: segmentation: that network's; doubt: also another's, where "
         "there is sound but the first hears nobody; both: always both, which takes much longer; auto = "
-        "doubt, but segmentation with networks on WavLM",
+        "doubt, but segmentation with networks that are no PyanNet",
         result=True,
     )
     second_segmentation: str = option(

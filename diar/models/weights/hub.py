@@ -20,10 +20,11 @@ from diar.models.weights.sources import HubError
 from diar.wording import did_you_mean
 
 CONFIG_FILE = "config.yaml"
-# Of Hugging Face: encoders, PyanNet, DiariZen, and the segmentation in a whole pipeline
+# Of Hugging Face: encoders, PyanNet, DiariZen, the segmentation in a whole pipeline, Nemotron 3 Diarization
 _REPOSITORY_FILES = [
     *(CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"),
     *("config.toml", "pruned_config.json", "segmentation/pytorch_model.bin"),
+    *("config.json", "model.safetensors", "processor_config.json", "preprocessor_config.json"),
 ]
 _PIPELINE_FILES = [CONFIG_FILE, "README.md", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz"]
 _RECOGNISER_FILES = ["*.json", "*.txt", "*.model", "model.bin", "*.safetensors"]

@@ -19,8 +19,14 @@ from diar.models.weights.named_models import NAMED_MODELS
 from diar.models.weights.registered import KINDS
 from diar.models.weights.sources import HubError
 
-_WEIGHTS = {"avg_model.pt": "model", "segmentation.pt": "segmentation", "pytorch_model.bin": "segmentation"}
-_CONFIGS = (hub.CONFIG_FILE, "config.toml", "pruned_config.json")  # those that a model directory has
+_WEIGHTS = {
+    "avg_model.pt": "model",
+    **dict.fromkeys(("segmentation.pt", "pytorch_model.bin", "model.safetensors"), "segmentation"),
+}
+_CONFIGS = (  # those that a model directory has
+    *(hub.CONFIG_FILE, "config.toml", "pruned_config.json"),
+    *("config.json", "processor_config.json", "preprocessor_config.json"),
+)
 _SCORE = re.compile(r"((?:eer|mindcf|der|jer)/[A-Za-z0-9][\w.+-]{0,60})=(.+)")
 _MOST = 10.0  # of a rate: a thousand per cent; more is a mistake
 # As pandas gives it to a served model; MLflow checks requests by it

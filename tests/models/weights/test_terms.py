@@ -19,6 +19,12 @@ def test_a_registered_model_has_all_its_files(tiny_wavlm_dir: Path) -> None:
     assert set(found.files) == {"config.toml", "pruned_config.json", "pytorch_model.bin"}
 
 
+def test_a_registered_sortformer_has_all_its_files(tiny_sortformer_dir: Path) -> None:
+    found = find_model(str(tiny_sortformer_dir), "OpenMDW 1.1")
+    assert found.option == "segmentation"
+    assert set(found.files) == {"config.json", "processor_config.json", "model.safetensors"}
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DIAR_CACHE", str(tmp_path / "cache"))
@@ -49,6 +55,16 @@ def test_callers_of_the_library_are_warned_once(cache: Path, tiny_wavlm_dir: Pat
         diar.open_segmentation(str(tiny_wavlm_dir))
 
 
-def test_live_streams_refuse_it_before_anything_is_heard(tiny_wavlm_dir: Path, tiny_model_dir: Path) -> None:
+@pytest.mark.parametrize("fixture", ["tiny_wavlm_dir", "tiny_sortformer_dir"])
+def test_live_streams_refuse_it_before_anything_is_heard(
+    fixture: str, request: pytest.FixtureRequest, tiny_model_dir: Path
+) -> None:
+    folder = request.getfixturevalue(fixture)
     with pytest.raises(DiarError, match=r"`segmentation=.*cannot hear live.*segmentation-3\.0"):
-        LiveModels.open(str(tiny_model_dir), str(tiny_wavlm_dir), device="cpu")
+        LiveModels.open(str(tiny_model_dir), str(folder), device="cpu")
+
+
+def test_weights_that_everybody_may_use_have_none_to_tell(cache: Path, tiny_sortformer_dir: Path) -> None:
+    """OpenMDW, which the weights of Nemotron 3 Diarization are under, keeps nobody from anything."""
+    assert untold_terms(open_segmentation(str(tiny_sortformer_dir))) is None
+    assert not (cache / "terms-told").exists()

@@ -1,0 +1,44 @@
+"""Both stages with a Sortformer: eight local speakers, frames of 10 ms, one seg_window a chunk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from diar.formats.rttm import read_rttm
+from diar.records import SLIDING
+from diar.store.reader import load_index, read_tracks
+from tests.commands import RATE, run_diar
+
+
+@pytest.fixture(scope="module")
+def audio(conversation: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audio")
+    sf.write(folder / "long.wav", conversation[: 35 * RATE], RATE, subtype="PCM_16")  # two chunks
+    sf.write(folder / "short.wav", conversation[RATE : 2 * RATE], RATE, subtype="PCM_16")
+    return folder
+
+
+def test_audio_becomes_turns(
+    audio: Path, tiny_model_dir: Path, tiny_sortformer_dir: Path, tmp_path: Path
+) -> None:
+    networks = ("--model_dir", tiny_model_dir, "--segmentation", tiny_sortformer_dir, "--device", "cpu")
+    done = run_diar("diarize", audio, "-o", tmp_path / "out", *networks, "--no_plot", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert "licence" not in done.stderr
+    turns = read_rttm(tmp_path / "out" / "all.rttm")
+    assert turns["long.wav"] and turns["short.wav"]
+    assert max(turn.end for turn in turns["long.wav"]) <= 35.001
+
+    embeddings = str(tmp_path / "out" / "embeddings")
+    settings = load_index(embeddings).metadata
+    assert '"speech": "segmentation"' in settings["settings"] and '"step": 16.0' in settings["settings"]
+    found = read_tracks(embeddings, "long.wav")
+    assert (found.frames.first_center, found.frames.step) == (0.005, 0.01)
+    local = found.tracks.local_speaker
+    assert set(local.tolist()) - {SLIDING} <= set(range(8)) and len(set(local.tolist())) > 3
+    windows = np.unique(np.round(found.tracks.windows[local != SLIDING], 3), axis=0)
+    assert windows.tolist() == [[0.0, 32.0], [3.0, 35.0]]
+    counts = {len(row) for row, number in zip(found.tracks.activity, local, strict=True) if number != SLIDING}
+    assert counts == {3200}
