@@ -38,7 +38,6 @@ def test_audio_becomes_turns(
     assert (found.frames.first_center, found.frames.step) == (0.005, 0.01)
     local = found.tracks.local_speaker
     assert set(local.tolist()) - {SLIDING} <= set(range(8)) and len(set(local.tolist())) > 3
-    windows = np.unique(np.round(found.tracks.windows[local != SLIDING], 3), axis=0)
-    assert windows.tolist() == [[0.0, 32.0], [3.0, 35.0]]
+    assert np.round(found.tracks.windows, 3).tolist() == [[0.0, 32.0], [3.0, 35.0]]  # one a chunk
     counts = {len(row) for row, number in zip(found.tracks.activity, local, strict=True) if number != SLIDING}
-    assert counts == {3200}
+    assert counts == {3199}  # of 32 s without what is less than a frame of the encoder
