@@ -102,7 +102,7 @@ def _settings(encoder: Mapping[str, Any], head: Mapping[str, Any], mels: MelSett
     derived = {"num_key_value_heads": num_heads, "head_dim": size // max(1, num_heads)}
     _supported(derived | _told(encoder), derived | {"hidden_act": "gelu"})
     _supported(head, {"audio_hidden_size": size, "subsampling_factor": stacked})
-    plain = {"rope_type": "default", "partial_rotary_factor": 1.0}
+    plain: dict[str, Any] = {"rope_type": "default", "partial_rotary_factor": 1.0}
     positions = plain | dict(encoder["rope_parameters"])
     _supported(positions, plain)
     return SortformerSettings(
