@@ -5,7 +5,7 @@ Read from `config.yaml`, as WeSpeaker's training writes it:
     model: ResNet34                    # a name in ARCHITECTURES, else one that the wespeaker package knows
     model_args: {feat_dim: 80, …}      # the constructor's arguments
     dataset_args:
-      frontend: fbank                  # the only front end there is; fbank where missing
+      frontend: fbank                  # fbank where missing; w2vbert with W2VBert_Adapter_MFA only
       resample_rate: 16000
       cmvn: true                       # the mean over the frames is subtracted
       fbank_args: {num_mel_bins: 80, frame_length: 25, frame_shift: 10, window_type: hamming}
@@ -13,6 +13,7 @@ Read from `config.yaml`, as WeSpeaker's training writes it:
 WeSpeaker trains on samples as 16-bit integers (scale 32768) and a Hamming window; 3D-Speaker, whose CAM++
 weights have the same names, on samples in ±1 and Kaldi's Povey window. So `window_type: povey` means a scale
 of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which is our own addition.
+`W2VBert_Adapter_MFA` has another front end, and keys of its own: see `w2vbert/opening.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from diar.errors import explain
 from diar.models.encoders import campplus, ecapa, eres2net, redimnet, redimnet2, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
 from diar.models.encoders.foreign import build_foreign
+from diar.models.encoders.w2vbert import opening as w2vbert
+from diar.models.encoders.w2vbert.network import W2VBertAdapterMFA
 from diar.models.features import FbankSettings
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
@@ -74,6 +77,7 @@ ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
     "ReDimNet2B4": redimnet2.ReDimNet2B4,
     "ReDimNet2B5": redimnet2.ReDimNet2B5,
     "ReDimNet2B6": redimnet2.ReDimNet2B6,
+    w2vbert.ARCHITECTURE: W2VBertAdapterMFA,
 }
 
 
@@ -86,6 +90,7 @@ class SpeakerModel:
     fbank: FbankSettings
     sha256: str  # of the weights file
     architecture: str
+    described: Mapping[str, Any] = field(default_factory=dict)  # what else decides embeddings, of config.yaml
 
 
 def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
@@ -100,13 +105,30 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
     check_files(path)
     config = read_config(config_file)
     architecture = config["model"]
-    fbank = fbank_settings(config, config_file)
+    described = w2vbert_described(config, config_file) if architecture == w2vbert.ARCHITECTURE else None
+    fbank = fbank_settings(config, config_file) if described is None else w2vbert.FBANK
+    encoder: SpeakerEncoder
     with ThreadPoolExecutor(1) as beside:
         sha256 = beside.submit(file_sha256, weights_file)
-        encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
-        load_weights(encoder, read_state_dict(weights_file), weights_file)
+        if described is None:
+            encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
+            load_weights(encoder, read_state_dict(weights_file), weights_file)
+        else:
+            given = without_head(read_state_dict(weights_file))
+            encoder = w2vbert.open_network(described, given, weights_file)
     encoder.eval().requires_grad_(False)
-    return SpeakerModel(name or path.resolve().name, encoder, fbank, sha256.result(), architecture)
+    name = name or path.resolve().name
+    numbers = {} if described is None else described.numbers()
+    return SpeakerModel(name, encoder, fbank, sha256.result(), architecture, numbers)
+
+
+def w2vbert_described(config: Mapping[str, Any], file: Path) -> w2vbert.Described:
+    """Return what a configuration of W2VBert_Adapter_MFA says.
+
+    Raises:
+        ModelError: it asks for what is not supported.
+    """
+    return w2vbert.describe(config, section(config["dataset_args"], "w2vbert_args", file), file)
 
 
 def check_files(path: Path) -> None:
@@ -149,7 +171,9 @@ def fbank_settings(config: Mapping[str, Any], file: Path) -> FbankSettings:
     dataset = config["dataset_args"]
     frontend = dataset.get("frontend", "fbank")
     if frontend != "fbank":
-        raise ModelError(f"{file}: frontend {frontend!r} is not supported, only 'fbank' is")
+        raise ModelError(
+            f"{file}: frontend {frontend!r} is not supported with {config['model']}, only 'fbank' is"
+        )
     if not dataset.get("cmvn", True) or section(dataset, "cmvn_args", file).get("norm_var", False):
         raise ModelError(f"{file}: only models with the mean, and not the variance, normalised are supported")
     given = section(dataset, "fbank_args", file)
@@ -193,6 +217,10 @@ def build_encoder(
 
 def load_weights(encoder: SpeakerEncoder, parameters: Mapping[str, Tensor], file: Path) -> None:
     """Load parameters by name; only those of a training head may be left over."""
-    given = {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}
     remedy = "Compare model and model_args with the training that wrote the file"
-    load_strictly(encoder.weights(), given, file, remedy)
+    load_strictly(encoder.weights(), without_head(parameters), file, remedy)
+
+
+def without_head(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return all parameters but those of a training head."""
+    return {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}

@@ -23,7 +23,7 @@ CONFIG_FILE = "config.yaml"
 # Of Hugging Face: encoders, PyanNet, DiariZen, and the segmentation in a whole pipeline
 _REPOSITORY_FILES = [
     *(CONFIG_FILE, WEIGHTS_FILE, "segmentation.pt", "pytorch_model.bin"),
-    *("config.toml", "pruned_config.json", "segmentation/pytorch_model.bin"),
+    *("config.json", "config.toml", "pruned_config.json", "segmentation/pytorch_model.bin"),
 ]
 _PIPELINE_FILES = [CONFIG_FILE, "README.md", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz"]
 _RECOGNISER_FILES = ["*.json", "*.txt", "*.model", "model.bin", "*.safetensors"]
@@ -123,6 +123,12 @@ def is_cached(model: NamedModel) -> bool:
     if (folder / CONFIG_FILE).read_text(encoding="utf-8") != model.config:
         return False
     return all(file_sha256(folder / file.name) == file.sha256 for file in model.files)
+
+
+def weights_bytes(model: str | None) -> int:
+    """Return the size of the encoder's weights in a model directory; 0 for all that has to be fetched."""
+    file = Path(model or "").expanduser() / WEIGHTS_FILE
+    return file.stat().st_size if model and file.is_file() else 0
 
 
 def format_list() -> str:

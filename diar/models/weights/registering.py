@@ -20,7 +20,7 @@ from diar.models.weights.registered import KINDS
 from diar.models.weights.sources import HubError
 
 _WEIGHTS = {"avg_model.pt": "model", "segmentation.pt": "segmentation", "pytorch_model.bin": "segmentation"}
-_CONFIGS = (hub.CONFIG_FILE, "config.toml", "pruned_config.json")  # those that a model directory has
+_CONFIGS = (hub.CONFIG_FILE, "config.json", "config.toml", "pruned_config.json")  # that a folder may have
 _SCORE = re.compile(r"((?:eer|mindcf|der|jer)/[A-Za-z0-9][\w.+-]{0,60})=(.+)")
 _MOST = 10.0  # of a rate: a thousand per cent; more is a mistake
 # As pandas gives it to a served model; MLflow checks requests by it

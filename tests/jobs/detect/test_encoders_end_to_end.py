@@ -13,19 +13,29 @@ from diar.store.reader import load_index
 from tests.commands import RATE, detect, extract
 from tests.jobs.extract.comparison import assert_same_extraction
 from tests.models.cases import CASES, build
+from tests.models.encoders.w2vbert import cases as w2vbert
 
 LENGTHS = {"a.wav": 2.77, "b.wav": 5.3}  # seconds
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["ReDimNetB0", "ReDimNet2B0"])
-def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path) -> None:
+def write_model(folder: Path, case: str) -> int:
+    """Write a model directory, and return the numbers in an embedding."""
+    if case in w2vbert.CASES:
+        w2vbert.write(folder, case)
+        return w2vbert.ARGUMENTS["embed_dim"]
     architecture, model_args = CASES[case]
     front_end = {"fbank_args": {"num_mel_bins": model_args["feat_dim"]}}
     config = {"model": architecture, "model_args": model_args, "dataset_args": front_end}
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(config))
-    torch.save(build(case).state_dict(), tmp_path / "model" / "avg_model.pt")
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    torch.save(build(case).state_dict(), folder / "avg_model.pt")
+    return model_args["embed_dim"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["ReDimNetB0", "ReDimNet2B0", *w2vbert.CASES])
+def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray, tmp_path: Path) -> None:
+    dimensions = write_model(tmp_path / "model", case)
     (tmp_path / "archive").mkdir()
     for name, seconds in LENGTHS.items():
         samples = conversation[5 * RATE : 5 * RATE + round(seconds * RATE)]
@@ -35,7 +45,7 @@ def test_both_stages(case: str, segmentation_dir: Path, conversation: np.ndarray
         done = extract(tmp_path / "archive", tmp_path / output, *models, "--precision", "fp32", *options)
         assert done.returncode == 0, done.stderr
     assert_same_extraction(tmp_path / "E", tmp_path / "alone")
-    assert load_index(str(tmp_path / "E")).embedding.shape == (2, 192)
+    assert load_index(str(tmp_path / "E")).embedding.shape == (2, dimensions)
     done = detect(tmp_path / "E", tmp_path / "R", "--task", "turns", "--processes", 1)
     assert done.returncode == 0, done.stderr
     for name in LENGTHS:

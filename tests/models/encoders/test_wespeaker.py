@@ -182,7 +182,7 @@ def test_configurations_that_are_none(write: Write, text: str, message: str) -> 
         ({"model_args": CONFIG["model_args"] | {"depth": 3}}, "'depth'"),
         ({"model_args": CONFIG["model_args"] | {"pooling_func": "XSTP"}}, "'XSTP' is not one of TAP"),
         ({"model_args": CONFIG["model_args"] | {"embed_dim": -3}}, "cannot be built"),
-        ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported"),
+        ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported with ResNet18"),
         ({"dataset_args": {"frontend": "tfmel", "cmvn": False}}, "frontend 'tfmel' is not supported"),
         ({"model": "ReDimNetB1", "model_args": {"feat_dim": 40}}, "20 mel rows cannot be divided"),
         ({"dataset_args": {"cmvn": False}}, "only models with the mean"),
