@@ -102,7 +102,7 @@ class W2VBert(nn.Module):
             features: (rows, frames, 2 · mels) of `stacked_features`.
             items: the chunks in the rows.
         """
-        whole = whole_frames(items, *features.shape[:2], features.device)
+        whole = whole_frames(items, features)
         x = self.feature_projection(features)
         if whole is not None:
             x = x * whole

@@ -94,11 +94,16 @@ def _normalised(fbank: Tensor) -> Tensor:
     return centred / (variance + _EPSILON).sqrt()
 
 
-def whole_frames(items: Sequence[Item], rows: int, frames: int, device: torch.device) -> Tensor | None:
-    """Return (rows, trunk frames, 1) float32: 1 where a whole frame of a chunk is; None where all are."""
+def whole_frames(items: Sequence[Item], features: Tensor) -> Tensor | None:
+    """Return which of (rows, trunk frames, …) are whole frames of a chunk; None where all are.
+
+    Returns:
+        (rows, trunk frames, 1) float32 of 0 and 1, where the features are.
+    """
+    rows, frames = features.shape[:2]
     if all(item.whole == slice(0, frames) for item in items):
         return None
     mask = torch.zeros(rows, frames, 1)
     for item in items:
         mask[item.rows, item.whole] = 1
-    return mask.to(device)
+    return mask.to(features.device)

@@ -107,7 +107,7 @@ def test_a_half_frame_sees_the_others_and_is_not_seen(encoder: W2VBertAdapterMFA
 
 
 def test_a_single_frame_is_whole_and_finite(encoder: W2VBertAdapterMFA) -> None:
-    assert whole_frames([Item(slice(0, 1), 0, 1)], 1, 1, torch.device("cpu")) is None
+    assert whole_frames([Item(slice(0, 1), 0, 1)], torch.zeros(1, 1, 160)) is None
     found = encoder.frames(features(CASE, 1, 1))
     assert found.shape[-1] == 1 and found.isfinite().all()
     assert encoder.frames(torch.zeros(1, 50, 80)).isfinite().all(), "silence has no variance"
