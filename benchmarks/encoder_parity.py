@@ -5,9 +5,10 @@
 
 WESPEAKER and 3D-SPEAKER are checkouts of github.com/wenet-e2e/wespeaker and github.com/modelscope/3D-Speaker.
 Compared are names and shapes of the state dicts, in order, and the embeddings of two lengths of random
-features. `--speed 30`: also seconds of audio for each CPU second of the trunk, in fp32 and in the precision
-that stage 1 chooses, on a chunk of 30 s. Exits with 1 where names or shapes differ, or an embedding by more
-than 1e-4 of its length.
+features. W2VBert_Adapter_MFA is compared from samples on, at tiny sizes and at those that WeSpeaker
+publishes; besides WeSpeaker that needs the packages transformers and peft. `--speed 30`: also seconds of
+audio for each CPU second of the trunk, in fp32 and in the precision that stage 1 chooses, on a chunk of 30 s.
+Exits with 1 where names or shapes differ, or an embedding by more than 1e-4 of its length.
 
 `--tfmel`: WeSpeaker's `tfmel` front end on a folder's FLAC files at 16 kHz instead, and ReDimNet2 from
 samples to embeddings behind it. A file's end is left out so that its frames are a multiple of 4. Exits with 1
@@ -20,7 +21,9 @@ import argparse
 import contextlib
 import importlib
 import inspect
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,13 +32,19 @@ from typing import Any
 
 import soundfile as sf
 import torch
+import yaml
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from diar.models.encoders.base import SpeakerEncoder
-from diar.models.encoders.wespeaker import ARCHITECTURES
+from diar.models.encoders.w2vbert.settings import MELS
+from diar.models.encoders.wespeaker import ARCHITECTURES, open_model_dir
 from diar.models.features import cmn
 from diar.models.inference import Precision, Trunk, best_precision
 from diar.models.tfmel import TfMelSettings
+from tests.models.encoders.w2vbert import cases as tiny
+from tests.models.encoders.w2vbert import oracle
 
 LENGTHS = (40, 76)  # fbank frames, multiples of 4: ReDimNet2 drops what is over
 MOST, LEAST_COSINE = 1e-4, 0.99999
@@ -61,6 +70,10 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     **{f"ReDimNetB{size}": ("wespeaker.models.redimnet", f"ReDimNetB{size}", {}) for size in range(7)},
 }
 
+PUBLISHED = "w2vbert-published"  # w2v-BERT 2.0's own sizes, as in WeSpeaker's w2vbert_s3_lmft.yaml
+W2VBERT = (*tiny.CASES, PUBLISHED)
+SAMPLES = (16000, 24240)  # of a second, and of an odd number of frames
+
 
 def main() -> None:
     """Print a row for each case."""
@@ -70,7 +83,7 @@ def main() -> None:
     parser.add_argument("--tfmel", type=Path, metavar="AUDIO", help="compare this front end, on these files")
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--speed", type=int, default=0, metavar="SECONDS", help="of a chunk; 0: no speed")
-    parser.add_argument("--only", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--only", nargs="+", default=[*CASES, *W2VBERT], choices=[*CASES, *W2VBERT])
     options = parser.parse_args()
     find_package("wespeaker", options.wespeaker)
     find_package("wespeaker.frontend", options.wespeaker)
@@ -80,11 +93,14 @@ def main() -> None:
     if options.speakerlab is None:
         parser.error("give --speakerlab, or --tfmel")
     find_package("speakerlab", options.speakerlab)
+    os.environ["DIAR_WESPEAKER"] = str(options.wespeaker)
     best = best_precision(torch.device("cpu"))
     columns = ["encoder", "million weights", "names and shapes", "largest error", "smallest cosine"]
     columns += ["× real time fp32", f"× real time {best}", "cosine of the two"]
     print(f"{torch.get_num_threads()} threads\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
-    good = [row(label, options.speed * 100, best) for label in options.only]
+    good = [
+        (w2vbert_row if label in W2VBERT else row)(label, options.speed * 100, best) for label in options.only
+    ]
     sys.exit(0 if all(good) else 1)
 
 
@@ -103,12 +119,19 @@ def row(label: str, chunk_frames: int, best: Precision) -> bool:
         public = getattr(importlib.import_module(module), architecture)(**as_public(module, model_args))
     fill(public.eval())
     ours = ARCHITECTURES[architecture](**model_args).eval()
-    same = shapes(ours) == shapes(public)
+    same = shapes(ours.state_dict()) == shapes(public.state_dict())
     ours.load_state_dict(public.state_dict())
     parameters = inspect.signature(ARCHITECTURES[architecture]).parameters
     mels = model_args.get("feat_dim", parameters["feat_dim"].default)
     error, cosine = compare(ours, transposed(public) if "redimnet2" in module else public, mels)
     measured = speed(ours, mels, chunk_frames, best) if chunk_frames else ["", "", ""]
+    return tell(label, ours, same, error, cosine, measured)
+
+
+def tell(
+    label: str, ours: SpeakerEncoder, same: bool, error: float, cosine: float, measured: list[str]
+) -> bool:
+    """Print a row, and tell whether it is good."""
     million = sum(parameter.numel() for parameter in ours.parameters()) / 1e6
     cells = [f"{million:.1f}", "the same" if same else "differ", f"{error:.1e}", f"{cosine:.7f}"]
     print(f"| {' | '.join([label, *cells, *measured])} |", flush=True)
@@ -151,6 +174,36 @@ def _both(label: str) -> tuple[nn.Module, nn.Module]:
     return ours, public
 
 
+@torch.inference_mode()
+def w2vbert_row(label: str, chunk_frames: int, best: Precision) -> bool:
+    """Print a row for a W2VBert_Adapter_MFA, opened from a model directory; tell whether it is good."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, config = Path(place), tiny.config_of("w2vbert" if label == PUBLISHED else label)
+        sizes = {} if label == PUBLISHED else {**tiny.SIZES, **tiny.CASES[label][1]}
+        if label == PUBLISHED:
+            config["model_args"] = {"feat_dim": 1024}
+            del config["dataset_args"]["w2vbert_args"]["model_config_file"]
+        else:
+            tiny.write(folder, label)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        oracle.write_pretrained(folder / "pretrained", sizes)
+        public = oracle.network(config, folder / "pretrained")
+        fill(public)
+        torch.save(public.state_dict(), folder / "avg_model.pt")
+        same = dict(shapes(public.state_dict())) == dict(shapes(tiny.expected(folder, config)))
+        model = open_model_dir(folder)
+    front_end, errors, cosines = model.fbank.front_end(), [], []
+    for samples in SAMPLES:
+        waveform = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(samples))
+        found = model.encoder(cmn(front_end(waveform)))
+        error, cosine = distance(found, oracle.embeddings(public, waveform))
+        errors.append(error)
+        cosines.append(cosine)
+    del public
+    measured = speed(model.encoder, MELS, chunk_frames, best) if chunk_frames else ["", "", ""]
+    return tell(label, model.encoder, same, max(errors), min(cosines), measured)
+
+
 def transposed(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """Return a network that is given (batch, frames, mels) and sees (batch, mels, frames)."""
     return lambda fbank: network(fbank.transpose(1, 2))
@@ -162,9 +215,9 @@ def as_public(module: str, model_args: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in model_args.items()}
 
 
-def shapes(module: nn.Module) -> list[tuple[str, torch.Size]]:
+def shapes(state: Mapping[str, Tensor]) -> list[tuple[str, torch.Size]]:
     """Return names and shapes of a state dict."""
-    return [(name, tensor.shape) for name, tensor in module.state_dict().items()]
+    return [(name, tensor.shape) for name, tensor in state.items()]
 
 
 def fill(module: nn.Module) -> None:
@@ -189,10 +242,16 @@ def compare(ours: SpeakerEncoder, public: Callable[[Tensor], Any], mels: int) ->
         fbank = torch.randn(1, frames, mels, generator=torch.Generator().manual_seed(frames))
         output = public(fbank)
         expected = output[-1] if isinstance(output, tuple) else output
-        found = ours(fbank)
-        errors.append(float(((found - expected).norm(dim=1) / expected.norm(dim=1)).max()))
-        cosines.append(float(torch.cosine_similarity(found.double(), expected.double()).min()))
+        error, cosine = distance(ours(fbank), expected)
+        errors.append(error)
+        cosines.append(cosine)
     return max(errors), min(cosines)
+
+
+def distance(found: Tensor, expected: Tensor) -> tuple[float, float]:
+    """Return the largest error of embeddings, as a share of their length, and the smallest cosine."""
+    error = ((found - expected).norm(dim=1) / expected.norm(dim=1)).max()
+    return float(error), float(torch.cosine_similarity(found.double(), expected.double()).min())
 
 
 def speed(encoder: SpeakerEncoder, mels: int, chunk_frames: int, best: Precision) -> list[str]:

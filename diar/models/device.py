@@ -14,6 +14,7 @@ from diar.wording import counted
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 _WORKER_BYTES = 2**31  # of memory for each worker: it takes about 1 GB, and files are cached
+_USUAL_WEIGHTS = 2**29  # bytes of weights that are in that; of more, a worker may hold two copies
 # Making rows keeps a worker from feeding a fast GPU, so several share it (decision 067)
 _MOST_ON_A_GPU = 6
 _CORES_A_WORKER = 2  # beside a GPU: one makes rows, others decode
@@ -50,18 +51,25 @@ def device_kind(requested: str, gpus: Sequence[int] | None) -> str:
     return "cuda"
 
 
-def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None) -> int:
+def count_workers(kind: str, gpus: Sequence[int] | None, workers: int | None, weights_bytes: int = 0) -> int:
     """Return how many processes to start here: `workers`, or as many as are worth it.
 
     On the CPU that is one a core that has memory; on each GPU up to six, where there are cores and memory.
+
+    Args:
+        kind: `cuda` or `cpu`.
+        gpus: numbers of GPUs; None = all.
+        workers: how many were asked for.
+        weights_bytes: of the file of the encoder's weights, 0 where it is not known.
     """
     if workers is not None:
         return workers
-    with_memory = physical_memory() // _WORKER_BYTES
+    large = 2 * max(0, weights_bytes - _USUAL_WEIGHTS)
+    with_memory = physical_memory() // (_WORKER_BYTES + large)
     if kind == "cpu":
         return max(1, min(cpu_cores(), with_memory))
     used = list(gpus) if gpus is not None else list(range(count_gpus(gpus)))
-    room = int(min(gpu_memory(gpu) for gpu in used) // _GPU_WORKER_BYTES)
+    room = int(min(gpu_memory(gpu) for gpu in used) // (_GPU_WORKER_BYTES + large))
     for_each = min(
         _MOST_ON_A_GPU, cpu_cores() // _CORES_A_WORKER // len(used), with_memory // len(used), room
     )

@@ -17,7 +17,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from diar.models.encoders.base import ModelError, SpeakerEncoder, StatisticsEncoder, WholeChunkLayer
+from diar.models.encoders.base import (
+    ExactLayer,
+    ModelError,
+    SpeakerEncoder,
+    StatisticsEncoder,
+    WholeChunkLayer,
+)
 from diar.models.encoders.time_major import ScaleAndShift, TimeMajorBatchNorm, TimeMajorConv
 from diar.models.packing import Packing
 
@@ -67,7 +73,8 @@ class Trunk(nn.Module):
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._packing: Packing | None = None  # of the forward pass that runs
         self._watch_gaps()
-        self._input_dtype = next(self.encoder.parameters(), torch.empty(0)).dtype
+        given = next(self.encoder.parameters(), torch.empty(0)).dtype
+        self._input_dtype = torch.float32 if encoder.exact_input else given
 
     def forward(self, fbank: Tensor, packing: Packing | None = None) -> Tensor:
         """(batch, frames, mels) float32 → (batch, channels, T') float32.
@@ -110,6 +117,8 @@ class Trunk(nn.Module):
         for module in self.encoder.modules():
             if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
                 module.to(planes)
+            elif isinstance(module, ExactLayer):
+                module.to(torch.float32)
 
 
 def _with_shared_tensors(encoder: StatisticsEncoder) -> StatisticsEncoder:

@@ -9,16 +9,20 @@ WeSpeaker's code takes away, too, is left to `cmn`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from diar.models.encoders.base import ModelError
 from diar.models.features import WINDOWS, FrontEnd, FrontEndSettings
 
 PREEMPHASIS = 0.97
+_BUFFER_ERROR = 1e-5  # of averaged constants in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -180,3 +184,22 @@ def stored_buffers(settings: TfMelSettings) -> dict[str, Tensor]:
     if settings.do_preemph:
         found["frontend.spec.torchfbank.1.flipped_filter"] = torch.tensor([[[-PREEMPHASIS, 1.0]]])
     return found
+
+
+def without_buffers(
+    parameters: Mapping[str, Tensor], settings: TfMelSettings, file: Path
+) -> dict[str, Tensor]:
+    """Take away the constants of the front end, which WeSpeaker keeps in the checkpoint.
+
+    Raises:
+        ModelError: they are not those that the configuration describes.
+    """
+    expected = stored_buffers(settings)
+    for name, buffer in expected.items():
+        stored = parameters.get(name, buffer)
+        if stored.shape != buffer.shape or not (stored - buffer).abs().max() <= _BUFFER_ERROR:
+            raise ModelError(
+                f"{file}: {name} is not what tfmel_args in config.yaml give. Compare them with the "
+                "training that wrote the file"
+            )
+    return {name: tensor for name, tensor in parameters.items() if name not in expected}

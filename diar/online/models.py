@@ -31,7 +31,13 @@ from diar.models.inference import PRECISIONS, Precision, Trunk, check_precision,
 from diar.models.segmentation.base import SegmentationModel
 from diar.online.hearing.detector import HopDetector
 from diar.online.hearing.front import Front
-from diar.online.hearing.networks import LIVE_WINDOW, live_network, live_precision, quick_network
+from diar.online.hearing.networks import (
+    LIVE_WINDOW,
+    live_encoder,
+    live_network,
+    live_precision,
+    quick_network,
+)
 from diar.online.hearing.together import Together, compiled
 from diar.online.settings import SAMPLE_RATE
 from diar.online.tracking import Made, Ready
@@ -114,6 +120,7 @@ class LiveModels:
         trunk: Callable[..., torch.Tensor] | None = None,
     ) -> None:
         networks.check_rates(encoder, segmentation)
+        live_encoder(encoder)
         live = live_network(segmentation)
         if segmentation.sample_rate != SAMPLE_RATE:
             raise ModelError(f"{segmentation.name} works at {segmentation.sample_rate} Hz, not {SAMPLE_RATE}")
@@ -169,7 +176,7 @@ class LiveModels:
         if second_segmentation is not None:
             second = networks.open_segmentation(second_segmentation)
             networks.check_frames(first, second)
-        model = networks.open_encoder(encoder)
+        model = live_encoder(networks.open_encoder(encoder))
         trunk = None if open_trunk is None else open_trunk(model, chosen)
         return cls(model, first, second, chosen, wanted, trunk)
 

@@ -9,12 +9,17 @@ import numpy as np
 import torch
 
 from diar.models.encoders.base import SpeakerEncoder
+from diar.models.encoders.w2vbert.settings import MELS, W2VBertSettings
 from diar.models.encoders.wespeaker import ARCHITECTURES
 
 _RESNET = {"feat_dim": 80, "embed_dim": 256}
 _ECAPA = {"feat_dim": 80, "embed_dim": 192}
 _ERES2NET = {"feat_dim": 80, "embed_dim": 192}
 _REDIMNET = {"feat_dim": 72, "embed_dim": 192}
+_W2VBERT = {
+    **{"feat_dim": 32, "embed_dim": 16, "adapter_dim": 8, "num_frontend_hidden_layers": 3},
+    "trunk": W2VBertSettings(size=32, num_layers=3, num_heads=4, hidden=48),
+}
 
 # case → architecture and its model_args
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -45,6 +50,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ReDimNetB3-80mels": ("ReDimNetB3", _REDIMNET | {"feat_dim": 80}),
     **{f"ReDimNet2B{size}": (f"ReDimNet2B{size}", _REDIMNET) for size in range(7)},
     "ReDimNet2B0-bn": ("ReDimNet2B0", _REDIMNET | {"emb_bn": True, "pooling_func": "TSTP"}),
+    "W2VBert_Adapter_MFA": ("W2VBert_Adapter_MFA", _W2VBERT),
     "ERes2Net34_Base-two": ("ERes2Net34_Base", _ERES2NET | {"two_emb_layer": True}),
 }
 
@@ -58,7 +64,8 @@ def build(case: str) -> SpeakerEncoder:
 
 
 def num_mel_bins(case: str) -> int:
-    return CASES[case][1].get("feat_dim", 80)
+    model_args = CASES[case][1]
+    return MELS if "trunk" in model_args else model_args.get("feat_dim", 80)
 
 
 def features(case: str, batch: int, num_frames: int) -> torch.Tensor:

@@ -62,6 +62,8 @@ def test_on_the_cpu_there_is_a_worker_a_core_that_has_memory(monkeypatch: pytest
     assert devices.count_workers("cpu", None, None) == 16
     monkeypatch.setattr(devices, "physical_memory", lambda: 9 * 2**30)
     assert devices.count_workers("cpu", None, None) == 4
+    assert devices.count_workers("cpu", None, None, weights_bytes=2**29) == 4
+    assert devices.count_workers("cpu", None, None, weights_bytes=2**31) == 1, "two copies of 1.5 GB more"
     monkeypatch.setattr(devices, "physical_memory", lambda: 2**30)
     assert devices.count_workers("cpu", None, None) == 1
     assert devices.count_workers("cpu", None, 7) == 7

@@ -132,8 +132,13 @@ def exportable(encoder: SpeakerEncoder, num_mel_bins: int) -> StatisticsEncoder:
     """Return a copy of an encoder that exporters can follow, with its batch normalisations folded.
 
     Raises:
-        ExportError: an architecture of the wespeaker package, which has no trunk.
+        ExportError: an architecture of the wespeaker package, which has no trunk, or one that is too large.
     """
+    if encoder.recordings_only:
+        raise ExportError(
+            f"{type(encoder).__name__} cannot be exported: it has more weights than an ONNX file holds; "
+            "stage 1 runs it as it is, with `backend=torch`"
+        )
     if not isinstance(encoder, StatisticsEncoder):
         raise ExportError(
             f"{type(encoder).__name__} runs only as its package defines it: it cannot be exported"

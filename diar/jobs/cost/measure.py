@@ -24,6 +24,7 @@ from diar.jobs.extract.networks.open import open_models
 from diar.jobs.progress.counters import Counters
 from diar.jobs.progress.reporter import RankProgress, read_ranks
 from diar.models.device import count_workers, device_kind
+from diar.models.weights.hub import weights_bytes
 from diar.store.layout import Layout
 from diar.store.reader import failures
 from diar.wording import counted
@@ -58,7 +59,8 @@ def calibrate(
         CostError: stage 1 ended without a result; the message says why.
     """
     kind = device_kind(config.device, config.gpus)
-    workers = count_workers(kind, config.gpus, config.workers)
+    weights = weights_bytes(config.model_dir or config.model)
+    workers = count_workers(kind, config.gpus, config.workers, weights)
     open_models(config)  # fetch them now, as that is no part of the start-up
     sample = sample_archive(recordings, durations.seconds, seconds * workers * _FASTEST[kind])
     with tempfile.TemporaryDirectory(prefix="diar-plan-") as folder:

@@ -137,8 +137,10 @@ def start_one_worker(config: ExtractConfig) -> int:
 def _count_workers(config: ExtractConfig) -> int:
     """Count the processes to start, in another process than the launcher, which does without torch."""
     from diar.models.device import count_workers, device_kind
+    from diar.models.weights.hub import weights_bytes
 
-    return count_workers(device_kind(config.device, config.gpus), config.gpus, config.workers)
+    kind, weights = device_kind(config.device, config.gpus), weights_bytes(config.model_dir or config.model)
+    return count_workers(kind, config.gpus, config.workers, weights)
 
 
 def _fetch_weights(config: ExtractConfig) -> None:

@@ -72,6 +72,7 @@ class Identity:
             "architecture": model.architecture,
             "model_sha256": model.sha256,
             "fbank": asdict(model.fbank),
+            **{f"encoder_{part}": value for part, value in model.described.items()},
             "segmentation_sha256": None if segmentation is None else segmentation.sha256,
             "segmentation_lead": None if segmentation is None else segmentation.settings.lead_seconds,
             "second_segmentation_sha256": None if second is None else second.sha256,

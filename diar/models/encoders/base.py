@@ -30,12 +30,16 @@ class SpeakerEncoder(nn.Module, ABC):
         reach: fbank frames that a convolution sees beyond the end of a chunk, a multiple of `frame_stride`.
         align: where it is not 0, the trunk has layers of a coarser stride than `frame_stride`: it sees chunks
             whose length is rounded up to a multiple of so many fbank frames.
+        exact_input: the trunk is given features in fp32 in any precision.
+        recordings_only: it is too large for live streams, and for what an exported file may hold.
     """
 
     embedding_dim: int
     frame_stride: int
     reach: int
     align: int = 0
+    exact_input: bool = False
+    recordings_only: bool = False
 
     @abstractmethod
     def frames(self, fbank: Tensor) -> Tensor:
@@ -80,6 +84,10 @@ class WholeChunkLayer(nn.Module):
     """
 
     packing: Packing | None = None
+
+
+class ExactLayer(nn.Module):
+    """Base of layers whose parameters stay fp32 in any precision of the trunk."""
 
 
 class StatisticsEncoder(SpeakerEncoder):

@@ -5,7 +5,7 @@ Read from `config.yaml`, as WeSpeaker's training writes it:
     model: ResNet34                    # a name in ARCHITECTURES, else one that the wespeaker package knows
     model_args: {feat_dim: 80, …}      # the constructor's arguments
     dataset_args:
-      frontend: fbank                  # or tfmel; fbank where missing
+      frontend: fbank                  # where missing; tfmel with ReDimNet2, w2vbert with W2VBert_Adapter_MFA
       resample_rate: 16000
       cmvn: true                       # the mean over the frames is subtracted
       fbank_args: {num_mel_bins: 80, frame_length: 25, frame_shift: 10, window_type: hamming}
@@ -18,7 +18,7 @@ of 1.0, and anything else 32768, unless `fbank_args` has `waveform_scale`, which
 With `tfmel`, WeSpeaker runs ReDimNet2 alone, and needs `cmvn: false`: the front end has subtracted the mean
 over the frames already, and its features are (mels, frames), so that `cmvn` would subtract the mean over the
 mels. What `tfmel_args` holds for training, or under names that WeSpeaker's front end ignores, is ignored
-here, too.
+here, too. `W2VBert_Adapter_MFA` has another front end, and keys of its own: see `w2vbert/opening.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ from diar.errors import explain
 from diar.models.encoders import campplus, ecapa, eres2net, redimnet, redimnet2, resnet, simam_resnet
 from diar.models.encoders.base import ModelError, SpeakerEncoder
 from diar.models.encoders.foreign import build_foreign
+from diar.models.encoders.w2vbert import opening as w2vbert
+from diar.models.encoders.w2vbert.network import W2VBertAdapterMFA
 from diar.models.features import FbankSettings, FrontEndSettings
-from diar.models.tfmel import TfMelSettings, stored_buffers
+from diar.models.tfmel import TfMelSettings, without_buffers
 from diar.models.weights.checkpoint import load_strictly, read_state_dict
 from diar.models.weights.checksum import file_sha256
 from diar.models.weights.empty import WithoutInitialValues
@@ -47,7 +49,6 @@ CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "avg_model.pt"
 _MELS = frozenset({"feat_dim", "acoustic_dim"})  # what constructors call the number of mels
 TRAINING_HEAD = "projection."  # the classifier that training leaves in a checkpoint
-_BUFFER_ERROR = 1e-5  # of averaged constants in a checkpoint
 
 # the names that `model:` may have → what takes its `model_args`
 ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
@@ -83,6 +84,7 @@ ARCHITECTURES: dict[str, Callable[..., SpeakerEncoder]] = {
     "ReDimNet2B4": redimnet2.ReDimNet2B4,
     "ReDimNet2B5": redimnet2.ReDimNet2B5,
     "ReDimNet2B6": redimnet2.ReDimNet2B6,
+    w2vbert.ARCHITECTURE: W2VBertAdapterMFA,
 }
 _ON_TFMEL = [name for name in ARCHITECTURES if name.startswith("ReDimNet2")]
 
@@ -96,6 +98,7 @@ class SpeakerModel:
     fbank: FrontEndSettings
     sha256: str  # of the weights file
     architecture: str
+    described: Mapping[str, Any] = field(default_factory=dict)  # what else decides embeddings, of config.yaml
 
 
 def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
@@ -110,16 +113,33 @@ def open_model_dir(path: Path, name: str | None = None) -> SpeakerModel:
     check_files(path)
     config = read_config(config_file)
     architecture = config["model"]
-    fbank = front_end_settings(config, config_file)
+    described = w2vbert_described(config, config_file) if architecture == w2vbert.ARCHITECTURE else None
+    fbank = front_end_settings(config, config_file) if described is None else w2vbert.FBANK
+    encoder: SpeakerEncoder
     with ThreadPoolExecutor(1) as beside:
         sha256 = beside.submit(file_sha256, weights_file)
-        encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
-        parameters = read_state_dict(weights_file)
-        if isinstance(fbank, TfMelSettings):
-            parameters = without_buffers(parameters, fbank, weights_file)
-        load_weights(encoder, parameters, weights_file)
+        if described is None:
+            encoder = build_encoder(architecture, config["model_args"], fbank.num_mel_bins, config_file)
+            parameters = read_state_dict(weights_file)
+            if isinstance(fbank, TfMelSettings):
+                parameters = without_buffers(parameters, fbank, weights_file)
+            load_weights(encoder, parameters, weights_file)
+        else:
+            given = without_head(read_state_dict(weights_file))
+            encoder = w2vbert.open_network(described, given, weights_file)
     encoder.eval().requires_grad_(False)
-    return SpeakerModel(name or path.resolve().name, encoder, fbank, sha256.result(), architecture)
+    name = name or path.resolve().name
+    numbers = {} if described is None else described.numbers()
+    return SpeakerModel(name, encoder, fbank, sha256.result(), architecture, numbers)
+
+
+def w2vbert_described(config: Mapping[str, Any], file: Path) -> w2vbert.Described:
+    """Return what a configuration of W2VBert_Adapter_MFA says.
+
+    Raises:
+        ModelError: it asks for what is not supported.
+    """
+    return w2vbert.describe(config, section(config["dataset_args"], "w2vbert_args", file), file)
 
 
 def check_files(path: Path) -> None:
@@ -162,7 +182,10 @@ def front_end_settings(config: Mapping[str, Any], file: Path) -> FrontEndSetting
     dataset = config["dataset_args"]
     frontend = dataset.get("frontend", "fbank")
     if not isinstance(frontend, str) or frontend not in _READERS:
-        raise ModelError(f"{file}: frontend {frontend!r} is not supported, only {' and '.join(_READERS)} are")
+        only = " and ".join(_READERS)
+        raise ModelError(
+            f"{file}: frontend {frontend!r} is not supported with {config['model']}, only {only} are"
+        )
     given = section(dataset, f"{frontend}_args", file)
     try:
         settings = _READERS[frontend](config, given, file)
@@ -250,25 +273,10 @@ def build_encoder(
 
 def load_weights(encoder: SpeakerEncoder, parameters: Mapping[str, Tensor], file: Path) -> None:
     """Load parameters by name; only those of a training head may be left over."""
-    given = {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}
     remedy = "Compare model and model_args with the training that wrote the file"
-    load_strictly(encoder.weights(), given, file, remedy)
+    load_strictly(encoder.weights(), without_head(parameters), file, remedy)
 
 
-def without_buffers(
-    parameters: Mapping[str, Tensor], settings: TfMelSettings, file: Path
-) -> dict[str, Tensor]:
-    """Take away the constants of the front end, which WeSpeaker keeps in the checkpoint.
-
-    Raises:
-        ModelError: they are not those that the configuration describes.
-    """
-    expected = stored_buffers(settings)
-    for name, buffer in expected.items():
-        stored = parameters.get(name, buffer)
-        if stored.shape != buffer.shape or not (stored - buffer).abs().max() <= _BUFFER_ERROR:
-            raise ModelError(
-                f"{file}: {name} is not what tfmel_args in {CONFIG_FILE} give. Compare them with the "
-                "training that wrote the file"
-            )
-    return {name: tensor for name, tensor in parameters.items() if name not in expected}
+def without_head(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return all parameters but those of a training head."""
+    return {name: tensor for name, tensor in parameters.items() if not name.startswith(TRAINING_HEAD)}

@@ -126,6 +126,12 @@ def is_cached(model: NamedModel) -> bool:
     return all(file_sha256(folder / file.name) == file.sha256 for file in model.files)
 
 
+def weights_bytes(model: str | None) -> int:
+    """Return the size of the encoder's weights in a model directory; 0 for all that has to be fetched."""
+    file = Path(model or "").expanduser() / WEIGHTS_FILE
+    return file.stat().st_size if model and file.is_file() else 0
+
+
 def format_list() -> str:
     """Format one line a named model, for `diar models list`."""
     lines = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from diar.models.encoders.base import ModelError
+from diar.models.encoders.wespeaker import SpeakerModel
 from diar.models.inference import Precision, best_precision
 from diar.models.segmentation import bf16
 from diar.models.segmentation.base import SegmentationModel
@@ -25,6 +26,21 @@ def live_network(segmentation: SegmentationModel) -> PyanNet:
         f"`segmentation={segmentation.name}` cannot hear live: it would see {LIVE_WINDOW:g} s anew several "
         "times a second, for which it takes too long. Live streams need segmentation-3.0 or another PyanNet; "
         "recordings can have it"
+    )
+
+
+def live_encoder(model: SpeakerModel) -> SpeakerModel:
+    """Return the encoder of live streams.
+
+    Raises:
+        ModelError: it takes too long to tell half a second later whose voice is heard.
+    """
+    if not model.encoder.recordings_only:
+        return model
+    raise ModelError(
+        f"`model={model.name}` cannot tell voices live: a {model.architecture} takes too long for two "
+        "seconds of sound at each change of speakers. Live streams need a smaller encoder; recordings can "
+        "have it"
     )
 
 

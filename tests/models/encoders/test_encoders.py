@@ -14,6 +14,7 @@ from tests.models.golden.make_golden import FILE, NUM_FRAMES
 ONE_OF_A_KIND = [
     *("ResNet18", "SimAM_ResNet34_ASP", "CAMPPlus", "ECAPA_TDNN_c512", "ECAPA_TDNN_GLOB_c512"),
     *("ERes2Net34_Base", "ERes2NetV2", "ReDimNetB0", "ReDimNet2B0"),
+    "W2VBert_Adapter_MFA",
 ]
 
 

@@ -210,12 +210,12 @@ def test_configurations_that_are_none(write: Write, text: str, message: str) -> 
         ({"model_args": CONFIG["model_args"] | {"depth": 3}}, "'depth'"),
         ({"model_args": CONFIG["model_args"] | {"pooling_func": "XSTP"}}, "'XSTP' is not one of TAP"),
         ({"model_args": CONFIG["model_args"] | {"embed_dim": -3}}, "cannot be built"),
-        ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported"),
+        ({"dataset_args": {"frontend": "w2vbert"}}, "frontend 'w2vbert' is not supported with ResNet18"),
         (
             {"model": "ReDimNetB0", "model_args": {}},
             "feat_dim of ReDimNetB0 is 60 unless model_args have another",
         ),
-        ({"dataset_args": {"frontend": ["fbank"]}}, "['fbank'] is not supported, only fbank and tfmel are"),
+        ({"dataset_args": {"frontend": ["fbank"]}}, "['fbank'] is not supported with ResNet18, only fbank"),
         (
             {"dataset_args": {"frontend": "tfmel", "cmvn": False}},
             "frontend 'tfmel' is not supported for ResNet18, only for ReDimNet2B0, ReDimNet2B1",
