@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 MAKE_DESCRIPTION = """\
 Make labelled conversations by speech synthesis, to measure with: OUT/audio, OUT/truth.rttm (who speaks when),
 OUT/truth.seglst.json (who says what), OUT/manifest.jsonl, and OUT/made.json (where the audio comes from).
-The same options give the same conversations."""
+With --files an archive of files of one person each, in blocks, with OUT/truth.csv (whose file is where).
+The same options give the same audio."""
 
 MAKE_EPILOG = """\
 examples:
   diar voices make OUT --conversations 4 --minutes 5 --people 2-4
   diar voices make OUT --script interview.txt --room meeting --noise 15
   diar voices make OUT --telephone --people 2 --overlap 0.1
+  diar voices make OUT --files 20 --people 10 --odd 0.02
   diar voices make OUT --synthesizer http://127.0.0.1:8880/v1 --voices af_bella,am_adam
 
   diar diarize OUT/audio -o R && diar score der --reference OUT/truth.rttm --hypothesis R
@@ -84,6 +86,8 @@ def _make(config: MakeVoicesConfig) -> int:
         people=config.least_and_most,
         manner=Manner(config.overlap, config.backchannels),
         script=read_script(config.script) if config.script else (),
+        files=config.files,
+        odd=config.odd,
         voices=config.voices,
         room=config.room,
         noise=config.noise,
@@ -108,6 +112,16 @@ def _make(config: MakeVoicesConfig) -> int:
 
 def _summary(out: Path, made: Sequence[Made]) -> str:
     seconds = sum(one.seconds for one in made)
+    files = [one.file for one in made if one.file]
+    if files:
+        people = counted(len({one.people[0] for one in made}), "person")
+        blocks = counted(len({file.block for file in files}), "block")
+        odd = counted(sum(file.odd for file in files), "odd file")
+        return (
+            f"{counted(len(files), 'file')} ({duration(seconds)}) of {people} in {blocks}, {odd}\n"
+            f"audio: {out / 'audio'}\n"
+            f"truth: {out / 'truth.csv'}, truth.rttm, truth.seglst.json, manifest.jsonl"
+        )
     overlap = sum(one.overlap * one.seconds for one in made) / seconds
     least, most = (choose(len(one.people) for one in made) for choose in (min, max))
     people = f"{least} to {most} people" if least < most else "1 person" if most == 1 else f"{most} people"

@@ -61,6 +61,13 @@ class MakeVoicesConfig(CommandConfig):
         None, "talk", "text of the conversations, lines of NAME: what they say; default: made up"
     )
 
+    files: int = option(
+        0, "archive", "so many of each person, a sentence each, in blocks, in place of conversations", ge=0
+    )
+    odd: float = option(
+        0.0, "archive", "share of the files that are of somebody else than their block", ge=0, le=0.5
+    )
+
     room: Literal["none", "office", "meeting", "hall"] = option(
         "none", "sound", "around one far microphone: RT60 of 0.35, 0.6 or 1.2 s"
     )
@@ -89,6 +96,12 @@ class MakeVoicesConfig(CommandConfig):
     def _void(self) -> dict[str, str]:
         """Return the options that do nothing, each with the reason."""
         void: dict[str, str] = {}
+        if self.files:
+            reason = "with --files, which makes an archive in place of conversations"
+            names = ("conversations", "minutes", "overlap", "backchannels", "script")
+            void |= dict.fromkeys(names, reason)
+        else:
+            void["odd"] = "without --files"
         if self.script is not None:
             reason = "with --script, which says who speaks and how long"
             void |= dict.fromkeys(("people", "minutes"), reason)

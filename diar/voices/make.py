@@ -1,4 +1,4 @@
-"""Labelled conversations of synthetic voices, on disk."""
+"""Labelled conversations and archives of synthetic voices, on disk."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from diar.errors import DiarError
 from diar.formats.rttm import write_rttm
 from diar.records import Turn
 from diar.voices.acoustics import ROOMS, TELEPHONE_RATE, by_telephone, in_room, scaled, with_noise
+from diar.voices.archive import TRUTH, FilePlan, plan_files, write_truth
 from diar.voices.conversation import Conversation, lay_out, texts_of
-from diar.voices.dialogue import Line, Manner, follow_script, plan_dialogue
+from diar.voices.dialogue import Line, Manner, Sentence, follow_script, plan_dialogue
 from diar.voices.synthesizer import Synthesizer, Text
 
 _UNFINISHED = ".unfinished-audio"
@@ -39,6 +40,8 @@ class Wanted:
         people: least and most in one.
         manner: how they talk to each other.
         script: names and sentences of each line, in place of made-up ones.
+        files: of each person, of one sentence each, in place of conversations; 0: conversations.
+        odd: share of these files that are of somebody else.
         voices: to choose from; empty: those of the synthesizer that are told apart, else all.
         room: a name in `acoustics.ROOMS`.
         noise: dB of pink noise below the speech; None: none.
@@ -51,6 +54,8 @@ class Wanted:
     people: tuple[int, int] = (2, 4)
     manner: Manner = field(default_factory=Manner)
     script: Sequence[tuple[str, list[str]]] = ()
+    files: int = 0
+    odd: float = 0.0
     voices: Sequence[str] = ()
     room: str = "none"
     noise: float | None = None
@@ -60,7 +65,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Plan:
-    """One conversation before it is spoken."""
+    """One conversation, or one file of an archive, before it is spoken."""
 
     name: str
     lines: list[Line]
@@ -68,6 +73,7 @@ class Plan:
     speeds: list[float]
     names: list[str]  # of each person, in the truth
     seed: tuple[int, int]
+    file: FilePlan | None = None  # of an archive
 
     @property
     def texts(self) -> list[Text]:
@@ -77,12 +83,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """One conversation on disk."""
+    """One recording on disk."""
 
     path: str  # below audio/
     seconds: float
     people: list[str]
     overlap: float  # share of the speech
+    file: FilePlan | None = None
 
 
 def plan(wanted: Wanted, voices: Sequence[str], apart: Sequence[str] = ()) -> list[Plan]:
@@ -111,7 +118,28 @@ def plan(wanted: Wanted, voices: Sequence[str], apart: Sequence[str] = ()) -> li
         raise DiarError(f"{asked} there are {len(chosen)} voices{told}")
     if least < 1 or least > most:
         raise DiarError(f"`people={least}-{most}`: at least one, and not fewer than that, are needed")
+    if wanted.files:
+        return _plan_archive(wanted, chosen, (least, most))
     return [_plan(wanted, number, chosen, names, (least, most)) for number in range(wanted.conversations)]
+
+
+def _plan_archive(wanted: Wanted, voices: Sequence[str], people: tuple[int, int]) -> list[Plan]:
+    rng = np.random.default_rng([wanted.seed, wanted.files])
+    count = int(rng.integers(people[0], people[1] + 1))
+    own = [voices[i] for i in rng.permutation(len(voices))[:count]]
+    speeds = [round(float(speed), 3) for speed in rng.uniform(*_SPEEDS, count)]
+    return [
+        Plan(
+            file.name,
+            [Line(0, (Sentence(file.text),))],
+            [own[file.person]],
+            [speeds[file.person]],
+            [own[file.person]],
+            (wanted.seed, number),
+            file,
+        )
+        for number, file in enumerate(plan_files(count, wanted.files, wanted.odd, rng))
+    ]
 
 
 def _plan(
@@ -174,14 +202,18 @@ def _write(
         rng = np.random.default_rng([*one.seed, 1])
         talk = lay_out(one.lines, spoken, synthesizer.rate, one.names, rng)
         samples, rate = _heard(talk, wanted, rng)
+        (folder / one.name).parent.mkdir(exist_ok=True)
         sf.write(folder / one.name, samples, rate, subtype="PCM_16")
         turns += [Turn(one.name, turn.start, turn.end, turn.speaker) for turn in talk.turns]
         texts += [_item(one.name, text) for text in talk.texts]
-        made.append(Made(one.name, len(samples) / rate, one.names, talk.overlap))
+        made.append(Made(one.name, len(samples) / rate, one.names, talk.overlap, one.file))
         yield made[-1]
     write_rttm(out / RTTM_TRUTH, turns)
     (out / WORDS_TRUTH).write_text(json.dumps(texts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _write_manifest(out, made)
+    if wanted.files:
+        files = [(one.path, one.people[0], one.file.block, one.file.odd) for one in made if one.file]
+        write_truth(out / TRUTH, files)
     (out / "made.json").write_text(json.dumps(_about(wanted, plans, synthesizer), indent=1) + "\n")
 
 
@@ -211,6 +243,14 @@ def _write_manifest(out: Path, made: Sequence[Made]) -> None:
 
 def _about(wanted: Wanted, plans: Sequence[Plan], synthesizer: Synthesizer) -> dict[str, Any]:
     """Return where the audio comes from: it is synthetic, by whom, and how it is made again."""
+    talks = {
+        "overlap": wanted.manner.overlap,
+        "backchannels": wanted.manner.backchannels,
+        "conversations": [
+            {"path": one.name, "people": dict(zip(one.names, one.voices, strict=True))} for one in plans
+        ],
+    }
+    archive = {"files": wanted.files, "odd": wanted.odd, "people": sorted({one.names[0] for one in plans})}
     return {
         "origin": "synthetic speech",
         "synthesizer": synthesizer.name,
@@ -219,9 +259,5 @@ def _about(wanted: Wanted, plans: Sequence[Plan], synthesizer: Synthesizer) -> d
         "room": wanted.room,
         "noise_decibels": wanted.noise,
         "telephone": wanted.telephone,
-        "overlap": wanted.manner.overlap,
-        "backchannels": wanted.manner.backchannels,
-        "conversations": [
-            {"path": one.name, "people": dict(zip(one.names, one.voices, strict=True))} for one in plans
-        ],
+        **(archive if wanted.files else talks),
     }

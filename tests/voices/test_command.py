@@ -1,10 +1,12 @@
 """`diar voices make`: conversations whose labels are true, by each engine, and made again the same."""
 
+import csv
 import http.server
 import io
 import json
 import threading
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,34 @@ def test_audio_truth_and_origin_belong_together_and_come_again(
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_an_archive_of_files_in_blocks_is_one_whose_boundaries_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--synthesizer", "espeak", "--files", "10", "--people", "3", "--odd", "0.2", "--seed", "5")
+    assert main(["voices", "make", str(tmp_path / "a"), *options]) == 0
+    told = capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "a/truth.csv").open()))
+    assert f"{len(rows)} files" in told and "of 3 people in 4 blocks" in told
+    turns = read_rttm(tmp_path / "a/truth.rttm")
+    texts = {one["session_id"]: one for one in json.loads((tmp_path / "a/truth.seglst.json").read_text())}
+    assert {row["path"] for row in rows} == turns.keys() == texts.keys()
+    for row in rows:
+        heard, said = {turn.speaker for turn in turns[row["path"]]}, texts[row["path"]]["speaker"]
+        assert heard == {row["speaker"]} == {said}
+        assert sf.info(tmp_path / "a/audio" / row["path"]).duration > 1
+    for _, block in groupby(rows, key=lambda row: row["block"]):
+        own = list(block)
+        (owner,) = {row["speaker"] for row in own if row["odd"] == "0"}
+        assert 8 <= len(own) <= 12 and all(row["speaker"] != owner for row in own if row["odd"] == "1")
+        assert [row["odd"] for row in (*own[:2], *own[-2:])] == ["0"] * 4
+    assert 0 < sum(row["odd"] == "1" for row in rows) < 12
+    about = json.loads((tmp_path / "a/made.json").read_text())
+    assert about["files"] == 10 and len(about["people"]) == 3
+    assert main(["voices", "make", str(tmp_path / "b"), *options]) == 0
+    for file in ("truth.csv", "truth.rttm", f"audio/{rows[7]['path']}"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
 def test_what_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "there/audio").mkdir(parents=True)
     for arguments, told in (
@@ -56,6 +86,8 @@ def test_what_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["new", *ESPEAK, "--people", "few"], "--people"),
         (["new", *ESPEAK, "--voices", "nobody,steph"], "--voices nobody is unknown"),
         (["new", *ESPEAK, "--script", str(tmp_path / "talk.txt")], "--minutes has no effect with --script"),
+        (["new", *ESPEAK, "--files", "9"], "--minutes has no effect with --files"),
+        (["new", *ESPEAK, "--odd", "0.1"], "--odd has no effect without --files"),
         (["new", *ESPEAK, "--threads", "2"], "--threads has no effect without Kokoro"),
         (["new", *ESPEAK, "--server_model", "tts-2"], "--server_model has no effect without a server"),
         (["new", "--server_model", "tts-2"], "--server_model has no effect without a server"),
