@@ -21,7 +21,7 @@ from diar.formats.words.reading import read_words
 from diar.formats.words.table import FORMATS
 from diar.jobs.detect.config import DetectConfig
 from diar.jobs.progress.reporter import read_ranks
-from diar.models.encoders.wespeaker import fbank_settings, read_config
+from diar.models.encoders.wespeaker import front_end_settings, read_config
 from diar.models.segmentation.pyannet import read_settings
 from diar.models.weights.checkpoint import read_state_dict
 from diar.options.arguments import parse_arguments
@@ -124,7 +124,7 @@ def _config(path: Path) -> None:
 
 
 def _model(path: Path) -> None:
-    fbank_settings(read_config(path), path)
+    front_end_settings(read_config(path), path)
 
 
 def _checkpoint(root: Path) -> bytes:
