@@ -18,7 +18,7 @@ from diar.demo.sentences import REPLIES, SENTENCES, endless
 from diar.errors import DiarError
 
 BACKCHANNELS = ("Yeah.", "Right.", "I see.", "Okay.", "Sure.", "Really?", "Of course.", "Exactly.")
-_CHARACTERS_A_SECOND = 15.0  # mean of all voices
+_CHARACTERS_A_SECOND = 18.0  # between those of Kokoro and of espeak-ng
 _REPLIES = 0.3  # share of lines that are one
 _MORE_SENTENCES = 0.45  # that another sentence follows in a line
 _MOST_SENTENCES = 4
