@@ -15,9 +15,15 @@ from diar.errors import DiarError
 from diar.models.encoders.pooling import Pooling
 from diar.models.packing import Packing
 
+_MOST_TOLD = 2_000  # characters of a message
+
 
 class ModelError(DiarError):
-    """A model that cannot be used."""
+    """A model that cannot be used; a very long message, which quotes what a file holds, loses its middle."""
+
+    def __init__(self, message: str) -> None:
+        first, last = _MOST_TOLD * 3 // 4, _MOST_TOLD // 4
+        super().__init__(message if len(message) <= _MOST_TOLD else f"{message[:first]} … {message[-last:]}")
 
 
 class SpeakerEncoder(nn.Module, ABC):

@@ -298,6 +298,7 @@ def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: PyanNet,
         (config_with(model__sample_rate=8000), "sample_rate is 8000"),
         (config_with(lstm__monolithic=False), "monolithic is False"),
         (config_with(lstm__bidirectional=False), "bidirectional is False"),
+        (config_with(lstm__bidirectional="9" * 9_000), "9 … 9+', only True is supported"),
         (config_with(lstm__num_layers="many"), "describes no PyanNet"),
         (config_with(lstm__num_layers=0), "no network can be built"),
         (config_with(task__max_speakers_per_frame=4), "no network can be built"),
@@ -310,8 +311,9 @@ def test_a_directory_is_opened_with_its_own_sizes(tmp_path: Path, tiny: PyanNet,
 def test_configurations_that_do_not_fit_are_told(
     tmp_path: Path, tiny: PyanNet, config: object, told: str
 ) -> None:
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=told) as raised:
         open_segmentation_dir(write_model(tmp_path, tiny, config))
+    assert len(str(raised.value)) < 2_100
 
 
 def test_missing_and_damaged_files_are_told(tmp_path: Path, tiny: PyanNet) -> None:
