@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -128,7 +128,7 @@ def synthesise_archive(
     talks = plan_conversations(utterances, speakers, count, rng)
     files = list(_speak(utterances, talks, rng))
     _write_audio(out / "audio", files)
-    _write_truth(out / "truth.csv", files)
+    write_truth(out / "truth.csv", [(one.path, one.speaker, one.block, one.odd) for one in files])
     _write_rttm(out / "truth.rttm", files)
     _write_seglst(out / WORDS_TRUTH, files)
     return DemoSummary(
@@ -259,11 +259,12 @@ def _write_audio(folder: Path, files: Sequence[LabelledFile]) -> None:
         sf.write(target, file.waveform, SAMPLE_RATE, subtype="PCM_16")
 
 
-def _write_truth(path: Path, files: Sequence[LabelledFile]) -> None:
+def write_truth(path: Path, rows: Iterable[tuple[str, str, int, bool]]) -> None:
+    """Write path, speaker, block and odd of each file, as `diar score boundaries` reads them."""
     with path.open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table)
         writer.writerow(["path", "speaker", "block", "odd"])
-        writer.writerows((file.path, file.speaker, file.block, int(file.odd)) for file in files)
+        writer.writerows((name, speaker, block, int(odd)) for name, speaker, block, odd in rows)
 
 
 def _write_rttm(path: Path, files: Sequence[LabelledFile]) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +10,7 @@ from diar.demo.sentences import SENTENCES, endless
 
 TRUTH = "truth.csv"  # what `diar score boundaries` reads
 _JITTER = 0.15  # by which share a block is longer or shorter
+LEAST_FILES = 6  # of a person, so that each block has a place for an odd one
 _MARGIN = 2  # least files from an odd one to its block's ends, where it would look like a boundary
 _FOLDER = 1_000  # files in one
 
@@ -52,11 +50,3 @@ def plan_files(people: int, files: int, odd: float, rng: np.random.Generator) ->
             name = f"{number // _FOLDER:03d}/{number:06d}.wav"
             planned.append(FilePlan(name, person, block, is_odd, next(sentences)))
     return planned
-
-
-def write_truth(path: Path, rows: Iterable[tuple[str, str, int, bool]]) -> None:
-    """Write path, speaker, block and odd of each file, as the table of `diar demo` has them."""
-    with path.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.writer(table)
-        writer.writerow(["path", "speaker", "block", "odd"])
-        writer.writerows((name, speaker, block, int(odd)) for name, speaker, block, odd in rows)

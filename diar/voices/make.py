@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from diar.demo.archive import write_truth
 from diar.demo.conversations import SpokenText
 from diar.demo.espeak import SAMPLE_RATE
 from diar.errors import DiarError
 from diar.formats.rttm import write_rttm
 from diar.records import Turn
 from diar.voices.acoustics import ROOMS, TELEPHONE_RATE, by_telephone, in_room, scaled, with_noise
-from diar.voices.archive import TRUTH, FilePlan, plan_files, write_truth
+from diar.voices.archive import LEAST_FILES, TRUTH, FilePlan, plan_files
 from diar.voices.conversation import Conversation, lay_out, texts_of
 from diar.voices.dialogue import Line, Manner, Sentence, follow_script, plan_dialogue
 from diar.voices.synthesizer import Synthesizer, Text
@@ -118,6 +119,8 @@ def plan(wanted: Wanted, voices: Sequence[str], apart: Sequence[str] = ()) -> li
         raise DiarError(f"{asked} there are {len(chosen)} voices{told}")
     if least < 1 or least > most:
         raise DiarError(f"`people={least}-{most}`: at least one, and not fewer than that, are needed")
+    if wanted.odd and (least < 2 or wanted.files < LEAST_FILES):
+        raise DiarError(f"`odd={wanted.odd:g}`: needs two people, and `files={LEAST_FILES}` or more of each")
     if wanted.files:
         return _plan_archive(wanted, chosen, (least, most))
     return [_plan(wanted, number, chosen, names, (least, most)) for number in range(wanted.conversations)]

@@ -88,6 +88,8 @@ def test_what_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["new", *ESPEAK, "--script", str(tmp_path / "talk.txt")], "--minutes has no effect with --script"),
         (["new", *ESPEAK, "--files", "9"], "--minutes has no effect with --files"),
         (["new", *ESPEAK, "--odd", "0.1"], "--odd has no effect without --files"),
+        (["new", *ESPEAK[:2], "--files", "5", "--odd", "0.1"], "--odd 0.1: needs two people, and --files 6"),
+        (["new", *ESPEAK[:2], "--files", "9", "--people", "1", "--odd", "0.1"], "needs two people"),
         (["new", *ESPEAK, "--threads", "2"], "--threads has no effect without Kokoro"),
         (["new", *ESPEAK, "--server_model", "tts-2"], "--server_model has no effect without a server"),
         (["new", "--server_model", "tts-2"], "--server_model has no effect without a server"),

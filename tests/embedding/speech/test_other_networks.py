@@ -8,18 +8,13 @@ import torch
 
 from diar.embedding.speech.detector import SpeechDetector
 from diar.models.open import open_segmentation
-from tests.commands import RATE
+from tests.embedding.speech.noise import noise
 
 
 @pytest.fixture(scope="module")
 def detector(tiny_wavlm_dir: Path) -> SpeechDetector:
     model = open_segmentation(str(tiny_wavlm_dir))
     return SpeechDetector(model, torch.device("cpu"), model.step, silence_margin=0.0)
-
-
-def noise(batch: int, seconds: float) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(round(100 * seconds))
-    return 0.1 * torch.randn(batch, round(seconds * RATE), generator=generator)
 
 
 @pytest.mark.parametrize("seconds", [0.03, 0.05, 0.3, 3.99, 4.0, 4.03, 9.5])

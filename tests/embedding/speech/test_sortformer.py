@@ -10,17 +10,13 @@ from diar.embedding.chunks import ChunkSettings
 from diar.embedding.speech.detector import SpeechDetector
 from diar.models.open import open_segmentation
 from tests.commands import RATE
+from tests.embedding.speech.noise import noise
 
 
 @pytest.fixture(scope="module")
 def detector(tiny_sortformer_dir: Path) -> SpeechDetector:
     model = open_segmentation(str(tiny_sortformer_dir))
     return SpeechDetector(model, torch.device("cpu"), model.step, silence_margin=0.0)
-
-
-def noise(batch: int, seconds: float) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(round(100 * seconds))
-    return 0.1 * torch.randn(batch, round(seconds * RATE), generator=generator)
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile as sf
 
 from diar.formats.rttm import read_rttm
 from diar.records import SLIDING
 from diar.store.reader import load_index, read_tracks
-from tests.commands import RATE, run_diar
-
-
-@pytest.fixture(scope="module")
-def audio(conversation: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audio")
-    sf.write(folder / "long.wav", conversation[: 35 * RATE], RATE, subtype="PCM_16")  # two chunks
-    sf.write(folder / "short.wav", conversation[RATE : 2 * RATE], RATE, subtype="PCM_16")
-    return folder
+from tests.commands import run_diar
 
 
 def test_audio_becomes_turns(
