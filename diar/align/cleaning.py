@@ -129,6 +129,8 @@ def cut_loops(words: Sequence[Word], text_key: Callable[[str], str]) -> list[Wor
 def _loop_at(keys: Sequence[str], position: int) -> tuple[int, int]:
     """Return how many words are repeated from `position` on and how often; (1, 1) where none are."""
     for size in range(1, min(_LONGEST_LOOP, (len(keys) - position) // 2) + 1):
+        if keys[position + size] != keys[position]:
+            continue
         unit, times = keys[position : position + size], 1
         while keys[position + times * size : position + (times + 1) * size] == unit:
             times += 1
